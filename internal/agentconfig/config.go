@@ -1,0 +1,184 @@
+// Package agentconfig is the one contract between the provider, which writes it, and the agents, which read it: the JSON
+// in CONSUL_ECS_CONFIG_JSON. The keys are those of the incumbent (consul-ecs 0.10), so that its module can run our
+// image and ours can run its, plus our additions under names that it does not use; those say "ours" below. The package is pure.
+package agentconfig
+
+// Config is the whole document.
+type Config struct {
+	BootstrapDir         string            `json:"bootstrapDir"`       // where the shared volume is mounted, required
+	LogLevel             string            `json:"logLevel,omitempty"` // TRACE, DEBUG, INFO (default), WARN or ERROR
+	LogJSON              bool              `json:"logJSON,omitempty"`  // ours: log lines as JSON objects
+	ConsulServers        ConsulServers     `json:"consulServers"`
+	ConsulLogin          *ConsulLogin      `json:"consulLogin,omitempty"`
+	Controller           *Controller       `json:"controller,omitempty"`
+	HealthSyncContainers []string          `json:"healthSyncContainers,omitempty"` // containers whose ECS health reaches Consul
+	Service              *Service          `json:"service,omitempty"`
+	Proxy                *Proxy            `json:"proxy,omitempty"`
+	TransparentProxy     *TransparentProxy `json:"transparentProxy,omitempty"`
+}
+
+// ConsulServers says how to reach Consul's servers. Defaults apply to both ports; HTTP and GRPC override them field by field.
+type ConsulServers struct {
+	Hosts           string          `json:"hosts"` // an IP address, a DNS name, or exec= and a command that prints addresses
+	SkipServerWatch bool            `json:"skipServerWatch,omitempty"`
+	Defaults        *ServerDefaults `json:"defaults,omitempty"`
+	HTTP            *ServerHTTP     `json:"http,omitempty"`
+	GRPC            *ServerGRPC     `json:"grpc,omitempty"`
+}
+
+// ServerDefaults are the TLS settings of both ports.
+type ServerDefaults struct {
+	CACertFile    string `json:"caCertFile,omitempty"`
+	TLSServerName string `json:"tlsServerName,omitempty"`
+	TLS           *bool  `json:"tls,omitempty"` // default true
+}
+
+// ServerHTTP overrides the defaults for the HTTP API.
+type ServerHTTP struct {
+	Port          int    `json:"port,omitempty"`  // default 8501, also when HTTPS is off
+	HTTPS         *bool  `json:"https,omitempty"` // default true: this key, not TLS, switches HTTPS
+	TLS           *bool  `json:"tls,omitempty"`   // without effect in the incumbent; must agree with HTTPS when both are given
+	CACertFile    string `json:"caCertFile,omitempty"`
+	TLSServerName string `json:"tlsServerName,omitempty"`
+}
+
+// ServerGRPC overrides the defaults for the gRPC port.
+type ServerGRPC struct {
+	Port          int    `json:"port,omitempty"` // default 8503
+	TLS           *bool  `json:"tls,omitempty"`  // default: Defaults.TLS
+	CACertFile    string `json:"caCertFile,omitempty"`
+	TLSServerName string `json:"tlsServerName,omitempty"`
+}
+
+// ConsulLogin says whether and how agents log in with the task's IAM role.
+type ConsulLogin struct {
+	Enabled             bool              `json:"enabled,omitempty"`
+	Method              string            `json:"method,omitempty"` // default mesh.AuthMethod
+	Datacenter          string            `json:"datacenter,omitempty"`
+	IncludeEntity       *bool             `json:"includeEntity,omitempty"` // default true
+	Meta                map[string]string `json:"meta,omitempty"`
+	Region              string            `json:"region,omitempty"`      // default: the region of the task's ARN
+	STSEndpoint         string            `json:"stsEndpoint,omitempty"` // default: the AWS SDK's
+	IAMEndpoint         string            `json:"iamEndpoint,omitempty"` // ours; default: the AWS SDK's
+	ServerIDHeaderValue string            `json:"serverIdHeaderValue,omitempty"`
+}
+
+// Controller configures the controller agent.
+type Controller struct {
+	IAMRolePath       string      `json:"iamRolePath,omitempty"` // default mesh.RolePath; roles below it may log in
+	PartitionsEnabled bool        `json:"partitionsEnabled,omitempty"`
+	Partition         string      `json:"partition,omitempty"`
+	AuthMethod        *AuthMethod `json:"authMethod,omitempty"` // ours
+}
+
+// AuthMethod holds what the controller writes into Consul's auth method beyond the incumbent's fixed settings. Empty
+// fields leave an operator's own values alone.
+type AuthMethod struct {
+	Name                string `json:"name,omitempty"`        // default mesh.AuthMethod
+	STSEndpoint         string `json:"stsEndpoint,omitempty"` // where Consul's servers replay the login's STS request
+	IAMEndpoint         string `json:"iamEndpoint,omitempty"`
+	ServerIDHeaderValue string `json:"serverIdHeaderValue,omitempty"`
+}
+
+// Service is the Consul service that the task provides.
+type Service struct {
+	Name              string             `json:"name,omitempty"` // default: the task family in lower case
+	Port              int                `json:"port"`           // 0 for a task that only calls others
+	Tags              []string           `json:"tags,omitempty"`
+	EnableTagOverride bool               `json:"enableTagOverride,omitempty"`
+	Meta              map[string]string  `json:"meta,omitempty"`
+	Weights           *Weights           `json:"weights,omitempty"`
+	Namespace         string             `json:"namespace,omitempty"`
+	Partition         string             `json:"partition,omitempty"`
+	NetworkResilience *NetworkResilience `json:"networkResilienceConfig,omitempty"`
+}
+
+// Weights are the service's DNS weights by state.
+type Weights struct {
+	Passing int `json:"passing"`
+	Warning int `json:"warning"`
+}
+
+// NetworkResilience asks for outlier detection in the service's service-defaults.
+type NetworkResilience struct {
+	Enabled          bool              `json:"enabled,omitempty"`
+	OutlierDetection *OutlierDetection `json:"outlierDetection,omitempty"`
+}
+
+// OutlierDetection is Consul's passive health check. Nil fields mean the defaults.
+type OutlierDetection struct {
+	Interval                           *int64 `json:"interval,omitempty"` // nanoseconds
+	MaxFailures                        *int   `json:"maxFailures,omitempty"`
+	EnforcingConsecutive5xx            *int   `json:"enforcingConsecutive5xx,omitempty"` // percent
+	Consecutive5xx                     *int   `json:"consecutive5xx,omitempty"`
+	EnforcingConsecutiveGatewayFailure *int   `json:"enforcingConsecutiveGatewayFailure,omitempty"` // percent
+	ConsecutiveGatewayFailure          *int   `json:"consecutiveGatewayFailure,omitempty"`
+	MaxEjectionPercent                 *int   `json:"maxEjectionPercent,omitempty"`
+}
+
+// Proxy is the sidecar proxy of the service.
+type Proxy struct {
+	Config              map[string]any `json:"config,omitempty"` // Consul's opaque proxy configuration
+	LocalServiceAddress string         `json:"localServiceAddress,omitempty"`
+	PublicListenerPort  int            `json:"publicListenerPort,omitempty"` // default 20000
+	HealthCheckPort     int            `json:"healthCheckPort,omitempty"`    // Envoy's ready listener, default 22000
+	Upstreams           []Upstream     `json:"upstreams,omitempty"`
+	MeshGateway         *MeshGateway   `json:"meshGateway,omitempty"`
+	Expose              *Expose        `json:"expose,omitempty"`
+	Dataplane           *Dataplane     `json:"dataplane,omitempty"` // ours
+}
+
+// Upstream is a service that the task reaches through its proxy at a local port.
+type Upstream struct {
+	DestinationType      string         `json:"destinationType,omitempty"` // service (default) or prepared_query
+	DestinationNamespace string         `json:"destinationNamespace,omitempty"`
+	DestinationPartition string         `json:"destinationPartition,omitempty"`
+	DestinationPeer      string         `json:"destinationPeer,omitempty"`
+	DestinationName      string         `json:"destinationName"`
+	Datacenter           string         `json:"datacenter,omitempty"`
+	LocalBindAddress     string         `json:"localBindAddress,omitempty"` // default 127.0.0.1
+	LocalBindPort        int            `json:"localBindPort"`
+	Config               map[string]any `json:"config,omitempty"`
+	MeshGateway          *MeshGateway   `json:"meshGateway,omitempty"`
+}
+
+// MeshGateway says through which mesh gateways traffic to other datacenters goes.
+type MeshGateway struct {
+	Mode string `json:"mode"` // none, local or remote
+}
+
+// Expose opens paths of the application past the proxy, for instance for health checks from outside the mesh.
+type Expose struct {
+	Checks bool         `json:"checks,omitempty"`
+	Paths  []ExposePath `json:"paths,omitempty"`
+}
+
+// ExposePath is one path opened past the proxy.
+type ExposePath struct {
+	ListenerPort  int    `json:"listenerPort,omitempty"`
+	Path          string `json:"path,omitempty"`
+	LocalPathPort int    `json:"localPathPort,omitempty"`
+	Protocol      string `json:"protocol,omitempty"` // http (default) or http2
+}
+
+// Dataplane tunes the dataplane agent. Zero fields mean its defaults.
+type Dataplane struct {
+	Concurrency       int `json:"concurrency,omitempty"`       // Envoy's worker threads
+	DrainTimeSeconds  int `json:"drainTimeSeconds,omitempty"`  // how long Envoy's listeners drain
+	StopWithinSeconds int `json:"stopWithinSeconds,omitempty"` // from SIGTERM to exit at the most; below the container's stop timeout
+}
+
+// TransparentProxy redirects the task's traffic through the proxy.
+type TransparentProxy struct {
+	Enabled              *bool      `json:"enabled,omitempty"`
+	ExcludeInboundPorts  []int      `json:"excludeInboundPorts,omitempty"`
+	ExcludeOutboundPorts []int      `json:"excludeOutboundPorts,omitempty"`
+	ExcludeOutboundCIDRs []string   `json:"excludeOutboundCIDRs,omitempty"`
+	ExcludeUIDs          []string   `json:"excludeUIDs,omitempty"`
+	ConsulDNS            *ConsulDNS `json:"consulDNS,omitempty"`
+}
+
+// ConsulDNS lets the task resolve names in Consul.
+type ConsulDNS struct {
+	Enabled *bool `json:"enabled,omitempty"`
+}

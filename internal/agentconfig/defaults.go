@@ -1,0 +1,90 @@
+package agentconfig
+
+import (
+	"cmp"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+)
+
+// Endpoint is one port of Consul's servers with every default applied.
+type Endpoint struct {
+	Port       int
+	TLS        bool
+	ServerName string // to verify the certificate by; "" means the host as given
+	CACertFile string // "" means the environment's PEM text, else the system's roots
+}
+
+// HTTPEndpoint is the servers' HTTP API.
+func (s ConsulServers) HTTPEndpoint() Endpoint {
+	defaults, http := deref(s.Defaults), deref(s.HTTP)
+	return Endpoint{
+		Port:       cmp.Or(http.Port, mesh.PortConsulHTTPS),
+		TLS:        or(http.HTTPS, true),
+		ServerName: cmp.Or(http.TLSServerName, defaults.TLSServerName),
+		CACertFile: cmp.Or(http.CACertFile, defaults.CACertFile),
+	}
+}
+
+// GRPCEndpoint is the servers' gRPC port: discovery, login, xDS.
+func (s ConsulServers) GRPCEndpoint() Endpoint {
+	defaults, grpc := deref(s.Defaults), deref(s.GRPC)
+	return Endpoint{
+		Port:       cmp.Or(grpc.Port, mesh.PortConsulGRPCTLS),
+		TLS:        or(grpc.TLS, or(defaults.TLS, true)),
+		ServerName: cmp.Or(grpc.TLSServerName, defaults.TLSServerName),
+		CACertFile: cmp.Or(grpc.CACertFile, defaults.CACertFile),
+	}
+}
+
+// Login is the login section with its defaults; the zero value with Enabled false when there is none.
+func (c Config) Login() ConsulLogin {
+	login := deref(c.ConsulLogin)
+	login.Method = cmp.Or(login.Method, mesh.AuthMethod)
+	include := or(login.IncludeEntity, true)
+	login.IncludeEntity = &include
+	return login
+}
+
+// ControllerSettings is the controller section with its defaults, also when the section is absent.
+func (c Config) ControllerSettings() Controller {
+	controller := deref(c.Controller)
+	controller.IAMRolePath = cmp.Or(controller.IAMRolePath, mesh.RolePath)
+	method := deref(controller.AuthMethod)
+	method.Name = cmp.Or(method.Name, mesh.AuthMethod)
+	controller.AuthMethod = &method
+	return controller
+}
+
+// ServiceSettings is the service section for a task of the family, its name filled in.
+func (c Config) ServiceSettings(family string) Service {
+	service := deref(c.Service)
+	service.Name = mesh.ServiceName(service.Name, family)
+	return service
+}
+
+// ProxySettings is the proxy section with its default ports, also when the section is absent.
+func (c Config) ProxySettings() Proxy {
+	proxy := deref(c.Proxy)
+	proxy.PublicListenerPort = cmp.Or(proxy.PublicListenerPort, mesh.PortPublicListener)
+	proxy.HealthCheckPort = cmp.Or(proxy.HealthCheckPort, mesh.PortReadiness)
+	return proxy
+}
+
+// RedirectsTraffic reports whether the task asks for transparent proxy. The incumbent takes an absent section for yes,
+// which fails wherever NET_ADMIN is not granted; here a task asks by saying so.
+func (c Config) RedirectsTraffic() bool { return or(deref(c.TransparentProxy).Enabled, false) }
+
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+func or(p *bool, otherwise bool) bool {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}

@@ -1,0 +1,109 @@
+// Package mesh is the vocabulary that the provider, the agents and Consul share: container names, IDs, tag keys,
+// ports and users. A fleet may mix our agents with the incumbent's (consul-ecs 0.10), so every value that another
+// program matches on is that one's, byte for byte. The package imports nothing of ours and touches nothing.
+package mesh
+
+// Names of the injected containers. Other programs find the containers in the task metadata by these names.
+const (
+	ContainerMeshInit   = "consul-ecs-mesh-init"
+	ContainerDataplane  = "consul-dataplane"
+	ContainerMeshReady  = "consul-ecs-mesh-ready" // ours alone: the incumbent has no ready gate
+	ContainerHealthSync = "consul-ecs-health-sync"
+	ContainerController = "consul-ecs-controller"
+)
+
+// InjectedContainers lists the containers that belong to the mesh in a mesh task, in start order.
+func InjectedContainers() []string {
+	return []string{ContainerMeshInit, ContainerDataplane, ContainerMeshReady, ContainerHealthSync}
+}
+
+// Users of the injected containers. Traffic redirection recognises the mesh's own traffic by them.
+const (
+	UIDDataplane  = 5995
+	UIDHealthSync = 5996 // also mesh-ready
+	UIDMeshInit   = 5997 // without transparent proxy; 0 with it
+)
+
+// The volume that mesh-init and the dataplane share, and where it is mounted.
+const (
+	VolumeName   = "consul_data"
+	BootstrapDir = "/consul"
+)
+
+// ConfigVariable names the environment variable that carries the agents' whole configuration.
+const ConfigVariable = "CONSUL_ECS_CONFIG_JSON"
+
+// Environment variables that carry what must not stand in the configuration; ECS fills them from Secrets Manager.
+const (
+	VariableToken       = "CONSUL_HTTP_TOKEN"
+	VariableGRPCCACert  = "CONSUL_GRPC_CACERT_PEM"  // PEM text, for the gRPC port
+	VariableHTTPSCACert = "CONSUL_HTTPS_CACERT_PEM" // PEM text, for the HTTPS port
+)
+
+// Tags of an IAM task role. They have dots because a binding rule's selector cannot name a key with a slash.
+const (
+	RoleTagServiceName = "consul.hashicorp.com.service-name"
+	RoleTagNamespace   = "consul.hashicorp.com.namespace"
+	RoleTagGatewayKind = "consul.hashicorp.com.gateway-kind"
+)
+
+// Tags of an ECS task. They reach the task from its definition through the ECS service's propagateTags.
+const (
+	TaskTagMesh          = "consul.hashicorp.com/mesh" // "true" on every task in the mesh
+	TaskTagServiceName   = "consul.hashicorp.com/service-name"
+	TaskTagPartition     = "consul.hashicorp.com/partition"
+	TaskTagNamespace     = "consul.hashicorp.com/namespace"
+	TaskTagModule        = "consul.hashicorp.com/module"
+	TaskTagModuleVersion = "consul.hashicorp.com/module-version"
+)
+
+// TagPrefixes are the beginnings of tag keys that users may not set: the mesh's own keys lie under them.
+func TagPrefixes() []string { return []string{"consul.hashicorp.com/", "consul.hashicorp.com."} }
+
+// Meta keys of a service in Consul's catalog.
+const (
+	MetaTaskID  = "task-id"
+	MetaTaskARN = "task-arn"
+	MetaSource  = "source"
+	Source      = "consul-ecs" // the value of MetaSource
+)
+
+// Meta keys of a login. Consul keeps them in the token's description, where the controller finds the token's task.
+const (
+	LoginMetaTaskID  = "consul.hashicorp.com/task-id"
+	LoginMetaCluster = "consul.hashicorp.com/cluster"
+)
+
+// The synthetic node: its name is the ARN of the ECS cluster, and this meta pair marks it.
+const (
+	NodeMetaSynthetic      = "synthetic-node"
+	NodeMetaSyntheticValue = "true"
+)
+
+// AuthMethod is the default name of Consul's aws-iam auth method for task roles.
+const AuthMethod = "iam-ecs-service-token"
+
+// RolePath is the default IAM path of task roles: the auth method admits the roles below it.
+const RolePath = "/consul-ecs/"
+
+// Ports inside a task and of Consul's servers.
+const (
+	PortPublicListener = 20000 // Envoy's mTLS listener for other proxies
+	PortReadiness      = 22000 // Envoy's ready listener, loopback
+	PortEnvoyAdmin     = 19000 // loopback
+	PortDNS            = 8600  // Consul DNS in the task, loopback
+
+	PortConsulHTTP    = 8500
+	PortConsulHTTPS   = 8501
+	PortConsulGRPC    = 8502
+	PortConsulGRPCTLS = 8503
+)
+
+// CheckType is the Type of every check that the agents keep in Consul's catalog.
+const CheckType = "consul-ecs-health-check"
+
+// Names of the checks.
+const (
+	CheckNameContainer = "Consul ECS health check synced"
+	CheckNameDataplane = "Consul dataplane readiness"
+)
