@@ -1,0 +1,125 @@
+// Package dataplanefile is the file that mesh-init leaves for the dataplane, mesh-ready and ready agents. Its format is the
+// configuration file of the official consul-dataplane, so that either image can run behind either mesh-init, plus our
+// additions under names that it does not use; those say "ours" below. The file holds no secret: the dataplane mints its own
+// bearer token from the task role when it logs in.
+package dataplanefile
+
+import (
+	"encoding/json"
+	"errors"
+)
+
+// Name is the file's name in the shared volume; DefaultPath is where the injected containers see it.
+const (
+	Name        = "consul-dataplane.json"
+	DefaultPath = "/consul/" + Name
+)
+
+// File is the whole document.
+type File struct {
+	Consul    Consul    `json:"consul"`
+	Proxy     Proxy     `json:"proxy"`
+	XDSServer XDSServer `json:"xdsServer"`
+	Envoy     Envoy     `json:"envoy"`
+	Logging   Logging   `json:"logging"`
+}
+
+// Consul says how to reach Consul's servers.
+type Consul struct {
+	Addresses           string       `json:"addresses"` // an IP address, a DNS name, or exec= and a command that prints addresses
+	GRPCPort            int          `json:"grpcPort"`  // default 8502, as the official format has it
+	ServerWatchDisabled bool         `json:"serverWatchDisabled"`
+	TLS                 TLS          `json:"tls"`
+	Credentials         *Credentials `json:"credentials,omitempty"` // nil: no token
+}
+
+// TLS is the TLS of the servers' gRPC port. The official dataplane reads serverName while the incumbent's mesh-init writes
+// tlsServerName: both keys are read and both are written.
+type TLS struct {
+	Disabled    bool
+	CACertsPath string // a PEM file or a folder of them; "" means the system's roots
+	ServerName  string // to verify the certificate by; "" means the host as given
+}
+
+type tlsJSON struct {
+	Disabled      bool   `json:"disabled"`
+	CACertsPath   string `json:"caCertsPath,omitempty"`
+	ServerName    string `json:"serverName,omitempty"`
+	TLSServerName string `json:"tlsServerName,omitempty"`
+}
+
+// MarshalJSON writes the server name under both of its keys.
+func (t TLS) MarshalJSON() ([]byte, error) {
+	return json.Marshal(tlsJSON{t.Disabled, t.CACertsPath, t.ServerName, t.ServerName})
+}
+
+// UnmarshalJSON reads the server name from either key. Two different names are an error.
+func (t *TLS) UnmarshalJSON(data []byte) error {
+	var raw tlsJSON
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	if raw.ServerName != "" && raw.TLSServerName != "" && raw.ServerName != raw.TLSServerName {
+		return errors.New("consul.tls: serverName and tlsServerName differ")
+	}
+	if raw.ServerName == "" {
+		raw.ServerName = raw.TLSServerName
+	}
+	*t = TLS{raw.Disabled, raw.CACertsPath, raw.ServerName}
+	return nil
+}
+
+// CredentialsLogin is the only Credentials.Type that is supported: a static token reaches the dataplane by its environment.
+const CredentialsLogin = "login"
+
+// Credentials says where the dataplane's Consul token comes from.
+type Credentials struct {
+	Type  string `json:"type"`
+	Login Login  `json:"login"`
+}
+
+// Login is the login with the task role.
+type Login struct {
+	AuthMethod          string            `json:"authMethod"`
+	Namespace           string            `json:"namespace,omitempty"`
+	Partition           string            `json:"partition,omitempty"`
+	Datacenter          string            `json:"datacenter"`
+	Meta                map[string]string `json:"meta"`
+	Region              string            `json:"region,omitempty"`              // ours; default: the region of the task's ARN
+	STSEndpoint         string            `json:"stsEndpoint,omitempty"`         // ours; default: the AWS SDK's
+	IAMEndpoint         string            `json:"iamEndpoint,omitempty"`         // ours; default: the AWS SDK's
+	IncludeEntity       bool              `json:"includeEntity,omitempty"`       // ours
+	ServerIDHeaderValue string            `json:"serverIdHeaderValue,omitempty"` // ours
+}
+
+// Proxy names the registered proxy that Envoy runs for.
+type Proxy struct {
+	NodeName  string `json:"nodeName"`
+	ID        string `json:"id"`
+	Namespace string `json:"namespace"`
+	Partition string `json:"partition"`
+}
+
+// XDSServer is where Envoy reaches the dataplane's xDS proxy: loopback only.
+type XDSServer struct {
+	BindAddress string `json:"bindAddress"`        // default 127.0.0.1
+	BindPort    int    `json:"bindPort,omitempty"` // default: any free port
+}
+
+// Envoy configures the Envoy process. Zero fields mean the defaults. All addresses are loopback.
+type Envoy struct {
+	AdminBindAddress  string `json:"adminBindAddress,omitempty"` // default 127.0.0.1
+	AdminBindPort     int    `json:"adminBindPort,omitempty"`    // default 19000
+	ReadyBindAddress  string `json:"readyBindAddress"`           // default 127.0.0.1
+	ReadyBindPort     int    `json:"readyBindPort"`              // default 22000
+	Concurrency       int    `json:"concurrency,omitempty"`      // worker threads; default: the task's CPUs, at most 2
+	DrainTimeSeconds  int    `json:"drainTimeSeconds,omitempty"` // how long listeners drain; default 5
+	ExecutablePath    string `json:"executablePath,omitempty"`
+	StopWithinSeconds int    `json:"stopWithinSeconds,omitempty"` // ours: from SIGTERM to exit at the most; default 25
+}
+
+// Logging is the dataplane's own log and Envoy's.
+type Logging struct {
+	LogLevel string `json:"logLevel"`          // trace, debug, info (default), warn or error, in any case
+	LogJSON  bool   `json:"logJSON,omitempty"` // log lines as JSON objects
+}
