@@ -1,0 +1,146 @@
+// Package awsapi builds the AWS clients of the provider and the agents, and tells AWS's errors apart. Credentials,
+// endpoints and retries follow the AWS SDK's own environment and shared files wherever Config says nothing.
+package awsapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	smithymiddleware "github.com/aws/smithy-go/middleware"
+)
+
+// Names of the services in Config.Endpoints.
+const (
+	ServiceECS            = "ecs"
+	ServiceIAM            = "iam"
+	ServiceSecretsManager = "secretsmanager"
+	ServiceSTS            = "sts"
+)
+
+// Services lists the keys that Config.Endpoints may have.
+func Services() []string {
+	return []string{ServiceECS, ServiceIAM, ServiceSecretsManager, ServiceSTS}
+}
+
+// Config says what the caller wants to be other than the SDK's default. Empty fields leave the default.
+type Config struct {
+	Region     string
+	Profile    string
+	Endpoints  map[string]string // service (see Services) to URL; beats the SDK's own settings
+	AssumeRole *AssumeRole       // nil: the found credentials are used as they are
+	UserAgent  string            // "product/version", added to the SDK's own
+}
+
+// AssumeRole is a role to take on with the credentials that were found.
+type AssumeRole struct {
+	RoleARN     string
+	SessionName string        // "" means one that the SDK makes up
+	ExternalID  string        // "" means none
+	Duration    time.Duration // 0 means the SDK's 15 minutes
+}
+
+// Load finds credentials, region and endpoints. It calls AWS only where the shared configuration makes it (SSO, for one):
+// roles are assumed when first needed.
+func Load(ctx context.Context, c Config) (aws.Config, error) {
+	if err := checkEndpoints(c.Endpoints); err != nil {
+		return aws.Config{}, err
+	}
+	var options []func(*config.LoadOptions) error
+	if c.Region != "" {
+		options = append(options, config.WithRegion(c.Region))
+	}
+	if c.Profile != "" {
+		options = append(options, config.WithSharedConfigProfile(c.Profile))
+	}
+	if c.UserAgent != "" {
+		options = append(options, config.WithAPIOptions([]func(*smithymiddleware.Stack) error{userAgent(c.UserAgent)}))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		return aws.Config{}, errors.New("load AWS configuration: no region\nhint: set AWS_REGION, or the region of the profile")
+	}
+	cfg.ConfigSources = append(cfg.ConfigSources, endpoints(c.Endpoints))
+	if c.AssumeRole != nil {
+		cfg.Credentials = aws.NewCredentialsCache(assume(cfg, *c.AssumeRole))
+	}
+	return cfg, nil
+}
+
+// ECS is a client of the Elastic Container Service.
+func ECS(cfg aws.Config) *ecs.Client {
+	return ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.BaseEndpoint = endpoint(cfg, ServiceECS, o.BaseEndpoint) })
+}
+
+// IAM is a client of Identity and Access Management.
+func IAM(cfg aws.Config) *iam.Client {
+	return iam.NewFromConfig(cfg, func(o *iam.Options) { o.BaseEndpoint = endpoint(cfg, ServiceIAM, o.BaseEndpoint) })
+}
+
+// SecretsManager is a client of Secrets Manager.
+func SecretsManager(cfg aws.Config) *secretsmanager.Client {
+	return secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
+		o.BaseEndpoint = endpoint(cfg, ServiceSecretsManager, o.BaseEndpoint)
+	})
+}
+
+// STS is a client of the Security Token Service.
+func STS(cfg aws.Config) *sts.Client {
+	return sts.NewFromConfig(cfg, func(o *sts.Options) { o.BaseEndpoint = endpoint(cfg, ServiceSTS, o.BaseEndpoint) })
+}
+
+func assume(cfg aws.Config, role AssumeRole) *stscreds.AssumeRoleProvider {
+	return stscreds.NewAssumeRoleProvider(STS(cfg), role.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+		if role.SessionName != "" {
+			o.RoleSessionName = role.SessionName
+		}
+		if role.ExternalID != "" {
+			o.ExternalID = &role.ExternalID
+		}
+		o.Duration = role.Duration
+	})
+}
+
+// endpoints travels in aws.Config.ConfigSources, so that a client needs nothing but the aws.Config.
+type endpoints map[string]string
+
+func endpoint(cfg aws.Config, service string, otherwise *string) *string {
+	for _, source := range cfg.ConfigSources {
+		if e, ok := source.(endpoints); ok && e[service] != "" {
+			return aws.String(e[service])
+		}
+	}
+	return otherwise
+}
+
+func checkEndpoints(e endpoints) error {
+	for _, service := range slices.Sorted(maps.Keys(e)) {
+		if !slices.Contains(Services(), service) {
+			return fmt.Errorf("endpoint of %q: want one of %s", service, strings.Join(Services(), ", "))
+		}
+	}
+	return nil
+}
+
+func userAgent(product string) func(*smithymiddleware.Stack) error {
+	name, version, found := strings.Cut(product, "/")
+	if !found {
+		return awsmiddleware.AddUserAgentKey(name)
+	}
+	return awsmiddleware.AddUserAgentKeyValue(name, version)
+}

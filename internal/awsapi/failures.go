@@ -1,0 +1,50 @@
+package awsapi
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// IsNotFound reports whether AWS says that the object does not exist.
+func IsNotFound(err error) bool {
+	return hasCode(err,
+		"ClusterNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException", "TaskSetNotFoundException", // ECS
+		"NoSuchEntity", "NoSuchEntityException", // IAM
+		"ResourceNotFoundException", // Secrets Manager, tags of ECS
+	)
+}
+
+// IsAlreadyExists reports whether AWS refused to create an object because there is one of that name.
+func IsAlreadyExists(err error) bool {
+	return hasCode(err, "EntityAlreadyExists", "EntityAlreadyExistsException", "ResourceExistsException")
+}
+
+// IsAccessDenied reports whether AWS refused the caller, not the request: retrying does not help.
+func IsAccessDenied(err error) bool {
+	if hasCode(err, "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException",
+		"InvalidClientTokenId", "SignatureDoesNotMatch") {
+		return true
+	}
+	var response *smithyhttp.ResponseError
+	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusForbidden && !IsThrottled(err)
+}
+
+// IsThrottled reports whether AWS turned the call away because there were too many.
+func IsThrottled(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
+	return throttled
+}
+
+func hasCode(err error, codes ...string) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
+}
