@@ -1,0 +1,210 @@
+package toolcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// systemSocket is where a machine's own Docker daemon listens.
+const systemSocket = "/var/run/docker.sock"
+
+// privateSocket is where the set-up's own daemon listens. It runs beside any other and shares nothing with it.
+func (c Cache) privateSocket() string { return filepath.Join(c.Root, "docker", "docker.sock") }
+
+// findDaemon returns the first socket behind which a usable Docker daemon answers: the one DOCKER_HOST names, the
+// machine's own, the private one. A daemon on another machine is of no use: the tests serve its bridges from here.
+func findDaemon(dockerHost, private string) (socket string, ok bool) {
+	for _, s := range candidates(dockerHost, private) {
+		if ping(s) == nil {
+			return s, true
+		}
+	}
+	return "", false
+}
+
+func candidates(dockerHost, private string) []string {
+	var sockets []string
+	if s, ok := strings.CutPrefix(dockerHost, "unix://"); ok {
+		sockets = append(sockets, s)
+	}
+	return append(sockets, systemSocket, private)
+}
+
+// ping asks a daemon whether it is alive.
+func ping(socket string) error {
+	if !exists(socket) {
+		return fmt.Errorf("no socket %s", socket)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/_ping", nil)
+	if err != nil {
+		return err
+	}
+	client := socketClient(socket)
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET /_ping at %s: %s", socket, resp.Status)
+	}
+	return nil
+}
+
+// denied reports whether a daemon's socket is there but closed to this user.
+func denied(socket string) bool {
+	conn, err := net.DialTimeout("unix", socket, time.Second)
+	if err == nil {
+		conn.Close()
+	}
+	return errors.Is(err, os.ErrPermission)
+}
+
+func socketClient(socket string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+	}}
+}
+
+// startDaemon starts the private Docker daemon. It outlives the set-up and is found again by its socket.
+func (c Cache) startDaemon(ctx context.Context, dockerd string) error {
+	home := filepath.Dir(c.privateSocket())
+	// A socket's path holds 107 bytes, and containerd puts its own 25 below the exec root.
+	if n := len(home) + len("/exec/containerd/containerd-debug.sock"); n > 107 {
+		return fmt.Errorf("start a Docker daemon: the path %s is too long for its sockets\nhint: set XDG_CACHE_HOME to a shorter folder", home)
+	}
+	if err := os.MkdirAll(home, 0o755); err != nil {
+		return err
+	}
+	pidFile := filepath.Join(home, "docker.pid")
+	if err := dropStalePid(pidFile); err != nil {
+		return err
+	}
+	logName := filepath.Join(home, "dockerd.log")
+	log, err := os.Create(logName)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(dockerd,
+		"--host", "unix://"+c.privateSocket(),
+		"--data-root", filepath.Join(home, "data"),
+		"--exec-root", filepath.Join(home, "exec"),
+		"--pidfile", pidFile,
+		"--bridge", "none")
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C at the set-up must not reach it
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", dockerd, err)
+	}
+	gone := make(chan error, 1)
+	go func() { gone <- cmd.Wait() }()
+	return awaitDaemon(ctx, c.privateSocket(), logName, gone)
+}
+
+// awaitDaemon waits until the daemon answers. A loaded machine may need long; a dead daemon is told at once.
+func awaitDaemon(ctx context.Context, socket, logName string, gone <-chan error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ping(socket)
+		if err == nil {
+			return nil
+		}
+		select {
+		case exit := <-gone:
+			return fmt.Errorf("start a Docker daemon: it ended (%v):\n%s", exit, tail(logName, 2000))
+		case <-ctx.Done():
+			return fmt.Errorf("start a Docker daemon: %w: %v:\n%s", ctx.Err(), err, tail(logName, 2000))
+		case <-tick.C:
+		}
+	}
+}
+
+// dropStalePid removes the pid file that a killed daemon left: dockerd refuses to start over it, even where the
+// number belongs to another process by now.
+func dropStalePid(pidFile string) error {
+	raw, err := os.ReadFile(pidFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil && isDockerd(pid) {
+		return fmt.Errorf("dockerd (pid %d) runs but does not answer\nhint: kill %d, then run make setup again", pid, pid)
+	}
+	return os.Remove(pidFile)
+}
+
+func isDockerd(pid int) bool {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return err == nil && strings.TrimSpace(string(name)) == "dockerd"
+}
+
+// StopDaemon ends the private Docker daemon and its containers. Where none runs it does nothing.
+func (c Cache) StopDaemon(ctx context.Context) error {
+	raw, err := os.ReadFile(filepath.Join(c.Root, "docker", "docker.pid"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil || !isDockerd(pid) {
+		return nil
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop dockerd (pid %d): %w", pid, err)
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for isDockerd(pid) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("stop dockerd (pid %d): %w", pid, ctx.Err())
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// tail returns the last n bytes of a file, or why it cannot be read.
+func tail(name string, n int64) string {
+	f, err := os.Open(name)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size() > n {
+		if _, err := f.Seek(-n, io.SeekEnd); err != nil {
+			return err.Error()
+		}
+	}
+	out, err := io.ReadAll(f)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(out))
+}

@@ -1,0 +1,151 @@
+package toolcache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// The images that a set-up leaves in the Docker daemon.
+const (
+	BaseImage    = "consulecs-base:local"     // Debian's iptables and certificates, and Envoy
+	AgentImage   = "consulecs-agent:local"    // the base and consulecs-agent
+	DemoAppImage = "consulecs-demo-app:local" // the demo's HTTP app, alone
+	PauseImage   = "localecs-pause:local"     // holds a task's network namespace
+)
+
+// volumeMode is the mode of the shared volume's folder in the agent image: see Dockerfile.
+const volumeMode = 0o1777
+
+// images makes images out of what the cache and the repository hold.
+type images struct {
+	engine  engine
+	repo    string // the repository's root
+	ldflags string
+}
+
+// ensure makes an image unless the one of that name was made of the same inputs. The image it replaces is removed.
+func (m images) ensure(ctx context.Context, name, inputs string, make func(labels map[string]string) error) (how string, err error) {
+	old, err := m.engine.inspect(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if old.Config.Labels[inputsLabel] == inputs {
+		return "present", nil
+	}
+	if err := make(map[string]string{inputsLabel: inputs}); err != nil {
+		return "", fmt.Errorf("make image %s: %w", name, err)
+	}
+	now, err := m.engine.inspect(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if old.ID != "" && old.ID != now.ID {
+		if err := m.engine.remove(ctx, old.ID); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("made, %d MB", now.Size/1_000_000), nil
+}
+
+// base makes the base image of the unpacked packages and Envoy.
+func (m images) base(ctx context.Context, c Cache, envoy string) (how string, err error) {
+	inputs := digest(c.baseKey(), c.Pins.Envoy.Version)
+	return m.ensure(ctx, BaseImage, inputs, func(labels map[string]string) error {
+		root := stream(func(t tarball) error {
+			if err := t.tree(filepath.Join(c.dir("base", c.baseKey()), "root")); err != nil {
+				return err
+			}
+			if err := t.folder("usr/local/bin", 0o755); err != nil {
+				return err
+			}
+			return t.file("usr/local/bin/envoy", 0o755, envoy)
+		})
+		defer root.Close()
+		return m.engine.importImage(ctx, BaseImage, append(labelLines(labels), "ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin"), root)
+	})
+}
+
+// agent builds consulecs-agent and, by the repository's Dockerfile, its image.
+func (m images) agent(ctx context.Context) (how string, err error) {
+	binary, err := m.compile(ctx, "consulecs-agent", "./agents")
+	if err != nil {
+		return "", err
+	}
+	dockerfile := filepath.Join(m.repo, "Dockerfile")
+	content, err := fileDigests(dockerfile, binary)
+	if err != nil {
+		return "", err
+	}
+	base, err := m.engine.inspect(ctx, BaseImage)
+	if err != nil {
+		return "", err
+	}
+	return m.ensure(ctx, AgentImage, digest(content, base.ID), func(labels map[string]string) error {
+		buildContext := stream(func(t tarball) error {
+			if err := t.file("Dockerfile", 0o644, dockerfile); err != nil {
+				return err
+			}
+			if err := t.folder("bin/volume/consul", volumeMode); err != nil {
+				return err
+			}
+			return t.file("bin/consulecs-agent", 0o755, binary)
+		})
+		defer buildContext.Close()
+		return m.engine.build(ctx, AgentImage, map[string]string{"BASE": BaseImage}, labels, buildContext)
+	})
+}
+
+// static builds a Go program and an image that holds nothing else.
+func (m images) static(ctx context.Context, name, program, pkg string) (how string, err error) {
+	binary, err := m.compile(ctx, program, pkg)
+	if err != nil {
+		return "", err
+	}
+	inputs, err := fileDigests(binary)
+	if err != nil {
+		return "", err
+	}
+	return m.ensure(ctx, name, inputs, func(labels map[string]string) error {
+		root := stream(func(t tarball) error { return t.file(program, 0o755, binary) })
+		defer root.Close()
+		changes := append(labelLines(labels), `ENTRYPOINT ["/`+program+`"]`, "USER 65534:65534")
+		return m.engine.importImage(ctx, name, changes, root)
+	})
+}
+
+// compile builds a program of this repository into bin, as make build does: without changes it does nothing.
+func (m images) compile(ctx context.Context, program, pkg string) (string, error) {
+	binary := filepath.Join(m.repo, "bin", program)
+	build := command{dir: m.repo, env: []string{"CGO_ENABLED=0"}}
+	_, err := build.run(ctx, "go", "build", "-trimpath", "-ldflags", m.ldflags, "-o", binary, pkg)
+	return binary, err
+}
+
+func labelLines(labels map[string]string) []string {
+	var lines []string
+	for k, v := range labels {
+		lines = append(lines, fmt.Sprintf("LABEL %s=%s", k, v))
+	}
+	return lines
+}
+
+func fileDigests(names ...string) (string, error) {
+	h := sha256.New()
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))[:12], nil
+}

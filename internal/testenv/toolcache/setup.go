@@ -1,0 +1,186 @@
+package toolcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Setup brings every real component and image that is missing.
+type Setup struct {
+	Cache   Cache
+	Repo    string // root of this repository's checkout
+	LDFlags string // for the programs that go into images; the same as make build's, so that nothing is linked twice
+	Out     io.Writer
+}
+
+// Run brings what is missing and reports each step. It may be run any number of times, also at once, and takes up
+// where an interrupted run stopped.
+func (s Setup) Run(ctx context.Context) error {
+	start := time.Now()
+	unlock, err := s.Cache.lock(ctx, s.Out)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.RemoveAll(s.Cache.scratch()); err != nil { // what an interrupted run left
+		return err
+	}
+	host, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	found := s.Cache.recorded()
+	err = runLanes(ctx, s.Out, s.built(&found), s.fetched(host, &found))
+	if saved := s.Cache.save(found); saved != nil {
+		return errors.Join(err, saved)
+	}
+	if err == nil {
+		fmt.Fprintf(s.Out, "%-26s %-32s %6.1f s\n", "setup", "complete", time.Since(start).Seconds())
+	}
+	return err
+}
+
+// prepare looks at the machine, installs the packages that are lacking where it may, and else says which are.
+func (s Setup) prepare(ctx context.Context) (Host, error) {
+	host := look(ctx, s.Cache.privateSocket())
+	found := s.Cache.recorded()
+	todo := Todo{
+		Python: found.Envoy == "" || found.MotoServer == "" || found.LocalStackPython == "",
+		Base:   !exists(s.Cache.dir("base", s.Cache.baseKey())),
+	}
+	packages, missing := needs(host, todo, s.Cache.Pins.Python.Minimum)
+	if len(missing) > 0 {
+		return host, missing
+	}
+	if len(packages) == 0 {
+		return host, nil
+	}
+	err := runLanes(ctx, s.Out, []step{{name: "Debian packages", do: func(ctx context.Context) (string, error) {
+		return strings.Join(packages, " "), aptInstall(ctx, host, packages)
+	}}})
+	return look(ctx, s.Cache.privateSocket()), err
+}
+
+// built is the lane of what is compiled: it keeps the processors busy while the other lane waits for the network.
+func (s Setup) built(found *Paths) []step {
+	bring := func(label string, tool goTool, path *string) step {
+		return step{name: label, do: func(ctx context.Context) (string, error) {
+			if *path != "" {
+				return "present", nil
+			}
+			p, how, err := tool.bring(ctx, s.Cache, s.Repo)
+			if err == nil {
+				*path = p
+			}
+			return how, err
+		}}
+	}
+	pins := s.Cache.Pins
+	return []step{
+		bring("Consul "+pins.Consul.Version, s.Cache.consul(), &found.Consul),
+		bring("Terraform or OpenTofu", s.Cache.terraform(), &found.Terraform),
+	}
+}
+
+// fetched is the lane of what is downloaded, and of the images made of it.
+func (s Setup) fetched(h Host, found *Paths) []step {
+	c, pins := s.Cache, s.Cache.Pins
+	docker, envoy := "Docker daemon", "Envoy "+pins.Envoy.Version
+	rootfs, base := "container base", "image "+BaseImage
+	var socket string
+	made := func(ctx context.Context, make func(images) (string, error)) (string, error) {
+		return make(images{newEngine(socket), s.Repo, s.LDFlags})
+	}
+	return []step{
+		{name: docker, do: func(ctx context.Context) (how string, err error) {
+			socket, how, err = c.bringDaemon(ctx, h)
+			return how, err
+		}},
+		{name: envoy, do: func(ctx context.Context) (how string, err error) {
+			return keep(&found.Envoy)(c.bringEnvoy(ctx, h))
+		}},
+		{name: rootfs, do: func(ctx context.Context) (string, error) { return c.bringBase(ctx, h) }},
+		{name: base, after: []string{docker, envoy, rootfs}, do: func(ctx context.Context) (string, error) {
+			return made(ctx, func(m images) (string, error) { return m.base(ctx, c, found.Envoy) })
+		}},
+		{name: "image " + PauseImage, after: []string{docker}, do: func(ctx context.Context) (string, error) {
+			return made(ctx, func(m images) (string, error) {
+				return m.static(ctx, PauseImage, "pause", "./internal/localecs/cmd/pause")
+			})
+		}},
+		{name: "moto " + pins.Moto.Version, do: func(ctx context.Context) (string, error) {
+			return keep(&found.MotoServer)(c.bringMoto(ctx, h))
+		}},
+		{name: "LocalStack " + pins.LocalStack.Version, do: func(ctx context.Context) (string, error) {
+			return keep(&found.LocalStackPython)(c.bringLocalStack(ctx, h))
+		}},
+		{name: "image " + AgentImage, after: []string{base}, do: func(ctx context.Context) (string, error) {
+			return made(ctx, func(m images) (string, error) { return m.agent(ctx) })
+		}},
+		{name: "image " + DemoAppImage, after: []string{docker}, do: func(ctx context.Context) (string, error) {
+			return made(ctx, func(m images) (string, error) {
+				return m.static(ctx, DemoAppImage, "demo-app", "./examples/local/app")
+			})
+		}},
+	}
+}
+
+// keep stores the path of a tool that came.
+func keep(into *string) func(path, how string, err error) (string, error) {
+	return func(path, how string, err error) (string, error) {
+		if err == nil {
+			*into = path
+		}
+		return how, err
+	}
+}
+
+// bringDaemon returns the socket of a Docker daemon, a private one where none answered.
+func (c Cache) bringDaemon(ctx context.Context, h Host) (socket, how string, err error) {
+	switch h.DockerSocket {
+	case "":
+		return c.privateSocket(), "started, private", c.startDaemon(ctx, h.Dockerd)
+	case c.privateSocket():
+		return h.DockerSocket, "present, private", nil
+	}
+	return h.DockerSocket, "present, " + h.DockerSocket, nil
+}
+
+// lock waits until no other set-up works on this cache.
+func (c Cache) lock(ctx context.Context, out io.Writer) (unlock func(), err error) {
+	if err := os.MkdirAll(c.Root, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(c.Root, "setup.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for told := false; ; told = true {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil // closing releases it
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			f.Close()
+			return nil, fmt.Errorf("lock the tool cache: %w", err)
+		}
+		if !told {
+			fmt.Fprintln(out, "waiting for another set-up to end")
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("wait for another set-up: %w", ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
