@@ -5,13 +5,13 @@ package agentconfig
 
 // Config is the whole document.
 type Config struct {
-	BootstrapDir         string            `json:"bootstrapDir"`       // where the shared volume is mounted, required
-	LogLevel             string            `json:"logLevel,omitempty"` // TRACE, DEBUG, INFO (default), WARN or ERROR
-	LogJSON              bool              `json:"logJSON,omitempty"`  // ours: log lines as JSON objects
-	ConsulServers        ConsulServers     `json:"consulServers"`
+	BootstrapDir         string            `json:"bootstrapDir" rule:"required"`                               // where the shared volume is mounted, required
+	LogLevel             string            `json:"logLevel,omitempty" rule:"enum=TRACE|DEBUG|INFO|WARN|ERROR"` // TRACE, DEBUG, INFO (default), WARN or ERROR
+	LogJSON              bool              `json:"logJSON,omitempty"`                                          // ours: log lines as JSON objects
+	ConsulServers        ConsulServers     `json:"consulServers" rule:"required"`
 	ConsulLogin          *ConsulLogin      `json:"consulLogin,omitempty"`
 	Controller           *Controller       `json:"controller,omitempty"`
-	HealthSyncContainers []string          `json:"healthSyncContainers,omitempty"` // containers whose ECS health reaches Consul
+	HealthSyncContainers []string          `json:"healthSyncContainers,omitempty" rule:"unique"` // containers whose ECS health reaches Consul
 	Service              *Service          `json:"service,omitempty"`
 	Proxy                *Proxy            `json:"proxy,omitempty"`
 	TransparentProxy     *TransparentProxy `json:"transparentProxy,omitempty"`
@@ -19,7 +19,7 @@ type Config struct {
 
 // ConsulServers says how to reach Consul's servers. Defaults apply to both ports; HTTP and GRPC override them field by field.
 type ConsulServers struct {
-	Hosts           string          `json:"hosts"` // an IP address, a DNS name, or exec= and a command that prints addresses
+	Hosts           string          `json:"hosts" rule:"required"` // an IP address, a DNS name, or exec= and a command that prints addresses
 	SkipServerWatch bool            `json:"skipServerWatch,omitempty"`
 	Defaults        *ServerDefaults `json:"defaults,omitempty"`
 	HTTP            *ServerHTTP     `json:"http,omitempty"`
@@ -35,17 +35,17 @@ type ServerDefaults struct {
 
 // ServerHTTP overrides the defaults for the HTTP API.
 type ServerHTTP struct {
-	Port          int    `json:"port,omitempty"`  // default 8501, also when HTTPS is off
-	HTTPS         *bool  `json:"https,omitempty"` // default true: this key, not TLS, switches HTTPS
-	TLS           *bool  `json:"tls,omitempty"`   // without effect in the incumbent; must agree with HTTPS when both are given
+	Port          int    `json:"port,omitempty" rule:"max=65535"` // default 8501, also when HTTPS is off
+	HTTPS         *bool  `json:"https,omitempty"`                 // default true: this key, not TLS, switches HTTPS
+	TLS           *bool  `json:"tls,omitempty"`                   // without effect in the incumbent; must agree with HTTPS when both are given
 	CACertFile    string `json:"caCertFile,omitempty"`
 	TLSServerName string `json:"tlsServerName,omitempty"`
 }
 
 // ServerGRPC overrides the defaults for the gRPC port.
 type ServerGRPC struct {
-	Port          int    `json:"port,omitempty"` // default 8503
-	TLS           *bool  `json:"tls,omitempty"`  // default: Defaults.TLS
+	Port          int    `json:"port,omitempty" rule:"max=65535"` // default 8503
+	TLS           *bool  `json:"tls,omitempty"`                   // default: Defaults.TLS
 	CACertFile    string `json:"caCertFile,omitempty"`
 	TLSServerName string `json:"tlsServerName,omitempty"`
 }
@@ -82,9 +82,9 @@ type AuthMethod struct {
 
 // Service is the Consul service that the task provides.
 type Service struct {
-	Name              string             `json:"name,omitempty"` // default: the task family in lower case
-	Port              int                `json:"port"`           // 0 for a task that only calls others
-	Tags              []string           `json:"tags,omitempty"`
+	Name              string             `json:"name,omitempty"`                 // default: the task family in lower case
+	Port              int                `json:"port" rule:"required,max=65535"` // 0 for a task that only calls others
+	Tags              []string           `json:"tags,omitempty" rule:"unique"`
 	EnableTagOverride bool               `json:"enableTagOverride,omitempty"`
 	Meta              map[string]string  `json:"meta,omitempty"`
 	Weights           *Weights           `json:"weights,omitempty"`
@@ -95,8 +95,8 @@ type Service struct {
 
 // Weights are the service's DNS weights by state.
 type Weights struct {
-	Passing int `json:"passing"`
-	Warning int `json:"warning"`
+	Passing int `json:"passing" rule:"required,max=65535"`
+	Warning int `json:"warning" rule:"required,max=65535"`
 }
 
 // NetworkResilience asks for outlier detection in the service's service-defaults.
@@ -107,21 +107,21 @@ type NetworkResilience struct {
 
 // OutlierDetection is Consul's passive health check. Nil fields mean the defaults.
 type OutlierDetection struct {
-	Interval                           *int64 `json:"interval,omitempty"` // nanoseconds
-	MaxFailures                        *int   `json:"maxFailures,omitempty"`
-	EnforcingConsecutive5xx            *int   `json:"enforcingConsecutive5xx,omitempty"` // percent
-	Consecutive5xx                     *int   `json:"consecutive5xx,omitempty"`
-	EnforcingConsecutiveGatewayFailure *int   `json:"enforcingConsecutiveGatewayFailure,omitempty"` // percent
-	ConsecutiveGatewayFailure          *int   `json:"consecutiveGatewayFailure,omitempty"`
-	MaxEjectionPercent                 *int   `json:"maxEjectionPercent,omitempty"`
+	Interval                           *int64 `json:"interval,omitempty" rule:"min=0"` // nanoseconds
+	MaxFailures                        *int   `json:"maxFailures,omitempty" rule:"min=1"`
+	EnforcingConsecutive5xx            *int   `json:"enforcingConsecutive5xx,omitempty" rule:"max=100"` // percent
+	Consecutive5xx                     *int   `json:"consecutive5xx,omitempty" rule:"min=0"`
+	EnforcingConsecutiveGatewayFailure *int   `json:"enforcingConsecutiveGatewayFailure,omitempty" rule:"max=100"` // percent
+	ConsecutiveGatewayFailure          *int   `json:"consecutiveGatewayFailure,omitempty" rule:"min=0"`
+	MaxEjectionPercent                 *int   `json:"maxEjectionPercent,omitempty" rule:"max=100"`
 }
 
 // Proxy is the sidecar proxy of the service.
 type Proxy struct {
 	Config              map[string]any `json:"config,omitempty"` // Consul's opaque proxy configuration
 	LocalServiceAddress string         `json:"localServiceAddress,omitempty"`
-	PublicListenerPort  int            `json:"publicListenerPort,omitempty"` // default 20000
-	HealthCheckPort     int            `json:"healthCheckPort,omitempty"`    // Envoy's ready listener, default 22000
+	PublicListenerPort  int            `json:"publicListenerPort,omitempty" rule:"max=65535"` // default 20000
+	HealthCheckPort     int            `json:"healthCheckPort,omitempty" rule:"max=65535"`    // Envoy's ready listener, default 22000
 	Upstreams           []Upstream     `json:"upstreams,omitempty"`
 	MeshGateway         *MeshGateway   `json:"meshGateway,omitempty"`
 	Expose              *Expose        `json:"expose,omitempty"`
@@ -130,21 +130,21 @@ type Proxy struct {
 
 // Upstream is a service that the task reaches through its proxy at a local port.
 type Upstream struct {
-	DestinationType      string         `json:"destinationType,omitempty"` // service (default) or prepared_query
+	DestinationType      string         `json:"destinationType,omitempty" rule:"enum=service|prepared_query"` // service (default) or prepared_query
 	DestinationNamespace string         `json:"destinationNamespace,omitempty"`
 	DestinationPartition string         `json:"destinationPartition,omitempty"`
 	DestinationPeer      string         `json:"destinationPeer,omitempty"`
-	DestinationName      string         `json:"destinationName"`
+	DestinationName      string         `json:"destinationName" rule:"required"`
 	Datacenter           string         `json:"datacenter,omitempty"`
 	LocalBindAddress     string         `json:"localBindAddress,omitempty"` // default 127.0.0.1
-	LocalBindPort        int            `json:"localBindPort"`
+	LocalBindPort        int            `json:"localBindPort" rule:"required,min=1,max=65535"`
 	Config               map[string]any `json:"config,omitempty"`
 	MeshGateway          *MeshGateway   `json:"meshGateway,omitempty"`
 }
 
 // MeshGateway says through which mesh gateways traffic to other datacenters goes.
 type MeshGateway struct {
-	Mode string `json:"mode"` // none, local or remote
+	Mode string `json:"mode" rule:"required,enum=none|local|remote"` // none, local or remote
 }
 
 // Expose opens paths of the application past the proxy, for instance for health checks from outside the mesh.
@@ -155,26 +155,26 @@ type Expose struct {
 
 // ExposePath is one path opened past the proxy.
 type ExposePath struct {
-	ListenerPort  int    `json:"listenerPort,omitempty"`
-	Path          string `json:"path,omitempty"`
-	LocalPathPort int    `json:"localPathPort,omitempty"`
-	Protocol      string `json:"protocol,omitempty"` // http (default) or http2
+	ListenerPort  int    `json:"listenerPort,omitempty" rule:"required,min=1,max=65535"`
+	Path          string `json:"path,omitempty" rule:"required"`
+	LocalPathPort int    `json:"localPathPort,omitempty" rule:"required,min=1,max=65535"`
+	Protocol      string `json:"protocol,omitempty" rule:"enum=http|http2"` // http (default) or http2
 }
 
 // Dataplane tunes the dataplane agent. Zero fields mean its defaults.
 type Dataplane struct {
-	Concurrency       int `json:"concurrency,omitempty"`       // Envoy's worker threads
-	DrainTimeSeconds  int `json:"drainTimeSeconds,omitempty"`  // how long Envoy's listeners drain
-	StopWithinSeconds int `json:"stopWithinSeconds,omitempty"` // from SIGTERM to exit at the most; below the container's stop timeout
+	Concurrency       int `json:"concurrency,omitempty" rule:"max=1024"`       // Envoy's worker threads
+	DrainTimeSeconds  int `json:"drainTimeSeconds,omitempty" rule:"max=3600"`  // how long Envoy's listeners drain
+	StopWithinSeconds int `json:"stopWithinSeconds,omitempty" rule:"max=3600"` // from SIGTERM to exit at the most; below the container's stop timeout
 }
 
 // TransparentProxy redirects the task's traffic through the proxy.
 type TransparentProxy struct {
 	Enabled              *bool      `json:"enabled,omitempty"`
-	ExcludeInboundPorts  []int      `json:"excludeInboundPorts,omitempty"`
-	ExcludeOutboundPorts []int      `json:"excludeOutboundPorts,omitempty"`
-	ExcludeOutboundCIDRs []string   `json:"excludeOutboundCIDRs,omitempty"`
-	ExcludeUIDs          []string   `json:"excludeUIDs,omitempty"`
+	ExcludeInboundPorts  []int      `json:"excludeInboundPorts,omitempty" rule:"unique"`
+	ExcludeOutboundPorts []int      `json:"excludeOutboundPorts,omitempty" rule:"unique"`
+	ExcludeOutboundCIDRs []string   `json:"excludeOutboundCIDRs,omitempty" rule:"unique"`
+	ExcludeUIDs          []string   `json:"excludeUIDs,omitempty" rule:"unique"`
 	ConsulDNS            *ConsulDNS `json:"consulDNS,omitempty"`
 }
 

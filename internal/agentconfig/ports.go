@@ -1,0 +1,79 @@
+package agentconfig
+
+import (
+	"cmp"
+	"net/netip"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+)
+
+// listener is a port that something in the task's network namespace listens on.
+type listener struct {
+	what    string
+	path    problem.Path // nil for a port that no setting decides
+	with    []problem.Path
+	port    int
+	address netip.Addr // unspecified: every address
+}
+
+// checkPorts reports two listeners on one port of one address: the second to start would fail in the task.
+func (c Config) checkPorts(found *problem.List) {
+	var seen []listener
+	for _, l := range c.listeners() {
+		if l.port == 0 {
+			continue
+		}
+		for _, other := range seen {
+			if l.clashes(other) {
+				found.AddWith(append(l.with, other.places()...), l.path, "is %d, the port of %s", l.port, other.what)
+				break
+			}
+		}
+		seen = append(seen, l)
+	}
+}
+
+func (l listener) clashes(other listener) bool {
+	return l.port == other.port && (l.address == other.address || l.address.IsUnspecified() || other.address.IsUnspecified())
+}
+
+func (l listener) places() []problem.Path {
+	if l.path == nil {
+		return l.with
+	}
+	return append([]problem.Path{l.path}, l.with...)
+}
+
+// listeners is every port that the configuration decides, those whose defaults others build on first. The application
+// counts as bound to every address: most are, and the proxy's own ports are reached there.
+func (c Config) listeners() []listener {
+	everywhere, loopback := netip.IPv4Unspecified(), netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	path, proxy, service := problem.At("proxy"), c.ProxySettings(), deref(c.Service)
+	all := []listener{
+		{what: "Envoy's admin interface", port: mesh.PortEnvoyAdmin, address: loopback},
+		{what: "the public listener", path: path.Child("publicListenerPort"), port: proxy.PublicListenerPort, address: everywhere},
+		{what: "the readiness listener", path: path.Child("healthCheckPort"), port: proxy.HealthCheckPort, address: everywhere},
+		{what: "the service", path: problem.At("service", "port"), port: service.Port, address: address(proxy.LocalServiceAddress, everywhere),
+			with: []problem.Path{path.Child("localServiceAddress")}},
+	}
+	for i, u := range proxy.Upstreams {
+		at := path.Child("upstreams", i)
+		all = append(all, listener{what: at.String(), path: at.Child("localBindPort"), port: u.LocalBindPort,
+			address: address(u.LocalBindAddress, loopback), with: []problem.Path{at.Child("localBindAddress")}})
+	}
+	for i, p := range deref(proxy.Expose).Paths {
+		at := path.Child("expose", "paths", i)
+		all = append(all, listener{what: at.String(), path: at.Child("listenerPort"), port: p.ListenerPort, address: everywhere})
+	}
+	return all
+}
+
+// address parses text; what is no address is reported elsewhere and counts as otherwise here.
+func address(text string, otherwise netip.Addr) netip.Addr {
+	parsed, err := netip.ParseAddr(text)
+	if err != nil {
+		return otherwise
+	}
+	return cmp.Or(parsed.Unmap(), otherwise)
+}

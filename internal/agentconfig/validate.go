@@ -1,0 +1,190 @@
+package agentconfig
+
+import (
+	"net/netip"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+)
+
+// Validate joins Problems into one error.
+func (c Config) Validate() error { return c.Problems().Err() }
+
+// Problems lists what would make the agents or Consul refuse the configuration, all of it at once.
+func (c Config) Problems() problem.List {
+	var found problem.List
+	checkRules(reflect.ValueOf(c), nil, &found)
+	c.ConsulServers.check(&found)
+	if c.Controller != nil {
+		c.Controller.check(&found)
+	}
+	if c.Service != nil {
+		if name := c.Service.Name; name != "" {
+			if err := mesh.CheckServiceName(name); err != nil {
+				found.Add(problem.At("service", "name"), "%v", err)
+			}
+		}
+	}
+	if c.Proxy != nil {
+		c.Proxy.check(&found)
+	}
+	c.checkPorts(&found)
+	if c.TransparentProxy != nil {
+		c.TransparentProxy.check(&found)
+	}
+	for i, name := range c.HealthSyncContainers {
+		if name == "" {
+			found.Add(problem.At("healthSyncContainers", i), "is empty, want the name of a container")
+		}
+	}
+	return found
+}
+
+func (s ConsulServers) check(found *problem.List) {
+	path := problem.At("consulServers")
+	if s.Hosts != "" {
+		checkHosts(s.Hosts, path.Child("hosts"), found)
+	}
+	if s.HTTP != nil && s.HTTP.TLS != nil && *s.HTTP.TLS != or(s.HTTP.HTTPS, true) {
+		found.AddWith([]problem.Path{path.Child("http", "https")}, path.Child("http", "tls"),
+			"is %t, but https is %t: https alone decides, so set both alike or leave tls out", *s.HTTP.TLS, or(s.HTTP.HTTPS, true))
+	}
+}
+
+// validHost is a DNS name; underscores occur in names of service discovery.
+var validHost = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
+
+// hostWithPort is a host that goes on with a port, the one mistake that has an answer of its own.
+var hostWithPort = regexp.MustCompile(`^([^:]+|\[.*\]):\d+$`)
+
+func checkHosts(hosts string, path problem.Path, found *problem.List) {
+	if command, ok := strings.CutPrefix(hosts, "exec="); ok {
+		if strings.TrimSpace(command) == "" {
+			found.Add(path, "has no command after exec=")
+		}
+		return
+	}
+	if _, err := netip.ParseAddr(hosts); err == nil || validHost.MatchString(hosts) {
+		return
+	}
+	if hostWithPort.MatchString(hosts) {
+		found.Add(path, "%q has a port: give the host alone, and ports in http.port and grpc.port", hosts)
+		return
+	}
+	found.Add(path, "is %q, want an IP address, a DNS name, or exec= and a command that prints addresses", hosts)
+}
+
+func (c Controller) check(found *problem.List) {
+	path := problem.At("controller")
+	if c.IAMRolePath != "" {
+		CheckRolePath(c.IAMRolePath, path.Child("iamRolePath"), found)
+	}
+	if c.Partition != "" && !c.PartitionsEnabled {
+		found.AddWith([]problem.Path{path.Child("partitionsEnabled")}, path.Child("partition"),
+			"is %q, but partitionsEnabled is not true", c.Partition)
+	}
+}
+
+// validRolePath is IAM's own rule for paths.
+var validRolePath = regexp.MustCompile(`^/([\x21-\x7e]{0,510}/)?$`)
+
+// CheckRolePath reports an IAM path that IAM would refuse.
+func CheckRolePath(rolePath string, path problem.Path, found *problem.List) {
+	if !validRolePath.MatchString(rolePath) {
+		found.Add(path, "is %q, want an IAM path that begins and ends with '/'", rolePath)
+	}
+}
+
+func (p Proxy) check(found *problem.List) {
+	path := problem.At("proxy")
+	checkAddress(p.LocalServiceAddress, path.Child("localServiceAddress"), found)
+	if port := p.PublicListenerPort; port != mesh.PortEnvoyAdmin && slices.Contains(mesh.ReservedPorts(), port) { // the admin port: see checkPorts
+		found.Add(path.Child("publicListenerPort"), "is %d, which belongs to Consul or Envoy", port)
+	}
+	if port := p.HealthCheckPort; port == mesh.PortDNS {
+		found.Add(path.Child("healthCheckPort"), "is %d, which belongs to Consul", port)
+	}
+	first := map[[6]string]int{}
+	for i, u := range p.Upstreams {
+		at := path.Child("upstreams", i)
+		checkAddress(u.LocalBindAddress, at.Child("localBindAddress"), found)
+		if j, twice := first[u.destination()]; twice {
+			found.AddWith([]problem.Path{path.Child("upstreams", j), at}, at.Child("destinationName"),
+				"%q is already the destination of upstreams[%d]: Consul takes each destination once", u.DestinationName, j)
+			continue
+		}
+		if u.DestinationName != "" {
+			first[u.destination()] = i
+		}
+	}
+	if p.Expose != nil {
+		p.Expose.check(path.Child("expose", "paths"), found)
+	}
+}
+
+// destination is what Consul tells upstreams apart by.
+func (u Upstream) destination() [6]string {
+	kind := u.DestinationType
+	if kind == "" {
+		kind = "service"
+	}
+	return [6]string{kind, u.DestinationName, u.DestinationNamespace, u.DestinationPartition, u.DestinationPeer, u.Datacenter}
+}
+
+func (e Expose) check(path problem.Path, found *problem.List) {
+	first := map[string]int{}
+	for i, p := range e.Paths {
+		if p.Path != "" && !strings.HasPrefix(p.Path, "/") {
+			found.Add(path.Child(i, "path"), "is %q, want a path that begins with '/'", p.Path)
+		}
+		if j, twice := first[p.Path]; twice {
+			found.AddWith([]problem.Path{path.Child(j, "path")}, path.Child(i, "path"), "%q is already exposed by paths[%d]", p.Path, j)
+			continue
+		}
+		first[p.Path] = i
+	}
+}
+
+// checkAddress wants an IP address, since Envoy resolves no name where these addresses go.
+func checkAddress(address string, path problem.Path, found *problem.List) {
+	if address == "" {
+		return
+	}
+	if _, err := netip.ParseAddr(address); err != nil {
+		found.Add(path, "is %q, want an IP address", address)
+	}
+}
+
+func (t TransparentProxy) check(found *problem.List) {
+	path := problem.At("transparentProxy")
+	checkPortList(t.ExcludeInboundPorts, path.Child("excludeInboundPorts"), found)
+	checkPortList(t.ExcludeOutboundPorts, path.Child("excludeOutboundPorts"), found)
+	for i, cidr := range t.ExcludeOutboundCIDRs {
+		_, notPrefix := netip.ParsePrefix(cidr)
+		_, notAddress := netip.ParseAddr(cidr)
+		if notPrefix != nil && notAddress != nil {
+			found.Add(path.Child("excludeOutboundCIDRs", i), "is %q, want a CIDR block or an IP address", cidr)
+		}
+	}
+	for i, uid := range t.ExcludeUIDs {
+		if _, err := strconv.ParseUint(uid, 10, 32); err != nil {
+			found.Add(path.Child("excludeUIDs", i), "is %q, want the number of a user", uid)
+		}
+	}
+	if t.ConsulDNS != nil && or(t.ConsulDNS.Enabled, false) && !or(t.Enabled, false) {
+		found.AddWith([]problem.Path{path.Child("enabled")}, path.Child("consulDNS", "enabled"), "is true, but transparentProxy.enabled is not")
+	}
+}
+
+func checkPortList(ports []int, path problem.Path, found *problem.List) {
+	for i, port := range ports {
+		if port < 1 || port > 65535 {
+			found.Add(path.Child(i), "is %d, want 1 to 65535", port)
+		}
+	}
+}

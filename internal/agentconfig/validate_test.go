@@ -1,0 +1,78 @@
+package agentconfig_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+)
+
+func TestValuesThatCannotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	const rest = `"bootstrapDir":"/consul","consulServers":{"hosts":"h"}`
+	for name, c := range map[string]struct{ doc, want string }{
+		"log level":                  {`{` + rest + `,"logLevel":"info"}`, `logLevel: is "info", want one of TRACE, DEBUG, INFO, WARN, ERROR`},
+		"no hosts":                   {`{"bootstrapDir":"/consul","consulServers":{"hosts":""}}`, "consulServers.hosts: is empty"},
+		"exec without command":       {`{"bootstrapDir":"/consul","consulServers":{"hosts":"exec= "}}`, "consulServers.hosts: has no command after exec="},
+		"IPv6 with port":             {`{"bootstrapDir":"/consul","consulServers":{"hosts":"[::1]:8502"}}`, `consulServers.hosts: "[::1]:8502" has a port: give the host alone, and ports in http.port and grpc.port`},
+		"URL":                        {`{"bootstrapDir":"/consul","consulServers":{"hosts":"https://h"}}`, `consulServers.hosts: is "https://h", want an IP address, a DNS name, or exec= and a command that prints addresses`},
+		"server port":                {`{"bootstrapDir":"/consul","consulServers":{"hosts":"h","http":{"port":-5}}}`, "consulServers.http.port: is -5, want 0 to 65535"},
+		"tls against https":          {`{"bootstrapDir":"/consul","consulServers":{"hosts":"h","http":{"tls":false}}}`, "consulServers.http.tls: is false, but https is true: https alone decides, so set both alike or leave tls out"},
+		"role path":                  {`{` + rest + `,"controller":{"iamRolePath":"/test"}}`, `controller.iamRolePath: is "/test", want an IAM path that begins and ends with '/'`},
+		"partition without the flag": {`{` + rest + `,"controller":{"partition":"p"}}`, `controller.partition: is "p", but partitionsEnabled is not true`},
+		"service name":               {`{` + rest + `,"service":{"port":1,"name":"UPPER"}}`, `service.name: service name "UPPER": want lower-case letters, digits, '-' and '_', beginning and ending with a letter or digit`},
+		"service port 70000":         {`{` + rest + `,"service":{"port":70000}}`, "service.port: is 70000, want 0 to 65535"},
+		"tag twice":                  {`{` + rest + `,"service":{"port":1,"tags":["a","a"]}}`, "service.tags[1]: a is in the list twice"},
+		"outlier percent":            {`{` + rest + `,"service":{"port":1,"networkResilienceConfig":{"outlierDetection":{"maxEjectionPercent":101,"maxFailures":0}}}}`, "service.networkResilienceConfig.outlierDetection.maxFailures: is 0, want at least 1\nservice.networkResilienceConfig.outlierDetection.maxEjectionPercent: is 101, want 0 to 100"},
+		"container without name":     {`{` + rest + `,"healthSyncContainers":[""]}`, "healthSyncContainers[0]: is empty, want the name of a container"},
+		"reserved listener":          {`{` + rest + `,"proxy":{"publicListenerPort":8502}}`, "proxy.publicListenerPort: is 8502, which belongs to Consul or Envoy"},
+		"admin as listener":          {`{` + rest + `,"proxy":{"publicListenerPort":19000}}`, "proxy.publicListenerPort: is 19000, the port of Envoy's admin interface"},
+		"reserved readiness":         {`{` + rest + `,"proxy":{"healthCheckPort":8600}}`, "proxy.healthCheckPort: is 8600, which belongs to Consul"},
+		"readiness is the listener":  {`{` + rest + `,"proxy":{"healthCheckPort":20000}}`, "proxy.healthCheckPort: is 20000, the port of the public listener"},
+		"service on the listener":    {`{` + rest + `,"service":{"port":20000}}`, "service.port: is 20000, the port of the public listener"},
+		"service on readiness":       {`{` + rest + `,"service":{"port":9090},"proxy":{"healthCheckPort":9090}}`, "service.port: is 9090, the port of the readiness listener"},
+		"mode":                       {`{` + rest + `,"proxy":{"meshGateway":{"mode":"bogus"}}}`, `proxy.meshGateway.mode: is "bogus", want one of none, local, remote`},
+		"mode missing":               {`{` + rest + `,"proxy":{"meshGateway":{}}}`, "proxy.meshGateway.mode: is required"},
+		"local service address":      {`{` + rest + `,"proxy":{"localServiceAddress":"localhost"}}`, `proxy.localServiceAddress: is "localhost", want an IP address`},
+		"upstream without name":      {`{` + rest + `,"proxy":{"upstreams":[{"localBindPort":1}]}}`, "proxy.upstreams[0].destinationName: is required"},
+		"upstream port 0":            {`{` + rest + `,"proxy":{"upstreams":[{"destinationName":"a","localBindPort":0}]}}`, "proxy.upstreams[0].localBindPort: is 0, want 1 to 65535"},
+		"upstream type":              {`{` + rest + `,"proxy":{"upstreams":[{"destinationName":"a","localBindPort":1,"destinationType":"x"}]}}`, `proxy.upstreams[0].destinationType: is "x", want one of service, prepared_query`},
+		"upstream port twice":        {`{` + rest + `,"proxy":{"upstreams":[{"destinationName":"a","localBindPort":1},{"destinationName":"b","localBindPort":1}]}}`, "proxy.upstreams[1].localBindPort: is 1, the port of proxy.upstreams[0]"},
+		"upstream on everything":     {`{` + rest + `,"proxy":{"upstreams":[{"destinationName":"a","localBindPort":1,"localBindAddress":"127.0.0.2"},{"destinationName":"b","localBindPort":1,"localBindAddress":"::"}]}}`, "proxy.upstreams[1].localBindPort: is 1, the port of proxy.upstreams[0]"},
+		"upstream twice":             {`{` + rest + `,"proxy":{"upstreams":[{"destinationName":"a","localBindPort":1},{"destinationName":"a","localBindPort":2,"destinationType":"service"}]}}`, `proxy.upstreams[1].destinationName: "a" is already the destination of upstreams[0]: Consul takes each destination once`},
+		"upstream on the service":    {`{` + rest + `,"service":{"port":80},"proxy":{"upstreams":[{"destinationName":"a","localBindPort":80}]}}`, "proxy.upstreams[0].localBindPort: is 80, the port of the service"},
+		"exposed protocol":           {`{` + rest + `,"proxy":{"expose":{"paths":[{"listenerPort":1,"localPathPort":2,"path":"m","protocol":"tcp"}]}}}`, "proxy.expose.paths[0].protocol: is \"tcp\", want one of http, http2\nproxy.expose.paths[0].path: is \"m\", want a path that begins with '/'"},
+		"excluded port and CIDR":     {`{` + rest + `,"transparentProxy":{"excludeInboundPorts":[99999],"excludeOutboundCIDRs":["junk"],"excludeUIDs":["abc","-1"]}}`, "transparentProxy.excludeInboundPorts[0]: is 99999, want 1 to 65535\ntransparentProxy.excludeOutboundCIDRs[0]: is \"junk\", want a CIDR block or an IP address\ntransparentProxy.excludeUIDs[0]: is \"abc\", want the number of a user\ntransparentProxy.excludeUIDs[1]: is \"-1\", want the number of a user"},
+		"DNS alone":                  {`{` + rest + `,"transparentProxy":{"enabled":false,"consulDNS":{"enabled":true}}}`, "transparentProxy.consulDNS.enabled: is true, but transparentProxy.enabled is not"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := agentconfig.Parse([]byte(c.doc))
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			got := strings.TrimPrefix(err.Error(), "parse agent configuration: ")
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPortsOnDifferentAddressesDoNotClash(t *testing.T) {
+	t.Parallel()
+	cfg := agentconfig.Config{
+		BootstrapDir: "/consul", ConsulServers: agentconfig.ConsulServers{Hosts: "consul.service.local"},
+		Service: &agentconfig.Service{Port: 80},
+		Proxy: &agentconfig.Proxy{LocalServiceAddress: "127.0.0.1", Upstreams: []agentconfig.Upstream{
+			{DestinationName: "a", LocalBindPort: 80, LocalBindAddress: "127.0.0.2"},
+			{DestinationName: "a", LocalBindPort: 80, LocalBindAddress: "127.0.0.3", Datacenter: "dc2"},
+			{DestinationName: "b", LocalBindPort: 8503},
+		}},
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Error(err)
+	}
+}
