@@ -113,7 +113,7 @@ type Envoy struct {
 	ReadyBindAddress  string `json:"readyBindAddress"`           // default 127.0.0.1
 	ReadyBindPort     int    `json:"readyBindPort"`              // default 22000
 	Concurrency       int    `json:"concurrency,omitempty"`      // worker threads; default: the task's CPUs, at most 2
-	DrainTimeSeconds  int    `json:"drainTimeSeconds,omitempty"` // how long listeners drain; default 5
+	DrainTimeSeconds  int    `json:"drainTimeSeconds,omitempty"` // how long listeners drain; default 30
 	ExecutablePath    string `json:"executablePath,omitempty"`
 	StopWithinSeconds int    `json:"stopWithinSeconds,omitempty"` // ours: from SIGTERM to exit at the most; default 25
 }

@@ -18,7 +18,7 @@ import (
 const (
 	loopback           = "127.0.0.1"
 	defaultStopWithin  = 25 // seconds; ECS kills a container 30 s after SIGTERM unless told otherwise
-	defaultDrainTime   = 5  // seconds
+	defaultDrainTime   = 30 // seconds, as the official dataplane has it
 	maxStopWithin      = 120
 	maxDrainTime       = 600
 	maxEnvoyThreads    = 256

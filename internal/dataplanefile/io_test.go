@@ -95,7 +95,7 @@ func TestAFileOfTheIncumbentIsReadWithDefaults(t *testing.T) {
 		XDSServer: dataplanefile.XDSServer{BindAddress: "127.0.0.1"},
 		Envoy: dataplanefile.Envoy{
 			AdminBindAddress: "127.0.0.1", AdminBindPort: 19000, ReadyBindAddress: "127.0.0.1", ReadyBindPort: 22000,
-			DrainTimeSeconds: 5, StopWithinSeconds: 25,
+			DrainTimeSeconds: 30, StopWithinSeconds: 25,
 		},
 		Logging: dataplanefile.Logging{LogLevel: "INFO"},
 	}
