@@ -1,0 +1,59 @@
+// Package iamrole decides what the IAM roles of mesh tasks and of the controller look like: names, trust, statements and
+// tags. It grants what is known to be needed and nothing besides. The package is pure; documents are deterministic.
+package iamrole
+
+import ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+// Home is where roles live: their AWS partition (aws, aws-cn, aws-us-gov), Region and account.
+type Home struct{ Partition, Region, Account string }
+
+// Settings is what a user may choose of any role. Zero fields mean the defaults.
+type Settings struct {
+	Name                string            // default: the family and a suffix, see Name
+	Path                string            // default mesh.RolePath for mesh tasks
+	PermissionsBoundary string            // ARN of a policy
+	PolicyARNs          []string          // managed policies to attach besides
+	Tags                map[string]string // the mesh's own win
+	AnySource           bool              // trust ECS on behalf of any account and Region: no conditions in the trust policy
+}
+
+// TaskSpec asks for the task role of a mesh task.
+type TaskSpec struct {
+	Home        Home
+	Settings    Settings
+	Family      string
+	ServiceName string // as registered in Consul
+	Namespace   string
+	ACLs        bool // the agents log in to Consul with the role
+}
+
+// ExecutionSpec asks for an execution role.
+type ExecutionSpec struct {
+	Home       Home
+	Settings   Settings
+	Family     string
+	Containers []ecstypes.ContainerDefinition // all of the task's, as registered: secrets, images and logs are read off them
+	KMSKeyARNs []string                       // keys of the secrets, where they are not AWS's own
+}
+
+// ControllerSpec asks for the task role of a controller.
+type ControllerSpec struct {
+	Home          Home
+	Settings      Settings
+	Family        string
+	ECSClusterARN string
+	EventQueueARN string // SQS queue of task state events; empty: none
+}
+
+// Role is a role ready to be made.
+type Role struct {
+	Name                string
+	Path                string
+	ARN                 string
+	TrustPolicy         string // JSON
+	PolicyName          string // of the inline policy
+	Policy              string // JSON; empty: no inline policy
+	PolicyARNs          []string
+	PermissionsBoundary string
+	Tags                map[string]string
+}

@@ -1,0 +1,119 @@
+// Package taskdef turns what a user asked for, a Spec, into what ECS registers: a task definition whose injected
+// containers put the task into the mesh. The package is pure: same Spec, same bytes.
+//
+// A place in a Spec is named as in JSON, with lower-case first letters: family, service.port,
+// proxy.upstreams[0].localBindPort, containers[1].healthCheck.interval, sidecars.dataplane.memory. Check reports such paths.
+package taskdef
+
+import (
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+)
+
+// Spec is a task in the mesh as its user asked for it. Zero fields mean the defaults.
+type Spec struct {
+	Family       string
+	Service      agentconfig.Service // an empty name means the family in lower case
+	OutboundOnly bool                // the application receives no traffic: Service.Port stays 0
+	Proxy        agentconfig.Proxy
+	Servers      Servers
+	Login        agentconfig.ConsulLogin
+	LogLevel     string // of the agents
+	LogJSON      bool
+
+	Task       Task
+	Containers []Container
+	Sidecars   Sidecars
+
+	TaskRoleARN      string // may be empty at plan, when the role does not exist yet
+	ExecutionRoleARN string
+	Tags             map[string]string // of the task definition, hence of its tasks
+	Module           Module
+}
+
+// Servers says how to reach Consul's servers and which secrets hold their certificate authority.
+type Servers struct {
+	agentconfig.ConsulServers
+	CASecretARN      string // Secrets Manager ARN of PEM text for both ports
+	GRPCCASecretARN  string // for the gRPC port alone
+	HTTPSCASecretARN string // for the HTTPS port alone
+}
+
+// Module is the program that wrote the definition, for the tags of the task.
+type Module struct{ Name, Version string }
+
+// Task is the frame of the containers.
+type Task struct {
+	CPU                  int                      // CPU units, 1024 to a core; default 256
+	Memory               int                      // MiB; default 512
+	LaunchTypes          []ecstypes.Compatibility // default EC2 and FARGATE
+	RuntimePlatform      *ecstypes.RuntimePlatform
+	EphemeralStorageGiB  int // 0: ECS's own 20
+	PIDMode              ecstypes.PidMode
+	Volumes              []ecstypes.Volume // the mesh adds its own
+	PlacementConstraints []ecstypes.TaskDefinitionPlacementConstraint
+}
+
+// Container is one of the user's containers. Nothing of its definition is changed but dependsOn.
+type Container struct {
+	Definition   ecstypes.ContainerDefinition
+	HealthSync   *bool // copy its ECS health to Consul; default: it is essential and has a health check
+	WaitForProxy *bool // start it when the proxy serves; default true
+}
+
+// ReadyGate says whether the task has the container that lets the application start the moment the proxy serves. Without
+// it the application waits for the dataplane's ECS health check, whose shortest interval is 5 s.
+type ReadyGate string
+
+// The ready gate's settings. The zero value is ReadyGateAuto.
+const (
+	ReadyGateAuto ReadyGate = "auto" // on, unless the user's containers need its place: ECS allows 10 in a task
+	ReadyGateOn   ReadyGate = "on"
+	ReadyGateOff  ReadyGate = "off"
+)
+
+// Sidecars tunes the injected containers.
+type Sidecars struct {
+	Image                    string // holds consulecs-agent; required
+	LogConfiguration         *ecstypes.LogConfiguration
+	PullCredentialsSecretARN string
+	ReadyGate                ReadyGate
+	MeshInit                 Sidecar
+	Dataplane                Sidecar
+	MeshReady                Sidecar
+	HealthSync               Sidecar
+}
+
+// Sidecar overrides the settings of one injected container. Zero fields mean what Sidecars or the defaults say.
+type Sidecar struct {
+	Image             string
+	CPU               int32 // CPU units
+	Memory            int32 // MiB, hard limit
+	MemoryReservation int32 // MiB
+	Environment       map[string]string
+	LogConfiguration  *ecstypes.LogConfiguration
+	RestartPolicy     *ecstypes.ContainerRestartPolicy // of containers that stay: dataplane, health-sync, controller
+	ReadonlyRoot      *bool                            // default true
+	StopTimeout       int32                            // seconds; default: longer than every container of the user
+}
+
+// ControllerSpec is the controller of an ECS cluster.
+type ControllerSpec struct {
+	Family         string // default consul-ecs-controller
+	Controller     agentconfig.Controller
+	Servers        Servers
+	TokenSecretARN string // Secrets Manager ARN of the ACL token the controller works with; required
+	LogLevel       string
+	LogJSON        bool
+
+	Task                     Task
+	Image                    string // holds consulecs-agent; required
+	Container                Sidecar
+	PullCredentialsSecretARN string
+
+	TaskRoleARN      string
+	ExecutionRoleARN string
+	Tags             map[string]string
+	Module           Module
+}
