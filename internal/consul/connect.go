@@ -1,0 +1,156 @@
+// Package consul is how the agents reach Consul: they find a server, log in with the task's IAM role, follow fail-over,
+// and keep what a task holds in the catalog. It alone knows Consul's API library.
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/consul-server-connection-manager/discovery"
+	"github.com/hashicorp/consul/api"
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+)
+
+const (
+	// StartTimeout is how long an agent should let Connect try before it gives up.
+	StartTimeout = 2 * time.Minute
+
+	logoutTimeout = 5 * time.Second  // of Close
+	callTimeout   = 10 * time.Second // of one call of the HTTP API, fail-over included
+)
+
+// Connection is a usable connection to Consul's servers. Its methods may be called at the same time.
+type Connection struct {
+	settings Settings
+	log      hclog.Logger
+	session  *session
+	http     *api.Client
+	sockets  *http.Transport // of http
+
+	watcher *discovery.Watcher
+	grpc    *grpc.ClientConn
+	closed  atomic.Bool
+}
+
+// Connect finds a server, logs in if asked, and returns when the connection is usable. It tries until ctx ends: give it a
+// deadline (StartTimeout). What a retry cannot mend, such as a refusal, ends it at once. The connection outlives ctx.
+func Connect(ctx context.Context, s Settings, log hclog.Logger) (*Connection, error) {
+	c := &Connection{settings: s, log: log}
+	var err error
+	if c.session, err = newSession(s, log); err != nil {
+		return nil, fmt.Errorf("connect to Consul: %w", err)
+	}
+	if err := c.session.open(ctx); err != nil {
+		return nil, fmt.Errorf("connect to Consul: %w", err)
+	}
+	if err := c.follow(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to Consul: %w", err), c.session.logOutAlone())
+	}
+	if c.http, err = c.newHTTP(); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to Consul: %w", err), c.Close())
+	}
+	return c, nil
+}
+
+// follow starts the server manager and waits until it has a server. The manager gets no credentials of its own: it would
+// log in once in its life, with a bearer token minted once, and sleep after it. Its calls carry the session's token instead.
+func (c *Connection) follow(ctx context.Context) error {
+	cfg, err := c.settings.discovery()
+	if err != nil {
+		return err
+	}
+	life := sessionContext{context.WithoutCancel(ctx), c.session}
+	c.watcher, err = discovery.NewWatcher(life, cfg, agentlog.Quieter(c.log, "servers"))
+	if err != nil {
+		return fmt.Errorf("follow Consul's servers: %w", err)
+	}
+	go c.watcher.Run()
+	found := make(chan discovery.State, 1)
+	go func() {
+		if state, err := c.watcher.State(); err == nil { // an error means that Stop was called
+			found <- state
+		}
+	}()
+	select {
+	case state := <-found:
+		c.grpc = state.GRPCConn
+		return nil
+	case <-ctx.Done():
+		c.watcher.Stop()
+		return fmt.Errorf("follow Consul's servers: %w", context.Cause(ctx))
+	}
+}
+
+// discovery is the manager's configuration.
+func (s Settings) discovery() (discovery.Config, error) {
+	tls, err := s.tlsConfig(s.GRPC, s.GRPCCAPEM)
+	return discovery.Config{
+		Addresses:           s.Hosts,
+		GRPCPort:            s.GRPC.Port,
+		ServerWatchDisabled: s.SkipServerWatch,
+		TLS:                 tls,
+		ServerEvalFn:        discovery.SupportsDataplaneFeatures("DATAPLANE_FEATURES_ENVOY_BOOTSTRAP_CONFIGURATION"),
+		BackOff:             discovery.BackOffConfig{InitialInterval: firstPause, MaxInterval: maxPause},
+	}, err
+}
+
+// tokenField is the gRPC metadata key of the ACL token.
+const tokenField = "x-consul-token"
+
+// sessionContext gives every call of the server manager the token that is current when the call is made, where its own
+// credentials would give it the first one for ever.
+type sessionContext struct {
+	context.Context
+	session *session
+}
+
+// Value adds the token to the outgoing gRPC metadata.
+func (c sessionContext) Value(key any) any {
+	token := c.session.token()
+	if token == "" {
+		return c.Context.Value(key)
+	}
+	return metadata.NewOutgoingContext(c.Context, metadata.Pairs(tokenField, token)).Value(key)
+}
+
+// GRPC is the connection to the current server; it follows fail-over. Callers add the token to each call's metadata, as
+// WithToken does.
+func (c *Connection) GRPC() *grpc.ClientConn { return c.grpc }
+
+// WithToken adds the current token to the metadata of a call on GRPC.
+func (c *Connection) WithToken(ctx context.Context) context.Context {
+	if token := c.Token(); token != "" {
+		return metadata.AppendToOutgoingContext(ctx, tokenField, token)
+	}
+	return ctx
+}
+
+// Token is the current SecretID, "" where Consul needs none. Never log it.
+func (c *Connection) Token() string { return c.session.token() }
+
+// Renew logs in again, with a fresh bearer token, if the current token is still the stale one that Consul has refused. Of
+// several callers at once the first logs in and the rest get its token.
+func (c *Connection) Renew(ctx context.Context, stale string) error { return c.session.renew(ctx, stale) }
+
+// Close logs out, if this connection logged in, and ends it. It takes a few seconds at the most; later calls do nothing.
+func (c *Connection) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
+	defer cancel()
+	err := c.session.logOut(ctx, c.grpc)
+	c.watcher.Stop()
+	if c.sockets != nil {
+		c.sockets.CloseIdleConnections()
+	}
+	return err
+}

@@ -1,0 +1,140 @@
+package consul
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// freshFor is how long a token counts as one that a lagging server may not know yet.
+const freshFor = 3 * time.Second
+
+// newHTTP makes the client of the HTTP API. There is one client and one transport for the whole life of the connection;
+// where a request goes and which token it carries is decided when it is sent. So fail-over and renewal need no new
+// client, and no more sockets are open than requests are in flight.
+func (c *Connection) newHTTP() (*api.Client, error) {
+	tls, err := c.settings.tlsConfig(c.settings.HTTP, c.settings.HTTPCAPEM)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	c.sockets = &http.Transport{
+		DialContext:         dialer.DialContext, // no proxy: Consul's servers are in the same network
+		TLSClientConfig:     tls,
+		TLSHandshakeTimeout: 5 * time.Second,
+		MaxIdleConnsPerHost: 4,
+		IdleConnTimeout:     90 * time.Second,
+	}
+	scheme := "http"
+	if tls != nil {
+		scheme = "https"
+	}
+	return api.NewClient(&api.Config{
+		Address:    "consul.invalid", // replaced for each request
+		Scheme:     scheme,
+		HttpClient: &http.Client{Transport: serverTransport{c}},
+		Namespace:  c.settings.Scope.Namespace,
+		Partition:  c.settings.Scope.Partition,
+	})
+}
+
+// serverTransport sends requests to the current server with the current token.
+type serverTransport struct{ c *Connection }
+
+// RoundTrip sends the request, again where Consul does not know the token: after a moment if the token is fresh, since
+// the server may lag behind; else after a new login.
+func (t serverTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	for {
+		token := t.c.session.current.Load()
+		resp, err := t.once(req, token.secretID)
+		if err != nil || resp.StatusCode != http.StatusForbidden || !tokenUnknown(resp) {
+			return resp, err
+		}
+		if t.c.refresh(req.Context(), token) != nil || rewind(req) != nil {
+			return resp, nil
+		}
+		resp.Body.Close()
+	}
+}
+
+func (t serverTransport) once(req *http.Request, token string) (*http.Response, error) {
+	host, err := t.c.server(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	out := req.Clone(req.Context())
+	out.URL.Host, out.Host = host, host
+	out.Header.Del("Authorization") // the API library takes it from the environment
+	out.Header.Del("X-Consul-Token")
+	if token != "" {
+		out.Header.Set("X-Consul-Token", token)
+	}
+	resp, err := t.c.sockets.RoundTrip(out)
+	if err != nil {
+		return nil, fmt.Errorf("server %s: %w", host, err)
+	}
+	return resp, nil
+}
+
+// refresh does what may make Consul know the token.
+func (c *Connection) refresh(ctx context.Context, token *aclToken) error {
+	if time.Since(token.since) > freshFor {
+		return c.session.renew(ctx, token.secretID)
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(50 * time.Millisecond):
+		return nil
+	}
+}
+
+// tokenUnknown reads an answer and puts it back.
+func tokenUnknown(resp *http.Response) bool {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return err == nil && strings.Contains(string(body), "ACL not found")
+}
+
+func rewind(req *http.Request) error {
+	switch {
+	case req.Body == nil || req.Body == http.NoBody:
+		return nil
+	case req.GetBody == nil:
+		return errors.New("the request cannot be sent twice")
+	}
+	body, err := req.GetBody()
+	req.Body = body
+	return err
+}
+
+// server is the address of the HTTP API at the current server. While the server manager has none, it waits.
+func (c *Connection) server(ctx context.Context) (string, error) {
+	for {
+		state, err := c.watcher.State()
+		if err != nil {
+			return "", fmt.Errorf("find a Consul server: %w", err)
+		}
+		if !state.Address.Empty() {
+			return net.JoinHostPort(state.Address.IP.String(), strconv.Itoa(c.settings.HTTP.Port)), nil
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("find a Consul server: %w", context.Cause(ctx))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// call hands do the client of the HTTP API.
+func (c *Connection) call(_ context.Context, do func(*api.Client) error) error { return do(c.http) }

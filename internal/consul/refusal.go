@@ -1,0 +1,119 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/hashicorp/consul/api"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+)
+
+// briefly is how many tries a refusal gets that the controller may be about to mend: it makes the binding rules right
+// after the auth method.
+const briefly = 4
+
+// Consul's servers and gRPC hand on most causes as text only. The texts are matched in this file and nowhere else.
+type reason struct {
+	code  codes.Code // codes.OK for any
+	text  string     // in the message; "" for any
+	tries int
+	hint  string
+}
+
+// refusals are Consul's answers to a login or to a token; the first match counts.
+var refusals = []reason{
+	{codes.InvalidArgument, "auth method", 0, "the auth method does not exist yet: the controller creates it; run the controller, or set consulLogin.method"},
+	{codes.FailedPrecondition, "ACL", 1, "Consul's ACL system is off: set consulLogin.enabled to false"},
+	{codes.PermissionDenied, "", briefly, "no binding rule matches: the task role needs the tag " + mesh.RoleTagServiceName + " with the name of the service, and the controller must have run"},
+	{codes.Unauthenticated, "must be provided", 1, "Consul's ACL system is on: set consulLogin.enabled to true, or give a token in " + mesh.VariableToken},
+	{codes.Unauthenticated, "ACL not found", 1, "Consul does not know the token in " + mesh.VariableToken},
+	{codes.Unauthenticated, "error making request", 0, "Consul's servers do not reach STS or IAM: see stsEndpoint and iamEndpoint of the auth method"},
+	{codes.Unauthenticated, "received error code 5", 0, ""},
+	{codes.Unauthenticated, "Throttl", 0, ""},
+	{codes.Unauthenticated, "not trusted", 1, "the auth method admits other roles: the task role must lie under its path (controller.iamRolePath), " + mesh.RolePath + " by default"},
+	{codes.Unauthenticated, "AccessDenied", 1, "the task role must be allowed iam:GetRole on itself"},
+	{codes.Unauthenticated, "NoSuchEntity", 1, "IAM does not know the task role: the login and the auth method must use the same account and IAM endpoint"},
+	{codes.Unauthenticated, "hostname", 1, "the login was signed for an endpoint that the auth method does not expect: give both the same STS and IAM endpoints"},
+	{codes.Unauthenticated, "", 1, "the aws-iam auth method refused the task role"},
+}
+
+// dials are causes for which a server cannot be spoken to.
+var dials = []reason{
+	{codes.Unavailable, "x509: certificate signed by unknown authority", 1, "the servers' certificates come from another CA: give theirs in " + mesh.VariableGRPCCACert + " or consulServers.grpc.caCertFile"},
+	{codes.Unavailable, "x509: ", 1, "the certificate does not fit the name: set consulServers.defaults.tlsServerName, such as server.dc1.consul"},
+	{codes.Unavailable, "does not look like a TLS handshake", 1, "the port speaks plain text: set consulServers.grpc.tls to false, or use the port for gRPC over TLS"},
+	{codes.Unavailable, "server preface", 0, "the port may want TLS: see consulServers.grpc.tls and consulServers.grpc.port"},
+	{codes.OK, "", 0, "see consulServers.hosts and consulServers.grpc.port, and whether the task's security group may reach them"},
+}
+
+// find returns the first reason that matches, else one that says nothing.
+func find(reasons []reason, code codes.Code, text string) reason {
+	for _, r := range reasons {
+		if (r.code == codes.OK || r.code == code) && strings.Contains(text, r.text) {
+			return r
+		}
+	}
+	return reason{}
+}
+
+// isUnreached reports whether err means that the server could not be spoken to, so that another one may do.
+func isUnreached(err error) bool {
+	code := status.Code(err)
+	return code == codes.Unavailable || code == codes.DeadlineExceeded || code == codes.Canceled || code == codes.Unimplemented ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// refused explains an answer that Consul gave to a login or a token.
+func refused(err error, s Settings) error {
+	s2, _ := status.FromError(err)
+	r := find(refusals, s2.Code(), s2.Message())
+	what := "ACL token refused"
+	if s.Login != nil {
+		what = "log in by auth method " + s.Login.Method
+	}
+	return &Refusal{Err: fmt.Errorf("%s: %s: %s", what, s2.Code(), s2.Message()), Hint: r.hint, Tries: r.tries}
+}
+
+// unreachable explains a round in which no server could be spoken to. It is final only if it is so for each of them.
+func unreachable(errs []error, s Settings) error {
+	if len(errs) == 0 {
+		return &Refusal{Err: fmt.Errorf("%s names no address", s.Hosts), Hint: "see consulServers.hosts"}
+	}
+	var worst reason
+	for i, err := range errs {
+		r := find(dials, status.Code(errors.Unwrap(err)), err.Error())
+		if i == 0 || r.tries == 0 {
+			worst = r
+		}
+	}
+	return &Refusal{Err: errors.Join(errs...), Hint: worst.hint, Tries: worst.tries}
+}
+
+// catalogRefusal explains an answer of the HTTP API to a write of the task's own registration.
+func catalogRefusal(err error) error {
+	var status api.StatusError
+	if !errors.As(err, &status) {
+		return err
+	}
+	return explainCatalog(err, status.Code, status.Body)
+}
+
+func explainCatalog(err error, code int, text string) error {
+	switch {
+	case strings.Contains(text, "node:write"):
+		return &Refusal{Err: err, Hint: "the synthetic node of the ECS cluster is missing in Consul's catalog: the controller must run; it makes the node at its start"}
+	case strings.Contains(text, "service:write"):
+		return &Refusal{Err: err, Tries: 1, Hint: "the token is for another service: the tag " + mesh.RoleTagServiceName + " of the task role must be the name of the service"}
+	case code == http.StatusForbidden:
+		return &Refusal{Err: err, Tries: briefly}
+	case code == http.StatusBadRequest:
+		return &Refusal{Err: err, Tries: 1}
+	}
+	return err
+}

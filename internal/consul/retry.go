@@ -1,0 +1,63 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// The pauses between tries grow from the first to the longest, each with its own jitter, so that the tasks of a fleet do
+// not come back to a recovering server at the same moment.
+const (
+	firstPause = 200 * time.Millisecond
+	maxPause   = 10 * time.Second
+)
+
+// Refusal is an answer that tells whether another try makes sense, and what an operator can do about it.
+type Refusal struct {
+	Err   error
+	Hint  string // "" for none
+	Tries int    // how many tries it is worth: 1 for none after this one, 0 for as many as there is time for
+}
+
+// Error is the cause, and the hint on a line of its own.
+func (r *Refusal) Error() string {
+	if r.Hint == "" {
+		return r.Err.Error()
+	}
+	return r.Err.Error() + "\nhint: " + r.Hint
+}
+
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// Retry calls do until it succeeds, its error is a Refusal that is not worth another try, or ctx ends. Each failure is
+// logged as a warning, the last one is the error.
+func Retry(ctx context.Context, log hclog.Logger, what string, do func(context.Context) error) error {
+	start := time.Now()
+	pause := firstPause
+	for attempt := 1; ; attempt++ {
+		err := do(ctx)
+		var refusal *Refusal
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &refusal) && refusal.Tries > 0 && attempt >= refusal.Tries:
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		wait := pause/2 + rand.N(pause)
+		if ctx.Err() == nil {
+			log.Warn("will retry", "what", what, "attempt", attempt, "retry_in", wait.Round(time.Millisecond).String(), "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w after %s and %d attempts: %w",
+				what, context.Cause(ctx), time.Since(start).Round(time.Millisecond), attempt, err)
+		case <-time.After(wait):
+			pause = min(pause*3/2, maxPause)
+		}
+	}
+}

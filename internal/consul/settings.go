@@ -1,0 +1,133 @@
+package consul
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"strings"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+// Settings is everything needed to reach Consul's servers, with every default applied.
+type Settings struct {
+	Hosts                string // an IP address, a DNS name, or exec= and a command that prints addresses
+	SkipServerWatch      bool
+	HTTP, GRPC           agentconfig.Endpoint
+	HTTPCAPEM, GRPCCAPEM string     // PEM text from the environment; beats the endpoints' files
+	Token                string     // static, "" for none; where there is one, nobody logs in
+	Login                *Login     // nil: no login
+	Scope                mesh.Scope // of the service; in the queries of the HTTP API
+}
+
+// Login is how an agent turns the task's IAM role into a Consul token. The bearer token is minted for each login and never kept.
+type Login struct {
+	Method, Datacenter, Partition, Namespace string
+	Region                                   string // that the STS request is signed for
+	STSEndpoint, IAMEndpoint                 string // "" means the AWS SDK's: its environment, else the AWS partition's
+	ServerIDHeaderValue                      string
+	IncludeEntity                            bool
+	Meta                                     map[string]string // ends up in the token's description
+}
+
+// SettingsOf reads an agent's settings from its configuration, its task and its environment. It touches nothing.
+func SettingsOf(cfg agentconfig.Config, task taskmeta.Task, getenv func(string) string) (Settings, error) {
+	service := cfg.ServiceSettings(task.Family)
+	s := Settings{
+		Hosts:           cfg.ConsulServers.Hosts,
+		SkipServerWatch: cfg.ConsulServers.SkipServerWatch,
+		HTTP:            cfg.ConsulServers.HTTPEndpoint(),
+		GRPC:            cfg.ConsulServers.GRPCEndpoint(),
+		HTTPCAPEM:       getenv(mesh.VariableHTTPSCACert),
+		GRPCCAPEM:       getenv(mesh.VariableGRPCCACert),
+		Token:           strings.TrimSpace(getenv(mesh.VariableToken)),
+		Scope:           mesh.Scope{Partition: service.Partition, Namespace: service.Namespace},
+	}
+	if strings.TrimSpace(s.Hosts) == "" {
+		return Settings{}, errors.New("consulServers.hosts: empty\nhint: give an IP address, a DNS name, or exec= and a command that prints addresses")
+	}
+	for variable, text := range map[string]string{mesh.VariableHTTPSCACert: s.HTTPCAPEM, mesh.VariableGRPCCACert: s.GRPCCAPEM} {
+		if text != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(text)) {
+			return Settings{}, fmt.Errorf("%s holds no certificate in PEM form", variable)
+		}
+	}
+	if login := cfg.Login(); login.Enabled && s.Token == "" {
+		s.Login = loginOf(login, task, service)
+	}
+	return s, nil
+}
+
+// loginOf fills in the task's own facts. The two meta keys by which the controller finds a token's task are not for users
+// to change: a token under a wrong name is one that nobody removes, or one that is removed under a living task.
+func loginOf(login agentconfig.ConsulLogin, task taskmeta.Task, service agentconfig.Service) *Login {
+	meta := maps.Clone(login.Meta)
+	if meta == nil {
+		meta = map[string]string{}
+	}
+	meta[mesh.LoginMetaTaskID] = task.ID
+	meta[mesh.LoginMetaCluster] = task.ClusterARN
+	region := login.Region
+	if region == "" {
+		region = task.Region
+	}
+	return &Login{
+		Method: login.Method, Datacenter: login.Datacenter, Partition: service.Partition,
+		Region: region, STSEndpoint: login.STSEndpoint, IAMEndpoint: login.IAMEndpoint,
+		ServerIDHeaderValue: login.ServerIDHeaderValue, IncludeEntity: *login.IncludeEntity, Meta: meta,
+	}
+}
+
+// tlsConfig is how to verify the servers at one of their ports; nil where the port speaks plain text. pem beats the
+// endpoint's file, which may also be a folder of certificates; with neither, the system's roots decide.
+func (s Settings) tlsConfig(e agentconfig.Endpoint, pem string) (*tls.Config, error) {
+	if !e.TLS {
+		return nil, nil
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: e.ServerName}
+	if cfg.ServerName == "" && !strings.HasPrefix(s.Hosts, "exec=") {
+		cfg.ServerName = s.Hosts
+	}
+	if pem == "" && e.CACertFile == "" {
+		return cfg, nil
+	}
+	cfg.RootCAs = x509.NewCertPool()
+	if pem != "" {
+		cfg.RootCAs.AppendCertsFromPEM([]byte(pem)) // SettingsOf has tried it
+		return cfg, nil
+	}
+	return cfg, addCertificates(cfg.RootCAs, e.CACertFile)
+}
+
+// addCertificates adds the file name, or every file right under the folder name, to the pool.
+func addCertificates(pool *x509.CertPool, name string) error {
+	files := []string{name}
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		entries, err := os.ReadDir(name)
+		if err != nil {
+			return fmt.Errorf("read CA certificates: %w", err)
+		}
+		files = nil
+		for _, e := range entries {
+			if !e.IsDir() {
+				files = append(files, name+string(os.PathSeparator)+e.Name())
+			}
+		}
+	}
+	found := false
+	for _, f := range files {
+		pem, err := os.ReadFile(f)
+		if err != nil {
+			return fmt.Errorf("read CA certificates: %w", err)
+		}
+		found = pool.AppendCertsFromPEM(pem) || found
+	}
+	if !found {
+		return fmt.Errorf("read CA certificates: %s holds no certificate in PEM form", name)
+	}
+	return nil
+}

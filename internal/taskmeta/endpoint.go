@@ -1,0 +1,94 @@
+package taskmeta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	tryTimeout = 2 * time.Second // of one request
+	tries      = 6               // of Wait, which so gives up after 15 s at the latest
+	firstPause = 100 * time.Millisecond
+	maxAnswer  = 4 << 20 // bytes; ten containers take some 20 KB
+)
+
+// ErrGone means that nothing listens at the endpoint: the ECS agent has taken the task down.
+var ErrGone = errors.New("task metadata endpoint is gone")
+
+// Endpoint is the metadata endpoint of one container.
+type Endpoint struct {
+	url    string
+	client *http.Client
+}
+
+// New takes the value of Variable.
+func New(uri string) (*Endpoint, error) {
+	if uri == "" {
+		return nil, fmt.Errorf("%s is not set\nhint: ECS sets it in every container of a task; the agent does not run outside of one", Variable)
+	}
+	u, err := url.Parse(uri)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("%s: %q is not a URL", Variable, uri)
+	}
+	return &Endpoint{
+		url: strings.TrimRight(uri, "/") + "/task",
+		// One idle connection is all that a poller needs, and no proxy stands between a task and its metadata.
+		client: &http.Client{Timeout: tryTimeout, Transport: &http.Transport{MaxIdleConns: 1, IdleConnTimeout: 90 * time.Second}},
+	}, nil
+}
+
+// Read asks the endpoint at uri until it answers, as Wait does.
+func Read(ctx context.Context, uri string) (Task, error) {
+	e, err := New(uri)
+	if err != nil {
+		return Task{}, err
+	}
+	defer e.client.CloseIdleConnections()
+	return e.Wait(ctx)
+}
+
+// Wait asks until the endpoint answers well, a few times: ECS throttles it and may be late with it.
+func (e *Endpoint) Wait(ctx context.Context) (Task, error) {
+	pause := firstPause
+	for try := 1; ; try++ {
+		task, err := e.Task(ctx)
+		if err == nil || ctx.Err() != nil || try == tries {
+			return task, err
+		}
+		select {
+		case <-ctx.Done():
+			return Task{}, err
+		case <-time.After(pause):
+			pause *= 2
+		}
+	}
+}
+
+// Task asks once.
+func (e *Endpoint) Task(ctx context.Context) (Task, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url, nil)
+	if err != nil {
+		return Task{}, fmt.Errorf("read task metadata: %w", err)
+	}
+	resp, err := e.client.Do(req)
+	if err != nil {
+		return Task{}, fmt.Errorf("read task metadata: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	switch {
+	case err != nil:
+		return Task{}, fmt.Errorf("read task metadata: GET %s: %w", e.url, err)
+	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
+		return Task{}, fmt.Errorf("read task metadata: GET %s: %s: %w", e.url, resp.Status, ErrGone)
+	case resp.StatusCode != http.StatusOK:
+		return Task{}, fmt.Errorf("read task metadata: GET %s: %s", e.url, resp.Status)
+	}
+	return Parse(body)
+}
