@@ -1,0 +1,151 @@
+// Package xds is the local end of Envoy's configuration stream: a gRPC server on loopback that passes Envoy's aggregated
+// delta xDS stream on to a Consul server with the task's current token. Messages are passed as they come, in both
+// directions, and so is the status that ends the stream; when the server is lost the stream ends, and Envoy opens a new
+// one, which goes to the next server.
+package xds
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// method is the only one that is passed on.
+const method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+
+// maxMessage is the limit of one message on both sides: a configuration with thousands of upstreams is tens of MiB.
+const maxMessage = 50 << 20
+
+// renewTimeout bounds a login in the midst of a failing stream: Envoy waits for its status meanwhile.
+const renewTimeout = 15 * time.Second
+
+// Consul is how the proxy reaches a Consul server.
+type Consul struct {
+	Conn  func() *grpc.ClientConn                       // the current connection, which follows fail-over
+	Token func() string                                 // the current SecretID; "" means none
+	Renew func(ctx context.Context, stale string) error // gets another token than stale
+}
+
+// Proxy is the local xDS server.
+type Proxy struct {
+	consul   Consul
+	log      hclog.Logger
+	listener net.Listener
+	server   *grpc.Server
+	done     chan struct{}
+	err      error // written before done is closed
+
+	mu         sync.Mutex
+	waiting    map[string]bool // types whose first response Envoy has not applied yet
+	configured chan struct{}
+}
+
+// Start listens at addr, which must be loopback, and serves. Port 0 means any free port.
+func Start(addr netip.AddrPort, consul Consul, log hclog.Logger) (*Proxy, error) {
+	if !addr.Addr().IsLoopback() {
+		return nil, fmt.Errorf("listen for xDS at %s: not a loopback address", addr)
+	}
+	listener, err := net.Listen("tcp", addr.String())
+	if err != nil {
+		return nil, fmt.Errorf("listen for xDS: %w", err)
+	}
+	p := &Proxy{
+		consul: consul, log: log, listener: listener, done: make(chan struct{}),
+		waiting: map[string]bool{TypeCluster: true, TypeListener: true}, configured: make(chan struct{}),
+	}
+	p.server = grpc.NewServer(
+		grpc.ForceServerCodecV2(rawCodec{}),
+		grpc.UnknownServiceHandler(p.handle),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxSendMsgSize(maxMessage),
+	)
+	go func() {
+		if err := p.server.Serve(listener); err != nil {
+			p.err = fmt.Errorf("serve xDS: %w", err)
+		}
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// Addr is where the proxy listens.
+func (p *Proxy) Addr() netip.AddrPort { return p.listener.Addr().(*net.TCPAddr).AddrPort() }
+
+// Configured is closed once Envoy has applied its first clusters and its first listeners.
+func (p *Proxy) Configured() <-chan struct{} { return p.configured }
+
+// Done is closed when the proxy serves no more.
+func (p *Proxy) Done() <-chan struct{} { return p.done }
+
+// Err says, once Done is closed, why; nil after Close.
+func (p *Proxy) Err() error {
+	select {
+	case <-p.done:
+		return p.err
+	default:
+		return nil
+	}
+}
+
+// Close ends all streams and waits until the proxy serves no more.
+func (p *Proxy) Close() {
+	p.server.Stop()
+	<-p.done
+}
+
+func (p *Proxy) handle(_ any, fromEnvoy grpc.ServerStream) error {
+	name, _ := grpc.MethodFromServerStream(fromEnvoy)
+	if name != method {
+		return status.Errorf(codes.Unimplemented, "unknown method %s", name)
+	}
+	token := p.consul.Token()
+	err := p.relay(fromEnvoy, token)
+	if err != nil && fromEnvoy.Context().Err() == nil {
+		p.log.Warn("xds stream ended", "err", err)
+		p.renew(fromEnvoy.Context(), err, token)
+	}
+	return err
+}
+
+// renew gets a new token when the stream ended for the want of a good one, so that Envoy's next stream succeeds.
+func (p *Proxy) renew(ctx context.Context, cause error, stale string) {
+	if !TokenLost(cause) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	if err := p.consul.Renew(ctx, stale); err != nil {
+		p.log.Warn("token not renewed", "err", err)
+		return
+	}
+	p.log.Info("token renewed")
+}
+
+// saw notes what Envoy tells about the configuration it has got.
+func (p *Proxy) saw(r request) {
+	switch {
+	case !r.answers:
+		return
+	case r.refused:
+		p.log.Warn("configuration refused by envoy", "type", r.typeURL, "reason", r.complain)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.waiting[r.typeURL] {
+		return
+	}
+	delete(p.waiting, r.typeURL)
+	if len(p.waiting) == 0 {
+		p.log.Info("first configuration applied")
+		close(p.configured)
+	}
+}

@@ -1,0 +1,107 @@
+package xds
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// tokenKey is the metadata key of a Consul token.
+const tokenKey = "x-consul-token"
+
+// TokenLost reports whether err is Consul's way to say that it does not know the token (any more).
+func TokenLost(err error) bool {
+	s := status.Convert(err)
+	return s.Code() == codes.Unauthenticated ||
+		s.Code() == codes.PermissionDenied && strings.Contains(s.Message(), "ACL not found")
+}
+
+// relay opens the stream to Consul and passes messages both ways until either side ends it. It returns Consul's status
+// as it is.
+func (p *Proxy) relay(fromEnvoy grpc.ServerStream, token string) error {
+	ctx, cancel := context.WithCancel(outgoing(fromEnvoy.Context(), token))
+	defer cancel() // ends both pumps
+	// While there is no server the stream waits for one, rather than Envoy's back-off for the stream.
+	toConsul, err := p.consul.Conn().NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method,
+		grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage), grpc.WaitForReady(true))
+	if err != nil {
+		return err
+	}
+	up := make(chan error, 1)
+	go func() { up <- p.requests(fromEnvoy, toConsul) }()
+	down := make(chan error, 1)
+	go func() { down <- responses(toConsul, fromEnvoy) }()
+	select {
+	case err := <-down:
+		fromEnvoy.SetTrailer(toConsul.Trailer())
+		return err
+	case err := <-up:
+		if err != nil {
+			return err
+		}
+		err = <-down // Envoy has said all it had to say; Consul may still answer
+		fromEnvoy.SetTrailer(toConsul.Trailer())
+		return err
+	}
+}
+
+// outgoing is the metadata of Envoy's stream with our token.
+func outgoing(ctx context.Context, token string) context.Context {
+	md, _ := metadata.FromIncomingContext(ctx)
+	md = md.Copy()
+	if md == nil {
+		md = metadata.MD{}
+	}
+	md.Set(tokenKey, token)
+	return metadata.NewOutgoingContext(ctx, md)
+}
+
+// requests passes Envoy's messages on until Envoy half-closes, and reads what they tell.
+func (p *Proxy) requests(from grpc.ServerStream, to grpc.ClientStream) error {
+	for {
+		var f frame
+		if err := from.RecvMsg(&f); errors.Is(err, io.EOF) {
+			return to.CloseSend()
+		} else if err != nil {
+			return err
+		}
+		if r, err := parseRequest(f.data.Materialize()); err == nil {
+			p.saw(r)
+		}
+		if err := to.SendMsg(&f); errors.Is(err, io.EOF) {
+			return nil // the stream is over; its status comes by responses
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// responses passes Consul's messages on and returns the status that ends them, nil for OK.
+func responses(from grpc.ClientStream, to grpc.ServerStream) error {
+	for first := true; ; first = false {
+		var f frame
+		if err := from.RecvMsg(&f); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if first {
+			header, err := from.Header()
+			if err != nil {
+				return err
+			}
+			if err := to.SetHeader(header); err != nil {
+				return err
+			}
+		}
+		if err := to.SendMsg(&f); err != nil {
+			return err
+		}
+	}
+}
