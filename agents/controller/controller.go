@@ -1,0 +1,147 @@
+// Package controller is the agent that looks after one ECS cluster's part of Consul. At start it makes sure of what tasks
+// need to log in: ACL policies and roles, the auth method, its binding rules, and the synthetic node that tasks register
+// their services on. Then it compares Consul with ECS again and again and removes the services and ACL tokens of tasks
+// that are dead; a synthetic node that was lost is registered again.
+//
+// A task is dead if ECS says that it is STOPPED, or if ECS has not known it in several independent looks and for a
+// minute. Whatever else ECS answers, errors and silence above all, means that nothing is done.
+//
+// Environment:
+//
+//	CONSUL_ECS_CONFIG_JSON          the configuration, required; see internal/agentconfig
+//	ECS_CONTAINER_METADATA_URI_V4   set by ECS; the task of the controller says which cluster is looked after
+//	CONSUL_HTTP_TOKEN               ACL token for everything in Consul; without it the controller logs in if the configuration says so
+//	CONSUL_HTTPS_CACERT_PEM         CA certificate of Consul's HTTP API, as text
+//	CONSUL_GRPC_CACERT_PEM          CA certificate of Consul's gRPC port, as text
+//	AWS_REGION                      default: the region of the task's ARN
+//	AWS_*                           as the AWS SDK reads them, AWS_ENDPOINT_URL and its kin among them
+//
+// It takes no arguments. SIGTERM and SIGINT end it well at any moment: a pass that is cut short is made up for by the
+// next controller's first. It ends with an error if Consul cannot be reached or refuses it at the start; later troubles
+// are logged and retried.
+package controller
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/reconcile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+const (
+	interval    = 5 * time.Second // between passes: a killed task has to leave the catalog within 12 s
+	passTimeout = 2 * time.Minute // a first pass after long absence has thousands of tokens to delete
+	maxPause    = time.Minute     // between passes while they fail
+)
+
+// Run is the controller's life. It returns nil when ctx ends after a good start.
+func Run(ctx context.Context, getenv func(string) string, args []string, _, stderr io.Writer) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q: the controller takes none", args[0])
+	}
+	cfg, err := agentenv.Load(getenv)
+	if err != nil {
+		return err
+	}
+	if cfg.ControllerSettings().PartitionsEnabled {
+		return errors.New("controller.partitionsEnabled: true, but this controller looks after the default admin partition alone\nhint: remove the key")
+	}
+	log := agentlog.New("controller", cfg.LogLevel, cfg.LogJSON, stderr)
+	task, err := taskmeta.Read(ctx, getenv(taskmeta.Variable))
+	if err != nil {
+		return err
+	}
+	if !task.Address.IsValid() {
+		return errors.New("read task metadata: the task has no address of its own\nhint: run the controller in network mode awsvpc")
+	}
+	awsConfig, err := awsapi.Load(ctx, awsapi.Config{Region: cmp.Or(getenv("AWS_REGION"), task.Region), UserAgent: "consulecs-agent/controller"})
+	if err != nil {
+		return err
+	}
+	conn, err := start(ctx, cfg, task, getenv, log)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before it was ready
+		}
+		return err
+	}
+	log.Info("controller ready", "ecs_cluster", task.ClusterARN, "auth_method", cfg.ControllerSettings().AuthMethod.Name)
+	k := keeper{
+		task: task, method: authMethod(cfg.ControllerSettings(), task),
+		consul: conn, ecs: ecsView{awsapi.ECS(awsConfig), task.ClusterARN, task.ID},
+		since: map[string]time.Time{}, ensured: time.Now(), log: log,
+	}
+	reconcile.Loop{Interval: interval, Timeout: passTimeout, MaxPause: maxPause, Log: log}.Run(ctx, k.pass)
+	log.Info("controller stopped")
+	return conn.Close()
+}
+
+// start connects to Consul and brings it into the state that tasks need.
+func start(ctx context.Context, cfg agentconfig.Config, task taskmeta.Task, getenv func(string) string, log hclog.Logger) (*consul.Connection, error) {
+	settings, err := consul.SettingsOf(cfg, task, getenv)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, consul.StartTimeout)
+	defer cancel()
+	conn, err := consul.Connect(ctx, settings, log)
+	if err != nil {
+		return nil, err
+	}
+	method := authMethod(cfg.ControllerSettings(), task)
+	err = consul.Retry(ctx, log, "prepare Consul for tasks", func(ctx context.Context) error {
+		return prepare(ctx, conn, method, task, log)
+	})
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// prepare makes sure of everything in Consul that tasks need.
+func prepare(ctx context.Context, conn *consul.Connection, method consul.AuthMethod, task taskmeta.Task, log hclog.Logger) error {
+	changes, err := conn.EnsureACL(ctx, method)
+	for _, change := range changes {
+		log.Info("ACL object "+change.Verb, "kind", change.Kind, "name", change.Name)
+	}
+	if err != nil {
+		return err
+	}
+	return registerNode(ctx, conn, task, log)
+}
+
+func registerNode(ctx context.Context, conn *consul.Connection, task taskmeta.Task, log hclog.Logger) error {
+	wrote, err := conn.EnsureNode(ctx, task.ClusterARN, task.Address)
+	if wrote {
+		log.Info("synthetic node registered", "ecs_cluster", task.ClusterARN, "address", task.Address)
+	}
+	return err
+}
+
+// authMethod is what the auth method has to say for the tasks of the controller's account and AWS partition.
+func authMethod(settings agentconfig.Controller, task taskmeta.Task) consul.AuthMethod {
+	path := strings.Trim(settings.IAMRolePath, "/")
+	if path != "" {
+		path += "/"
+	}
+	return consul.AuthMethod{
+		Name:                settings.AuthMethod.Name,
+		BoundPrincipals:     []string{fmt.Sprintf("arn:%s:iam::%s:role/%s*", task.Partition, task.AccountID, path)},
+		STSEndpoint:         settings.AuthMethod.STSEndpoint,
+		IAMEndpoint:         settings.AuthMethod.IAMEndpoint,
+		ServerIDHeaderValue: settings.AuthMethod.ServerIDHeaderValue,
+	}
+}

@@ -1,0 +1,137 @@
+package controller
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+const (
+	idA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	idB = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	idC = "cccccccccccccccccccccccccccccccc"
+
+	arnPrefix = "arn:aws:ecs:us-east-1:123456789012:task/mesh/"
+)
+
+func task(id, desired, last string, tags ...ecstypes.Tag) ecstypes.Task {
+	arn := arnPrefix + id
+	return ecstypes.Task{TaskArn: &arn, DesiredStatus: &desired, LastStatus: &last, Tags: tags}
+}
+
+func failure(id, reason string) ecstypes.Failure {
+	arn := arnPrefix + id
+	return ecstypes.Failure{Arn: &arn, Reason: &reason}
+}
+
+func TestOnlyAStoppedOrUnknownTaskMayBeDead(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		tasks    []ecstypes.Task
+		failures []ecstypes.Failure
+		want     verdict
+	}{
+		"running":                        {tasks: []ecstypes.Task{task(idA, "RUNNING", "RUNNING")}, want: alive},
+		"running without the mesh's tag": {tasks: []ecstypes.Task{task(idA, "RUNNING", "RUNNING", ecstypes.Tag{})}, want: alive},
+		"starting":                       {tasks: []ecstypes.Task{task(idA, "RUNNING", "PROVISIONING")}, want: alive},
+		"draining":                       {tasks: []ecstypes.Task{task(idA, "STOPPED", "RUNNING")}, want: alive},
+		"stopping":                       {tasks: []ecstypes.Task{task(idA, "STOPPED", "STOPPING")}, want: alive},
+		"deprovisioning":                 {tasks: []ecstypes.Task{task(idA, "STOPPED", "DEPROVISIONING")}, want: alive},
+		"stopped":                        {tasks: []ecstypes.Task{task(idA, "STOPPED", "STOPPED")}, want: stopped},
+		"missing":                        {failures: []ecstypes.Failure{failure(idA, "MISSING")}, want: missing},
+		"both described and missing":     {tasks: []ecstypes.Task{task(idA, "RUNNING", "RUNNING")}, failures: []ecstypes.Failure{failure(idA, "MISSING")}, want: alive},
+		"another failure":                {failures: []ecstypes.Failure{failure(idA, "ACCESS_DENIED")}, want: unknown},
+		"a failure without a reason":     {failures: []ecstypes.Failure{{}}, want: unknown},
+		"no answer":                      {want: unknown},
+		"another task's answer":          {tasks: []ecstypes.Task{task(idB, "STOPPED", "STOPPED")}, want: unknown},
+		"a task without a status":        {tasks: []ecstypes.Task{{}}, want: unknown},
+	} {
+		if got := judge(tc.tasks, tc.failures)[idA]; got != tc.want {
+			t.Errorf("%s: verdict %d, want %d", name, got, tc.want)
+		}
+	}
+}
+
+func TestForeignServicesAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	web := consul.NodeService{ID: "web-" + idA, Name: "web", TaskID: idA}
+	proxy := consul.NodeService{ID: "web-" + idA + "-sidecar-proxy", Name: "web-sidecar-proxy", TaskID: idA}
+	token := consul.LoginToken{AccessorID: "1", TaskID: idA}
+	old := consul.NodeService{ID: "old", Name: "old", TaskID: "0c5e3f4e-1a2b-4c3d-8e9f-001122334455"}
+	held := holdings(
+		[]consul.NodeService{{ID: "by-hand", Name: "by-hand"}, {ID: "odd", Name: "odd", TaskID: "not a task's ID"}, web, proxy, old},
+		[]consul.LoginToken{token, {AccessorID: "2", TaskID: "x"}},
+	)
+	want := map[string]*holding{
+		idA:        {taskID: idA, services: []consul.NodeService{web, proxy}, tokens: []consul.LoginToken{token}},
+		old.TaskID: {taskID: old.TaskID, services: []consul.NodeService{old}},
+	}
+	if diff := cmp.Diff(want, held, cmp.AllowUnexported(holding{})); diff != "" {
+		t.Errorf("holdings (-want +got):\n%s", diff)
+	}
+}
+
+func TestATaskThatECSDoesNotKnowCountsOnlyAfterAMinute(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	a, b := &holding{taskID: idA}, &holding{taskID: idB}
+	since := map[string]time.Time{}
+	remember(since, map[string]*holding{idA: a}, start)
+	remember(since, map[string]*holding{idA: a, idB: b}, start.Add(30*time.Second))
+	both := []*holding{a, b}
+	for after, want := range map[time.Duration][]string{59 * time.Second: nil, time.Minute: {idA}, 90 * time.Second: {idA, idB}} {
+		if diff := cmp.Diff(want, idsOf(longSeen(both, since, start.Add(after)))); diff != "" {
+			t.Errorf("seen long enough after %v (-want +got):\n%s", after, diff)
+		}
+	}
+	remember(since, map[string]*holding{idB: b}, start.Add(2*time.Minute))
+	remember(since, map[string]*holding{idA: a, idB: b}, start.Add(3*time.Minute))
+	if diff := cmp.Diff([]string{idB}, idsOf(longSeen(both, since, start.Add(3*time.Minute)))); diff != "" {
+		t.Errorf("a task that was away counts as new (-want +got):\n%s", diff)
+	}
+}
+
+func TestVerdictsPickHoldingsInOrder(t *testing.T) {
+	t.Parallel()
+	held := map[string]*holding{idC: {taskID: idC}, idA: {taskID: idA}, idB: {taskID: idB}}
+	verdicts := map[string]verdict{idA: stopped, idC: stopped, "dddddddddddddddddddddddddddddddd": stopped}
+	if diff := cmp.Diff([]string{idA, idC}, idsOf(with(held, verdicts, stopped))); diff != "" {
+		t.Errorf("stopped (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheBrakeHoldsBackBigRemovals(t *testing.T) {
+	t.Parallel()
+	for known, want := range map[int]int{1: 50, 200: 50, 1000: 250, 10000: 2500} {
+		if got := brake(known); got != want {
+			t.Errorf("brake(%d) = %d, want %d", known, got, want)
+		}
+	}
+}
+
+func TestRolesOfTheTasksAWSPartitionMayLogIn(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ partition, path, want string }{
+		"default path": {"aws", "", "arn:aws:iam::123456789012:role/consul-ecs/*"},
+		"own path":     {"aws", "/team/mesh/", "arn:aws:iam::123456789012:role/team/mesh/*"},
+		"all roles":    {"aws", "/", "arn:aws:iam::123456789012:role/*"},
+		"China":        {"aws-cn", "", "arn:aws-cn:iam::123456789012:role/consul-ecs/*"},
+		"GovCloud":     {"aws-us-gov", "", "arn:aws-us-gov:iam::123456789012:role/consul-ecs/*"},
+	} {
+		cfg := agentconfig.Config{Controller: &agentconfig.Controller{IAMRolePath: tc.path}}
+		got := authMethod(cfg.ControllerSettings(), taskmeta.Task{Partition: tc.partition, AccountID: "123456789012"})
+		if diff := cmp.Diff(consul.AuthMethod{Name: "iam-ecs-service-token", BoundPrincipals: []string{tc.want}}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if got := fmt.Sprint(authMethod(agentconfig.Config{}.ControllerSettings(), taskmeta.Task{Partition: "aws", AccountID: "1"}).BoundPrincipals); got != "[arn:aws:iam::1:role/consul-ecs/*]" {
+		t.Errorf("without a controller section %s may log in, want the default path's roles alone", got)
+	}
+}

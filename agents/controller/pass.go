@@ -1,0 +1,114 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/reconcile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+const (
+	secondLook  = 2 * time.Second  // after the first
+	ensureEvery = 10 * time.Minute // how often the ACL objects are looked at again
+)
+
+// keeper keeps Consul in step with one ECS cluster.
+type keeper struct {
+	task   taskmeta.Task // the controller's own
+	method consul.AuthMethod
+	consul *consul.Connection
+	ecs    ecsView
+	log    hclog.Logger
+
+	since   map[string]time.Time // task ID to when it was first seen in Consul
+	ensured time.Time            // when prepare last succeeded
+}
+
+// pass compares Consul with ECS once and mends what differs. It reads Consul first: whatever is there then belongs to a
+// task that ECS already knows.
+func (k *keeper) pass(ctx context.Context) error {
+	if time.Since(k.ensured) >= ensureEvery {
+		if err := prepare(ctx, k.consul, k.method, k.task, k.log); err != nil {
+			return err
+		}
+		k.ensured = time.Now()
+	}
+	services, found, err := k.consul.NodeServices(ctx, k.task.ClusterARN)
+	if err != nil {
+		return err
+	}
+	if !found {
+		if err := registerNode(ctx, k.consul, k.task, k.log); err != nil {
+			return err
+		}
+	}
+	tokens, err := k.consul.LoginTokens(ctx, k.method.Name, k.task.ClusterARN)
+	if err != nil {
+		return err
+	}
+	held := holdings(services, tokens)
+	delete(held, k.task.ID) // a controller that logged in removes its own token when it ends
+	remember(k.since, held, time.Now())
+	if len(held) == 0 {
+		return nil
+	}
+	return k.reap(ctx, held)
+}
+
+// reap removes what dead tasks left behind.
+func (k *keeper) reap(ctx context.Context, held map[string]*holding) error {
+	verdicts, err := k.ecs.look(ctx, slices.Collect(maps.Keys(held)))
+	if verdicts == nil {
+		return err
+	}
+	errs := []error{err}
+	budget := brake(len(held))
+	dead := with(held, verdicts, stopped)
+	errs = append(errs, k.remove(ctx, dead, &budget, "ECS says that the task has stopped"))
+	lost := longSeen(with(held, verdicts, missing), k.since, time.Now())
+	if len(lost) == 0 || !reconcile.Sleep(ctx, secondLook) {
+		return errors.Join(errs...)
+	}
+	verdicts, err = k.ecs.lookAgain(ctx, idsOf(lost))
+	errs = append(errs, err)
+	lost = slices.DeleteFunc(lost, func(h *holding) bool { return verdicts[h.taskID] != missing })
+	errs = append(errs, k.remove(ctx, lost, &budget, "ECS does not know the task"))
+	return errors.Join(errs...)
+}
+
+// remove takes as many tasks out of Consul as the budget has left, services before tokens so that traffic stops first.
+func (k *keeper) remove(ctx context.Context, dead []*holding, budget *int, why string) error {
+	if len(dead) > *budget {
+		k.log.Warn("removals held back until the next pass", "removed", *budget, "held_back", len(dead)-*budget, "why", why)
+		dead = dead[:*budget]
+	}
+	*budget -= len(dead)
+	var services []consul.NodeService
+	var tokens []string
+	for _, h := range dead {
+		services = append(services, h.services...)
+		for _, t := range h.tokens {
+			tokens = append(tokens, t.AccessorID)
+		}
+		k.log.Info("dead task being removed", "task", h.taskID, "services", len(h.services), "tokens", len(h.tokens), "why", why)
+	}
+	return errors.Join(
+		k.consul.DeregisterServices(ctx, k.task.ClusterARN, services),
+		k.consul.DeleteTokens(ctx, tokens),
+	)
+}
+
+func idsOf(holdings []*holding) []string {
+	var ids []string
+	for _, h := range holdings {
+		ids = append(ids, h.taskID)
+	}
+	return ids
+}
