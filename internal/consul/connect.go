@@ -138,7 +138,9 @@ func (c *Connection) Token() string { return c.session.token() }
 
 // Renew logs in again, with a fresh bearer token, if the current token is still the stale one that Consul has refused. Of
 // several callers at once the first logs in and the rest get its token.
-func (c *Connection) Renew(ctx context.Context, stale string) error { return c.session.renew(ctx, stale) }
+func (c *Connection) Renew(ctx context.Context, stale string) error {
+	return c.session.renew(ctx, stale)
+}
 
 // Close logs out, if this connection logged in, and ends it. It takes a few seconds at the most; later calls do nothing.
 func (c *Connection) Close() error {

@@ -1,0 +1,159 @@
+package consul
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+// CheckStatus is Consul's verdict on a check.
+type CheckStatus string
+
+// The verdicts that the agents give.
+const (
+	Passing  CheckStatus = "passing"
+	Critical CheckStatus = "critical"
+)
+
+// Check is one check of the task's service or of its proxy.
+type Check struct {
+	ID, Name               string
+	ServiceID, ServiceName string // the registration it hangs on
+	Container              string // whose health it mirrors
+	Status                 CheckStatus
+	Output                 string // the reason of the status, for people
+}
+
+// Registration is what a task holds in Consul's catalog: its service, the service's proxy, and the checks of both.
+type Registration struct {
+	Node                   string // the ARN of the ECS cluster
+	ServiceID, ServiceName string
+	ProxyID, ProxyName     string
+	Checks                 []Check
+
+	address        string
+	service, proxy api.AgentService
+}
+
+// NewRegistration is the registration of the task as its configuration asks for it. Its checks are born critical. region
+// is for the locality, the task's own if "".
+func NewRegistration(cfg agentconfig.Config, task taskmeta.Task, region string) (Registration, error) {
+	if !task.Address.IsValid() {
+		return Registration{}, errors.New("the task has no IP address of its own\nhint: mesh tasks need networkMode awsvpc")
+	}
+	if region == "" {
+		region = task.Region
+	}
+	s := cfg.ServiceSettings(task.Family)
+	id := mesh.ServiceID(s.Name, task.ID)
+	r := Registration{
+		Node:      task.ClusterARN,
+		ServiceID: id, ServiceName: s.Name,
+		ProxyID: mesh.ProxyID(id), ProxyName: mesh.ProxyName(s.Name),
+		address: task.Address.String(),
+	}
+	r.service = api.AgentService{
+		ID: r.ServiceID, Service: r.ServiceName, Address: r.address, Port: s.Port,
+		Tags: s.Tags, Meta: meta(s.Meta, task), Weights: weights(s.Weights), EnableTagOverride: s.EnableTagOverride,
+		Namespace: s.Namespace, Partition: s.Partition,
+		Locality: &api.Locality{Region: region, Zone: task.AvailabilityZone},
+	}
+	p := cfg.ProxySettings()
+	r.proxy = r.service
+	r.proxy.Kind, r.proxy.ID, r.proxy.Service, r.proxy.Port = api.ServiceKindConnectProxy, r.ProxyID, r.ProxyName, p.PublicListenerPort
+	r.proxy.Proxy = proxyConfig(p, r, s.Port)
+	for _, container := range slices.DeleteFunc(slices.Clone(cfg.HealthSyncContainers), func(c string) bool { return c == mesh.ContainerDataplane }) {
+		r.Checks = append(r.Checks, born(mesh.CheckNameContainer, container, r.ServiceID, r.ServiceName))
+	}
+	r.Checks = append(r.Checks,
+		born(mesh.CheckNameDataplane, mesh.ContainerDataplane, r.ServiceID, r.ServiceName),
+		born(mesh.CheckNameDataplane, mesh.ContainerDataplane, r.ProxyID, r.ProxyName))
+	return r, nil
+}
+
+// born is a check before anyone has looked.
+func born(name, container, serviceID, serviceName string) Check {
+	return Check{
+		ID: mesh.CheckID(serviceID, container), Name: name, ServiceID: serviceID, ServiceName: serviceName, Container: container,
+		Status: Critical, Output: "Service " + serviceName + " is not ready",
+	}
+}
+
+// meta is the user's, under which the mesh's three keys cannot be changed: by them the controller finds the task.
+func meta(users map[string]string, task taskmeta.Task) map[string]string {
+	m := maps.Clone(users)
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[mesh.MetaTaskID], m[mesh.MetaTaskARN], m[mesh.MetaSource] = task.ID, task.ARN, mesh.Source
+	return m
+}
+
+// weights spells Consul's default out, so that a second registration equals what Consul has stored.
+func weights(w *agentconfig.Weights) api.AgentWeights {
+	if w == nil || *w == (agentconfig.Weights{}) {
+		return api.AgentWeights{Passing: 1, Warning: 1}
+	}
+	return api.AgentWeights{Passing: w.Passing, Warning: w.Warning}
+}
+
+func proxyConfig(p agentconfig.Proxy, r Registration, servicePort int) *api.AgentServiceConnectProxyConfig {
+	c := &api.AgentServiceConnectProxyConfig{
+		DestinationServiceName: r.ServiceName, DestinationServiceID: r.ServiceID,
+		LocalServicePort: servicePort, LocalServiceAddress: p.LocalServiceAddress,
+		Config: p.Config, MeshGateway: meshGateway(p.MeshGateway),
+	}
+	for _, u := range p.Upstreams {
+		c.Upstreams = append(c.Upstreams, api.Upstream{
+			DestinationType:      api.UpstreamDestType(u.DestinationType),
+			DestinationPartition: u.DestinationPartition, DestinationNamespace: u.DestinationNamespace,
+			DestinationPeer: u.DestinationPeer, DestinationName: u.DestinationName, Datacenter: u.Datacenter,
+			LocalBindAddress: u.LocalBindAddress, LocalBindPort: u.LocalBindPort,
+			Config: u.Config, MeshGateway: meshGateway(u.MeshGateway),
+		})
+	}
+	if p.Expose != nil {
+		c.Expose.Checks = p.Expose.Checks
+		for _, path := range p.Expose.Paths {
+			c.Expose.Paths = append(c.Expose.Paths, api.ExposePath{
+				ListenerPort: path.ListenerPort, Path: path.Path, LocalPathPort: path.LocalPathPort, Protocol: path.Protocol,
+			})
+		}
+	}
+	return c
+}
+
+func meshGateway(g *agentconfig.MeshGateway) api.MeshGatewayConfig {
+	if g == nil {
+		return api.MeshGatewayConfig{}
+	}
+	return api.MeshGatewayConfig{Mode: api.MeshGatewayMode(g.Mode)}
+}
+
+// entry is the catalog's form of a service and of those checks that hang on it; without a service, of all the checks.
+func (r Registration) entry(service *api.AgentService, checks []Check) *api.CatalogRegistration {
+	e := &api.CatalogRegistration{
+		Node: r.Node, SkipNodeUpdate: true, // the controller owns the node
+		Service: service, Partition: r.service.Partition,
+	}
+	if service != nil {
+		e.Address = r.address
+		e.NodeMeta = map[string]string{mesh.NodeMetaSynthetic: mesh.NodeMetaSyntheticValue}
+	}
+	for _, c := range checks {
+		if service != nil && c.ServiceID != service.ID {
+			continue
+		}
+		e.Checks = append(e.Checks, &api.HealthCheck{
+			Node: r.Node, CheckID: c.ID, Name: c.Name, Type: mesh.CheckType, Status: string(c.Status), Output: c.Output,
+			ServiceID: c.ServiceID, ServiceName: c.ServiceName, Namespace: r.service.Namespace, Partition: r.service.Partition,
+		})
+	}
+	return e
+}
