@@ -23,10 +23,10 @@ const outputGrace = time.Second
 // Command describes a child before it runs.
 type Command struct {
 	Path       string
-	Args       []string // without the program's name
-	Env        []string // nil: the parent's
-	Stdout     *os.File // handed to the child as it is; nil: discarded
-	Stderr     io.Writer
+	Args       []string   // without the program's name
+	Env        []string   // nil: the parent's
+	Stdout     io.Writer  // an *os.File is handed to the child as it is; nil: discarded
+	Stderr     io.Writer  // nil: only the last lines are kept
 	ExtraFiles []*os.File // file i becomes the child's descriptor 3+i; the caller closes its own copies
 }
 
@@ -43,10 +43,7 @@ type Child struct {
 func Start(c Command) (*Child, error) {
 	child := &Child{name: filepath.Base(c.Path), tail: &tail{next: c.Stderr}, done: make(chan struct{})}
 	cmd := exec.Command(c.Path, c.Args...)
-	cmd.Env, cmd.Stderr, cmd.ExtraFiles = c.Env, child.tail, c.ExtraFiles
-	if c.Stdout != nil {
-		cmd.Stdout = c.Stdout
-	}
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = c.Env, c.Stdout, child.tail, c.ExtraFiles
 	cmd.WaitDelay = outputGrace
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 

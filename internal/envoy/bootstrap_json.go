@@ -1,0 +1,190 @@
+package envoy
+
+import (
+	"encoding/json"
+	"net/netip"
+)
+
+// The parts of Envoy's bootstrap that we use, in Envoy's own words. Envoy's --mode validate judges them in the tests.
+
+const (
+	v3                  = "V3"
+	typePrefix          = "type.googleapis.com/"
+	httpProtocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+)
+
+type bootstrapConfig struct {
+	Admin            adminConfig      `json:"admin"`
+	Node             node             `json:"node"`
+	LayeredRuntime   layeredRuntime   `json:"layered_runtime"`
+	StaticResources  staticResources  `json:"static_resources"`
+	DynamicResources dynamicResources `json:"dynamic_resources"`
+}
+
+type adminConfig struct {
+	AccessLog []json.RawMessage `json:"access_log,omitempty"`
+	Address   socketAddress     `json:"address"`
+}
+
+type node struct {
+	ID       string       `json:"id"`
+	Cluster  string       `json:"cluster"`
+	Metadata nodeMetadata `json:"metadata"`
+}
+
+type nodeMetadata struct {
+	NodeName  string `json:"node_name,omitempty"`
+	Namespace string `json:"namespace"`
+	Partition string `json:"partition"`
+}
+
+type layeredRuntime struct {
+	Layers []runtimeLayer `json:"layers"`
+}
+
+type runtimeLayer struct {
+	Name   string         `json:"name"`
+	Static map[string]any `json:"static_layer"`
+}
+
+type staticResources struct {
+	Clusters  []cluster  `json:"clusters"`
+	Listeners []listener `json:"listeners"`
+}
+
+type dynamicResources struct {
+	LDS configSource `json:"lds_config"`
+	CDS configSource `json:"cds_config"`
+	ADS adsConfig    `json:"ads_config"`
+}
+
+type configSource struct {
+	ADS                 struct{} `json:"ads"`
+	InitialFetchTimeout string   `json:"initial_fetch_timeout"`
+	ResourceAPIVersion  string   `json:"resource_api_version"`
+}
+
+type adsConfig struct {
+	APIType             string        `json:"api_type"`
+	TransportAPIVersion string        `json:"transport_api_version"`
+	GRPCServices        []grpcService `json:"grpc_services"`
+}
+
+type grpcService struct {
+	EnvoyGRPC envoyGRPC `json:"envoy_grpc"`
+}
+
+type envoyGRPC struct {
+	ClusterName string      `json:"cluster_name"`
+	RetryPolicy retryPolicy `json:"retry_policy"`
+}
+
+type retryPolicy struct {
+	BackOff backOff `json:"retry_back_off"`
+}
+
+type backOff struct {
+	Base string `json:"base_interval"`
+	Max  string `json:"max_interval"`
+}
+
+type cluster struct {
+	Name            string         `json:"name"`
+	Type            string         `json:"type"`
+	ConnectTimeout  string         `json:"connect_timeout"`
+	LoadAssignment  loadAssignment `json:"load_assignment"`
+	ProtocolOptions map[string]any `json:"typed_extension_protocol_options,omitempty"`
+}
+
+type loadAssignment struct {
+	ClusterName string              `json:"cluster_name"`
+	Endpoints   []localityEndpoints `json:"endpoints"`
+}
+
+type localityEndpoints struct {
+	Endpoints []lbEndpoint `json:"lb_endpoints"`
+}
+
+type lbEndpoint struct {
+	Endpoint endpoint `json:"endpoint"`
+}
+
+type endpoint struct {
+	Address socketAddress `json:"address"`
+}
+
+type socketAddress struct {
+	SocketAddress addressPort `json:"socket_address"`
+}
+
+type addressPort struct {
+	Address string `json:"address"`
+	Port    uint16 `json:"port_value"`
+}
+
+func address(a netip.AddrPort) socketAddress {
+	return socketAddress{addressPort{a.Addr().String(), a.Port()}}
+}
+
+type listener struct {
+	Name         string        `json:"name"`
+	Address      socketAddress `json:"address"`
+	FilterChains []filterChain `json:"filter_chains"`
+}
+
+type filterChain struct {
+	Filters []filter `json:"filters"`
+}
+
+type filter struct {
+	Name        string            `json:"name"`
+	TypedConfig connectionManager `json:"typed_config"`
+}
+
+type connectionManager struct {
+	Type        string       `json:"@type"`
+	StatPrefix  string       `json:"stat_prefix"`
+	CodecType   string       `json:"codec_type"`
+	RouteConfig routeConfig  `json:"route_config"`
+	HTTPFilters []httpFilter `json:"http_filters"`
+}
+
+type routeConfig struct {
+	Name         string        `json:"name"`
+	VirtualHosts []virtualHost `json:"virtual_hosts"`
+}
+
+type virtualHost struct {
+	Name    string   `json:"name"`
+	Domains []string `json:"domains"`
+	Routes  []route  `json:"routes"`
+}
+
+type route struct {
+	Match          routeMatch      `json:"match"`
+	Route          *routeAction    `json:"route,omitempty"`
+	DirectResponse *directResponse `json:"direct_response,omitempty"`
+}
+
+type routeMatch struct {
+	Path   string `json:"path,omitempty"`
+	Prefix string `json:"prefix,omitempty"`
+}
+
+type routeAction struct {
+	Cluster       string `json:"cluster"`
+	PrefixRewrite string `json:"prefix_rewrite"`
+}
+
+type directResponse struct {
+	Status int `json:"status"`
+}
+
+type httpFilter struct {
+	Name        string   `json:"name"`
+	TypedConfig typeOnly `json:"typed_config"`
+}
+
+type typeOnly struct {
+	Type string `json:"@type"`
+}

@@ -1,0 +1,174 @@
+package envoy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/process"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/ads"
+	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
+)
+
+// freePort is a loopback address that nobody listens at.
+func freePort(t *testing.T) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// start runs the real Envoy against server.
+func start(t *testing.T, server *ads.Server) (*process.Child, envoy.Bootstrap) {
+	t.Helper()
+	b := bootstrap()
+	b.XDS, b.Admin, b.Ready = server.Addr, freePort(t), freePort(t)
+	return run(t, b, envoy.Settings{Path: program(t), Concurrency: 1, DrainTimeSeconds: 1, LogLevel: "WARN"}), b
+}
+
+func run(t *testing.T, b envoy.Bootstrap, s envoy.Settings) *process.Child {
+	t.Helper()
+	data, err := b.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := envoy.Start(data, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = child.Stop(context.Background(), 0) })
+	return child
+}
+
+func TestEnvoyIsReadyOnceTheFirstConfigurationHasCome(t *testing.T) {
+	t.Parallel()
+	server := ads.Start(t)
+	child, b := start(t, server)
+	eventually(t, child, "Envoy asks for its configuration", func() bool { return len(server.Tokens()) > 0 })
+	never := func(what string) {
+		t.Helper()
+		for end := time.Now().Add(400 * time.Millisecond); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			if envoy.CheckReady(t.Context(), b.Ready) == nil {
+				t.Fatalf("ready %s", what)
+			}
+		}
+	}
+	never("without any configuration")
+	server.Answer(xds.TypeCluster)
+	never("without listeners")
+	server.Answer(xds.TypeListener)
+	eventually(t, child, "Envoy is ready", func() bool { return envoy.CheckReady(t.Context(), b.Ready) == nil })
+}
+
+func TestTheBootstrapIsNeitherInArgumentsNorEnvironment(t *testing.T) {
+	t.Setenv("CONSUL_HTTP_TOKEN", "7f3c-secret")
+	child, b := start(t, ads.Start(t))
+	for _, file := range []string{"cmdline", "environ"} {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", child.PID(), file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range []string{b.ProxyID, "7f3c-secret"} {
+			if strings.Contains(string(data), secret) {
+				t.Errorf("%s holds %q", file, secret)
+			}
+		}
+	}
+}
+
+func TestEnvoyServesOnWhileItDrainsAndThenStopsCleanly(t *testing.T) {
+	t.Parallel()
+	server := ads.Start(t)
+	server.Answer(xds.TypeCluster, xds.TypeListener)
+	child, b := start(t, server)
+	eventually(t, child, "Envoy is ready", func() bool { return envoy.CheckReady(t.Context(), b.Ready) == nil })
+	admin := envoy.NewAdmin(b.Admin)
+	if err := admin.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := admin.Inbound(t.Context()); err != nil || n != 0 {
+		t.Errorf("inbound %d, %v", n, err)
+	}
+	select {
+	case <-child.Done():
+		t.Fatalf("Envoy ended by draining: %v", child.Err())
+	case <-time.After(1500 * time.Millisecond): // beyond its drain time
+	}
+	if err := envoy.CheckReady(t.Context(), b.Ready); err != nil {
+		t.Errorf("not ready while draining: %v", err)
+	}
+	if err := child.Stop(t.Context(), 10*time.Second); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+func TestEnvoyThatCannotListenTellsWhy(t *testing.T) {
+	t.Parallel()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	b := bootstrap()
+	b.XDS, b.Admin, b.Ready = freePort(t), busy.Addr().(*net.TCPAddr).AddrPort(), freePort(t)
+	child := run(t, b, envoy.Settings{Path: program(t), Concurrency: 1, DrainTimeSeconds: 1, LogLevel: "warn"})
+	select {
+	case <-child.Done():
+	case <-time.After(20 * time.Second):
+		t.Fatal("Envoy runs")
+	}
+	var exit *process.ExitError
+	if !errors.As(child.Err(), &exit) || !strings.Contains(exit.Error(), "Address already in use") {
+		t.Errorf("got %v", child.Err())
+	}
+}
+
+func TestAMissingEnvoyIsNamedWithAHint(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "envoy")
+	_, err := envoy.Start(nil, envoy.Settings{Path: missing})
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), missing) || !strings.Contains(err.Error(), "\nhint: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnAdminThatDoesNotAnswerWellIsAnError(t *testing.T) {
+	t.Parallel()
+	down := freePort(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "PRE_INITIALIZING", http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	up := netip.MustParseAddrPort(server.Listener.Addr().String())
+	for got, want := range map[error]string{
+		envoy.NewAdmin(down).Drain(t.Context()): "POST /drain_listeners: dial tcp " + down.String() + ": connect: connection refused",
+		envoy.NewAdmin(up).Drain(t.Context()):   "POST /drain_listeners: 503: PRE_INITIALIZING",
+		envoy.CheckReady(t.Context(), up):       "GET /ready: 503: PRE_INITIALIZING",
+	} {
+		if got == nil || got.Error() != want {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	}
+}
+
+func eventually(t *testing.T, child *process.Child, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20 s: %s; Envoy: %v %q", what, child.Err(), child.LastLines())
+		}
+	}
+}
