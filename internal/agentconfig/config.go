@@ -163,9 +163,9 @@ type ExposePath struct {
 
 // Dataplane tunes the dataplane agent. Zero fields mean its defaults.
 type Dataplane struct {
-	Concurrency       int `json:"concurrency,omitempty" rule:"max=1024"`       // Envoy's worker threads
-	DrainTimeSeconds  int `json:"drainTimeSeconds,omitempty" rule:"max=3600"`  // how long Envoy's listeners drain
-	StopWithinSeconds int `json:"stopWithinSeconds,omitempty" rule:"max=3600"` // from SIGTERM to exit at the most; below the container's stop timeout
+	Concurrency       int `json:"concurrency,omitempty" rule:"max=256"`       // Envoy's worker threads
+	DrainTimeSeconds  int `json:"drainTimeSeconds,omitempty" rule:"max=600"`  // how long Envoy's listeners drain
+	StopWithinSeconds int `json:"stopWithinSeconds,omitempty" rule:"max=120"` // from SIGTERM to exit at the most; below the container's stop timeout
 }
 
 // TransparentProxy redirects the task's traffic through the proxy.

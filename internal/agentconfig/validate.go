@@ -114,7 +114,8 @@ func (p Proxy) check(found *problem.List) {
 		at := path.Child("upstreams", i)
 		checkAddress(u.LocalBindAddress, at.Child("localBindAddress"), found)
 		if j, twice := first[u.destination()]; twice {
-			found.AddWith([]problem.Path{path.Child("upstreams", j), at}, at.Child("destinationName"),
+			with := slices.Concat(destinationPaths(path.Child("upstreams", j)), destinationPaths(at))
+			found.AddWith(with, at.Child("destinationName"),
 				"%q is already the destination of upstreams[%d]: Consul takes each destination once", u.DestinationName, j)
 			continue
 		}
@@ -134,6 +135,15 @@ func (u Upstream) destination() [6]string {
 		kind = "service"
 	}
 	return [6]string{kind, u.DestinationName, u.DestinationNamespace, u.DestinationPartition, u.DestinationPeer, u.Datacenter}
+}
+
+// destinationPaths are the places that destination reads, of the upstream at path.
+func destinationPaths(path problem.Path) []problem.Path {
+	var paths []problem.Path
+	for _, key := range []string{"destinationType", "destinationName", "destinationNamespace", "destinationPartition", "destinationPeer", "datacenter"} {
+		paths = append(paths, path.Child(key))
+	}
+	return paths
 }
 
 func (e Expose) check(path problem.Path, found *problem.List) {

@@ -38,13 +38,10 @@ func (p Path) String() string {
 	return b.String()
 }
 
-// touches reports whether one of the two places contains the other.
-func (p Path) touches(q Path) bool {
-	n := min(len(p), len(q))
-	return slices.Equal(p[:n], q[:n])
-}
+// Within reports whether p is q or a place inside it.
+func (p Path) Within(q Path) bool { return len(p) >= len(q) && slices.Equal(p[:len(q)], q) }
 
-// Problem is one finding. With lists the other places that it depends on, such as the second of two equal ports.
+// Problem is one finding. With lists the other places whose values it follows from, such as the second of two equal ports.
 type Problem struct {
 	Path    Path
 	With    []Path
@@ -65,12 +62,14 @@ func (l *List) AddWith(with []Path, path Path, format string, args ...any) {
 	*l = append(*l, Problem{Path: path, With: with, Message: fmt.Sprintf(format, args...)})
 }
 
-// Without leaves out the problems that depend on a place whose value is not known: such a place reads as empty, and what is
-// said about it, or about a default in its stead, may be false.
+// Without leaves out the problems that follow from a place whose value is not known: such a place reads as empty, and what
+// is said about it, or about a default in its stead, may be false.
 func (l List) Without(unknown ...Path) List {
 	var kept List
 	for _, p := range l {
-		depends := func(u Path) bool { return p.Path.touches(u) || slices.ContainsFunc(p.With, u.touches) }
+		depends := func(u Path) bool {
+			return p.Path.Within(u) || slices.ContainsFunc(p.With, func(with Path) bool { return with.Within(u) })
+		}
 		if !slices.ContainsFunc(unknown, depends) {
 			kept = append(kept, p)
 		}

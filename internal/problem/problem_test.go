@@ -34,7 +34,7 @@ func TestProblemsThatDependOnUnknownValuesAreLeftOut(t *testing.T) {
 		"nothing":         {problem.At("z"), []string{"a: is empty", "b[0].c: is 7", "d: clashes"}},
 		"the value":       {problem.At("a"), []string{"b[0].c: is 7", "d: clashes"}},
 		"a whole list":    {problem.At("b"), []string{"a: is empty", "d: clashes"}},
-		"a part of it":    {problem.At("a", "b"), []string{"b[0].c: is 7", "d: clashes"}},
+		"a part of it":    {problem.At("a", "b"), []string{"a: is empty", "b[0].c: is 7", "d: clashes"}},
 		"the other place": {problem.At("x"), []string{"a: is empty", "b[0].c: is 7"}},
 		"everything":      {problem.At(), nil},
 	} {

@@ -1,0 +1,128 @@
+package taskdef
+
+import (
+	"cmp"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+)
+
+// AgentConfig is what the agents of the task are told. What has a default is written out, so that the incumbent's agents,
+// whose defaults differ in places, read the same.
+func AgentConfig(s Spec) agentconfig.Config {
+	service, proxy := s.Service, s.Proxy
+	service.Name = mesh.ServiceName(service.Name, s.Family)
+	proxy.PublicListenerPort = cmp.Or(proxy.PublicListenerPort, mesh.PortPublicListener)
+	proxy.HealthCheckPort = cmp.Or(proxy.HealthCheckPort, mesh.PortReadiness)
+	proxy.Dataplane = s.dataplane()
+	cfg := agentconfig.Config{
+		BootstrapDir:         mesh.BootstrapDir,
+		LogLevel:             s.LogLevel,
+		LogJSON:              s.LogJSON,
+		ConsulServers:        s.Servers.resolved(),
+		HealthSyncContainers: s.healthSyncContainers(),
+		Service:              &service,
+		Proxy:                &proxy,
+		TransparentProxy:     &agentconfig.TransparentProxy{Enabled: aws.Bool(false)}, // absent, the incumbent takes it for true
+	}
+	if s.Login.Enabled {
+		login := s.Login
+		login.Method = cmp.Or(login.Method, mesh.AuthMethod)
+		cfg.ConsulLogin = &login
+	}
+	return cfg
+}
+
+// ControllerAgentConfig is what the controller is told.
+func ControllerAgentConfig(s ControllerSpec) agentconfig.Config {
+	controller := s.Controller
+	controller.IAMRolePath = cmp.Or(controller.IAMRolePath, mesh.RolePath)
+	return agentconfig.Config{
+		BootstrapDir:  mesh.BootstrapDir,
+		LogLevel:      s.LogLevel,
+		LogJSON:       s.LogJSON,
+		ConsulServers: s.Servers.resolved(),
+		Controller:    &controller,
+	}
+}
+
+// resolved has each port's number and TLS switch written out: 8501 and 8503 with TLS, 8500 and 8502 without.
+func (s Servers) resolved() agentconfig.ConsulServers {
+	servers := s.ConsulServers
+	var defaults agentconfig.ServerDefaults
+	var http agentconfig.ServerHTTP
+	var grpc agentconfig.ServerGRPC
+	if servers.Defaults != nil {
+		defaults = *servers.Defaults
+	}
+	if servers.HTTP != nil {
+		http = *servers.HTTP
+	}
+	if servers.GRPC != nil {
+		grpc = *servers.GRPC
+	}
+	defaults.TLS = first(defaults.TLS, aws.Bool(true))
+	http.HTTPS = first(http.HTTPS, http.TLS, defaults.TLS)
+	grpc.TLS = first(grpc.TLS, defaults.TLS)
+	http.Port = cmp.Or(http.Port, either(*http.HTTPS, mesh.PortConsulHTTPS, mesh.PortConsulHTTP))
+	grpc.Port = cmp.Or(grpc.Port, either(*grpc.TLS, mesh.PortConsulGRPCTLS, mesh.PortConsulGRPC))
+	servers.Defaults, servers.HTTP, servers.GRPC = &defaults, &http, &grpc
+	return servers
+}
+
+// httpsCA and grpcCA are the ARNs of the secrets that the agents get; empty where the port has no TLS.
+func (s Servers) httpsCA() string {
+	if !*s.resolved().HTTP.HTTPS {
+		return ""
+	}
+	return cmp.Or(s.HTTPSCASecretARN, s.CASecretARN)
+}
+
+func (s Servers) grpcCA() string {
+	if !*s.resolved().GRPC.TLS {
+		return ""
+	}
+	return cmp.Or(s.GRPCCASecretARN, s.CASecretARN)
+}
+
+func (s Spec) healthSyncContainers() []string {
+	var names []string
+	for _, c := range s.Containers {
+		if c.syncsHealth() {
+			names = append(names, aws.ToString(c.Definition.Name))
+		}
+	}
+	return names
+}
+
+func (c Container) syncsHealth() bool {
+	if c.HealthSync != nil {
+		return *c.HealthSync
+	}
+	return c.essential() && c.Definition.HealthCheck != nil
+}
+
+// essential is ECS's default: what is not said to be inessential is essential.
+func (c Container) essential() bool {
+	return c.Definition.Essential == nil || *c.Definition.Essential
+}
+
+func (c Container) waitsForProxy() bool { return c.WaitForProxy == nil || *c.WaitForProxy }
+
+func first(values ...*bool) *bool {
+	for _, v := range values {
+		if v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+func either[T any](condition bool, yes, no T) T {
+	if condition {
+		return yes
+	}
+	return no
+}

@@ -1,0 +1,236 @@
+package taskdef
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsjson"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+)
+
+// Limits of ECS.
+const (
+	maxTags           = 50
+	maxTagKey         = 128
+	maxTagValue       = 256
+	maxDefinitionSize = 64 << 10 // bytes of the registered JSON
+)
+
+// Check lists everything that ECS, Consul or the agents would refuse, or that would leave the task dead in the mesh.
+// unknown names places whose values are not known yet, as in a Terraform plan: they are left empty in s, and what follows
+// from them is not reported.
+func Check(s Spec, unknown ...problem.Path) problem.List {
+	var found problem.List
+	checkFamily(s.Family, &found)
+	s.checkService(&found)
+	s.checkAgentConfig(&found)
+	s.Servers.checkSecrets(&found)
+	s.Task.check(&found)
+	s.checkVolumes(&found)
+	s.checkContainers(&found)
+	s.checkSidecars(&found)
+	checkARN(s.TaskRoleARN, problem.At("taskRoleArn"), &found)
+	checkARN(s.ExecutionRoleARN, problem.At("executionRoleArn"), &found)
+	checkTags(s.Tags, len(s.meshTags()), &found)
+	if d, err := s.definition(); err != nil {
+		found.Add(problem.At("proxy", "config"), "%v", err)
+	} else {
+		checkSums(d, s.Task, &found)
+		checkSize(d, &found)
+	}
+	return found.Without(unknown...)
+}
+
+// CheckController is Check for a controller.
+func CheckController(s ControllerSpec, unknown ...problem.Path) problem.List {
+	var found problem.List
+	checkFamily(s.family(), &found)
+	addConfigProblems(ControllerAgentConfig(s), &found)
+	s.Servers.checkSecrets(&found)
+	s.Task.check(&found)
+	if s.Image == "" && s.Container.Image == "" {
+		found.Add(problem.At("image"), "is required")
+	}
+	if s.TokenSecretARN == "" {
+		found.Add(problem.At("tokenSecretArn"), "is required: the controller works with the ACL token in this secret")
+	}
+	checkARN(s.TokenSecretARN, problem.At("tokenSecretArn"), &found)
+	s.Container.check(problem.At("container"), s.Task, &found)
+	checkARN(s.TaskRoleARN, problem.At("taskRoleArn"), &found)
+	checkARN(s.ExecutionRoleARN, problem.At("executionRoleArn"), &found)
+	checkTags(s.Tags, 0, &found)
+	if d, err := s.definition(); err != nil {
+		found.Add(problem.At(), "%v", err)
+	} else {
+		checkSums(d, s.Task, &found)
+		checkSize(d, &found)
+	}
+	return found.Without(unknown...)
+}
+
+var validFamily = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+
+func checkFamily(family string, found *problem.List) {
+	if !validFamily.MatchString(family) {
+		found.Add(problem.At("family"), "is %q, want 1 to 255 letters, digits, '-' and '_'", family)
+	}
+}
+
+// reservedMeta are the meta keys by which controllers find a service's task.
+var reservedMeta = []string{mesh.MetaTaskID, mesh.MetaTaskARN, mesh.MetaSource}
+
+func (s Spec) checkService(found *problem.List) {
+	service := s.Service
+	if service.Port == 0 && !s.OutboundOnly {
+		found.AddWith([]problem.Path{problem.At("outboundOnly")}, problem.At("service", "port"),
+			"is required: set the port that the application listens on, or outboundOnly for a task that only calls others")
+	}
+	if service.Name == "" && validFamily.MatchString(s.Family) {
+		if err := mesh.CheckServiceName(strings.ToLower(s.Family)); err != nil {
+			found.AddWith([]problem.Path{problem.At("service", "name")}, problem.At("family"), "gives the service its name: %v", err)
+		}
+	}
+	partition, namespace := problem.At("service", "partition"), problem.At("service", "namespace")
+	switch {
+	case service.Partition != "" && service.Namespace == "":
+		found.AddWith([]problem.Path{partition}, namespace, "is required with a partition")
+	case service.Partition == "" && service.Namespace != "":
+		found.AddWith([]problem.Path{namespace}, partition, "is required with a namespace")
+	}
+	for _, key := range slices.Sorted(maps.Keys(service.Meta)) {
+		if slices.Contains(reservedMeta, key) {
+			found.Add(problem.At("service", "meta", key), "is set by the mesh: choose another key")
+		}
+	}
+}
+
+// configPaths are the sections of the agents' configuration that bear another name in a Spec.
+var configPaths = map[string]string{"consulServers": "servers", "consulLogin": "login"}
+
+func (s Spec) checkAgentConfig(found *problem.List) {
+	cfg := AgentConfig(s)
+	if s.Service.Name == "" {
+		cfg.Service.Name = "" // a name from the family is checked as such
+	}
+	addConfigProblems(cfg, found)
+}
+
+// addConfigProblems reports what is wrong with the agents' configuration at the places of the Spec that it comes from.
+func addConfigProblems(cfg agentconfig.Config, found *problem.List) {
+	rename := func(path problem.Path) problem.Path {
+		name, isName := path[0].(string)
+		if to, ok := configPaths[name]; isName && ok {
+			return problem.At(to).Child(path[1:]...)
+		}
+		return path
+	}
+	for _, p := range cfg.Problems() {
+		if p.Path.Within(problem.At("healthSyncContainers")) {
+			continue // follows from the names of containers, which are checked themselves
+		}
+		p.Path = rename(p.Path)
+		with := make([]problem.Path, len(p.With))
+		for i := range p.With {
+			with[i] = rename(p.With[i])
+		}
+		p.With = with
+		*found = append(*found, p)
+	}
+}
+
+func (s Servers) checkSecrets(found *problem.List) {
+	path := problem.At("servers")
+	tls := []problem.Path{path.Child("defaults", "tls"), path.Child("http", "https"), path.Child("http", "tls"), path.Child("grpc", "tls")}
+	resolved := s.resolved()
+	for _, secret := range []struct {
+		key, arn string
+		used     bool
+	}{
+		{"caSecretArn", s.CASecretARN, *resolved.HTTP.HTTPS || *resolved.GRPC.TLS},
+		{"grpcCaSecretArn", s.GRPCCASecretARN, *resolved.GRPC.TLS},
+		{"httpsCaSecretArn", s.HTTPSCASecretARN, *resolved.HTTP.HTTPS},
+	} {
+		checkARN(secret.arn, path.Child(secret.key), found)
+		if secret.arn != "" && !secret.used {
+			found.AddWith(tls, path.Child(secret.key), "is set, but TLS is off: nothing would read it")
+		}
+	}
+}
+
+var validARN = regexp.MustCompile(`^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:.+$`)
+
+func checkARN(arn string, path problem.Path, found *problem.List) {
+	if arn != "" && !validARN.MatchString(arn) {
+		found.Add(path, "is %q, want an ARN", arn)
+	}
+}
+
+// checkTags checks the user's tags, to which the mesh adds as many as ours.
+func checkTags(tags map[string]string, ours int, found *problem.List) {
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		path := problem.At("tags", key)
+		reserved := func(prefix string) bool { return strings.HasPrefix(key, prefix) }
+		switch {
+		case slices.ContainsFunc(mesh.TagPrefixes(), reserved):
+			found.Add(path, "is a key of the mesh: choose another")
+		case strings.HasPrefix(strings.ToLower(key), "aws:"):
+			found.Add(path, "begins with aws:, which AWS keeps for itself")
+		case key == "" || len(key) > maxTagKey:
+			found.Add(path, "has a key of %d characters, want 1 to %d", len(key), maxTagKey)
+		case len(tags[key]) > maxTagValue:
+			found.Add(path, "has a value of %d characters, want at most %d", len(tags[key]), maxTagValue)
+		}
+	}
+	if n := len(tags) + ours; n > maxTags {
+		found.Add(problem.At("tags"), "are %d with the mesh's own, want at most %d", n, maxTags)
+	}
+}
+
+// checkSums compares what the containers ask for together with what the task has.
+func checkSums(d *Definition, task Task, found *problem.List) {
+	var cpu, memory int
+	for _, c := range d.ContainerDefinitions {
+		cpu += int(c.Cpu)
+		if c.MemoryReservation != nil {
+			memory += int(*c.MemoryReservation)
+		} else {
+			memory += int(aws.ToInt32(c.Memory))
+		}
+	}
+	if cpu > task.cpu() {
+		found.Add(problem.At("task", "cpu"), "is %d, but the containers ask for %d together", task.cpu(), cpu)
+	}
+	if memory > task.memory() {
+		found.Add(problem.At("task", "memory"), "is %d MiB, but the containers ask for %d together, %d of them for the mesh's own",
+			task.memory(), memory, meshMemory(d.ContainerDefinitions))
+	}
+}
+
+func meshMemory(containers []ecstypes.ContainerDefinition) int {
+	var memory int
+	for _, c := range containers {
+		if slices.Contains(mesh.InjectedContainers(), aws.ToString(c.Name)) {
+			memory += int(aws.ToInt32(c.MemoryReservation))
+		}
+	}
+	return memory
+}
+
+func checkSize(d *Definition, found *problem.List) {
+	registered, err := awsjson.Marshal(d)
+	if err != nil {
+		found.Add(problem.At("containers"), "%v", err)
+		return
+	}
+	if len(registered) > maxDefinitionSize {
+		found.Add(problem.At("containers"), "make a task definition of %d bytes, want at most %d; the agents' configuration, which grows with upstreams, stands in it twice",
+			len(registered), maxDefinitionSize)
+	}
+}

@@ -1,0 +1,237 @@
+package taskdef
+
+import (
+	"regexp"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+)
+
+func (s Spec) checkContainers(found *problem.List) {
+	path := problem.At("containers")
+	if len(s.Containers) == 0 {
+		found.Add(path, "are none, want at least one")
+	}
+	s.checkCount(path, found)
+	first := map[string]int{}
+	for i, c := range s.Containers {
+		name := aws.ToString(c.Definition.Name)
+		if j, twice := first[name]; twice && name != "" {
+			found.AddWith([]problem.Path{path.Child(j, "name")}, path.Child(i, "name"), "%q is already the name of containers[%d]", name, j)
+		} else {
+			first[name] = i
+		}
+		s.checkContainer(c, path.Child(i), found)
+	}
+	s.checkEssential(path, found)
+	s.checkPortMappings(path, found)
+	s.checkOrder(path, found)
+}
+
+// checkCount counts the task's containers: the ready gate gives way by itself unless it is asked for.
+func (s Spec) checkCount(path problem.Path, found *problem.List) {
+	ours := len(mesh.InjectedContainers())
+	if !s.hasReadyGate() {
+		ours--
+	}
+	n := len(s.Containers) + ours
+	if n <= maxContainers {
+		return
+	}
+	if s.Sidecars.ReadyGate == ReadyGateOn && n-1 <= maxContainers {
+		found.Add(problem.At("sidecars", "readyGate"), "is on, but the task would have %d containers, want at most %d: set auto or off", n, maxContainers)
+		return
+	}
+	found.AddWith([]problem.Path{problem.At("sidecars", "readyGate")}, path, "are %d, and %d with the mesh's own: ECS takes at most %d", len(s.Containers), n, maxContainers)
+}
+
+// checkEssential wants the task to end with its application. Without an essential container of the user's, the mesh's own
+// would keep the task running for nothing.
+func (s Spec) checkEssential(path problem.Path, found *problem.List) {
+	var with []problem.Path
+	for i, c := range s.Containers {
+		if c.essential() {
+			return
+		}
+		with = append(with, path.Child(i, "essential"))
+	}
+	if len(s.Containers) > 0 {
+		found.AddWith(with, path, "are all inessential: the task would go on when the application has ended, so make one essential")
+	}
+}
+
+var validContainerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+
+func (s Spec) checkContainer(c Container, path problem.Path, found *problem.List) {
+	d := c.Definition
+	switch name := aws.ToString(d.Name); {
+	case slices.Contains(mesh.InjectedContainers(), name):
+		found.Add(path.Child("name"), "is %q, which the mesh adds itself", name)
+	case !validContainerName.MatchString(name):
+		found.Add(path.Child("name"), "is %q, want 1 to 255 letters, digits, '-' and '_'", name)
+	}
+	if aws.ToString(d.Image) == "" {
+		found.Add(path.Child("image"), "is required")
+	}
+	if d.Cpu < 0 {
+		found.Add(path.Child("cpu"), "is %d, want 0 or more", d.Cpu)
+	}
+	if aws.ToBool(c.HealthSync) && d.HealthCheck == nil {
+		found.AddWith([]problem.Path{path.Child("healthCheck")}, path.Child("healthSync"), "is true, but the container has no health check to copy")
+	}
+	checkMemory(d.Memory, d.MemoryReservation, path, found)
+	checkStop(d.StopTimeout, path, s.Task, found)
+	checkRestartPolicy(d.RestartPolicy, path.Child("restartPolicy"), found)
+	if d.HealthCheck != nil {
+		checkHealthCheck(*d.HealthCheck, path.Child("healthCheck"), found)
+	}
+	checkVariables(d, path, found)
+	checkAwsvpc(d, path, found)
+	if s.Task.runsOn(ecstypes.CompatibilityFargate) {
+		checkFargateContainer(d, path, found)
+	}
+}
+
+func checkHealthCheck(h ecstypes.HealthCheck, path problem.Path, found *problem.List) {
+	if len(h.Command) == 0 || h.Command[0] != "CMD" && h.Command[0] != "CMD-SHELL" && h.Command[0] != "NONE" {
+		found.Add(path.Child("command"), "wants CMD or CMD-SHELL and the command, so that ECS knows how to run it")
+	}
+	checkRange(h.Interval, 5, 300, path.Child("interval"), found)
+	checkRange(h.Timeout, 2, 60, path.Child("timeout"), found)
+	checkRange(h.Retries, 1, 10, path.Child("retries"), found)
+	checkRange(h.StartPeriod, 0, 300, path.Child("startPeriod"), found)
+}
+
+// checkVariables wants each name once among the environment and the secrets.
+func checkVariables(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
+	seen := map[string]problem.Path{}
+	check := func(name *string, at problem.Path) {
+		if aws.ToString(name) == "" {
+			found.Add(at, "is empty")
+			return
+		}
+		if other, twice := seen[*name]; twice {
+			found.AddWith([]problem.Path{other}, at, "%q is set already at %s", *name, other)
+			return
+		}
+		seen[*name] = at
+	}
+	for i, variable := range d.Environment {
+		check(variable.Name, path.Child("environment", i, "name"))
+	}
+	for i, secret := range d.Secrets {
+		check(secret.Name, path.Child("secrets", i, "name"))
+		if aws.ToString(secret.ValueFrom) == "" {
+			found.Add(path.Child("secrets", i, "valueFrom"), "is empty, want the ARN of a secret or the name of a parameter")
+		}
+	}
+}
+
+// checkAwsvpc reports what ECS refuses in the awsvpc network mode, which every mesh task has.
+func checkAwsvpc(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
+	for _, setting := range []struct {
+		key string
+		set bool
+	}{
+		{"links", len(d.Links) > 0},
+		{"hostname", aws.ToString(d.Hostname) != ""},
+		{"dnsServers", len(d.DnsServers) > 0},
+		{"dnsSearchDomains", len(d.DnsSearchDomains) > 0},
+		{"extraHosts", len(d.ExtraHosts) > 0},
+		{"disableNetworking", aws.ToBool(d.DisableNetworking)},
+	} {
+		if setting.set {
+			found.Add(path.Child(setting.key), "is refused in the awsvpc network mode, which the mesh needs")
+		}
+	}
+}
+
+func checkFargateContainer(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
+	with := []problem.Path{problem.At("task", "launchTypes")}
+	checkStartTimeout(d.StartTimeout, path, with, found)
+	if aws.ToBool(d.Privileged) {
+		found.AddWith(with, path.Child("privileged"), "is refused on FARGATE")
+	}
+	for i, r := range d.ResourceRequirements {
+		if r.Type == ecstypes.ResourceTypeGpu {
+			found.AddWith(with, path.Child("resourceRequirements", i), "asks for a GPU, which FARGATE has not")
+		}
+	}
+	p := d.LinuxParameters
+	if p == nil {
+		return
+	}
+	at := path.Child("linuxParameters")
+	if p.Capabilities != nil {
+		for i, capability := range p.Capabilities.Add {
+			if capability != "SYS_PTRACE" {
+				found.AddWith(with, at.Child("capabilities", "add", i), "is %s, but FARGATE grants SYS_PTRACE alone", capability)
+			}
+		}
+	}
+	for _, setting := range []struct {
+		key string
+		set bool
+	}{
+		{"devices", len(p.Devices) > 0},
+		{"maxSwap", p.MaxSwap != nil},
+		{"sharedMemorySize", p.SharedMemorySize != nil},
+		{"swappiness", p.Swappiness != nil},
+		{"tmpfs", len(p.Tmpfs) > 0},
+	} {
+		if setting.set {
+			found.AddWith(with, at.Child(setting.key), "is refused on FARGATE")
+		}
+	}
+}
+
+func checkStartTimeout(timeout *int32, path problem.Path, with []problem.Path, found *problem.List) {
+	if timeout != nil && (*timeout < 2 || *timeout > maxFargateStop) {
+		found.AddWith(with, path.Child("startTimeout"), "is %d seconds, but FARGATE takes 2 to %d", *timeout, maxFargateStop)
+	}
+}
+
+// checkPortMappings wants every port once: all containers of a task share one network.
+func (s Spec) checkPortMappings(path problem.Path, found *problem.List) {
+	type socket struct {
+		port     int32
+		protocol ecstypes.TransportProtocol
+	}
+	cfg := AgentConfig(s)
+	seen := map[socket]problem.Path{
+		{int32(cfg.Proxy.PublicListenerPort), ecstypes.TransportProtocolTcp}: problem.At("proxy", "publicListenerPort"),
+		{int32(cfg.Proxy.HealthCheckPort), ecstypes.TransportProtocolTcp}:    problem.At("proxy", "healthCheckPort"),
+		{mesh.PortEnvoyAdmin, ecstypes.TransportProtocolTcp}:                 problem.At("proxy"), // Envoy's admin interface
+	}
+	for i, u := range cfg.Proxy.Upstreams {
+		seen[socket{int32(u.LocalBindPort), ecstypes.TransportProtocolTcp}] = problem.At("proxy", "upstreams", i, "localBindPort")
+	}
+	for i, c := range s.Containers {
+		for j, mapping := range c.Definition.PortMappings {
+			if mapping.ContainerPort == nil {
+				continue // a range of ports
+			}
+			at := path.Child(i, "portMappings", j, "containerPort")
+			key := socket{*mapping.ContainerPort, mapping.Protocol}
+			if key.protocol == "" {
+				key.protocol = ecstypes.TransportProtocolTcp
+			}
+			if key.port < 1 || key.port > 65535 {
+				found.Add(at, "is %d, want 1 to 65535", key.port)
+				continue
+			}
+			if other, taken := seen[key]; taken {
+				found.AddWith([]problem.Path{other}, at, "is %d, which %s has taken", key.port, other)
+				continue
+			}
+			seen[key] = at
+			if mapping.HostPort != nil && *mapping.HostPort != 0 && *mapping.HostPort != key.port {
+				found.Add(path.Child(i, "portMappings", j, "hostPort"), "is %d, want the container's port %d or none: the task has an address of its own", *mapping.HostPort, key.port)
+			}
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package taskdef
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+)
+
+// fargateMemory is the memory in MiB that Fargate offers for each CPU size: from, to, step.
+var fargateMemory = map[int]struct{ from, to, step int }{
+	512:   {1024, 4096, 1024},
+	1024:  {2048, 8192, 1024},
+	2048:  {4096, 16384, 1024},
+	4096:  {8192, 30720, 1024},
+	8192:  {16384, 61440, 4096},
+	16384: {32768, 122880, 8192},
+}
+
+// fargateMemory256 is the memory for a quarter of a core, which has no step.
+var fargateMemory256 = []int{512, 1024, 2048}
+
+// launchTypes that a mesh task may require.
+var launchTypes = []ecstypes.Compatibility{ecstypes.CompatibilityEc2, ecstypes.CompatibilityFargate, ecstypes.CompatibilityManagedInstances}
+
+func (t Task) check(found *problem.List) {
+	path := problem.At("task")
+	for i, launchType := range t.LaunchTypes {
+		at := path.Child("launchTypes", i)
+		switch {
+		case launchType == ecstypes.CompatibilityExternal:
+			found.Add(at, "is EXTERNAL, which has no awsvpc network: the mesh needs one")
+		case !slices.Contains(launchTypes, launchType):
+			found.Add(at, "is %q, want one of EC2, FARGATE, MANAGED_INSTANCES", launchType)
+		case slices.Index(t.LaunchTypes, launchType) < i:
+			found.Add(at, "%s is in the list twice", launchType)
+		}
+	}
+	fargate := t.runsOn(ecstypes.CompatibilityFargate)
+	if fargate {
+		t.checkFargateSize(path, found)
+	} else if cpu := t.cpu(); cpu < 128 || cpu > 196608 {
+		found.Add(path.Child("cpu"), "is %d, want 128 to 196608", cpu)
+	}
+	if t.memory() < 4 {
+		found.Add(path.Child("memory"), "is %d MiB, want at least 4", t.memory())
+	}
+	onlyLaunchTypes := []problem.Path{path.Child("launchTypes")}
+	switch gib := t.EphemeralStorageGiB; {
+	case gib == 0:
+	case gib < 21 || gib > 200:
+		found.Add(path.Child("ephemeralStorageGib"), "is %d, want 21 to 200", gib)
+	case !fargate:
+		found.AddWith(onlyLaunchTypes, path.Child("ephemeralStorageGib"), "is for FARGATE alone")
+	}
+	if t.PIDMode != "" && !slices.Contains(t.PIDMode.Values(), t.PIDMode) {
+		found.Add(path.Child("pidMode"), "is %q, want host or task", t.PIDMode)
+	}
+	if t.PIDMode == ecstypes.PidModeHost && fargate {
+		found.AddWith(onlyLaunchTypes, path.Child("pidMode"), "is host, which FARGATE refuses")
+	}
+	if len(t.PlacementConstraints) > 0 && fargate {
+		found.AddWith(onlyLaunchTypes, path.Child("placementConstraints"), "are refused on FARGATE")
+	}
+}
+
+func (t Task) checkFargateSize(path problem.Path, found *problem.List) {
+	cpu, memory := t.cpu(), t.memory()
+	with := []problem.Path{path.Child("launchTypes"), path.Child("cpu")}
+	if cpu == 256 {
+		if !slices.Contains(fargateMemory256, memory) {
+			found.AddWith(with, path.Child("memory"), "is %d MiB, which FARGATE does not offer with 256 CPU units: want 512, 1024 or 2048", memory)
+		}
+		return
+	}
+	offer, ok := fargateMemory[cpu]
+	if !ok {
+		found.AddWith(with, path.Child("cpu"), "is %d, which FARGATE does not offer: want 256, 512, 1024, 2048, 4096, 8192 or 16384", cpu)
+		return
+	}
+	if memory < offer.from || memory > offer.to || memory%offer.step != 0 {
+		found.AddWith(with, path.Child("memory"), "is %d MiB, which FARGATE does not offer with %d CPU units: want %d to %d in steps of %d",
+			memory, cpu, offer.from, offer.to, offer.step)
+	}
+}
+
+var validVolumeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+
+// checkVolumes checks the user's volumes and that every mount has one.
+func (s Spec) checkVolumes(found *problem.List) {
+	path := problem.At("task", "volumes")
+	known := []string{mesh.VolumeName}
+	for i, v := range s.Task.Volumes {
+		name, at := aws.ToString(v.Name), path.Child(i, "name")
+		switch {
+		case name == mesh.VolumeName:
+			found.Add(at, "is %q, which the mesh adds itself", name)
+		case !validVolumeName.MatchString(name):
+			found.Add(at, "is %q, want 1 to 255 letters, digits, '-' and '_'", name)
+		case slices.Contains(known, name):
+			found.Add(at, "%q is in the list twice", name)
+		}
+		known = append(known, name)
+		if s.Task.runsOn(ecstypes.CompatibilityFargate) {
+			checkFargateVolume(v, path.Child(i), found)
+		}
+	}
+	for i, c := range s.Containers {
+		for j, mount := range c.Definition.MountPoints {
+			if name := aws.ToString(mount.SourceVolume); !slices.Contains(known, name) {
+				at := problem.At("containers", i, "mountPoints", j, "sourceVolume")
+				found.AddWith(volumeNames(s.Task.Volumes), at, "is %q, which is no volume of the task", name)
+			}
+		}
+	}
+}
+
+func volumeNames(volumes []ecstypes.Volume) []problem.Path {
+	paths := []problem.Path{problem.At("task", "volumes")}
+	for i := range volumes {
+		paths = append(paths, problem.At("task", "volumes", i, "name"))
+	}
+	return paths
+}
+
+func checkFargateVolume(v ecstypes.Volume, path problem.Path, found *problem.List) {
+	with := []problem.Path{problem.At("task", "launchTypes")}
+	if v.Host != nil && aws.ToString(v.Host.SourcePath) != "" {
+		found.AddWith(with, path.Child("host", "sourcePath"), "is refused on FARGATE, which has no host of yours")
+	}
+	if v.DockerVolumeConfiguration != nil {
+		found.AddWith(with, path.Child("dockerVolumeConfiguration"), "is refused on FARGATE")
+	}
+	if v.FsxWindowsFileServerVolumeConfiguration != nil {
+		found.AddWith(with, path.Child("fsxWindowsFileServerVolumeConfiguration"), "is refused on FARGATE")
+	}
+}
+
+func (s Spec) checkSidecars(found *problem.List) {
+	path := problem.At("sidecars")
+	if s.Sidecars.Image == "" {
+		found.Add(path.Child("image"), "is required")
+	}
+	gates := []ReadyGate{"", ReadyGateAuto, ReadyGateOn, ReadyGateOff}
+	if !slices.Contains(gates, s.Sidecars.ReadyGate) {
+		found.Add(path.Child("readyGate"), "is %q, want auto, on or off", s.Sidecars.ReadyGate)
+	}
+	checkARN(s.Sidecars.PullCredentialsSecretARN, path.Child("pullCredentialsSecretArn"), found)
+	for _, each := range []struct {
+		key     string
+		sidecar Sidecar
+		stays   bool
+	}{
+		{"meshInit", s.Sidecars.MeshInit, false},
+		{"dataplane", s.Sidecars.Dataplane, true},
+		{"meshReady", s.Sidecars.MeshReady, false},
+		{"healthSync", s.Sidecars.HealthSync, true},
+	} {
+		at := path.Child(each.key)
+		each.sidecar.check(at, s.Task, found)
+		if !each.stays && each.sidecar.RestartPolicy != nil {
+			found.Add(at.Child("restartPolicy"), "is for containers that stay: this one ends when its work is done")
+		}
+		if n := each.sidecar.StopTimeout; each.stays && n > 0 && n < s.longestStop() {
+			found.AddWith(s.stopTimeoutPaths(), at.Child("stopTimeout"), "is %d seconds, but a container of the task may take %d to stop: the mesh has to outlast it", n, s.longestStop())
+		}
+	}
+	s.checkStopWithin(found)
+}
+
+func (s Spec) stopTimeoutPaths() []problem.Path {
+	var paths []problem.Path
+	for i := range s.Containers {
+		paths = append(paths, problem.At("containers", i, "stopTimeout"))
+	}
+	return paths
+}
+
+// checkStopWithin wants the dataplane agent to end by itself before ECS kills it.
+func (s Spec) checkStopWithin(found *problem.List) {
+	if s.Proxy.Dataplane == nil {
+		return
+	}
+	within, timeout := s.Proxy.Dataplane.StopWithinSeconds, int(s.stopTimeoutOf(s.Sidecars.Dataplane))
+	if within >= timeout {
+		with := append(s.stopTimeoutPaths(), problem.At("sidecars", "dataplane", "stopTimeout"))
+		found.AddWith(with, problem.At("proxy", "dataplane", "stopWithinSeconds"), "is %d, want less than the dataplane's stop timeout of %d", within, timeout)
+	}
+}
+
+// reservedVariables are the environment variables that carry the agents' configuration and secrets.
+var reservedVariables = []string{mesh.ConfigVariable, mesh.VariableToken, mesh.VariableGRPCCACert, mesh.VariableHTTPSCACert}
+
+func (c Sidecar) check(path problem.Path, task Task, found *problem.List) {
+	for _, name := range reservedVariables {
+		if _, ok := c.Environment[name]; ok {
+			found.Add(path.Child("environment", name), "is set by the mesh")
+		}
+	}
+	if c.CPU < 0 {
+		found.Add(path.Child("cpu"), "is %d, want 0 or more", c.CPU)
+	}
+	checkMemory(optionalInt(c.Memory), optionalInt(c.MemoryReservation), path, found)
+	checkStop(optionalInt(c.StopTimeout), path, task, found)
+	checkRestartPolicy(c.RestartPolicy, path.Child("restartPolicy"), found)
+}
+
+func optionalInt(n int32) *int32 {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
+
+// minMemory is what ECS asks of a container, in MiB.
+const minMemory = 6
+
+func checkMemory(limit, reservation *int32, path problem.Path, found *problem.List) {
+	if limit != nil && *limit < minMemory {
+		found.Add(path.Child("memory"), "is %d MiB, want at least %d", *limit, minMemory)
+	}
+	if reservation != nil && *reservation < minMemory {
+		found.Add(path.Child("memoryReservation"), "is %d MiB, want at least %d", *reservation, minMemory)
+	}
+	if limit != nil && reservation != nil && *reservation > *limit {
+		found.AddWith([]problem.Path{path.Child("memory")}, path.Child("memoryReservation"), "is %d MiB, above the limit of %d", *reservation, *limit)
+	}
+}
+
+func checkStop(timeout *int32, path problem.Path, task Task, found *problem.List) {
+	switch {
+	case timeout == nil:
+	case *timeout < 0:
+		found.Add(path.Child("stopTimeout"), "is %d seconds, want 0 or more", *timeout)
+	case *timeout > maxFargateStop && task.runsOn(ecstypes.CompatibilityFargate):
+		found.AddWith([]problem.Path{problem.At("task", "launchTypes")}, path.Child("stopTimeout"), "is %d seconds, but FARGATE takes at most %d", *timeout, maxFargateStop)
+	}
+}
+
+func checkRestartPolicy(p *ecstypes.ContainerRestartPolicy, path problem.Path, found *problem.List) {
+	if p == nil {
+		return
+	}
+	checkRange(p.RestartAttemptPeriod, 60, 1800, path.Child("restartAttemptPeriod"), found)
+	if n := len(p.IgnoredExitCodes); n > 50 {
+		found.Add(path.Child("ignoredExitCodes"), "are %d, want at most 50", n)
+	}
+}
+
+func checkRange(n *int32, from, to int32, path problem.Path, found *problem.List) {
+	if n != nil && (*n < from || *n > to) {
+		found.Add(path, "is %s, want %d to %d", fmt.Sprint(*n), from, to)
+	}
+}

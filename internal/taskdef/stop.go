@@ -1,0 +1,65 @@
+package taskdef
+
+import (
+	"cmp"
+	"slices"
+
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+)
+
+// Stop timeouts, in seconds. ECS may send SIGTERM to all containers at once, so the mesh's containers get longer than
+// any of the user's: the proxy serves until the application has stopped.
+const (
+	defaultStopTimeout = 30  // ECS's own
+	maxFargateStop     = 120 // ECS refuses more on Fargate
+	stopMargin         = 15  // what the mesh's containers get beyond the user's
+	stopReserve        = 5   // what remains between the agent's own end and ECS's SIGKILL
+)
+
+// longestStop is how long the slowest of the user's containers may take to stop.
+func (s Spec) longestStop() int32 {
+	longest := int32(0)
+	for _, c := range s.Containers {
+		longest = max(longest, stopTimeout(c.Definition))
+	}
+	return longest
+}
+
+func stopTimeout(c ecstypes.ContainerDefinition) int32 {
+	if c.StopTimeout == nil {
+		return defaultStopTimeout
+	}
+	return *c.StopTimeout
+}
+
+// stopTimeoutOf is the stop timeout of an injected container that stays.
+func (s Spec) stopTimeoutOf(sidecar Sidecar) int32 {
+	derived := s.longestStop() + stopMargin
+	if s.Task.runsOn(ecstypes.CompatibilityFargate) {
+		derived = min(derived, maxFargateStop)
+	}
+	return cmp.Or(sidecar.StopTimeout, derived)
+}
+
+// dataplane tells the dataplane agent to be gone before ECS kills it.
+func (s Spec) dataplane() *agentconfig.Dataplane {
+	var d agentconfig.Dataplane
+	if s.Proxy.Dataplane != nil {
+		d = *s.Proxy.Dataplane
+	}
+	d.StopWithinSeconds = cmp.Or(d.StopWithinSeconds, int(max(1, min(maxFargateStop, s.stopTimeoutOf(s.Sidecars.Dataplane)-stopReserve))))
+	return &d
+}
+
+func (t Task) launchTypes() []ecstypes.Compatibility {
+	if len(t.LaunchTypes) == 0 {
+		return []ecstypes.Compatibility{ecstypes.CompatibilityEc2, ecstypes.CompatibilityFargate}
+	}
+	return slices.Sorted(slices.Values(t.LaunchTypes))
+}
+
+func (t Task) runsOn(launchType ecstypes.Compatibility) bool {
+	return slices.Contains(t.launchTypes(), launchType)
+}
