@@ -1,0 +1,123 @@
+// Command consulecs-agent is what the containers of a mesh task run, and the controller's: one program, which agent it is
+// its first argument says. Each agent's package comment is its manual.
+//
+// Exit codes, unless an agent's manual says more: 0 done, 1 it ended by an error, which is the last line of the log,
+// 2 wrong usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/consulecs/terraform-provider-consulecs/agents/controller"
+	"github.com/consulecs/terraform-provider-consulecs/agents/meshinit"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// agent is one thing that the program can be.
+type agent struct {
+	name, does string
+	manual     string // for --help: what it reads and when it ends
+	flags      bool   // it takes arguments of its own
+	run        func(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) error
+}
+
+const (
+	readsConfig = "It takes no arguments. It reads CONSUL_ECS_CONFIG_JSON, ECS_CONTAINER_METADATA_URI_V4, CONSUL_HTTP_TOKEN,\n" +
+		"CONSUL_GRPC_CACERT_PEM, CONSUL_HTTPS_CACERT_PEM and what the AWS SDK reads.\n"
+	exitCodes = "Exit codes: 0 done, 1 error (the log's last line), 2 wrong usage.\n"
+)
+
+// agents is the dispatch table, in the order of a task's life.
+func agents() []agent {
+	return []agent{
+		{
+			name: "mesh-init", does: "registers the task's service and proxy, and configures its dataplane",
+			manual: readsConfig + "It ends once the task is registered, within seconds; after two minutes without Consul it gives up.\n" + exitCodes,
+			run:    meshinit.Run,
+		},
+		{
+			name: "controller", does: "prepares Consul for an ECS cluster's tasks and cleans up after dead ones",
+			manual: readsConfig + "It runs until SIGTERM.\n" + exitCodes,
+			run:    controller.Run,
+		},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	code := dispatch(ctx, os.Getenv, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// dispatch runs the agent that the arguments name and tells its outcome as an exit code.
+func dispatch(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage())
+		return exitUsage
+	}
+	switch args[0] {
+	case "-h", "-help", "--help", "help":
+		fmt.Fprint(stdout, usage())
+		return exitOK
+	case "version", "-version", "--version":
+		fmt.Fprintf(stdout, "consulecs-agent %s\n", version)
+		return exitOK
+	}
+	for _, a := range agents() {
+		if a.name == args[0] {
+			return a.start(ctx, getenv, args[1:], stdout, stderr)
+		}
+	}
+	fmt.Fprintf(stderr, "unknown agent %q\n\n%s", args[0], usage())
+	return exitUsage
+}
+
+func (a agent) start(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) int {
+	switch {
+	case len(args) == 1 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help"):
+		fmt.Fprintf(stdout, "Usage: consulecs-agent %s\n\nThis agent %s.\n%s", a.name, a.does, a.manual)
+		return exitOK
+	case len(args) > 0 && !a.flags:
+		fmt.Fprintf(stderr, "unexpected argument %q: %s takes none\n", args[0], a.name)
+		return exitUsage
+	}
+	err := a.run(ctx, getenv, args, stdout, stderr)
+	if err == nil {
+		return exitOK
+	}
+	cfg, _ := agentenv.Load(getenv) // its error, if any, is err; here it only tells the form of the log
+	agentlog.Error(agentlog.New(a.name, cfg.LogLevel, cfg.LogJSON, stderr), err)
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
+	}
+	return exitError
+}
+
+func usage() string {
+	var b strings.Builder
+	b.WriteString("Usage: consulecs-agent AGENT\n\nThe agents of a Consul service mesh on ECS:\n\n")
+	for _, a := range agents() {
+		fmt.Fprintf(&b, "  %-12s  %s\n", a.name, a.does)
+	}
+	b.WriteString("  version       prints the version\n\nconsulecs-agent AGENT --help says more.\n")
+	return b.String()
+}

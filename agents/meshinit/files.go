@@ -1,0 +1,79 @@
+package meshinit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
+)
+
+// caFile is the name of the CA certificates in the shared volume; the incumbent's.
+const caFile = "consul-grpc-ca-cert.pem"
+
+// writeFiles leaves in the shared volume what the dataplane needs. Nothing of it is secret.
+func writeFiles(cfg agentconfig.Config, s consul.Settings, r consul.Registration) error {
+	ca := s.GRPC.CACertFile
+	if s.GRPC.TLS && s.GRPCCAPEM != "" {
+		ca = filepath.Join(cfg.BootstrapDir, caFile)
+		if err := replace(ca, []byte(s.GRPCCAPEM)); err != nil {
+			return fmt.Errorf("write CA certificates: %w", err)
+		}
+	}
+	return dataplanefile.Write(cfg.BootstrapDir, dataplaneFile(cfg, s, r, ca))
+}
+
+// dataplaneFile is the dataplane's configuration. A static token is not in it: it reaches the dataplane by its own
+// environment.
+func dataplaneFile(cfg agentconfig.Config, s consul.Settings, r consul.Registration, ca string) dataplanefile.File {
+	proxy := cfg.ProxySettings()
+	f := dataplanefile.File{
+		Consul: dataplanefile.Consul{
+			Addresses: s.Hosts, GRPCPort: s.GRPC.Port, ServerWatchDisabled: s.SkipServerWatch,
+			TLS: dataplanefile.TLS{Disabled: !s.GRPC.TLS},
+		},
+		Proxy:     dataplanefile.Proxy{NodeName: r.Node, ID: r.ProxyID, Namespace: s.Scope.Namespace, Partition: s.Scope.Partition},
+		XDSServer: dataplanefile.XDSServer{BindAddress: "127.0.0.1"},
+		Envoy:     dataplanefile.Envoy{ReadyBindAddress: "127.0.0.1", ReadyBindPort: proxy.HealthCheckPort},
+		Logging:   dataplanefile.Logging{LogLevel: cfg.LogLevel, LogJSON: cfg.LogJSON},
+	}
+	if f.Logging.LogLevel == "" {
+		f.Logging.LogLevel = "INFO"
+	}
+	if s.GRPC.TLS {
+		f.Consul.TLS.CACertsPath, f.Consul.TLS.ServerName = ca, s.GRPC.ServerName
+	}
+	if d := proxy.Dataplane; d != nil {
+		f.Envoy.Concurrency, f.Envoy.DrainTimeSeconds, f.Envoy.StopWithinSeconds = d.Concurrency, d.DrainTimeSeconds, d.StopWithinSeconds
+	}
+	if l := s.Login; l != nil {
+		f.Consul.Credentials = &dataplanefile.Credentials{Type: dataplanefile.CredentialsLogin, Login: dataplanefile.Login{
+			AuthMethod: l.Method, Namespace: l.Namespace, Partition: l.Partition, Datacenter: l.Datacenter, Meta: l.Meta,
+			Region: l.Region, STSEndpoint: l.STSEndpoint, IAMEndpoint: l.IAMEndpoint,
+			IncludeEntity: l.IncludeEntity, ServerIDHeaderValue: l.ServerIDHeaderValue,
+		}}
+	}
+	return f
+}
+
+// replace writes the file in one step, readable by the other containers' users. A file that an earlier run left is no
+// hindrance.
+func replace(name string, data []byte) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(tmp.Name())
+		}
+	}()
+	_, err = tmp.Write(data)
+	if err := errors.Join(err, tmp.Chmod(0o444), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), name)
+}

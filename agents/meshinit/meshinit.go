@@ -1,0 +1,108 @@
+// Package meshinit is the agent that brings a task into the mesh. It is the task's first container: the others start once
+// it has exited with 0.
+//
+// It writes the dataplane's configuration into the shared volume, logs in to Consul with the task's IAM role, registers
+// the task's service and its sidecar proxy with all their checks critical, logs out, and exits. It holds no state: running
+// it again brings files and registration to what the configuration says and harms nothing.
+//
+// Environment:
+//
+//	CONSUL_ECS_CONFIG_JSON         the configuration, see internal/agentconfig; required
+//	ECS_CONTAINER_METADATA_URI_V4  set by ECS; required
+//	CONSUL_HTTP_TOKEN              a static ACL token; then nobody logs in
+//	CONSUL_GRPC_CACERT_PEM         the CA of the servers' gRPC port as PEM text, instead of a file
+//	CONSUL_HTTPS_CACERT_PEM        the same for their HTTPS port
+//	AWS_REGION                     for the service's locality; otherwise the region of the task
+//	AWS_*                          credentials and endpoints as the AWS SDK reads them; ECS sets what is needed
+//
+// It tries for two minutes to reach Consul, and ends at once where another try would not help. Exit codes: 0 registered,
+// 1 not registered (the log says why), 2 wrong usage. SIGTERM ends it within seconds, with what it registered taken back.
+package meshinit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+// undoTimeout is how long a stopped mesh-init may take to take its registration back.
+const undoTimeout = 3 * time.Second
+
+// Run registers the task. ctx ends with the first SIGTERM.
+func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr io.Writer) error {
+	cfg, err := agentenv.Load(getenv)
+	if err != nil {
+		return err
+	}
+	if err := refuse(cfg); err != nil {
+		return err
+	}
+	task, err := taskmeta.Read(ctx, getenv(taskmeta.Variable))
+	if err != nil {
+		return err
+	}
+	settings, err := consul.SettingsOf(cfg, task, getenv)
+	if err != nil {
+		return err
+	}
+	registration, err := consul.NewRegistration(cfg, task, getenv("AWS_REGION"))
+	if err != nil {
+		return err
+	}
+	if err := writeFiles(cfg, settings, registration); err != nil {
+		return err
+	}
+	log := agentlog.New("mesh-init", cfg.LogLevel, cfg.LogJSON, stderr).With("service_id", registration.ServiceID, "task_arn", task.ARN)
+	return register(ctx, settings, registration, log)
+}
+
+// refuse names what the configuration asks for and this version does not do. Starting the task without it would be worse.
+func refuse(cfg agentconfig.Config) error {
+	if cfg.RedirectsTraffic() {
+		return errors.New("transparentProxy.enabled: this version does not redirect traffic\nhint: set it to false and reach other services by proxy.upstreams")
+	}
+	if s := cfg.Service; s != nil && s.NetworkResilience != nil && s.NetworkResilience.Enabled {
+		return errors.New("service.networkResilienceConfig.enabled: this version does not write service-defaults\nhint: set it to false and write the service-defaults yourself")
+	}
+	return nil
+}
+
+// register brings the task into Consul's catalog. If it is stopped or refused half way, it leaves nothing behind.
+func register(ctx context.Context, settings consul.Settings, r consul.Registration, log hclog.Logger) error {
+	start := time.Now()
+	try, cancel := context.WithTimeout(ctx, consul.StartTimeout)
+	defer cancel()
+	conn, err := consul.Connect(try, settings, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := conn.Close(); err != nil {
+			log.Warn("left the ACL token to the controller", "err", err) // the task is registered nonetheless
+		}
+	}()
+	err = consul.Retry(try, log, "register the task", func(ctx context.Context) error { return conn.Register(ctx, r) })
+	if err == nil && ctx.Err() == nil {
+		log.Info("task registered", "service", r.ServiceName, "proxy_id", r.ProxyID, "took", time.Since(start).Round(time.Millisecond).String())
+		return nil
+	}
+	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	if undone := conn.Deregister(undo, r); undone != nil {
+		log.Warn("left the registration to the controller", "err", undone)
+	}
+	if err == nil {
+		err = fmt.Errorf("register the task: %w", context.Cause(ctx))
+	}
+	return err
+}
