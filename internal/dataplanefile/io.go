@@ -130,3 +130,17 @@ func (f File) check() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Listen is where the xDS proxy listens. It and the addresses below are those of a file that Read returned.
+func (x XDSServer) Listen() netip.AddrPort { return addrPort(x.BindAddress, x.BindPort) }
+
+// Admin is where Envoy's admin interface listens.
+func (e Envoy) Admin() netip.AddrPort { return addrPort(e.AdminBindAddress, e.AdminBindPort) }
+
+// Ready is where Envoy's ready listener answers GET /ready.
+func (e Envoy) Ready() netip.AddrPort { return addrPort(e.ReadyBindAddress, e.ReadyBindPort) }
+
+func addrPort(addr string, port int) netip.AddrPort {
+	ip, _ := netip.ParseAddr(addr) // check has tried it
+	return netip.AddrPortFrom(ip, uint16(port))
+}
