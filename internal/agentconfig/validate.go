@@ -1,6 +1,7 @@
 package agentconfig
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"regexp"
@@ -82,7 +83,9 @@ func checkHosts(hosts string, path problem.Path, found *problem.List) {
 func (c Controller) check(found *problem.List) {
 	path := problem.At("controller")
 	if c.IAMRolePath != "" {
-		CheckRolePath(c.IAMRolePath, path.Child("iamRolePath"), found)
+		if err := CheckRolePath(c.IAMRolePath); err != nil {
+			found.Add(path.Child("iamRolePath"), "%v", err)
+		}
 	}
 	if c.Partition != "" && !c.PartitionsEnabled {
 		found.AddWith([]problem.Path{path.Child("partitionsEnabled")}, path.Child("partition"),
@@ -93,11 +96,12 @@ func (c Controller) check(found *problem.List) {
 // validRolePath is IAM's own rule for paths.
 var validRolePath = regexp.MustCompile(`^/([\x21-\x7e]{0,510}/)?$`)
 
-// CheckRolePath reports an IAM path that IAM would refuse.
-func CheckRolePath(rolePath string, path problem.Path, found *problem.List) {
-	if !validRolePath.MatchString(rolePath) {
-		found.Add(path, "is %q, want an IAM path that begins and ends with '/'", rolePath)
+// CheckRolePath says why IAM would refuse a path of roles; nil means that it takes it.
+func CheckRolePath(path string) error {
+	if validRolePath.MatchString(path) {
+		return nil
 	}
+	return fmt.Errorf("is %q, want an IAM path that begins and ends with '/'", path)
 }
 
 func (p Proxy) check(found *problem.List) {

@@ -1,0 +1,76 @@
+package iamrole
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"regexp"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+)
+
+// Suffixes of the names of roles.
+const (
+	suffixTask      = "-task"
+	suffixExecution = "-execution"
+)
+
+// maxName is IAM's limit for the name of a role, in characters.
+const maxName = 64
+
+// hashDigits is how many hexadecimal digits of a hash stand in a shortened name.
+const hashDigits = 8
+
+// Name is the family and the suffix, as the incumbent names roles. Where that is longer than IAM's 64 characters, the family
+// is cut and a '-' and 8 hexadecimal digits of the SHA-256 of the whole family keep the name unique.
+func Name(family, suffix string) string {
+	if len(family)+len(suffix) <= maxName {
+		return family + suffix
+	}
+	sum := sha256.Sum256([]byte(family))
+	digits := hex.EncodeToString(sum[:])[:hashDigits]
+	return family[:maxName-len(suffix)-hashDigits-1] + "-" + digits + suffix
+}
+
+var validName = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
+
+// role is the role of the family without its policies.
+func (s Settings) role(home Home, family, suffix, defaultPath string) (Role, error) {
+	role := Role{
+		Name:                cmp.Or(s.Name, Name(family, suffix)),
+		Path:                cmp.Or(s.Path, defaultPath),
+		PolicyARNs:          s.PolicyARNs,
+		PermissionsBoundary: s.PermissionsBoundary,
+	}
+	if err := agentconfig.CheckRolePath(role.Path); err != nil {
+		return Role{}, fmt.Errorf("make role %s: path %w", role.Name, err)
+	}
+	switch {
+	case home.Partition == "" || home.Region == "" || home.Account == "":
+		return Role{}, fmt.Errorf("make role %s: the AWS partition, Region or account is not known", role.Name)
+	case !validName.MatchString(role.Name):
+		return Role{}, fmt.Errorf("make role %s: want a name of 1 to %d letters, digits and +=,.@_-", role.Name, maxName)
+	}
+	role.ARN = fmt.Sprintf("arn:%s:iam::%s:role%s%s", home.Partition, home.Account, role.Path, role.Name)
+	role.Tags = maps.Clone(s.Tags)
+	if role.Tags == nil {
+		role.Tags = map[string]string{}
+	}
+	role.TrustPolicy = trust(home, s.AnySource).json()
+	return role, nil
+}
+
+// TaskRoleName is the name of a task role whose user names none.
+func TaskRoleName(family string) string { return Name(family, suffixTask) }
+
+// ExecutionRoleName is the name of an execution role whose user names none.
+func ExecutionRoleName(family string) string { return Name(family, suffixExecution) }
+
+// meshTags are the tags by which Consul's binding rules know a task role. The namespace is there even if it is empty, as
+// on the incumbent's roles.
+func meshTags(service, namespace string) map[string]string {
+	return map[string]string{mesh.RoleTagServiceName: service, mesh.RoleTagNamespace: namespace}
+}

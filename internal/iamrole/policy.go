@@ -1,0 +1,66 @@
+package iamrole
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// version is the version of IAM's policy language.
+const version = "2012-10-17"
+
+// document is an IAM policy.
+type document struct {
+	Version   string
+	Statement []statement
+}
+
+// statement grants actions. The keys of a condition are written in the order of their names.
+type statement struct {
+	Sid       string `json:",omitempty"`
+	Effect    string
+	Principal map[string]string            `json:",omitempty"`
+	Action    []string                     `json:",omitempty"`
+	Resource  []string                     `json:",omitempty"`
+	Condition map[string]map[string]string `json:",omitempty"`
+}
+
+func allow(sid string, actions, resources []string) statement {
+	return statement{Sid: sid, Effect: "Allow", Action: actions, Resource: resources}
+}
+
+// json writes the document without white space: IAM counts the rest against its limits.
+func (d document) json() string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(d); err != nil {
+		panic("internal error: write a policy document: " + err.Error()) // strings in lists and maps: cannot fail
+	}
+	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+}
+
+// trust lets ECS hand the role to tasks. Unless anySource, only on behalf of this account, in this Region, so that nobody
+// else can talk ECS into using the role.
+func trust(home Home, anySource bool) document {
+	s := statement{
+		Effect:    "Allow",
+		Principal: map[string]string{"Service": "ecs-tasks.amazonaws.com"}, // the same in every AWS partition
+		Action:    []string{"sts:AssumeRole"},
+	}
+	if !anySource {
+		s.Condition = map[string]map[string]string{
+			"StringEquals": {"aws:SourceAccount": home.Account},
+			"ArnLike":      {"aws:SourceArn": fmt.Sprintf("arn:%s:ecs:%s:%s:*", home.Partition, home.Region, home.Account)},
+		}
+	}
+	return document{version, []statement{s}}
+}
+
+// inline gives the role the statements as its inline policy, if there are any.
+func (r Role) inline(name string, statements []statement) Role {
+	if len(statements) > 0 {
+		r.PolicyName, r.Policy = name, document{version, statements}.json()
+	}
+	return r
+}
