@@ -3,9 +3,11 @@
 // image and ours can run its, plus our additions under names that it does not use; those say "ours" below. The package is pure.
 package agentconfig
 
-// Config is the whole document.
+//go:generate go run ./cmd/schema -out ../../docs/agent-config.schema.json
+
+// Config is the whole document. "ours" marks what the incumbent, consul-ecs 0.10, does not know and refuses.
 type Config struct {
-	BootstrapDir         string            `json:"bootstrapDir" rule:"required"`                               // where the shared volume is mounted, required
+	BootstrapDir         string            `json:"bootstrapDir" rule:"required"`                               // where the shared volume is mounted
 	LogLevel             string            `json:"logLevel,omitempty" rule:"enum=TRACE|DEBUG|INFO|WARN|ERROR"` // TRACE, DEBUG, INFO (default), WARN or ERROR
 	LogJSON              bool              `json:"logJSON,omitempty"`                                          // ours: log lines as JSON objects
 	ConsulServers        ConsulServers     `json:"consulServers" rule:"required"`
@@ -53,7 +55,7 @@ type ServerGRPC struct {
 // ConsulLogin says whether and how agents log in with the task's IAM role.
 type ConsulLogin struct {
 	Enabled             bool              `json:"enabled,omitempty"`
-	Method              string            `json:"method,omitempty"` // default mesh.AuthMethod
+	Method              string            `json:"method,omitempty"` // default iam-ecs-service-token
 	Datacenter          string            `json:"datacenter,omitempty"`
 	IncludeEntity       *bool             `json:"includeEntity,omitempty"` // default true
 	Meta                map[string]string `json:"meta,omitempty"`
@@ -65,7 +67,7 @@ type ConsulLogin struct {
 
 // Controller configures the controller agent.
 type Controller struct {
-	IAMRolePath       string      `json:"iamRolePath,omitempty"` // default mesh.RolePath; roles below it may log in
+	IAMRolePath       string      `json:"iamRolePath,omitempty"` // default /consul-ecs/; roles below it may log in
 	PartitionsEnabled bool        `json:"partitionsEnabled,omitempty"`
 	Partition         string      `json:"partition,omitempty"`
 	AuthMethod        *AuthMethod `json:"authMethod,omitempty"` // ours
@@ -74,7 +76,7 @@ type Controller struct {
 // AuthMethod holds what the controller writes into Consul's auth method beyond the incumbent's fixed settings. Empty
 // fields leave an operator's own values alone.
 type AuthMethod struct {
-	Name                string `json:"name,omitempty"`        // default mesh.AuthMethod
+	Name                string `json:"name,omitempty"`        // default iam-ecs-service-token
 	STSEndpoint         string `json:"stsEndpoint,omitempty"` // where Consul's servers replay the login's STS request
 	IAMEndpoint         string `json:"iamEndpoint,omitempty"`
 	ServerIDHeaderValue string `json:"serverIdHeaderValue,omitempty"`
