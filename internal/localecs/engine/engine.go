@@ -1,62 +1,375 @@
 package engine
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/hashicorp/go-hclog"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/metadata"
+)
+
+// What is kept of a stopped container's output, and for how long.
+const (
+	keptLogLines = 2000
+	keptLogBytes = 64 << 10
+	keptFor      = time.Hour
 )
 
 // Engine runs the tasks of one world.
 type Engine struct {
-	cfg Config
+	cfg       Config
+	docker    *client.Client
+	log       hclog.Logger
+	wiring    wiring
+	server    *http.Server
+	noFile    int64 // the most open files this machine grants
+	clampOnce sync.Once
+
+	cancel context.CancelFunc // ends everything that works beside the callers
+	work   sync.WaitGroup
+	spawn  func(func(context.Context)) // runs f with the context that cancel ends
+
+	mu     sync.Mutex
+	runs   map[string]*taskRun // by task ARN
+	order  StopOrder
+	owning bool // tasks of the world that are not in runs are nobody's
 }
 
-var errUnfinished = errors.New("engine: being written")
+// New connects to Docker, makes the world's networks, and serves the metadata endpoint. ctx bounds only New itself.
+func New(ctx context.Context, cfg Config) (*Engine, error) {
+	docker, err := connect(ctx, cfg.DockerHost)
+	if err != nil {
+		return nil, err
+	}
+	w, err := wire(ctx, docker, cfg.World, cfg.Subnet)
+	if err != nil {
+		docker.Close()
+		return nil, err
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, fmt.Errorf("read the limit of open files: %w", err)
+	}
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	e := &Engine{
+		cfg: cfg, docker: docker, log: cfg.Logger.Named("engine"), wiring: w, noFile: int64(min(limit.Max, 1<<30)),
+		cancel: cancel, runs: map[string]*taskRun{}, order: cmp.Or(cfg.StopOrder, StopByDependency),
+	}
+	e.spawn = func(f func(context.Context)) { e.work.Go(func() { f(life) }) }
+	e.server = &http.Server{
+		Handler:           metadata.Handler(metadata.Source{Task: e.metadataTask, Stats: e.stats, Credentials: e.credentials}),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          e.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	}
+	e.spawn(func(context.Context) {
+		if err := e.server.Serve(w.listener); !errors.Is(err, http.ErrServerClosed) {
+			e.log.Error("metadata endpoint ended", "err", err)
+		}
+	})
+	e.spawn(e.watch)
+	e.spawn(e.poll)
+	return e, nil
+}
 
-// New connects to Docker, makes the world's networks, and serves the metadata endpoint.
-func New(ctx context.Context, cfg Config) (*Engine, error) { return nil, errUnfinished }
+func connect(ctx context.Context, host string) (*client.Client, error) {
+	opts := []client.Opt{client.FromEnv}
+	if host != "" {
+		opts = append(opts, client.WithHost(host))
+	}
+	docker, err := client.New(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("set up the Docker client: %w", err)
+	}
+	if _, err := docker.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		docker.Close()
+		return nil, fmt.Errorf("reach Docker: %w\nhint: make setup starts a daemon where none runs", err)
+	}
+	return docker, nil
+}
 
 // Gateway is the address of this machine on the tasks' network. The API listens there.
-func (e *Engine) Gateway() netip.Addr { return netip.Addr{} }
+func (e *Engine) Gateway() netip.Addr { return e.wiring.gateway }
 
 // Subnet is the tasks' network.
-func (e *Engine) Subnet() netip.Prefix { return netip.Prefix{} }
+func (e *Engine) Subnet() netip.Prefix { return e.wiring.subnet }
 
-// Run starts a task and returns at once. Progress arrives through Config.Changed.
-func (e *Engine) Run(t Task) {}
+// Run starts a task and returns at once. Progress arrives through Config.Changed. A task that runs already goes on.
+func (e *Engine) Run(t Task) {
+	if r := e.add(t, ""); r != nil {
+		e.spawn(r.provision)
+		e.spawn(r.prepare)
+		e.spawn(r.loop)
+	}
+}
+
+// add enters a task into the books; nil if it is there. credentialsID "" makes a new one.
+func (e *Engine) add(t Task, credentialsID string) *taskRun {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.runs[t.ARN] != nil {
+		return nil
+	}
+	s := state{task: t, members: newMembers(t, e.cfg.World), stopOrder: e.order}
+	r := &taskRun{
+		e: e, log: e.log.With("task_arn", t.ARN), state: s,
+		credentialsID: cmp.Or(credentialsID, newUUID()),
+		inspected:     map[string]bool{}, logs: map[string][]byte{}, wakeUp: make(chan struct{}, 1),
+	}
+	if t.TaskRoleARN != "" {
+		r.taskRole = e.assumer(t.TaskRoleARN, t.ARN)
+	}
+	e.runs[t.ARN] = r
+	return r
+}
 
 // Stop stops a task, once: a second call, or one for a task that is ending already, changes nothing.
-func (e *Engine) Stop(taskARN string, code ecstypes.TaskStopCode, reason string) {}
+func (e *Engine) Stop(taskARN string, code ecstypes.TaskStopCode, reason string) {
+	if r := e.run(taskARN); r != nil {
+		r.post(func(s *state) { s.stop(code, reason, time.Now()) })
+	}
+}
 
 // SetStopOrder changes the order for tasks that are stopped from now on.
-func (e *Engine) SetStopOrder(o StopOrder) {}
+func (e *Engine) SetStopOrder(o StopOrder) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.order = o
+}
+
+func (e *Engine) stopOrder() StopOrder {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.order
+}
 
 // SetTags replaces the tags that the metadata endpoint reports for a task.
-func (e *Engine) SetTags(taskARN string, tags []ecstypes.Tag) {}
-
-// Adopt takes over the given tasks after a restart: what still runs goes on, what does not is reported as stopped,
-// and containers, volumes of the world that belong to none of them are removed. It is called once, before Run.
-func (e *Engine) Adopt(ctx context.Context, tasks []Task) error { return errUnfinished }
+func (e *Engine) SetTags(taskARN string, tags []ecstypes.Tag) {
+	if r := e.run(taskARN); r != nil {
+		r.post(func(s *state) { s.task.Tags = tags })
+	}
+}
 
 // Kill sends a signal ("" = SIGKILL) to one container of a task, or, with container "", to all of them and the
-// pause container at the same moment.
+// pause container at the same moment. It is no way to stop a task: the engine learns of it as of any accident.
 func (e *Engine) Kill(ctx context.Context, taskARN, container, signal string) error {
-	return errUnfinished
+	r := e.run(taskARN)
+	if r == nil {
+		return fmt.Errorf("kill in task %s: no such task", taskARN)
+	}
+	victims := r.victims(container)
+	if len(victims) == 0 {
+		return fmt.Errorf("kill container %q of task %s: it does not run", container, taskARN)
+	}
+	errs := make([]error, len(victims))
+	var wg sync.WaitGroup
+	for i, id := range victims {
+		wg.Go(func() {
+			_, err := e.docker.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: signal})
+			if err != nil && !(container == "" && (cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err))) { // has just ended by itself
+				errs[i] = fmt.Errorf("kill container %s: %w", id, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // Containers returns the timeline of a task's containers. ok is false for a task the engine does not know; stopped
 // tasks are known for an hour.
-func (e *Engine) Containers(taskARN string) (runs []ContainerRun, ok bool) { return nil, false }
-
-// Logs returns what a container of a task has written, stdout and stderr in order. Of a stopped task the last 64 KiB are kept.
-func (e *Engine) Logs(ctx context.Context, taskARN, container string) ([]byte, error) {
-	return nil, errUnfinished
+func (e *Engine) Containers(taskARN string) (timeline []ContainerRun, ok bool) {
+	r := e.run(taskARN)
+	if r == nil {
+		return nil, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range r.state.inDefinitionOrder() {
+		timeline = append(timeline, m.timeline())
+	}
+	return timeline, true
 }
 
-// Close stops watching and serving. Containers go on running; Adopt finds them again.
-func (e *Engine) Close(ctx context.Context) error { return errUnfinished }
+// Logs returns what a container of a task has written, stdout and stderr in order. Of a stopped task the last 64 KiB
+// are kept.
+func (e *Engine) Logs(ctx context.Context, taskARN, container string) ([]byte, error) {
+	r := e.run(taskARN)
+	if r == nil {
+		return nil, fmt.Errorf("read logs of task %s: no such task", taskARN)
+	}
+	r.mu.Lock()
+	m := r.state.find(container)
+	kept, removed := r.logs[container]
+	r.mu.Unlock()
+	switch {
+	case m == nil:
+		return nil, fmt.Errorf("read logs of task %s: it has no container %q", taskARN, container)
+	case removed || m.id == "":
+		return kept, nil
+	}
+	return e.readLogs(ctx, m.id, 0, 0)
+}
 
-// Down removes every container, network and volume of the world cfg.World. It needs no running engine.
-func Down(ctx context.Context, cfg Config) error { return errUnfinished }
+// readLogs reads a container's output: at most the last so many lines and bytes, 0 for all.
+func (e *Engine) readLogs(ctx context.Context, id string, lines, limit int) ([]byte, error) {
+	opts := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true}
+	if lines > 0 {
+		opts.Tail = strconv.Itoa(lines)
+	}
+	body, err := e.docker.ContainerLogs(ctx, id, opts)
+	if err != nil {
+		return nil, fmt.Errorf("read logs of container %s: %w", id, err)
+	}
+	defer body.Close()
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		return nil, fmt.Errorf("read logs of container %s: %w", id, err)
+	}
+	var out bytes.Buffer
+	if _, err := stdcopy.StdCopy(&out, &out, bytes.NewReader(raw)); err != nil {
+		out = *bytes.NewBuffer(raw) // of a terminal: not multiplexed
+	}
+	if limit > 0 && out.Len() > limit {
+		out.Next(out.Len() - limit)
+	}
+	return out.Bytes(), nil
+}
+
+// Close stops watching and serving, and waits for what is under way. Containers go on running; Adopt finds them again.
+func (e *Engine) Close(ctx context.Context) error {
+	e.cancel()
+	err := e.server.Close()
+	idle := make(chan struct{})
+	go func() {
+		e.work.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		err = errors.Join(err, fmt.Errorf("wait for the tasks' work to end: %w", ctx.Err()))
+	}
+	return errors.Join(err, e.docker.Close())
+}
+
+func (e *Engine) run(taskARN string) *taskRun {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.runs[taskARN]
+}
+
+// byMetadataID finds the container that a metadata URL names: <task ID>-<place>.
+func (e *Engine) byMetadataID(id string) (r *taskRun, place int) {
+	task, number, ok := cutLast(id, "-")
+	place, err := strconv.Atoi(number)
+	if !ok || err != nil || place < 0 {
+		return nil, 0
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for arn, r := range e.runs {
+		if taskID(arn) == task && place < len(r.state.members) {
+			return r, place
+		}
+	}
+	return nil, 0
+}
+
+func (e *Engine) runByCredentials(id string) *taskRun {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range e.runs {
+		if r.credentialsID == id && r.taskRole != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+func (e *Engine) metadataTask(id string, withTags bool) (metadata.Task, int, error) {
+	r, place := e.byMetadataID(id)
+	if r == nil {
+		return metadata.Task{}, 0, metadata.ErrUnknown
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	task := r.state.metadataTask(e.wiring, withTags)
+	if len(task.Containers) == 0 {
+		place = -1
+	}
+	return task, place, nil
+}
+
+// stats asks Docker; a container that does not run has null, as on ECS.
+func (e *Engine) stats(ctx context.Context, id string, wholeTask bool) (map[string]json.RawMessage, error) {
+	r, place := e.byMetadataID(id)
+	if r == nil {
+		return nil, metadata.ErrUnknown
+	}
+	r.mu.Lock()
+	members := r.state.inDefinitionOrder()
+	if !wholeTask {
+		members = members[place : place+1]
+	}
+	wanted := map[string]bool{} // by Docker ID: runs
+	for _, m := range members {
+		wanted[m.id] = m.phase == running
+	}
+	r.mu.Unlock()
+	all := map[string]json.RawMessage{}
+	for id, runs := range wanted {
+		all[id] = json.RawMessage("null")
+		if !runs {
+			continue
+		}
+		stats, err := e.docker.ContainerStats(ctx, id, client.ContainerStatsOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("read statistics of container %s: %w", id, err)
+		}
+		all[id], err = io.ReadAll(stats.Body)
+		stats.Body.Close()
+		if err != nil {
+			return nil, fmt.Errorf("read statistics of container %s: %w", id, err)
+		}
+	}
+	return all, nil
+}
+
+// victims returns the Docker IDs of one running container, or of all with the pause container.
+func (r *taskRun) victims(container string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ids []string
+	if container == "" && r.state.pauseID != "" && r.state.stage == up {
+		ids = append(ids, r.state.pauseID)
+	}
+	for _, m := range r.state.members {
+		if m.phase == running && (container == "" || container == m.name()) {
+			ids = append(ids, m.id)
+		}
+	}
+	return ids
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}

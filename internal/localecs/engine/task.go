@@ -38,16 +38,15 @@ const (
 
 // Task is one placed task with every reference resolved except secrets.
 type Task struct {
-	ARN, ClusterARN                   string                  // the task's ID follows the last slash of ARN
-	Definition                        ecstypes.TaskDefinition // as registered, defaults filled in
-	Overrides                         *ecstypes.TaskOverride  // container command, environment, cpu and memory
-	LaunchType                        ecstypes.LaunchType
-	AvailabilityZone, ServiceName     string
-	SubnetID                          string // as asked for; reported back in the attachment
-	TaskRoleARN, ExecutionRoleARN     string
-	Tags                              []ecstypes.Tag
-	CreatedAt                         time.Time
-	ContainerInstanceARN, PlatformVer string
+	ARN, ClusterARN               string                  // the task's ID follows the last slash of ARN
+	Definition                    ecstypes.TaskDefinition // as registered, defaults filled in
+	Overrides                     *ecstypes.TaskOverride  // container command, environment, cpu and memory
+	LaunchType                    ecstypes.LaunchType
+	AvailabilityZone, ServiceName string
+	SubnetID                      string // as asked for; reported back in the attachment
+	TaskRoleARN, ExecutionRoleARN string
+	Tags                          []ecstypes.Tag
+	CreatedAt                     time.Time
 }
 
 // The words of ECS for a task's and a container's status.

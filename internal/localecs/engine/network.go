@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+)
+
+// Labels of everything that the engine makes in Docker.
+const (
+	labelWorld       = "localecs.world"
+	labelTask        = "localecs.task"
+	labelContainer   = "localecs.container" // pauseName for the pause container
+	labelCredentials = "localecs.credentials"
+	labelPort        = "localecs.metadata-port" // on the world's network, so that a restart serves where its tasks look
+)
+
+// The link-local network is one for all worlds on the machine: its addresses are given by AWS.
+const linkLocalName = "localecs-linklocal"
+
+var (
+	linkLocalSubnet = netip.MustParsePrefix("169.254.170.0/24")
+	linkLocalServer = netip.MustParseAddr("169.254.170.2")
+)
+
+// wiring is what connects the tasks of a world.
+type wiring struct {
+	awsvpcID, linkLocalID string
+	subnet                netip.Prefix
+	gateway               netip.Addr
+	listener              net.Listener // of the metadata endpoint
+	port                  int
+}
+
+// wire finds or makes the networks and opens the metadata endpoint.
+func wire(ctx context.Context, docker *client.Client, world, subnet string) (w wiring, err error) {
+	if w.linkLocalID, err = linkLocal(ctx, docker); err != nil {
+		return w, err
+	}
+	existing, found, err := worldNetwork(ctx, docker, world)
+	if err != nil {
+		return w, err
+	}
+	port, _ := strconv.Atoi(existing.Labels[labelPort]) // 0 where there is none yet: any free port
+	if w.listener, err = listen(ctx, netip.AddrPortFrom(linkLocalServer, uint16(port))); err != nil {
+		return w, fmt.Errorf("open the metadata endpoint: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			w.listener.Close()
+		}
+	}()
+	w.port = w.listener.Addr().(*net.TCPAddr).Port
+	if !found {
+		if existing, err = makeWorldNetwork(ctx, docker, world, subnet, w.port); err != nil {
+			return w, err
+		}
+	}
+	if len(existing.IPAM.Config) == 0 || subnet != "" && existing.IPAM.Config[0].Subnet.String() != subnet {
+		return w, fmt.Errorf("network %s has another subnet than %s\nhint: take the world down first", existing.Name, subnet)
+	}
+	w.awsvpcID, w.subnet, w.gateway = existing.ID, existing.IPAM.Config[0].Subnet, existing.IPAM.Config[0].Gateway
+	return w, nil
+}
+
+// listen waits a little for an address that a process just ended may still hold.
+func listen(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
+	for deadline := time.Now().Add(3 * time.Second); ; {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp4", at.String())
+		if err == nil || time.Now().After(deadline) || ctx.Err() != nil {
+			return l, err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// linkLocal returns the ID of the link-local network. It is internal, so that it never carries a task's default route,
+// and keeps its containers apart.
+func linkLocal(ctx context.Context, docker *client.Client) (string, error) {
+	for attempt := 0; ; attempt++ {
+		found, err := docker.NetworkInspect(ctx, linkLocalName, client.NetworkInspectOptions{})
+		if err == nil {
+			return found.Network.ID, nil
+		}
+		if !cerrdefs.IsNotFound(err) {
+			return "", fmt.Errorf("look for network %s: %w", linkLocalName, err)
+		}
+		made, err := docker.NetworkCreate(ctx, linkLocalName, client.NetworkCreateOptions{
+			Driver:   "bridge",
+			Internal: true,
+			IPAM:     ipam(linkLocalSubnet, linkLocalServer),
+			Options:  map[string]string{"com.docker.network.bridge.enable_icc": "false"},
+		})
+		if err == nil {
+			return made.ID, nil
+		}
+		if attempt == 3 { // the addresses are taken, and not by another world that was quicker
+			return "", fmt.Errorf("create network %s: %w\nhint: %s must be free for it", linkLocalName, err, linkLocalSubnet)
+		}
+	}
+}
+
+func worldNetworkName(world string) string { return world + "-awsvpc" }
+
+func worldNetwork(ctx context.Context, docker *client.Client, world string) (network.Summary, bool, error) {
+	list, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: worldFilter(world)})
+	if err != nil {
+		return network.Summary{}, false, fmt.Errorf("list the networks of world %s: %w", world, err)
+	}
+	for _, n := range list.Items {
+		if n.Name == worldNetworkName(world) {
+			return n, true, nil
+		}
+	}
+	return network.Summary{}, false, nil
+}
+
+// makeWorldNetwork takes the given subnet, or the first free one.
+func makeWorldNetwork(ctx context.Context, docker *client.Client, world, subnet string, port int) (network.Summary, error) {
+	candidates := make([]netip.Prefix, 0, 256)
+	if subnet != "" {
+		p, err := netip.ParsePrefix(subnet)
+		if err != nil {
+			return network.Summary{}, fmt.Errorf("parse the subnet: %w", err)
+		}
+		candidates = append(candidates, p)
+	} else {
+		for i := range 256 {
+			candidates = append(candidates, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 213, byte(i), 0}), 24))
+		}
+	}
+	var err error
+	for _, p := range candidates {
+		_, err = docker.NetworkCreate(ctx, worldNetworkName(world), client.NetworkCreateOptions{
+			Driver: "bridge",
+			IPAM:   ipam(p, p.Addr().Next()),
+			Labels: map[string]string{labelWorld: world, labelPort: strconv.Itoa(port)},
+		})
+		if err == nil {
+			made, _, err := worldNetwork(ctx, docker, world)
+			return made, err
+		}
+		if !strings.Contains(err.Error(), "overlap") { // Docker's status for this is 403, which says less
+			break
+		}
+	}
+	return network.Summary{}, fmt.Errorf("create network %s: %w", worldNetworkName(world), err)
+}
+
+func ipam(subnet netip.Prefix, gateway netip.Addr) *network.IPAM {
+	return &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet, Gateway: gateway}}}
+}
+
+func worldFilter(world string) client.Filters {
+	return make(client.Filters).Add("label", labelWorld+"="+world)
+}
+
+// eni is a task's network interface.
+type eni struct {
+	address netip.Addr
+	mac     string
+}
+
+// privateDNSName is the name AWS would give the address.
+func privateDNSName(a netip.Addr, region string) string {
+	zone := region + ".compute.internal"
+	if cmp.Or(region, "us-east-1") == "us-east-1" {
+		zone = "ec2.internal"
+	}
+	return "ip-" + strings.ReplaceAll(a.String(), ".", "-") + "." + zone
+}

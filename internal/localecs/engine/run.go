@@ -1,0 +1,399 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"reflect"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/hashicorp/go-hclog"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+)
+
+// taskRun is one task's life. Its loop alone changes the state; whatever takes time runs beside it and posts what to
+// change. Readers take the lock.
+type taskRun struct {
+	e             *Engine
+	log           hclog.Logger
+	credentialsID string                // names the task's credentials in their URL
+	taskRole      *aws.CredentialsCache // nil for a task without one
+
+	mu           sync.Mutex
+	state        state
+	secretValues map[string][]string // NAME=value by container
+	inspected    map[string]bool     // containers being inspected; true = once more after that
+	logs         map[string][]byte   // what is left of the containers' output once they are removed
+
+	mailMu sync.Mutex
+	mail   []func(*state)
+	wakeUp chan struct{}
+}
+
+// post has f change the state from the task's loop. It never blocks.
+func (r *taskRun) post(f func(*state)) {
+	r.mailMu.Lock()
+	r.mail = append(r.mail, f)
+	r.mailMu.Unlock()
+	select {
+	case r.wakeUp <- struct{}{}:
+	default:
+	}
+}
+
+// loop lives as long as the task does, or until ctx ends.
+func (r *taskRun) loop(ctx context.Context) {
+	var told Status
+	for {
+		steps, wake, over := r.turn()
+		told = r.tell(told)
+		for _, st := range steps {
+			r.e.spawn(func(ctx context.Context) { r.act(ctx, st) })
+		}
+		if over {
+			return
+		}
+		var timer <-chan time.Time
+		if !wake.IsZero() {
+			timer = time.After(time.Until(wake))
+		}
+		select {
+		case <-r.wakeUp:
+		case <-timer:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// turn applies what was posted and decides what is next.
+func (r *taskRun) turn() (steps []step, wake time.Time, over bool) {
+	r.mailMu.Lock()
+	mail := r.mail
+	r.mail = nil
+	r.mailMu.Unlock()
+
+	order := r.e.stopOrder() // before the lock: the engine's comes first
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.state.stopping {
+		r.state.stopOrder = order
+	}
+	for _, f := range mail {
+		f(&r.state)
+	}
+	now := time.Now()
+	if r.state.startedAt == nil && r.state.begun() {
+		r.state.startedAt = &now
+	}
+	steps, wake = r.state.next(now)
+	return steps, wake, r.state.stage == gone
+}
+
+// tell reports the state if it differs from what was told last, passing through every status in between.
+func (r *taskRun) tell(told Status) Status {
+	r.mu.Lock()
+	words := statusPath(r.state.lastStatus, r.state.statusNow(), r.state.startedAt != nil)
+	reports := make([]Status, 0, len(words)+1)
+	for _, w := range words {
+		r.state.lastStatus = w
+		reports = append(reports, r.state.report())
+	}
+	if len(words) == 0 {
+		reports = append(reports, r.state.report())
+	}
+	r.mu.Unlock()
+	for _, s := range reports {
+		if !reflect.DeepEqual(s, told) {
+			told = s
+			r.e.cfg.Changed(s)
+		}
+	}
+	return told
+}
+
+// act carries out one step and posts the outcome.
+func (r *taskRun) act(ctx context.Context, st step) {
+	switch st.verb {
+	case create:
+		r.create(ctx, st.member)
+	case start:
+		r.start(ctx, st.member)
+	case stop:
+		r.stop(ctx, st.member)
+	case teardown:
+		r.teardown(ctx)
+	}
+}
+
+func (r *taskRun) create(ctx context.Context, m *member) {
+	r.mu.Lock()
+	opts := r.containerOptions(m)
+	r.mu.Unlock()
+	id, err := r.e.createContainer(ctx, opts)
+	r.post(func(s *state) {
+		if err != nil {
+			s.failed(m, "CannotCreateContainerError: "+err.Error(), time.Now())
+			return
+		}
+		m.id, m.createdAt, m.phase, m.labels = id, time.Now(), created, opts.Config.Labels
+	})
+}
+
+func (r *taskRun) start(ctx context.Context, m *member) {
+	err := retry(ctx, func() error {
+		_, err := r.e.docker.ContainerStart(ctx, m.id, client.ContainerStartOptions{})
+		return err
+	})
+	if err != nil {
+		r.post(func(s *state) {
+			if m.phase == starting {
+				s.failed(m, "CannotStartContainerError: "+err.Error(), time.Now())
+			}
+		})
+		return
+	}
+	r.inspect(ctx, m)
+}
+
+// stop sends SIGTERM (or what the image says), and SIGKILL after the container's stopTimeout. Docker does the waiting.
+// Where it does not get the container down, the container is killed until it is.
+func (r *taskRun) stop(ctx context.Context, m *member) {
+	grace := 30
+	if m.def.StopTimeout != nil {
+		grace = int(*m.def.StopTimeout)
+	}
+	err := retry(ctx, func() error {
+		_, err := r.e.docker.ContainerStop(ctx, m.id, client.ContainerStopOptions{Timeout: &grace})
+		return err
+	})
+	if err != nil && ctx.Err() == nil && !cerrdefs.IsNotFound(err) {
+		r.log.Warn("container not stopped, killing it", "container", m.name(), "err", err)
+		_, _ = r.e.docker.ContainerKill(ctx, m.id, client.ContainerKillOptions{}) // the inspection tells whether it worked
+	}
+	r.inspect(ctx, m)
+}
+
+// hint says that something happened to a container; what it was is looked up.
+func (r *taskRun) hint(dockerID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if dockerID == r.state.pauseID {
+		r.e.spawn(func(ctx context.Context) { r.inspectPause(ctx, dockerID) })
+		return
+	}
+	for _, m := range r.state.members {
+		if m.id == dockerID && m.phase != stopped {
+			r.e.spawn(func(ctx context.Context) { r.inspect(ctx, m) })
+		}
+	}
+}
+
+// inspect looks a container up and posts what it is now. One look at a time per container, so that none overtakes another.
+func (r *taskRun) inspect(ctx context.Context, m *member) {
+	if !r.enter(m.id) {
+		return
+	}
+	for {
+		var found client.ContainerInspectResult
+		err := retry(ctx, func() (err error) {
+			found, err = r.e.docker.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
+			return err
+		})
+		switch {
+		case err == nil && found.Container.State != nil:
+			r.post(func(s *state) { s.observe(m, *found.Container.State) })
+		case cerrdefs.IsNotFound(err):
+			r.post(func(s *state) { s.vanished(m, time.Now()) })
+		case ctx.Err() == nil:
+			r.log.Warn("container not inspected, will be looked at again", "container", m.name(), "err", err)
+		}
+		if !r.leave(m.id) {
+			return
+		}
+	}
+}
+
+// enter reports whether the caller may inspect; if another does, that one will look once more.
+func (r *taskRun) enter(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, busy := r.inspected[id]; busy {
+		r.inspected[id] = true
+		return false
+	}
+	r.inspected[id] = false
+	return true
+}
+
+// leave reports whether the caller is to look once more.
+func (r *taskRun) leave(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.inspected[id] {
+		r.inspected[id] = false
+		return true
+	}
+	delete(r.inspected, id)
+	return false
+}
+
+// inspectPause ends the task if its pause container does not run: with it goes the task's address.
+func (r *taskRun) inspectPause(ctx context.Context, id string) {
+	found, err := r.e.docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil && !cerrdefs.IsNotFound(err) {
+		return // the poll asks again
+	}
+	if err == nil && found.Container.State != nil && found.Container.State.Running {
+		return
+	}
+	r.post(func(s *state) {
+		if s.stage == up {
+			s.stop(ecstypes.TaskStopCodeEssentialContainerExited, essentialExit, time.Now())
+		}
+	})
+}
+
+// observe takes in what Docker says of a container. What is known already changes nothing.
+func (s *state) observe(m *member, d container.State) {
+	startedAt := parseDockerTime(d.StartedAt)
+	if m.phase == stopped || startedAt.IsZero() {
+		return
+	}
+	if run := m.lastRun(); run == nil || startedAt.After(run.Started) {
+		m.runs = append(m.runs, OneRun{Started: startedAt})
+		m.phase = running
+		m.setHealth(ecstypes.HealthStatusUnknown, startedAt)
+	}
+	run := m.lastRun()
+	if run.Finished != nil {
+		return // of a run that has ended already
+	}
+	if d.Health != nil {
+		m.observeHealth(*d.Health)
+	}
+	if !d.Running && !d.Paused {
+		s.exited(m, int32(d.ExitCode), parseDockerTime(d.FinishedAt), d.OOMKilled)
+	}
+}
+
+func (m *member) observeHealth(h container.Health) {
+	if n := len(h.Log); n > 0 {
+		m.healthExit, m.healthOutput = h.Log[n-1].ExitCode, h.Log[n-1].Output
+	}
+	at := time.Now()
+	switch h.Status {
+	case container.Healthy:
+		m.setHealth(ecstypes.HealthStatusHealthy, at)
+	case container.Unhealthy:
+		m.setHealth(ecstypes.HealthStatusUnhealthy, at)
+	}
+}
+
+// vanished ends a container that somebody removed.
+func (s *state) vanished(m *member, now time.Time) {
+	if m.phase == stopped {
+		return
+	}
+	m.phase, m.reason = stopped, "the container was removed from outside"
+	if run := m.lastRun(); run != nil && run.Finished == nil {
+		run.Finished, run.ExitCode = &now, aws.Int32(137)
+		m.exitCode = run.ExitCode
+	}
+}
+
+// teardown removes the task's containers and volumes. What Docker will not let go is left to the engine's sweep.
+func (r *taskRun) teardown(ctx context.Context) {
+	r.mu.Lock()
+	members, pauseID := r.state.members, r.state.pauseID
+	r.mu.Unlock()
+	var wg sync.WaitGroup
+	tails := make([][]byte, len(members))
+	for i, m := range members {
+		if m.id != "" {
+			wg.Go(func() {
+				tails[i], _ = r.e.readLogs(ctx, m.id, keptLogLines, keptLogBytes)
+				r.e.removeContainer(ctx, m.id)
+			})
+		}
+	}
+	wg.Wait()
+	if pauseID != "" {
+		r.e.removeContainer(ctx, pauseID)
+	}
+	r.mu.Lock()
+	for i, m := range members {
+		r.logs[m.name()] = tails[i]
+	}
+	r.mu.Unlock()
+	for _, v := range r.state.volumes(r.e.cfg.World) {
+		if !v.onHost && !v.shared {
+			r.removeVolume(ctx, v.source)
+		}
+	}
+	r.post(func(s *state) {
+		s.stage, s.stoppedAt = gone, aws.Time(time.Now())
+	})
+}
+
+func (r *taskRun) removeVolume(ctx context.Context, name string) {
+	err := retry(ctx, func() error {
+		_, err := r.e.docker.VolumeRemove(ctx, name, client.VolumeRemoveOptions{Force: true})
+		return err
+	})
+	if err != nil && ctx.Err() == nil && !cerrdefs.IsNotFound(err) {
+		r.log.Warn("volume not removed, the sweep will", "volume", name, "err", err)
+	}
+}
+
+func (e *Engine) removeContainer(ctx context.Context, id string) {
+	err := retry(ctx, func() error {
+		_, err := e.docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		return err
+	})
+	if err != nil && ctx.Err() == nil && !cerrdefs.IsNotFound(err) {
+		e.log.Warn("container not removed, the sweep will", "container_id", id, "err", err)
+	}
+}
+
+// over reports whether the task has ended.
+func (r *taskRun) over() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.stage == gone
+}
+
+func (r *taskRun) stoppedBefore(t time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.stoppedAt != nil && r.state.stoppedAt.Before(t)
+}
+
+// retry repeats a call to Docker that failed for a reason that passes: for ever while the daemon is away, a few times
+// while it has trouble of its own. Answers about the request itself stand.
+func retry(ctx context.Context, call func() error) error {
+	const patience = 5
+	for attempt := 1; ; attempt++ {
+		err := call()
+		trouble := cerrdefs.IsInternal(err) || cerrdefs.IsUnavailable(err)
+		if err == nil || ctx.Err() != nil || !away(err) && !(trouble && attempt < patience) {
+			return err
+		}
+		select {
+		case <-time.After(min(time.Duration(attempt)*100*time.Millisecond, 2*time.Second)):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// away reports whether a call ended because the daemon is not there, or went away meanwhile.
+func away(err error) bool {
+	return client.IsErrConnectionFailed(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
