@@ -1,0 +1,235 @@
+package dataplane_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// app is the application of service api.
+func app(t *testing.T) netip.AddrPort {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "from api") }))
+	t.Cleanup(server.Close)
+	return netip.MustParseAddrPort(server.Listener.Addr().String())
+}
+
+// get asks on a fresh connection.
+func get(addr netip.AddrPort) string {
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + addr.String())
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return fmt.Sprint(resp.StatusCode, " ", string(body))
+}
+
+// pair is web, which calls api at upstream through two proxies.
+func pair(t *testing.T, c *consulServer) (web, apiTask *task, upstream netip.AddrPort) {
+	t.Helper()
+	web, apiTask, upstream = newTask(t, c, "web"), newTask(t, c, "api"), freePort(t)
+	apiTask.register(t, c, app(t))
+	web.register(t, c, freePort(t), api.Upstream{DestinationName: "api", LocalBindAddress: "127.0.0.1", LocalBindPort: int(upstream.Port())})
+	web.run(t)
+	apiTask.run(t)
+	web.awaitReady(t)
+	apiTask.awaitReady(t)
+	return web, apiTask, upstream
+}
+
+func (c *consulServer) intend(t *testing.T, action api.IntentionAction) {
+	t.Helper()
+	_, _, err := c.ConfigEntries().Set(&api.ServiceIntentionsConfigEntry{
+		Kind: api.ServiceIntentions, Name: "api", Sources: []*api.SourceIntention{{Name: "web", Action: action}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTrafficObeysAnIntentionAlsoAfterConsulRestarted(t *testing.T) {
+	t.Parallel()
+	c := startConsul(t)
+	web, apiTask, upstream := pair(t, c)
+	if got := get(upstream); !strings.HasPrefix(got, "403 ") {
+		t.Errorf("without intention: %s", got)
+	}
+	c.intend(t, api.IntentionActionAllow)
+	eventually(t, "web reaches api", func() bool { return get(upstream) == "200 from api" })
+
+	c.kill()
+	if got := get(upstream); got != "200 from api" {
+		t.Errorf("without Consul: %s", got)
+	}
+	c.start(t)
+	c.intend(t, api.IntentionActionDeny)
+	eventually(t, "web is refused again", func() bool { return strings.HasPrefix(get(upstream), "403 ") })
+
+	for _, k := range []*task{web, apiTask} {
+		pid := k.envoyPID()
+		k.metadata.stopApp()
+		k.signal(t, syscall.SIGTERM)
+		if code, took := k.awaitExit(t, 10*time.Second); code != 0 || took > 2*time.Second {
+			t.Errorf("%s: exit code %d after %s", k.service, code, took)
+		}
+		if !gone(pid) {
+			t.Errorf("%s: Envoy runs on", k.service)
+		}
+	}
+}
+
+func TestTheProxyServesUntilTheApplicationHasStopped(t *testing.T) {
+	t.Parallel()
+	c := startConsul(t)
+	c.intend(t, api.IntentionActionAllow)
+	_, apiTask, upstream := pair(t, c)
+	eventually(t, "web reaches api", func() bool { return get(upstream) == "200 from api" })
+	apiTask.signal(t, syscall.SIGTERM)
+	for range 50 { // a second of requests
+		if got := get(upstream); got != "200 from api" {
+			t.Fatalf("while the application runs: %s", got)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	apiTask.metadata.stopApp()
+	if code, took := apiTask.awaitExit(t, 10*time.Second); code != 0 || took > 2*time.Second {
+		t.Errorf("exit code %d, %s after the application", code, took)
+	}
+}
+
+// readyTask is a lone task whose proxy is ready.
+func readyTask(t *testing.T, c *consulServer, change func(*task)) *task {
+	t.Helper()
+	k := newTask(t, c, "api")
+	if change != nil {
+		change(k)
+	}
+	k.register(t, c, freePort(t))
+	k.run(t)
+	k.awaitReady(t)
+	return k
+}
+
+func TestStopping(t *testing.T) {
+	t.Parallel()
+	c := startConsul(t)
+	for name, s := range map[string]struct {
+		change func(*task)
+		then   func(*testing.T, *task) // after SIGTERM
+		least  time.Duration
+		most   time.Duration
+		said   string
+	}{
+		"an application that never stops": {
+			change: func(k *task) { k.file.Envoy.StopWithinSeconds = 4 },
+			least:  1500 * time.Millisecond, most: 4500 * time.Millisecond, said: "running=[\"app\"]",
+		},
+		"no metadata": {
+			change: func(k *task) { k.metadata.url = "" },
+			most:   1500 * time.Millisecond, said: "cannot tell whether the application runs",
+		},
+		"a second SIGTERM": {
+			then: func(t *testing.T, k *task) {
+				eventually(t, "the first is heard", func() bool { return strings.Contains(k.output.String(), "told to stop") })
+				k.signal(t, syscall.SIGTERM)
+			},
+			most: 1500 * time.Millisecond, said: "envoy stopped",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newTask(t, c, strings.ReplaceAll(strings.ToLower(name), " ", "-"))
+			if s.change != nil {
+				s.change(k)
+			}
+			k.register(t, c, freePort(t))
+			k.run(t)
+			k.awaitReady(t)
+			k.signal(t, syscall.SIGTERM)
+			if s.then != nil {
+				s.then(t, k)
+			}
+			code, took := k.awaitExit(t, 30*time.Second)
+			if code != 0 || took < s.least || took > s.most {
+				t.Errorf("exit code %d after %s, want 0 after %s to %s", code, took, s.least, s.most)
+			}
+			if !strings.Contains(k.output.String(), s.said) {
+				t.Errorf("log lacks %q", s.said)
+			}
+		})
+	}
+}
+
+func TestAnEnvoyThatEndsByItselfEndsTheAgent(t *testing.T) {
+	t.Parallel()
+	c := startConsul(t)
+	for name, s := range map[string]struct {
+		signal syscall.Signal
+		code   int
+		said   string
+	}{
+		"killed":    {syscall.SIGKILL, 137, "ended: envoy ended by itself: envoy: killed by signal: killed, last lines:\n\t"},
+		"ends well": {syscall.SIGTERM, 1, "ended: envoy ended by itself: exit code 0, last lines:\n\t"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newTask(t, c, "svc-"+strings.ReplaceAll(name, " ", "-"))
+			k.register(t, c, freePort(t))
+			k.run(t)
+			k.awaitReady(t)
+			if err := syscall.Kill(k.envoyPID(), s.signal); err != nil {
+				t.Fatal(err)
+			}
+			if code, _ := k.awaitExit(t, 10*time.Second); code != s.code || !strings.Contains(k.output.String(), s.said) {
+				t.Errorf("exit code %d, want %d and %q in the log", code, s.code, s.said)
+			}
+		})
+	}
+}
+
+func TestEnvoyDiesWithAKilledAgent(t *testing.T) {
+	t.Parallel()
+	k := readyTask(t, startConsul(t), nil)
+	pid := k.envoyPID()
+	k.signal(t, syscall.SIGKILL)
+	eventually(t, "Envoy is gone", func() bool { return gone(pid) })
+}
+
+func TestAProxyThatIsRegisteredLateIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	c := startConsul(t)
+	k := newTask(t, c, "api")
+	k.run(t)
+	eventually(t, "the agent has asked in vain", func() bool { return strings.Contains(k.output.String(), "NotFound") })
+	k.register(t, c, freePort(t))
+	k.awaitReady(t)
+	eventually(t, "the first configuration is noticed", func() bool { return strings.Contains(k.output.String(), "first configuration applied") })
+}
+
+func TestABusyReadyPortIsNamed(t *testing.T) {
+	t.Parallel()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	c := startConsul(t)
+	k := newTask(t, c, "api")
+	k.file.Envoy.ReadyBindPort = busy.Addr().(*net.TCPAddr).Port
+	k.register(t, c, freePort(t))
+	k.run(t)
+	if code, _ := k.awaitExit(t, 20*time.Second); code != 1 || !strings.Contains(k.output.String(), "Address already in use") {
+		t.Errorf("exit code %d, want 1 and the reason in the log", code)
+	}
+}

@@ -1,0 +1,339 @@
+package dataplane_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/agents/dataplane"
+	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
+)
+
+// asAgent makes the test program the agent, as agents/main.go does it: signals and exit codes are the real ones.
+const asAgent = "DATAPLANE_TEST_AGENT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asAgent) == "" {
+		os.Exit(m.Run())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	err := dataplane.Run(ctx, os.Getenv, os.Args[1:], os.Stdout, os.Stderr)
+	if err == nil {
+		os.Exit(0)
+	}
+	fmt.Fprintln(os.Stderr, "ended:", err)
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		os.Exit(coded.ExitCode())
+	}
+	os.Exit(1)
+}
+
+const (
+	node = "arn:aws:ecs:eu-west-1:123456789012:cluster/test"
+	root = "root" // the bootstrap token of the test's Consul
+)
+
+// consulServer is a real Consul server with ACLs on, everything denied by default, and its data on disk.
+type consulServer struct {
+	*api.Client
+	grpc int
+	args []string
+	cmd  *exec.Cmd
+}
+
+func startConsul(t *testing.T) *consulServer {
+	t.Helper()
+	http, grpc := freePort(t), freePort(t)
+	dir := t.TempDir()
+	config := fmt.Sprintf(`
+		server = true
+		bootstrap_expect = 1
+		node_name = "server"
+		bind_addr = "127.0.0.1"
+		client_addr = "127.0.0.1"
+		log_level = "WARN"
+		connect { enabled = true }
+		performance { raft_multiplier = 1 }
+		acl { enabled = true, default_policy = "deny", tokens { initial_management = "%s" } }
+		ports { http = %d, grpc = %d, grpc_tls = -1, dns = -1, serf_lan = %d, serf_wan = -1, server = %d }`,
+		root, http.Port(), grpc.Port(), freePort(t).Port(), freePort(t).Port())
+	file := filepath.Join(dir, "consul.hcl")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, err := api.NewClient(&api.Config{Address: http.String(), Token: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &consulServer{Client: client, grpc: int(grpc.Port()), args: []string{"agent", "-config-file", file, "-data-dir", filepath.Join(dir, "data")}}
+	c.start(t)
+	t.Cleanup(c.kill)
+	return c
+}
+
+func (c *consulServer) start(t *testing.T) {
+	t.Helper()
+	c.cmd = exec.Command(tool(t, "consul"), c.args...)
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "Consul serves", func() bool {
+		entry, _, err := c.ConfigEntries().Set(&api.ProxyConfigEntry{Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http"}}, nil)
+		return err == nil && entry
+	})
+}
+
+func (c *consulServer) kill() {
+	_ = c.cmd.Process.Kill()
+	_ = c.cmd.Wait()
+}
+
+// token makes a token that is the service's.
+func (c *consulServer) token(t *testing.T, service string) string {
+	t.Helper()
+	token, _, err := c.ACL().TokenCreate(&api.ACLToken{ServiceIdentities: []*api.ACLServiceIdentity{{ServiceName: service}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.SecretID
+}
+
+// task is a service with its proxy, and the dataplane agent that runs it.
+type task struct {
+	service  string
+	token    string
+	file     dataplanefile.File
+	public   netip.AddrPort // of the proxy
+	metadata *metadata
+	env      []string
+
+	cmd    *exec.Cmd
+	output *output
+	done   chan struct{}
+}
+
+// newTask prepares an instance of service: nothing is registered, nothing runs.
+func newTask(t *testing.T, c *consulServer, service string) *task {
+	t.Helper()
+	serviceID := mesh.ServiceID(service, "1f3a")
+	k := &task{service: service, public: freePort(t), metadata: startMetadata(t), output: &output{}}
+	k.file = dataplanefile.File{
+		Consul: dataplanefile.Consul{Addresses: "127.0.0.1", TLS: dataplanefile.TLS{Disabled: true}},
+		Proxy:  dataplanefile.Proxy{NodeName: node, ID: mesh.ProxyID(serviceID)},
+		Envoy: dataplanefile.Envoy{
+			AdminBindPort: int(freePort(t).Port()), ReadyBindAddress: "127.0.0.1", ReadyBindPort: int(freePort(t).Port()),
+			Concurrency: 1, ExecutablePath: tool(t, "envoy"),
+		},
+	}
+	if c != nil {
+		k.file.Consul.GRPCPort, k.token = c.grpc, c.token(t, service)
+	}
+	return k
+}
+
+// register puts the service, listening at app, and its proxy into the catalog as mesh-init does.
+func (k *task) register(t *testing.T, c *consulServer, app netip.AddrPort, upstreams ...api.Upstream) {
+	t.Helper()
+	serviceID := mesh.ServiceID(k.service, "1f3a")
+	for _, s := range []*api.AgentService{
+		{ID: serviceID, Service: k.service, Address: "127.0.0.1", Port: int(app.Port())},
+		{
+			ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(k.service), Kind: api.ServiceKindConnectProxy, Address: "127.0.0.1", Port: int(k.public.Port()),
+			Proxy: &api.AgentServiceConnectProxyConfig{
+				DestinationServiceName: k.service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: int(app.Port()), Upstreams: upstreams,
+			},
+		},
+	} {
+		if _, err := c.Catalog().Register(&api.CatalogRegistration{Node: node, Address: "127.0.0.1", SkipNodeUpdate: false, Service: s}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// run starts the agent.
+func (k *task) run(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := dataplanefile.Write(dir, k.file); err != nil {
+		t.Fatal(err)
+	}
+	k.runWith(t, "-config-file", filepath.Join(dir, dataplanefile.Name))
+}
+
+func (k *task) runWith(t *testing.T, args ...string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.cmd = exec.Command(self, args...)
+	k.cmd.Env = append(os.Environ(), asAgent+"=1", mesh.VariableToken+"="+k.token, taskmeta.Variable+"="+k.metadata.url)
+	k.cmd.Env = append(k.cmd.Env, k.env...)
+	k.cmd.Stdout, k.cmd.Stderr = k.output, k.output
+	k.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := k.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	k.done = make(chan struct{})
+	go func() {
+		_ = k.cmd.Wait()
+		close(k.done)
+	}()
+	t.Cleanup(func() {
+		_ = k.cmd.Process.Kill()
+		<-k.done
+		if t.Failed() {
+			t.Logf("agent of %s:\n%s", k.service, k.output)
+		}
+	})
+}
+
+func (k *task) ready() bool {
+	addr := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(k.file.Envoy.ReadyBindPort))
+	return envoy.CheckReady(context.Background(), addr) == nil
+}
+
+func (k *task) awaitReady(t *testing.T) {
+	t.Helper()
+	eventually(t, "the proxy of "+k.service+" is ready", k.ready)
+}
+
+func (k *task) signal(t *testing.T, sig os.Signal) {
+	t.Helper()
+	if err := k.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitExit returns the agent's exit code and how long it took.
+func (k *task) awaitExit(t *testing.T, within time.Duration) (code int, took time.Duration) {
+	t.Helper()
+	began := time.Now()
+	select {
+	case <-k.done:
+	case <-time.After(within):
+		t.Fatalf("agent runs after %s", within)
+	}
+	return k.cmd.ProcessState.ExitCode(), time.Since(began)
+}
+
+// envoyPID is the ID of the agent's Envoy, 0 while it has none.
+func (k *task) envoyPID() int {
+	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", k.cmd.Process.Pid))
+	for _, file := range children {
+		data, _ := os.ReadFile(file)
+		var pid int
+		if _, err := fmt.Sscan(string(data), &pid); err == nil {
+			return pid
+		}
+	}
+	return 0
+}
+
+// metadata is the task's metadata endpoint: an application container and the injected ones.
+type metadata struct {
+	url string
+	mu  sync.Mutex
+	app string // its status
+}
+
+func startMetadata(t *testing.T) *metadata {
+	t.Helper()
+	m := &metadata{app: taskmeta.StatusRunning}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		fmt.Fprintf(w, `{"Cluster":%q,"TaskARN":"arn:aws:ecs:eu-west-1:123456789012:task/test/1f3a","Containers":[
+			{"Name":"app","Type":"NORMAL","DesiredStatus":"STOPPED","KnownStatus":%q},
+			{"Name":"consul-dataplane","Type":"NORMAL","DesiredStatus":"STOPPED","KnownStatus":"RUNNING"},
+			{"Name":"~internal~ecs~pause","Type":"CNI_PAUSE","DesiredStatus":"RUNNING","KnownStatus":"RUNNING"}]}`, node, m.app)
+	}))
+	t.Cleanup(server.Close)
+	m.url = server.URL
+	return m
+}
+
+func (m *metadata) stopApp() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.app = taskmeta.StatusStopped
+}
+
+// output is a log that may be read while it is written.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// tool is a real component.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	tools, err := toolcache.Find()
+	path := map[string]string{"consul": tools.Consul, "envoy": tools.Envoy}[name]
+	if path == "" && os.Getenv("REQUIRE_REAL") == "" {
+		t.Skipf("%s is not there: %v", name, err)
+	} else if path == "" {
+		t.Fatalf("%s is not there: %v", name, err)
+	}
+	return path
+}
+
+func freePort(t *testing.T) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// gone reports whether the process has ended; one that waits to be reaped has.
+func gone(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(stat), ") Z ")
+}
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 30 s: %s", what)
+		}
+	}
+}
