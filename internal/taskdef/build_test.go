@@ -10,9 +10,14 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsjson"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 )
 
@@ -85,4 +90,85 @@ func read(name string, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	return dec.Decode(into)
+}
+
+func TestAgentsAcceptTheirConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, dir := range cases(t) {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Parallel()
+			read := 0
+			for _, c := range build(t, dir).ContainerDefinitions {
+				for _, variable := range c.Environment {
+					if *variable.Name != mesh.ConfigVariable {
+						continue
+					}
+					read++
+					if _, err := agentconfig.Parse([]byte(*variable.Value)); err != nil {
+						t.Errorf("%s: %v", *c.Name, err)
+					}
+				}
+			}
+			if read == 0 {
+				t.Error("no container has a configuration")
+			}
+		})
+	}
+}
+
+func TestUserContainersKeepAllButTheirOrder(t *testing.T) {
+	t.Parallel()
+	spec := valid()
+	spec.Containers = containers(2)
+	spec.Containers[0].Definition.DependsOn = make([]ecstypes.ContainerDependency, 0, 8) // room to write into by mistake
+	spec.Containers[0].Definition.User = aws.String("1000:1000")
+	spec.Containers[1].WaitForProxy = aws.Bool(false)
+	definition, err := taskdef.Build(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := append(dependsOn("consul-ecs-mesh-ready", "SUCCESS"), dependsOn("consul-dataplane", "START")...)
+	want := []ecstypes.ContainerDefinition{spec.Containers[0].Definition, spec.Containers[1].Definition}
+	want[0].DependsOn = gate
+	ignore := cmpopts.IgnoreUnexported(ecstypes.ContainerDefinition{}, ecstypes.ContainerDependency{})
+	if diff := cmp.Diff(want, definition.ContainerDefinitions[:2], ignore); diff != "" {
+		t.Errorf("containers (-want +got):\n%s", diff)
+	}
+	if room := spec.Containers[0].Definition.DependsOn[:1]; room[0].ContainerName != nil {
+		t.Error("Build wrote into the Spec")
+	}
+}
+
+func TestTheMeshOutlastsTheApplication(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		launchType ecstypes.Compatibility
+		app        *int32
+		own        int32
+		timeout    int32
+		within     int
+	}{
+		"default":            {"FARGATE", nil, 0, 45, 40},
+		"quick":              {"FARGATE", aws.Int32(2), 0, 17, 12},
+		"at Fargate's limit": {"FARGATE", aws.Int32(120), 0, 120, 115},
+		"slow on EC2":        {"EC2", aws.Int32(100), 0, 115, 110},
+		"own":                {"FARGATE", nil, 60, 60, 55},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := valid()
+			spec.Task.LaunchTypes = []ecstypes.Compatibility{c.launchType}
+			app(&spec).StopTimeout, spec.Sidecars.Dataplane.StopTimeout = c.app, c.own
+			definition, err := taskdef.Build(spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := *definition.ContainerDefinitions[2].StopTimeout; got != c.timeout {
+				t.Errorf("dataplane's stop timeout = %d, want %d", got, c.timeout)
+			}
+			if got := taskdef.AgentConfig(spec).Proxy.Dataplane.StopWithinSeconds; got != c.within {
+				t.Errorf("stopWithinSeconds = %d, want %d", got, c.within)
+			}
+		})
+	}
 }

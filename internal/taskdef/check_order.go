@@ -77,7 +77,9 @@ func (s Spec) dependencies() map[string][]string {
 	graph := map[string][]string{}
 	containers := s.injected("")
 	for _, c := range s.Containers {
-		containers = append(containers, s.userContainer(c))
+		if !slices.Contains(mesh.InjectedContainers(), aws.ToString(c.Definition.Name)) { // that clash is reported as such
+			containers = append(containers, s.userContainer(c))
+		}
 	}
 	for _, c := range containers {
 		for _, dependency := range c.DependsOn {

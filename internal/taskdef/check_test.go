@@ -1,0 +1,256 @@
+package taskdef_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+)
+
+// valid is the smallest Spec that passes.
+func valid() taskdef.Spec {
+	return taskdef.Spec{
+		Family:     "web",
+		Service:    agentconfig.Service{Port: 9090},
+		Servers:    taskdef.Servers{ConsulServers: agentconfig.ConsulServers{Hosts: "consul.example"}},
+		Containers: []taskdef.Container{container("app")},
+		Sidecars:   taskdef.Sidecars{Image: "agent:1"},
+	}
+}
+
+func container(name string) taskdef.Container {
+	return taskdef.Container{Definition: ecstypes.ContainerDefinition{Name: aws.String(name), Image: aws.String("app:1")}}
+}
+
+func containers(n int) []taskdef.Container {
+	list := make([]taskdef.Container, n)
+	for i := range list {
+		list[i] = container(fmt.Sprint("app-", i))
+	}
+	return list
+}
+
+// app is the definition of the first container.
+func app(s *taskdef.Spec) *ecstypes.ContainerDefinition { return &s.Containers[0].Definition }
+
+func dependsOn(name string, condition ecstypes.ContainerCondition) []ecstypes.ContainerDependency {
+	return []ecstypes.ContainerDependency{{ContainerName: aws.String(name), Condition: condition}}
+}
+
+type refusal struct {
+	change func(*taskdef.Spec)
+	want   string
+}
+
+func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	testRefusals(t, map[string]refusal{
+		"no family":              {func(s *taskdef.Spec) { s.Family, s.Service.Name = "", "web" }, `family: is "", want 1 to 255 letters, digits, '-' and '_'`},
+		"family no service name": {func(s *taskdef.Spec) { s.Family = "web_" }, `family: gives the service its name: service name "web_": want lower-case letters, digits, '-' and '_', beginning and ending with a letter or digit`},
+		"service name":           {func(s *taskdef.Spec) { s.Service.Name = "a.b" }, `service.name: service name "a.b": want lower-case letters, digits, '-' and '_', beginning and ending with a letter or digit`},
+		"no port":                {func(s *taskdef.Spec) { s.Service.Port = 0 }, "service.port: is required: set the port that the application listens on, or outboundOnly for a task that only calls others"},
+		"port 70000":             {func(s *taskdef.Spec) { s.Service.Port = 70000 }, "service.port: is 70000, want 0 to 65535"},
+		"port of the listener":   {func(s *taskdef.Spec) { s.Service.Port = 20000 }, "service.port: is 20000, the port of the public listener"},
+		"partition alone":        {func(s *taskdef.Spec) { s.Service.Partition = "p" }, "service.namespace: is required with a partition"},
+		"namespace alone":        {func(s *taskdef.Spec) { s.Service.Namespace = "n" }, "service.partition: is required with a namespace"},
+		"meta of the mesh":       {func(s *taskdef.Spec) { s.Service.Meta = map[string]string{"task-id": "x"} }, "service.meta.task-id: is set by the mesh: choose another key"},
+		"no hosts":               {func(s *taskdef.Spec) { s.Servers.Hosts = "" }, "servers.hosts: is empty"},
+		"hosts with port":        {func(s *taskdef.Spec) { s.Servers.Hosts = "h:8500" }, `servers.hosts: "h:8500" has a port: give the host alone, and ports in http.port and grpc.port`},
+		"CA without TLS": {func(s *taskdef.Spec) {
+			s.Servers.Defaults = &agentconfig.ServerDefaults{TLS: aws.Bool(false)}
+			s.Servers.CASecretARN = "arn:aws:secretsmanager:r:123456789012:secret:ca"
+		}, "servers.caSecretArn: is set, but TLS is off: nothing would read it"},
+		"CA that is no ARN":     {func(s *taskdef.Spec) { s.Servers.GRPCCASecretARN = "ca" }, `servers.grpcCaSecretArn: is "ca", want an ARN`},
+		"role that is no ARN":   {func(s *taskdef.Spec) { s.TaskRoleARN = "web-task" }, `taskRoleArn: is "web-task", want an ARN`},
+		"upstream without name": {func(s *taskdef.Spec) { s.Proxy.Upstreams = []agentconfig.Upstream{{LocalBindPort: 1}} }, "proxy.upstreams[0].destinationName: is empty"},
+		"upstream's port taken": {func(s *taskdef.Spec) {
+			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 9090}}
+		}, "proxy.upstreams[0].localBindPort: is 9090, the port of the service"},
+		"stop later than killed":   {func(s *taskdef.Spec) { s.Proxy.Dataplane = &agentconfig.Dataplane{StopWithinSeconds: 45} }, "proxy.dataplane.stopWithinSeconds: is 45, want less than the dataplane's stop timeout of 45"},
+		"opaque without JSON form": {func(s *taskdef.Spec) { s.Proxy.Config = map[string]any{"f": func() {}} }, "proxy.config: write agent configuration: json: unsupported type: func()"},
+		"log level":                {func(s *taskdef.Spec) { s.LogLevel = "debug" }, `logLevel: is "debug", want one of TRACE, DEBUG, INFO, WARN, ERROR`},
+		"mesh tag":                 {func(s *taskdef.Spec) { s.Tags = map[string]string{"consul.hashicorp.com/mesh": "false"} }, "tags.consul.hashicorp.com/mesh: is a key of the mesh: choose another"},
+		"tag of AWS":               {func(s *taskdef.Spec) { s.Tags = map[string]string{"AWS:x": ""} }, "tags.AWS:x: begins with aws:, which AWS keeps for itself"},
+		"long tag":                 {func(s *taskdef.Spec) { s.Tags = map[string]string{"a": strings.Repeat("x", 257)} }, "tags.a: has a value of 257 characters, want at most 256"},
+	})
+}
+
+func TestTasksThatECSWouldRefuse(t *testing.T) {
+	t.Parallel()
+	fargate := []ecstypes.Compatibility{ecstypes.CompatibilityFargate}
+	ec2 := []ecstypes.Compatibility{ecstypes.CompatibilityEc2}
+	testRefusals(t, map[string]refusal{
+		"launch type":             {func(s *taskdef.Spec) { s.Task.LaunchTypes = []ecstypes.Compatibility{"LAMBDA"} }, `task.launchTypes[0]: is "LAMBDA", want one of EC2, FARGATE, MANAGED_INSTANCES`},
+		"external":                {func(s *taskdef.Spec) { s.Task.LaunchTypes = []ecstypes.Compatibility{"EXTERNAL"} }, "task.launchTypes[0]: is EXTERNAL, which has no awsvpc network: the mesh needs one"},
+		"launch type twice":       {func(s *taskdef.Spec) { s.Task.LaunchTypes = []ecstypes.Compatibility{"EC2", "EC2"} }, "task.launchTypes[1]: EC2 is in the list twice"},
+		"fargate CPU":             {func(s *taskdef.Spec) { s.Task.CPU = 300 }, "task.cpu: is 300, which FARGATE does not offer: want 256, 512, 1024, 2048, 4096, 8192 or 16384"},
+		"fargate memory for 256":  {func(s *taskdef.Spec) { s.Task.Memory = 1536 }, "task.memory: is 1536 MiB, which FARGATE does not offer with 256 CPU units: want 512, 1024 or 2048"},
+		"fargate memory for 8192": {func(s *taskdef.Spec) { s.Task.CPU, s.Task.Memory = 8192, 17408 }, "task.memory: is 17408 MiB, which FARGATE does not offer with 8192 CPU units: want 16384 to 61440 in steps of 4096"},
+		"EC2 CPU":                 {func(s *taskdef.Spec) { s.Task.LaunchTypes, s.Task.CPU = ec2, 100 }, "task.cpu: is 100, want 128 to 196608"},
+		"ephemeral storage":       {func(s *taskdef.Spec) { s.Task.EphemeralStorageGiB = 20 }, "task.ephemeralStorageGib: is 20, want 21 to 200"},
+		"ephemeral storage, EC2":  {func(s *taskdef.Spec) { s.Task.LaunchTypes, s.Task.EphemeralStorageGiB = ec2, 30 }, "task.ephemeralStorageGib: is for FARGATE alone"},
+		"PID mode":                {func(s *taskdef.Spec) { s.Task.LaunchTypes, s.Task.PIDMode = fargate, "host" }, "task.pidMode: is host, which FARGATE refuses"},
+		"placement": {func(s *taskdef.Spec) {
+			s.Task.PlacementConstraints = make([]ecstypes.TaskDefinitionPlacementConstraint, 1)
+		}, "task.placementConstraints: are refused on FARGATE"},
+		"volume of the mesh": {func(s *taskdef.Spec) { s.Task.Volumes = []ecstypes.Volume{{Name: aws.String("consul_data")}} }, `task.volumes[0].name: is "consul_data", which the mesh adds itself`},
+		"volume twice": {func(s *taskdef.Spec) {
+			s.Task.Volumes = []ecstypes.Volume{{Name: aws.String("v")}, {Name: aws.String("v")}}
+		}, `task.volumes[1].name: "v" is in the list twice`},
+		"host volume on fargate": {func(s *taskdef.Spec) {
+			s.Task.Volumes = []ecstypes.Volume{{Name: aws.String("v"), Host: &ecstypes.HostVolumeProperties{SourcePath: aws.String("/x")}}}
+		}, "task.volumes[0].host.sourcePath: is refused on FARGATE, which has no host of yours"},
+		"memory together":         {func(s *taskdef.Spec) { app(s).Memory = aws.Int32(512) }, "task.memory: is 512 MiB, but the containers ask for 632 together, 120 of them for the mesh's own"},
+		"CPU together":            {func(s *taskdef.Spec) { app(s).Cpu, s.Sidecars.Dataplane.CPU = 200, 100 }, "task.cpu: is 256, but the containers ask for 300 together"},
+		"too large":               {func(s *taskdef.Spec) { app(s).Command = []string{strings.Repeat("x", 64<<10)} }, "containers: make a task definition of 68428 bytes, want at most 65536; the agents' configuration, which grows with upstreams, stands in it twice"},
+		"sidecar image":           {func(s *taskdef.Spec) { s.Sidecars.Image = "" }, "sidecars.image: is required"},
+		"ready gate":              {func(s *taskdef.Spec) { s.Sidecars.ReadyGate = "yes" }, `sidecars.readyGate: is "yes", want auto, on or off`},
+		"ready gate has no place": {func(s *taskdef.Spec) { s.Containers, s.Sidecars.ReadyGate = containers(7), "on" }, "sidecars.readyGate: is on, but the task would have 11 containers, want at most 10: set auto or off"},
+		"config of a sidecar": {func(s *taskdef.Spec) {
+			s.Sidecars.HealthSync.Environment = map[string]string{"CONSUL_ECS_CONFIG_JSON": "{}"}
+		}, "sidecars.healthSync.environment.CONSUL_ECS_CONFIG_JSON: is set by the mesh"},
+		"sidecar memory":       {func(s *taskdef.Spec) { s.Sidecars.Dataplane.Memory, s.Sidecars.Dataplane.MemoryReservation = 64, 128 }, "sidecars.dataplane.memoryReservation: is 128 MiB, above the limit of 64"},
+		"restart of what ends": {func(s *taskdef.Spec) { s.Sidecars.MeshInit.RestartPolicy = &ecstypes.ContainerRestartPolicy{} }, "sidecars.meshInit.restartPolicy: is for containers that stay: this one ends when its work is done"},
+		"restart period": {func(s *taskdef.Spec) {
+			s.Sidecars.Dataplane.RestartPolicy = &ecstypes.ContainerRestartPolicy{RestartAttemptPeriod: aws.Int32(59)}
+		}, "sidecars.dataplane.restartPolicy.restartAttemptPeriod: is 59, want 60 to 1800"},
+		"mesh stops first": {func(s *taskdef.Spec) { app(s).StopTimeout, s.Sidecars.Dataplane.StopTimeout = aws.Int32(90), 60 }, "sidecars.dataplane.stopTimeout: is 60 seconds, but a container of the task may take 90 to stop: the mesh has to outlast it"},
+	})
+}
+
+func TestContainersThatECSWouldRefuse(t *testing.T) {
+	t.Parallel()
+	testRefusals(t, map[string]refusal{
+		"none":               {func(s *taskdef.Spec) { s.Containers = nil }, "containers: are none, want at least one"},
+		"eight":              {func(s *taskdef.Spec) { s.Containers = containers(8) }, "containers: are 8, and 11 with the mesh's own: ECS takes at most 10"},
+		"two of one name":    {func(s *taskdef.Spec) { s.Containers = append(s.Containers, container("app")) }, `containers[1].name: "app" is already the name of containers[0]`},
+		"name of the mesh":   {func(s *taskdef.Spec) { app(s).Name = aws.String("consul-dataplane") }, `containers[0].name: is "consul-dataplane", which the mesh adds itself`},
+		"name":               {func(s *taskdef.Spec) { app(s).Name = aws.String("a b") }, `containers[0].name: is "a b", want 1 to 255 letters, digits, '-' and '_'`},
+		"image":              {func(s *taskdef.Spec) { app(s).Image = nil }, "containers[0].image: is required"},
+		"none essential":     {func(s *taskdef.Spec) { app(s).Essential = aws.Bool(false) }, "containers: are all inessential: the task would go on when the application has ended, so make one essential"},
+		"memory":             {func(s *taskdef.Spec) { app(s).Memory = aws.Int32(5) }, "containers[0].memory: is 5 MiB, want at least 6"},
+		"stop timeout":       {func(s *taskdef.Spec) { app(s).StopTimeout = aws.Int32(121) }, "containers[0].stopTimeout: is 121 seconds, but FARGATE takes at most 120"},
+		"start timeout":      {func(s *taskdef.Spec) { app(s).StartTimeout = aws.Int32(1) }, "containers[0].startTimeout: is 1 seconds, but FARGATE takes 2 to 120"},
+		"sync without check": {func(s *taskdef.Spec) { s.Containers[0].HealthSync = aws.Bool(true) }, "containers[0].healthSync: is true, but the container has no health check to copy"},
+		"health check bounds": {func(s *taskdef.Spec) {
+			app(s).HealthCheck = &ecstypes.HealthCheck{Command: []string{"true"}, Interval: aws.Int32(4), Timeout: aws.Int32(61), Retries: aws.Int32(11), StartPeriod: aws.Int32(301)}
+		}, "containers[0].healthCheck.command: wants CMD or CMD-SHELL and the command, so that ECS knows how to run it\ncontainers[0].healthCheck.interval: is 4, want 5 to 300\ncontainers[0].healthCheck.timeout: is 61, want 2 to 60\ncontainers[0].healthCheck.retries: is 11, want 1 to 10\ncontainers[0].healthCheck.startPeriod: is 301, want 0 to 300"},
+		"secret shadows variable": {func(s *taskdef.Spec) {
+			app(s).Environment = []ecstypes.KeyValuePair{{Name: aws.String("A")}}
+			app(s).Secrets = []ecstypes.Secret{{Name: aws.String("A"), ValueFrom: aws.String("p")}}
+		}, `containers[0].secrets[0].name: "A" is set already at containers[0].environment[0].name`},
+		"secret from nowhere": {func(s *taskdef.Spec) { app(s).Secrets = []ecstypes.Secret{{Name: aws.String("A")}} }, "containers[0].secrets[0].valueFrom: is empty, want the ARN of a secret or the name of a parameter"},
+		"not for awsvpc":      {func(s *taskdef.Spec) { app(s).Links = []string{"x"} }, "containers[0].links: is refused in the awsvpc network mode, which the mesh needs"},
+		"capability": {func(s *taskdef.Spec) {
+			app(s).LinuxParameters = &ecstypes.LinuxParameters{Capabilities: &ecstypes.KernelCapabilities{Add: []string{"NET_ADMIN"}}}
+		}, "containers[0].linuxParameters.capabilities.add[0]: is NET_ADMIN, but FARGATE grants SYS_PTRACE alone"},
+		"privileged":           {func(s *taskdef.Spec) { app(s).Privileged = aws.Bool(true) }, "containers[0].privileged: is refused on FARGATE"},
+		"mount without volume": {func(s *taskdef.Spec) { app(s).MountPoints = []ecstypes.MountPoint{{SourceVolume: aws.String("v")}} }, `containers[0].mountPoints[0].sourceVolume: is "v", which is no volume of the task`},
+		"mapped listener":      {func(s *taskdef.Spec) { app(s).PortMappings = []ecstypes.PortMapping{{ContainerPort: aws.Int32(20000)}} }, "containers[0].portMappings[0].containerPort: is 20000, which proxy.publicListenerPort has taken"},
+		"mapped twice": {func(s *taskdef.Spec) {
+			app(s).PortMappings = []ecstypes.PortMapping{{ContainerPort: aws.Int32(80)}, {ContainerPort: aws.Int32(80), Protocol: "tcp"}}
+		}, "containers[0].portMappings[1].containerPort: is 80, which containers[0].portMappings[0].containerPort has taken"},
+		"mapped to another": {func(s *taskdef.Spec) {
+			app(s).PortMappings = []ecstypes.PortMapping{{ContainerPort: aws.Int32(80), HostPort: aws.Int32(8080)}}
+		}, "containers[0].portMappings[0].hostPort: is 8080, want the container's port 80 or none: the task has an address of its own"},
+		"depends on nobody":        {func(s *taskdef.Spec) { app(s).DependsOn = dependsOn("db", "START") }, `containers[0].dependsOn[0].containerName: is "db", which is no container of the task`},
+		"no condition":             {func(s *taskdef.Spec) { app(s).DependsOn = dependsOn("consul-dataplane", "UP") }, `containers[0].dependsOn[0].condition: is "UP", want START, COMPLETE, SUCCESS or HEALTHY`},
+		"success of the essential": {func(s *taskdef.Spec) { s.Containers = containers(2); app(s).DependsOn = dependsOn("app-1", "SUCCESS") }, "containers[0].dependsOn[0].condition: is SUCCESS, but app-1 is essential: its end would be the task's"},
+		"healthy without check":    {func(s *taskdef.Spec) { s.Containers = containers(2); app(s).DependsOn = dependsOn("app-1", "HEALTHY") }, "containers[0].dependsOn[0].condition: is HEALTHY, but app-1 has no health check"},
+		"gate that is off": {func(s *taskdef.Spec) {
+			s.Sidecars.ReadyGate = "off"
+			app(s).DependsOn = dependsOn("consul-ecs-mesh-ready", "SUCCESS")
+		}, `containers[0].dependsOn[0].containerName: is "consul-ecs-mesh-ready", but the ready gate is off`},
+		"end of the dataplane": {func(s *taskdef.Spec) { app(s).DependsOn = dependsOn("consul-dataplane", "COMPLETE") }, "containers[0].dependsOn[0].condition: is COMPLETE, but consul-dataplane is essential: its end would be the task's"},
+		"cycle": {func(s *taskdef.Spec) {
+			s.Containers = containers(2)
+			s.Containers[0].Definition.DependsOn, s.Containers[1].Definition.DependsOn = dependsOn("app-1", "START"), dependsOn("app-0", "START")
+		}, "containers: wait for each other: app-0 → app-1 → app-0"},
+	})
+}
+
+func testRefusals(t *testing.T, cases map[string]refusal) {
+	t.Helper()
+	if err := taskdef.Check(valid()).Err(); err != nil {
+		t.Fatalf("the Spec that the cases change: %v", err)
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := valid()
+			c.change(&spec)
+			_, err := taskdef.Build(spec)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			got := strings.TrimPrefix(err.Error(), "build task definition "+spec.Family+": ")
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWhatFollowsFromUnknownValuesIsNotReported(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change  func(*taskdef.Spec)
+		unknown problem.Path
+	}{
+		"port":                   {func(s *taskdef.Spec) { s.Service.Port = 0 }, problem.At("service", "port")},
+		"the listener has moved": {func(s *taskdef.Spec) { s.Service.Port = 20000 }, problem.At("proxy", "publicListenerPort")},
+		"memory":                 {func(s *taskdef.Spec) { s.Task.CPU = 1024 }, problem.At("task", "memory")},
+		"name of a container":    {func(s *taskdef.Spec) { app(s).DependsOn = dependsOn("b", "START") }, problem.At("containers", 0, "name")},
+		"image":                  {func(s *taskdef.Spec) { app(s).Image = nil }, problem.At("containers", 0, "image")},
+		"all containers":         {func(s *taskdef.Spec) { s.Containers = nil }, problem.At("containers")},
+		"hosts":                  {func(s *taskdef.Spec) { s.Servers.Hosts = "" }, problem.At("servers", "hosts")},
+		"datacenter of an upstream": {func(s *taskdef.Spec) {
+			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 1}, {DestinationName: "a", LocalBindPort: 2}}
+		}, problem.At("proxy", "upstreams", 1, "datacenter")},
+		"launch types": {func(s *taskdef.Spec) { s.Task.CPU = 300 }, problem.At("task", "launchTypes")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := valid()
+			c.change(&spec)
+			if len(taskdef.Check(spec)) == 0 {
+				t.Fatal("the case has no problem to leave out")
+			}
+			if err := taskdef.Check(spec, c.unknown).Err(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestControllersThatCannotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	_, err := taskdef.BuildController(taskdef.ControllerSpec{
+		Controller: agentconfig.Controller{IAMRolePath: "/x", Partition: "p"},
+		Container:  taskdef.Sidecar{Environment: map[string]string{"CONSUL_HTTP_TOKEN": "secret"}, Memory: 1},
+		Task:       taskdef.Task{CPU: 1},
+		Tags:       map[string]string{"consul.hashicorp.com/mesh": "true"},
+	})
+	want := `build task definition consul-ecs-controller: servers.hosts: is empty
+controller.iamRolePath: is "/x", want an IAM path that begins and ends with '/'
+controller.partition: is "p", but partitionsEnabled is not true
+task.cpu: is 1, which FARGATE does not offer: want 256, 512, 1024, 2048, 4096, 8192 or 16384
+image: is required
+tokenSecretArn: is required: the controller works with the ACL token in this secret
+container.environment.CONSUL_HTTP_TOKEN: is set by the mesh
+container.memory: is 1 MiB, want at least 6
+tags.consul.hashicorp.com/mesh: is a key of the mesh: choose another`
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+}
