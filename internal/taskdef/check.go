@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -172,6 +173,9 @@ func checkARN(arn string, path problem.Path, found *problem.List) {
 	}
 }
 
+// validTag is AWS's rule for the keys and values of tags.
+var validTag = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+
 // checkTags checks the user's tags, to which the mesh adds as many as ours.
 func checkTags(tags map[string]string, ours int, found *problem.List) {
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
@@ -182,10 +186,12 @@ func checkTags(tags map[string]string, ours int, found *problem.List) {
 			found.Add(path, "is a key of the mesh: choose another")
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
 			found.Add(path, "begins with aws:, which AWS keeps for itself")
-		case key == "" || len(key) > maxTagKey:
-			found.Add(path, "has a key of %d characters, want 1 to %d", len(key), maxTagKey)
-		case len(tags[key]) > maxTagValue:
-			found.Add(path, "has a value of %d characters, want at most %d", len(tags[key]), maxTagValue)
+		case key == "" || utf8.RuneCountInString(key) > maxTagKey:
+			found.Add(path, "has a key of %d characters, want 1 to %d", utf8.RuneCountInString(key), maxTagKey)
+		case utf8.RuneCountInString(tags[key]) > maxTagValue:
+			found.Add(path, "has a value of %d characters, want at most %d", utf8.RuneCountInString(tags[key]), maxTagValue)
+		case !validTag.MatchString(key) || !validTag.MatchString(tags[key]):
+			found.Add(path, "has a character that AWS refuses: letters, digits, spaces and _ . : / = + - @ are allowed")
 		}
 	}
 	if n := len(tags) + ours; n > maxTags {

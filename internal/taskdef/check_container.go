@@ -89,6 +89,10 @@ func (s Spec) checkContainer(c Container, path problem.Path, found *problem.List
 	if d.HealthCheck != nil {
 		checkHealthCheck(*d.HealthCheck, path.Child("healthCheck"), found)
 	}
+	if memory := aws.ToInt32(d.Memory); int(memory) > s.Task.memory() {
+		found.AddWith([]problem.Path{problem.At("task", "memory")}, path.Child("memory"), "is %d MiB, above the task's %d", memory, s.Task.memory())
+	}
+	checkLog(d.LogConfiguration, path.Child("logConfiguration"), s.Task, found)
 	checkVariables(d, path, found)
 	checkAwsvpc(d, path, found)
 	if s.Task.runsOn(ecstypes.CompatibilityFargate) {
@@ -97,7 +101,7 @@ func (s Spec) checkContainer(c Container, path problem.Path, found *problem.List
 }
 
 func checkHealthCheck(h ecstypes.HealthCheck, path problem.Path, found *problem.List) {
-	if len(h.Command) == 0 || h.Command[0] != "CMD" && h.Command[0] != "CMD-SHELL" && h.Command[0] != "NONE" {
+	if len(h.Command) < 2 || h.Command[0] != "CMD" && h.Command[0] != "CMD-SHELL" {
 		found.Add(path.Child("command"), "wants CMD or CMD-SHELL and the command, so that ECS knows how to run it")
 	}
 	checkRange(h.Interval, 5, 300, path.Child("interval"), found)

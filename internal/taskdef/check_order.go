@@ -15,8 +15,16 @@ import (
 // checkOrder checks that the containers can start in some order, with the dependencies that the mesh adds.
 func (s Spec) checkOrder(path problem.Path, found *problem.List) {
 	for i, c := range s.Containers {
+		first := map[string]problem.Path{}
 		for j, dependency := range c.Definition.DependsOn {
-			s.checkDependency(dependency, path.Child(i, "dependsOn", j), path, found)
+			at := path.Child(i, "dependsOn", j)
+			name := aws.ToString(dependency.ContainerName)
+			if other, twice := first[name]; twice {
+				found.AddWith([]problem.Path{other}, at.Child("containerName"), "%q is in %s already", name, other)
+				continue
+			}
+			first[name] = at.Child("containerName")
+			s.checkDependency(dependency, at, path, found)
 		}
 	}
 	if cycle := findCycle(s.dependencies()); cycle != nil {

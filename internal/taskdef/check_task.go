@@ -1,9 +1,9 @@
 package taskdef
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -49,6 +49,15 @@ func (t Task) check(found *problem.List) {
 	}
 	if t.memory() < 4 {
 		found.Add(path.Child("memory"), "is %d MiB, want at least 4", t.memory())
+	}
+	if p := t.RuntimePlatform; p != nil {
+		p := *p
+		if p.CpuArchitecture != "" && !slices.Contains(p.CpuArchitecture.Values(), p.CpuArchitecture) {
+			found.Add(path.Child("runtimePlatform", "cpuArchitecture"), "is %q, want one of %s", p.CpuArchitecture, joined(p.CpuArchitecture.Values()))
+		}
+		if p.OperatingSystemFamily != "" && p.OperatingSystemFamily != ecstypes.OSFamilyLinux {
+			found.Add(path.Child("runtimePlatform", "operatingSystemFamily"), "is %q, but the mesh's containers run on LINUX alone", p.OperatingSystemFamily)
+		}
 	}
 	onlyLaunchTypes := []problem.Path{path.Child("launchTypes")}
 	switch gib := t.EphemeralStorageGiB; {
@@ -110,22 +119,33 @@ func (s Spec) checkVolumes(found *problem.List) {
 			checkFargateVolume(v, path.Child(i), found)
 		}
 	}
-	for i, c := range s.Containers {
-		for j, mount := range c.Definition.MountPoints {
-			if name := aws.ToString(mount.SourceVolume); !slices.Contains(known, name) {
-				at := problem.At("containers", i, "mountPoints", j, "sourceVolume")
-				found.AddWith(volumeNames(s.Task.Volumes), at, "is %q, which is no volume of the task", name)
-			}
-		}
+	for i := range s.Containers {
+		s.checkMounts(i, known, found)
 	}
 }
 
-func volumeNames(volumes []ecstypes.Volume) []problem.Path {
-	paths := []problem.Path{problem.At("task", "volumes")}
-	for i := range volumes {
-		paths = append(paths, problem.At("task", "volumes", i, "name"))
+// checkMounts checks the mounts of a container; known are the names of the task's volumes.
+func (s Spec) checkMounts(container int, known []string, found *problem.List) {
+	volumes := []problem.Path{problem.At("task", "volumes")}
+	for i := range s.Task.Volumes {
+		volumes = append(volumes, problem.At("task", "volumes", i, "name"))
 	}
-	return paths
+	first := map[string]problem.Path{}
+	for i, mount := range s.Containers[container].Definition.MountPoints {
+		path := problem.At("containers", container, "mountPoints", i)
+		if name := aws.ToString(mount.SourceVolume); !slices.Contains(known, name) {
+			found.AddWith(volumes, path.Child("sourceVolume"), "is %q, which is no volume of the task", name)
+		}
+		at := path.Child("containerPath")
+		folder := aws.ToString(mount.ContainerPath)
+		if !strings.HasPrefix(folder, "/") {
+			found.Add(at, "is %q, want an absolute path", folder)
+		} else if other, twice := first[folder]; twice {
+			found.AddWith([]problem.Path{other}, at, "%q is taken by %s", folder, other)
+		} else {
+			first[folder] = at
+		}
+	}
 }
 
 func checkFargateVolume(v ecstypes.Volume, path problem.Path, found *problem.List) {
@@ -150,6 +170,7 @@ func (s Spec) checkSidecars(found *problem.List) {
 	if !slices.Contains(gates, s.Sidecars.ReadyGate) {
 		found.Add(path.Child("readyGate"), "is %q, want auto, on or off", s.Sidecars.ReadyGate)
 	}
+	checkLog(s.Sidecars.LogConfiguration, path.Child("logConfiguration"), s.Task, found)
 	checkARN(s.Sidecars.PullCredentialsSecretARN, path.Child("pullCredentialsSecretArn"), found)
 	for _, each := range []struct {
 		key     string
@@ -207,6 +228,7 @@ func (c Sidecar) check(path problem.Path, task Task, found *problem.List) {
 	}
 	checkMemory(optionalInt(c.Memory), optionalInt(c.MemoryReservation), path, found)
 	checkStop(optionalInt(c.StopTimeout), path, task, found)
+	checkLog(c.LogConfiguration, path.Child("logConfiguration"), task, found)
 	checkRestartPolicy(c.RestartPolicy, path.Child("restartPolicy"), found)
 }
 
@@ -246,6 +268,9 @@ func checkRestartPolicy(p *ecstypes.ContainerRestartPolicy, path problem.Path, f
 	if p == nil {
 		return
 	}
+	if p.Enabled == nil {
+		found.Add(path.Child("enabled"), "is required")
+	}
 	checkRange(p.RestartAttemptPeriod, 60, 1800, path.Child("restartAttemptPeriod"), found)
 	if n := len(p.IgnoredExitCodes); n > 50 {
 		found.Add(path.Child("ignoredExitCodes"), "are %d, want at most 50", n)
@@ -254,6 +279,6 @@ func checkRestartPolicy(p *ecstypes.ContainerRestartPolicy, path problem.Path, f
 
 func checkRange(n *int32, from, to int32, path problem.Path, found *problem.List) {
 	if n != nil && (*n < from || *n > to) {
-		found.Add(path, "is %s, want %d to %d", fmt.Sprint(*n), from, to)
+		found.Add(path, "is %d, want %d to %d", *n, from, to)
 	}
 }

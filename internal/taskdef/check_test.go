@@ -44,6 +44,54 @@ func dependsOn(name string, condition ecstypes.ContainerCondition) []ecstypes.Co
 	return []ecstypes.ContainerDependency{{ContainerName: aws.String(name), Condition: condition}}
 }
 
+func TestWhatTheIncumbentAcceptsIsAccepted(t *testing.T) {
+	t.Parallel()
+	cases := map[string]func(*taskdef.Spec){
+		"outbound only":         func(s *taskdef.Spec) { s.Service.Port, s.OutboundOnly = 0, true },
+		"mixed-case family":     func(s *taskdef.Spec) { s.Family = "My-App" },
+		"outbound only, a port": func(s *taskdef.Spec) { s.OutboundOnly = true },
+		"TLS without CA":        func(s *taskdef.Spec) { s.Servers.Defaults = &agentconfig.ServerDefaults{TLS: aws.Bool(true)} },
+		"partition, namespace":  func(s *taskdef.Spec) { s.Service.Partition, s.Service.Namespace = "p", "n" },
+		"health check alone":    func(s *taskdef.Spec) { app(s).HealthCheck = &ecstypes.HealthCheck{Command: []string{"CMD", "true"}} },
+		"one upstream, two ways": func(s *taskdef.Spec) {
+			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 1}, {DestinationName: "a", LocalBindPort: 2, Datacenter: "dc2"}}
+		},
+		"own port mapped": func(s *taskdef.Spec) {
+			app(s).PortMappings = []ecstypes.PortMapping{{ContainerPort: aws.Int32(9090), HostPort: aws.Int32(9090)}, {ContainerPort: aws.Int32(9090), Protocol: "udp"}}
+		},
+	}
+	for _, name := range []string{"a", "1a", "a--b", "a_b", strings.Repeat("a", 200)} {
+		cases["service "+name[:1]+name[len(name)-1:]+fmt.Sprint(len(name))] = func(s *taskdef.Spec) { s.Service.Name = name }
+	}
+	for _, port := range []int{8503, 8443, 20001, 21000} {
+		cases[fmt.Sprint("listener ", port)] = func(s *taskdef.Spec) { s.Proxy.PublicListenerPort = port }
+	}
+	for _, port := range []int{8501, 10000, 23000} {
+		cases[fmt.Sprint("readiness ", port)] = func(s *taskdef.Spec) { s.Proxy.HealthCheckPort = port }
+	}
+	for name, change := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := valid()
+			change(&spec)
+			if _, err := taskdef.Build(spec); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestPortsOfConsulAreNoListeners(t *testing.T) {
+	t.Parallel()
+	for _, port := range []int{-1, 65536, 8300, 8301, 8302, 8500, 8501, 8502, 8600, 10000, 19000, 22000} {
+		spec := valid()
+		spec.Proxy.PublicListenerPort = port
+		if found := taskdef.Check(spec); len(found) != 1 {
+			t.Errorf("listener %d: %d problems, want 1: %v", port, len(found), found.Err())
+		}
+	}
+}
+
 type refusal struct {
 	change func(*taskdef.Spec)
 	want   string
@@ -78,6 +126,7 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 		"log level":                {func(s *taskdef.Spec) { s.LogLevel = "debug" }, `logLevel: is "debug", want one of TRACE, DEBUG, INFO, WARN, ERROR`},
 		"mesh tag":                 {func(s *taskdef.Spec) { s.Tags = map[string]string{"consul.hashicorp.com/mesh": "false"} }, "tags.consul.hashicorp.com/mesh: is a key of the mesh: choose another"},
 		"tag of AWS":               {func(s *taskdef.Spec) { s.Tags = map[string]string{"AWS:x": ""} }, "tags.AWS:x: begins with aws:, which AWS keeps for itself"},
+		"tag with odd characters":  {func(s *taskdef.Spec) { s.Tags = map[string]string{"a": "x!"} }, "tags.a: has a character that AWS refuses: letters, digits, spaces and _ . : / = + - @ are allowed"},
 		"long tag":                 {func(s *taskdef.Spec) { s.Tags = map[string]string{"a": strings.Repeat("x", 257)} }, "tags.a: has a value of 257 characters, want at most 256"},
 	})
 }
@@ -116,10 +165,20 @@ func TestTasksThatECSWouldRefuse(t *testing.T) {
 		"config of a sidecar": {func(s *taskdef.Spec) {
 			s.Sidecars.HealthSync.Environment = map[string]string{"CONSUL_ECS_CONFIG_JSON": "{}"}
 		}, "sidecars.healthSync.environment.CONSUL_ECS_CONFIG_JSON: is set by the mesh"},
-		"sidecar memory":       {func(s *taskdef.Spec) { s.Sidecars.Dataplane.Memory, s.Sidecars.Dataplane.MemoryReservation = 64, 128 }, "sidecars.dataplane.memoryReservation: is 128 MiB, above the limit of 64"},
-		"restart of what ends": {func(s *taskdef.Spec) { s.Sidecars.MeshInit.RestartPolicy = &ecstypes.ContainerRestartPolicy{} }, "sidecars.meshInit.restartPolicy: is for containers that stay: this one ends when its work is done"},
+		"sidecar memory": {func(s *taskdef.Spec) { s.Sidecars.Dataplane.Memory, s.Sidecars.Dataplane.MemoryReservation = 64, 128 }, "sidecars.dataplane.memoryReservation: is 128 MiB, above the limit of 64"},
+		"no log driver":  {func(s *taskdef.Spec) { s.Sidecars.LogConfiguration = &ecstypes.LogConfiguration{} }, `sidecars.logConfiguration.logDriver: is "", want one of json-file, syslog, journald, gelf, fluentd, awslogs, splunk, awsfirelens`},
+		"log without group": {func(s *taskdef.Spec) {
+			s.Sidecars.Dataplane.LogConfiguration = &ecstypes.LogConfiguration{LogDriver: "awslogs"}
+		}, "sidecars.dataplane.logConfiguration.options.awslogs-group: is required by the driver awslogs\nsidecars.dataplane.logConfiguration.options.awslogs-region: is required by the driver awslogs on FARGATE\nsidecars.dataplane.logConfiguration.options.awslogs-stream-prefix: is required by the driver awslogs on FARGATE"},
+		"windows": {func(s *taskdef.Spec) {
+			s.Task.RuntimePlatform = &ecstypes.RuntimePlatform{OperatingSystemFamily: "WINDOWS_SERVER_2022_CORE"}
+		}, `task.runtimePlatform.operatingSystemFamily: is "WINDOWS_SERVER_2022_CORE", but the mesh's containers run on LINUX alone`},
+		"restart unsaid": {func(s *taskdef.Spec) { s.Sidecars.Dataplane.RestartPolicy = &ecstypes.ContainerRestartPolicy{} }, "sidecars.dataplane.restartPolicy.enabled: is required"},
+		"restart of what ends": {func(s *taskdef.Spec) {
+			s.Sidecars.MeshInit.RestartPolicy = &ecstypes.ContainerRestartPolicy{Enabled: aws.Bool(true)}
+		}, "sidecars.meshInit.restartPolicy: is for containers that stay: this one ends when its work is done"},
 		"restart period": {func(s *taskdef.Spec) {
-			s.Sidecars.Dataplane.RestartPolicy = &ecstypes.ContainerRestartPolicy{RestartAttemptPeriod: aws.Int32(59)}
+			s.Sidecars.Dataplane.RestartPolicy = &ecstypes.ContainerRestartPolicy{Enabled: aws.Bool(true), RestartAttemptPeriod: aws.Int32(59)}
 		}, "sidecars.dataplane.restartPolicy.restartAttemptPeriod: is 59, want 60 to 1800"},
 		"mesh stops first": {func(s *taskdef.Spec) { app(s).StopTimeout, s.Sidecars.Dataplane.StopTimeout = aws.Int32(90), 60 }, "sidecars.dataplane.stopTimeout: is 60 seconds, but a container of the task may take 90 to stop: the mesh has to outlast it"},
 	})
@@ -151,9 +210,11 @@ func TestContainersThatECSWouldRefuse(t *testing.T) {
 		"capability": {func(s *taskdef.Spec) {
 			app(s).LinuxParameters = &ecstypes.LinuxParameters{Capabilities: &ecstypes.KernelCapabilities{Add: []string{"NET_ADMIN"}}}
 		}, "containers[0].linuxParameters.capabilities.add[0]: is NET_ADMIN, but FARGATE grants SYS_PTRACE alone"},
-		"privileged":           {func(s *taskdef.Spec) { app(s).Privileged = aws.Bool(true) }, "containers[0].privileged: is refused on FARGATE"},
-		"mount without volume": {func(s *taskdef.Spec) { app(s).MountPoints = []ecstypes.MountPoint{{SourceVolume: aws.String("v")}} }, `containers[0].mountPoints[0].sourceVolume: is "v", which is no volume of the task`},
-		"mapped listener":      {func(s *taskdef.Spec) { app(s).PortMappings = []ecstypes.PortMapping{{ContainerPort: aws.Int32(20000)}} }, "containers[0].portMappings[0].containerPort: is 20000, which proxy.publicListenerPort has taken"},
+		"privileged": {func(s *taskdef.Spec) { app(s).Privileged = aws.Bool(true) }, "containers[0].privileged: is refused on FARGATE"},
+		"mount without volume": {func(s *taskdef.Spec) {
+			app(s).MountPoints = []ecstypes.MountPoint{{SourceVolume: aws.String("v"), ContainerPath: aws.String("/v")}}
+		}, `containers[0].mountPoints[0].sourceVolume: is "v", which is no volume of the task`},
+		"mapped listener": {func(s *taskdef.Spec) { app(s).PortMappings = []ecstypes.PortMapping{{ContainerPort: aws.Int32(20000)}} }, "containers[0].portMappings[0].containerPort: is 20000, which proxy.publicListenerPort has taken"},
 		"mapped twice": {func(s *taskdef.Spec) {
 			app(s).PortMappings = []ecstypes.PortMapping{{ContainerPort: aws.Int32(80)}, {ContainerPort: aws.Int32(80), Protocol: "tcp"}}
 		}, "containers[0].portMappings[1].containerPort: is 80, which containers[0].portMappings[0].containerPort has taken"},
@@ -168,7 +229,16 @@ func TestContainersThatECSWouldRefuse(t *testing.T) {
 			s.Sidecars.ReadyGate = "off"
 			app(s).DependsOn = dependsOn("consul-ecs-mesh-ready", "SUCCESS")
 		}, `containers[0].dependsOn[0].containerName: is "consul-ecs-mesh-ready", but the ready gate is off`},
-		"end of the dataplane": {func(s *taskdef.Spec) { app(s).DependsOn = dependsOn("consul-dataplane", "COMPLETE") }, "containers[0].dependsOn[0].condition: is COMPLETE, but consul-dataplane is essential: its end would be the task's"},
+		"end of the dataplane":    {func(s *taskdef.Spec) { app(s).DependsOn = dependsOn("consul-dataplane", "COMPLETE") }, "containers[0].dependsOn[0].condition: is COMPLETE, but consul-dataplane is essential: its end would be the task's"},
+		"driver of EC2":           {func(s *taskdef.Spec) { app(s).LogConfiguration = &ecstypes.LogConfiguration{LogDriver: "json-file"} }, "containers[0].logConfiguration.logDriver: is json-file, but FARGATE has only awslogs, splunk, awsfirelens"},
+		"memory above the task's": {func(s *taskdef.Spec) { app(s).Memory, app(s).MemoryReservation = aws.Int32(1024), aws.Int32(64) }, "containers[0].memory: is 1024 MiB, above the task's 512"},
+		"mount twice": {func(s *taskdef.Spec) {
+			m := ecstypes.MountPoint{SourceVolume: aws.String("consul_data"), ContainerPath: aws.String("/x")}
+			app(s).MountPoints = []ecstypes.MountPoint{m, m}
+		}, `containers[0].mountPoints[1].containerPath: "/x" is taken by containers[0].mountPoints[0].containerPath`},
+		"depends twice": {func(s *taskdef.Spec) {
+			app(s).DependsOn = append(dependsOn("consul-dataplane", "START"), dependsOn("consul-dataplane", "HEALTHY")...)
+		}, `containers[0].dependsOn[1].containerName: "consul-dataplane" is in containers[0].dependsOn[0].containerName already`},
 		"cycle": {func(s *taskdef.Spec) {
 			s.Containers = containers(2)
 			s.Containers[0].Definition.DependsOn, s.Containers[1].Definition.DependsOn = dependsOn("app-1", "START"), dependsOn("app-0", "START")
