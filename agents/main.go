@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/consulecs/terraform-provider-consulecs/agents/controller"
+	"github.com/consulecs/terraform-provider-consulecs/agents/healthsync"
 	"github.com/consulecs/terraform-provider-consulecs/agents/meshinit"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
@@ -51,6 +52,11 @@ func agents() []agent {
 			name: "mesh-init", does: "registers the task's service and proxy, and configures its dataplane",
 			manual: readsConfig + "It ends once the task is registered, within seconds; after two minutes without Consul it gives up.\n" + exitCodes,
 			run:    meshinit.Run,
+		},
+		{
+			name: "health-sync", does: "keeps Consul told how the task's containers are, and deregisters it in the end",
+			manual: readsConfig + "It runs until SIGTERM, then until the dataplane's container has stopped.\n" + exitCodes,
+			run:    healthsync.Run,
 		},
 		{
 			name: "controller", does: "prepares Consul for an ECS cluster's tasks and cleans up after dead ones",

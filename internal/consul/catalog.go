@@ -58,7 +58,7 @@ func (c *Connection) Deregister(ctx context.Context, r Registration) error {
 }
 
 // Lookup reads the checks of the registration as they are in the catalog, by ID. complete is false when the service, the
-// proxy or a check is not there. It is a read of one request, and Consul may answer it a moment late.
+// proxy or a check is not there. It is one request, and a read: nothing enters Consul's log.
 func (c *Connection) Lookup(ctx context.Context, r Registration) (checks map[string]Check, complete bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -71,9 +71,7 @@ func (c *Connection) Lookup(ctx context.Context, r Registration) (checks map[str
 			Namespace: r.service.Namespace, Partition: r.service.Partition,
 		}}})
 	}
-	options := query(ctx)
-	options.AllowStale = true
-	ok, resp, _, err := c.http.Txn().Txn(ops, options)
+	ok, resp, _, err := c.http.Txn().Txn(ops, query(ctx))
 	if err != nil {
 		return nil, false, fmt.Errorf("look up %s: %w", r.ServiceID, err)
 	}

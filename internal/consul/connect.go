@@ -23,7 +23,7 @@ const (
 	// StartTimeout is how long an agent should let Connect try before it gives up.
 	StartTimeout = 2 * time.Minute
 
-	logoutTimeout = 5 * time.Second  // of Close
+	logoutTimeout = 2 * time.Second  // of Close
 	callTimeout   = 10 * time.Second // of one call of the HTTP API, fail-over included
 )
 
@@ -35,9 +35,10 @@ type Connection struct {
 	http     *api.Client
 	sockets  *http.Transport // of http
 
-	watcher *discovery.Watcher
-	grpc    *grpc.ClientConn
-	closed  atomic.Bool
+	watcher    *discovery.Watcher
+	watcherLog hclog.Logger
+	grpc       *grpc.ClientConn
+	closed     atomic.Bool
 }
 
 // Connect finds a server, logs in if asked, and returns when the connection is usable. It tries until ctx ends: give it a
@@ -68,7 +69,8 @@ func (c *Connection) follow(ctx context.Context) error {
 		return err
 	}
 	life := sessionContext{context.WithoutCancel(ctx), c.session}
-	c.watcher, err = discovery.NewWatcher(life, cfg, agentlog.Quieter(c.log, "servers"))
+	c.watcherLog = agentlog.Quieter(c.log, "servers")
+	c.watcher, err = discovery.NewWatcher(life, cfg, c.watcherLog)
 	if err != nil {
 		return fmt.Errorf("follow Consul's servers: %w", err)
 	}
@@ -142,13 +144,14 @@ func (c *Connection) Renew(ctx context.Context, stale string) error {
 	return c.session.renew(ctx, stale)
 }
 
-// Close logs out, if this connection logged in, and ends it. It takes a few seconds at the most; later calls do nothing.
+// Close logs out, if this connection logged in, and ends it. It takes two seconds at the most; later calls do nothing.
 func (c *Connection) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
 	defer cancel()
+	c.watcherLog.SetLevel(hclog.Off) // it is about to lose its token, and would complain
 	err := c.session.logOut(ctx, c.grpc)
 	c.watcher.Stop()
 	if c.sockets != nil {

@@ -1,0 +1,81 @@
+package healthsync
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+// raced is how long after the critical write we look whether it still stands: an earlier write that was on its way when
+// the task was stopped may have landed after it.
+const raced = time.Second
+
+// drain takes the task out of the mesh. The checks turn critical at once, so that no new traffic comes; service and proxy
+// leave the catalog once the proxy has stopped, or after wait, since until then connections may still use it. ctx bounds
+// it all. There is no way back: a draining task stays critical.
+func (m *mirror) drain(ctx context.Context, wait time.Duration) error {
+	want := drained(m.registration.Checks)
+	end := time.Now().Add(wait)
+	latched, lookAt := false, time.Time{}
+	for ctx.Err() == nil {
+		switch {
+		case !latched:
+			latched = m.latch(ctx, want)
+			lookAt = time.Now().Add(raced)
+		case !lookAt.IsZero() && time.Now().After(lookAt):
+			latched, lookAt = m.stands(ctx, want), time.Time{}
+		}
+		if m.proxyStopped(ctx) {
+			m.log.Info("the proxy has stopped")
+			break
+		}
+		if time.Now().After(end) {
+			m.log.Warn("the proxy has not stopped in time: deregistering under it", "waited", wait.String())
+			break
+		}
+		sleep(ctx, fastPoll)
+	}
+	err := consul.Retry(ctx, m.log, "deregister the task", func(ctx context.Context) error { return m.deregister(ctx, m.registration) })
+	if err == nil {
+		m.log.Info("task deregistered")
+	}
+	return err
+}
+
+// latch writes the critical checks and reports whether they stand. Where nothing is registered, there is nothing to turn.
+func (m *mirror) latch(ctx context.Context, want []consul.Check) bool {
+	err := m.setChecks(ctx, m.registration, want)
+	switch {
+	case err == nil:
+		m.log.Info("checks are critical: the task is stopping")
+	case !errors.Is(err, consul.ErrUnregistered):
+		m.log.Warn("checks not turned critical, will retry", "err", err)
+		return false
+	}
+	return true
+}
+
+// stands reports whether the checks are still critical, as far as Consul tells.
+func (m *mirror) stands(ctx context.Context, want []consul.Check) bool {
+	checks, _, err := m.lookup(ctx, m.registration)
+	return err != nil || !slices.ContainsFunc(want, func(w consul.Check) bool {
+		have, found := checks[w.ID]
+		return found && have.Status != consul.Critical
+	})
+}
+
+// proxyStopped reports whether the dataplane's container has ended for good. One that the metadata do not list has not,
+// but where ECS has taken the metadata away, it has taken the containers down before.
+func (m *mirror) proxyStopped(ctx context.Context) bool {
+	task, err := m.task(ctx)
+	if err != nil {
+		return errors.Is(err, taskmeta.ErrGone)
+	}
+	c, found := task.Container(mesh.ContainerDataplane)
+	return found && c.Stopped()
+}

@@ -1,0 +1,118 @@
+// Package healthsync is the agent that keeps Consul told how the task is. It runs as long as the task does.
+//
+// It mirrors ECS's verdict on each tracked container (healthSyncContainers in the configuration) in a check of its own.
+// The proxy's readiness and all the verdicts together make the dataplane's checks, on which traffic depends; their output
+// names whatever is not well. A container without an ECS health check is well while it runs. Consul is written to when
+// something changes, and not otherwise. Every half minute it looks whether service, proxy and checks are still in the
+// catalog, and registers again what somebody removed. A restarted health-sync goes on where the last one was.
+//
+// On SIGTERM the checks turn critical at once and stay so. When the dataplane's container has stopped, or one second
+// after the time that the dataplane has for it (proxy.dataplane.stopWithinSeconds, 25 s by default), service and proxy are
+// deregistered and the login ends. All of it is retried for as long as there is time: the container's stop timeout should
+// be five seconds longer than the dataplane's time.
+//
+// Environment:
+//
+//	CONSUL_ECS_CONFIG_JSON         the configuration, see internal/agentconfig; required
+//	ECS_CONTAINER_METADATA_URI_V4  set by ECS; required
+//	CONSUL_HTTP_TOKEN              a static ACL token; then nobody logs in
+//	CONSUL_GRPC_CACERT_PEM         the CA of the servers' gRPC port as PEM text, instead of a file
+//	CONSUL_HTTPS_CACERT_PEM        the same for their HTTPS port
+//	AWS_REGION                     for the service's locality; otherwise the region of the task
+//	AWS_*                          credentials and endpoints as the AWS SDK reads them; ECS sets what is needed
+//
+// Exit codes: 0 deregistered after SIGTERM, 1 an error, which the log's last line names: Consul was not reached within two
+// minutes of the start, or deregistration failed (the controller makes up for it), 2 wrong usage.
+package healthsync
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+const (
+	stopWithin = 25 * time.Second        // the dataplane's default
+	afterProxy = time.Second             // for ECS to notice that the dataplane has stopped
+	atTheEnd   = 1500 * time.Millisecond // to deregister; logging out takes two seconds at the most
+)
+
+// errStopTime ends what is still under way when ECS is about to kill us.
+var errStopTime = errors.New("the time to stop is over")
+
+// Run mirrors until ctx ends with the first SIGTERM, then drains and deregisters.
+func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr io.Writer) error {
+	cfg, err := agentenv.Load(getenv)
+	if err != nil {
+		return err
+	}
+	wait := stopTime(cfg)
+	life, cancel := outlive(ctx, wait+atTheEnd)
+	defer cancel()
+	metadata, err := taskmeta.New(getenv(taskmeta.Variable))
+	if err != nil {
+		return err
+	}
+	task, err := metadata.Wait(life)
+	if err != nil {
+		return err
+	}
+	settings, err := consul.SettingsOf(cfg, task, getenv)
+	if err != nil {
+		return err
+	}
+	registration, err := consul.NewRegistration(cfg, task, getenv("AWS_REGION"))
+	if err != nil {
+		return err
+	}
+	log := agentlog.New("health-sync", cfg.LogLevel, cfg.LogJSON, stderr).With("service_id", registration.ServiceID, "task_arn", task.ARN)
+	start, started := context.WithTimeout(life, consul.StartTimeout)
+	defer started()
+	conn, err := consul.Connect(start, settings, log)
+	if err != nil {
+		return err
+	}
+	m := &mirror{
+		log: log, registration: registration, held: newLedger(),
+		task: metadata.Task, proxyProblem: proxyProblem(cfg.ProxySettings().HealthCheckPort),
+		lookup: conn.Lookup, register: conn.Register, setChecks: conn.SetChecks, deregister: conn.Deregister,
+	}
+	log.Info("mirroring the task's health", "containers", cfg.HealthSyncContainers)
+	m.run(ctx)
+	return errors.Join(m.drain(life, wait), conn.Close())
+}
+
+// stopTime is how long after SIGTERM the dataplane may still serve.
+func stopTime(cfg agentconfig.Config) time.Duration {
+	if d := cfg.ProxySettings().Dataplane; d != nil && d.StopWithinSeconds > 0 {
+		return time.Duration(d.StopWithinSeconds)*time.Second + afterProxy
+	}
+	return stopWithin + afterProxy
+}
+
+// outlive is a context that ends some time after ctx has.
+func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	life, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(by, func() { cancel(errStopTime) }) })
+	return life, func() { cancel(nil) }
+}
+
+// proxyProblem asks Envoy's ready listener. Its answers are worded alike, so that the same state makes the same output.
+func proxyProblem(port int) func(context.Context) string {
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
+	return func(ctx context.Context) string {
+		if err := envoy.CheckReady(ctx, addr); err != nil {
+			return "the proxy is not ready on " + addr.String()
+		}
+		return ""
+	}
+}

@@ -1,0 +1,155 @@
+package healthsync
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+// opinion is what is thought of one container, and why.
+type opinion struct {
+	status consul.CheckStatus
+	reason string
+}
+
+// judge gives the checks the status that the containers deserve. A tracked container's own check mirrors that container.
+// The dataplane's checks, on which traffic depends, pass only if the proxy is ready and every tracked container is well;
+// their output names each one that is not.
+func judge(checks []consul.Check, task taskmeta.Task, proxyProblem string) []consul.Check {
+	proxy := judgeProxy(task, proxyProblem)
+	opinions := map[string]opinion{}
+	var guilty []string
+	if proxy.status != consul.Passing {
+		guilty = append(guilty, proxy.reason)
+	}
+	for _, c := range checks {
+		if _, known := opinions[c.Container]; known || c.Container == mesh.ContainerDataplane {
+			continue
+		}
+		o := judgeContainer(task, c.Container)
+		opinions[c.Container] = o
+		if o.status != consul.Passing {
+			guilty = append(guilty, o.reason)
+		}
+	}
+	opinions[mesh.ContainerDataplane] = opinion{consul.Passing, "proxy is ready and every tracked container is well"}
+	if len(guilty) > 0 {
+		opinions[mesh.ContainerDataplane] = opinion{consul.Critical, strings.Join(guilty, "; ")}
+	}
+	judged := slices.Clone(checks)
+	for i, c := range judged {
+		judged[i].Status, judged[i].Output = opinions[c.Container].status, opinions[c.Container].reason
+	}
+	return judged
+}
+
+// judgeContainer mirrors ECS's verdict. A container without a health check has none: it is well while it runs, as ECS
+// itself sees it.
+func judgeContainer(task taskmeta.Task, name string) opinion {
+	c, found := task.Container(name)
+	switch {
+	case !found:
+		return opinion{consul.Critical, fmt.Sprintf("container %q is not in the task", name)}
+	case !c.Running():
+		return opinion{consul.Critical, notRunning(c)}
+	case c.Health == taskmeta.Healthy:
+		return opinion{consul.Passing, fmt.Sprintf("container %q is HEALTHY in ECS", name)}
+	case c.Health == taskmeta.HealthNone:
+		return opinion{consul.Passing, fmt.Sprintf("container %q is RUNNING; it has no ECS health check", name)}
+	case c.Health == taskmeta.HealthUnknown:
+		return opinion{consul.Critical, fmt.Sprintf("container %q is UNKNOWN in ECS: its health check has not passed yet", name)}
+	}
+	return opinion{consul.Critical, fmt.Sprintf("container %q is %s in ECS", name, c.Health)}
+}
+
+// judgeProxy asks the proxy before it asks ECS: ECS's shortest interval is five seconds. What ECS holds against the
+// container still counts.
+func judgeProxy(task taskmeta.Task, problem string) opinion {
+	const name = mesh.ContainerDataplane
+	c, found := task.Container(name)
+	switch {
+	case !found:
+		return opinion{consul.Critical, fmt.Sprintf("container %q is not in the task", name)}
+	case !c.Running():
+		return opinion{consul.Critical, notRunning(c)}
+	case c.Health == taskmeta.Unhealthy:
+		return opinion{consul.Critical, fmt.Sprintf("container %q is UNHEALTHY in ECS", name)}
+	case problem != "":
+		return opinion{consul.Critical, problem}
+	}
+	return opinion{consul.Passing, ""}
+}
+
+func notRunning(c taskmeta.Container) string {
+	status := c.KnownStatus
+	if status == taskmeta.StatusRunning {
+		status = "about to stop"
+	}
+	if c.ExitCode != nil {
+		return fmt.Sprintf("container %q is %s with exit code %d", c.Name, status, *c.ExitCode)
+	}
+	return fmt.Sprintf("container %q is %s", c.Name, status)
+}
+
+// drained are the checks of a task that is stopping: critical, whatever its containers do.
+func drained(checks []consul.Check) []consul.Check {
+	out := slices.Clone(checks)
+	for i := range out {
+		out[i].Status, out[i].Output = consul.Critical, "task is stopping"
+	}
+	return out
+}
+
+// outputPause is how long a check keeps its output while its status stays: reasons come and go in moments while a task
+// starts, and each would be a write in Consul's log.
+const outputPause = 10 * time.Second
+
+// ledger is what Consul holds, as far as we know.
+type ledger struct {
+	checks  map[string]consul.Check
+	written map[string]time.Time // when a check was last seen or written
+}
+
+func newLedger() ledger {
+	return ledger{map[string]consul.Check{}, map[string]time.Time{}}
+}
+
+// due lists the checks that have to be written: those of another status at once, those of another reason after a while.
+func (l ledger) due(want []consul.Check, now time.Time) []consul.Check {
+	var due []consul.Check
+	for _, w := range want {
+		have, known := l.checks[w.ID]
+		switch {
+		case !known || have.Status != w.Status:
+			due = append(due, w)
+		case have.Output != w.Output && now.Sub(l.written[w.ID]) >= outputPause:
+			due = append(due, w)
+		}
+	}
+	return due
+}
+
+// note records that Consul holds the checks.
+func (l ledger) note(checks []consul.Check, now time.Time) {
+	for _, c := range checks {
+		if l.checks[c.ID] != c {
+			l.written[c.ID] = now
+		}
+		l.checks[c.ID] = c
+	}
+}
+
+// passing reports whether Consul holds every check of want as passing.
+func (l ledger) passing(want []consul.Check) bool {
+	for _, w := range want {
+		if l.checks[w.ID].Status != consul.Passing {
+			return false
+		}
+	}
+	return true
+}
