@@ -27,7 +27,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
-// stage is what all tests of this package play on: one world, one moto, one image.
+// theatre is what all tests of this package play on: one world, one moto, one image.
 type theatre struct {
 	*Engine
 	image   string
@@ -35,7 +35,7 @@ type theatre struct {
 	heard   *heard
 }
 
-var stage_ theatre
+var shared theatre
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -60,7 +60,7 @@ func run(m *testing.M) int {
 		log.Print(err)
 		return 1
 	}
-	defer docker.ImageRemove(ctx, image, client.ImageRemoveOptions{Force: true})
+	defer docker.ImageRemove(ctx, image, client.ImageRemoveOptions{Force: true, PruneChildren: true})
 	moto, stopMoto, err := startMoto(ctx, tools.MotoServer)
 	if err != nil {
 		log.Print(err)
@@ -68,17 +68,17 @@ func run(m *testing.M) int {
 	}
 	defer stopMoto()
 
-	stage_ = theatre{image: image, motoURL: moto, heard: newHeard()}
-	cfg := stage_.config(fmt.Sprintf("enginetest-%d", os.Getpid()), stage_.heard)
-	if stage_.Engine, err = New(ctx, cfg); err == nil {
-		err = stage_.Adopt(ctx, nil)
+	shared = theatre{image: image, motoURL: moto, heard: newHeard()}
+	cfg := shared.config(fmt.Sprintf("enginetest-%d", os.Getpid()), shared.heard)
+	if shared.Engine, err = New(ctx, cfg); err == nil {
+		err = shared.Adopt(ctx, nil)
 	}
 	if err != nil {
 		log.Print(err)
 		return 1
 	}
 	code := m.Run()
-	if err := cmp.Or(stage_.Close(ctx), Down(ctx, cfg)); err != nil {
+	if err := cmp.Or(shared.Close(ctx), Down(ctx, cfg)); err != nil {
 		log.Print(err)
 		return 1
 	}
@@ -257,11 +257,11 @@ func (h *heard) awaitHealth(t *testing.T, arn string, health ecstypes.HealthStat
 	return h.await(t, arn, "it is "+string(health), func(s Status) bool { return s.HealthStatus == health })
 }
 
-// stageOf returns the shared stage.
-func stageOf(t *testing.T) theatre {
+// onStage returns the theatre that the parallel tests share.
+func onStage(t *testing.T) theatre {
 	t.Helper()
 	t.Parallel()
-	return stage_
+	return shared
 }
 
 var taskNumber = struct {
@@ -292,11 +292,12 @@ func (s theatre) task(containers ...ecstypes.ContainerDefinition) Task {
 	}
 }
 
-// play runs a task and stops it at the end of the test.
+// play runs a task and ends it, without ceremony, at the end of the test.
 func (s theatre) play(t *testing.T, task Task) string {
 	t.Helper()
 	s.Run(task)
 	t.Cleanup(func() {
+		_ = s.Kill(context.Background(), task.ARN, "", "") // may have ended
 		s.Stop(task.ARN, ecstypes.TaskStopCodeUserInitiated, "end of test")
 		s.heard.awaitWord(t, task.ARN, StatusStopped)
 	})
@@ -330,7 +331,7 @@ func checked(d ecstypes.ContainerDefinition) ecstypes.ContainerDefinition {
 	return d
 }
 
-// logs returns what a container wrote, once the task has stopped.
+// logs returns what a container has written.
 func (s theatre) logs(t *testing.T, arn, container string) string {
 	t.Helper()
 	out, err := s.Logs(t.Context(), arn, container)

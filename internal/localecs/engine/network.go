@@ -24,7 +24,8 @@ const (
 	labelPort        = "localecs.metadata-port" // on the world's network, so that a restart serves where its tasks look
 )
 
-// The link-local network is one for all worlds on the machine: its addresses are given by AWS.
+// The link-local network is one for all worlds on the machine, since AWS gives its addresses. No container joins it: it
+// puts the address on a bridge of this machine, and the tasks reach it over their default route.
 const linkLocalName = "localecs-linklocal"
 
 var (
@@ -34,16 +35,16 @@ var (
 
 // wiring is what connects the tasks of a world.
 type wiring struct {
-	awsvpcID, linkLocalID string
-	subnet                netip.Prefix
-	gateway               netip.Addr
-	listener              net.Listener // of the metadata endpoint
-	port                  int
+	awsvpcID string
+	subnet   netip.Prefix
+	gateway  netip.Addr
+	listener net.Listener // of the metadata endpoint
+	port     int
 }
 
 // wire finds or makes the networks and opens the metadata endpoint.
 func wire(ctx context.Context, docker *client.Client, world, subnet string) (w wiring, err error) {
-	if w.linkLocalID, err = linkLocal(ctx, docker); err != nil {
+	if err = ensureLinkLocal(ctx, docker); err != nil {
 		return w, err
 	}
 	existing, found, err := worldNetwork(ctx, docker, world)
@@ -83,28 +84,24 @@ func listen(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
 	}
 }
 
-// linkLocal returns the ID of the link-local network. It is internal, so that it never carries a task's default route,
-// and keeps its containers apart.
-func linkLocal(ctx context.Context, docker *client.Client) (string, error) {
+// ensureLinkLocal makes the link-local network where no other world has.
+func ensureLinkLocal(ctx context.Context, docker *client.Client) error {
 	for attempt := 0; ; attempt++ {
-		found, err := docker.NetworkInspect(ctx, linkLocalName, client.NetworkInspectOptions{})
+		_, err := docker.NetworkInspect(ctx, linkLocalName, client.NetworkInspectOptions{})
 		if err == nil {
-			return found.Network.ID, nil
+			return nil
 		}
 		if !cerrdefs.IsNotFound(err) {
-			return "", fmt.Errorf("look for network %s: %w", linkLocalName, err)
+			return fmt.Errorf("look for network %s: %w", linkLocalName, err)
 		}
-		made, err := docker.NetworkCreate(ctx, linkLocalName, client.NetworkCreateOptions{
-			Driver:   "bridge",
-			Internal: true,
-			IPAM:     ipam(linkLocalSubnet, linkLocalServer),
-			Options:  map[string]string{"com.docker.network.bridge.enable_icc": "false"},
+		_, err = docker.NetworkCreate(ctx, linkLocalName, client.NetworkCreateOptions{
+			Driver: "bridge", Internal: true, IPAM: ipam(linkLocalSubnet, linkLocalServer),
 		})
 		if err == nil {
-			return made.ID, nil
+			return nil
 		}
 		if attempt == 3 { // the addresses are taken, and not by another world that was quicker
-			return "", fmt.Errorf("create network %s: %w\nhint: %s must be free for it", linkLocalName, err, linkLocalSubnet)
+			return fmt.Errorf("create network %s: %w\nhint: %s must be free for it", linkLocalName, err, linkLocalSubnet)
 		}
 	}
 }

@@ -29,7 +29,10 @@ func (r *taskRun) provision(ctx context.Context) {
 	id, err := r.e.createContainer(ctx, r.pauseOptions())
 	if err == nil {
 		r.post(func(s *state) { s.pauseID = id })
-		err = r.plug(ctx, id)
+		err = retry(ctx, func() error {
+			_, err := r.e.docker.ContainerStart(ctx, id, client.ContainerStartOptions{})
+			return err
+		})
 	}
 	var interface_ eni
 	if err == nil {
@@ -40,21 +43,6 @@ func (r *taskRun) provision(ctx context.Context) {
 		if err != nil {
 			s.stop(ecstypes.TaskStopCodeTaskFailedToStart, "ResourceInitializationError: network interface: "+err.Error(), time.Now())
 		}
-	})
-}
-
-// plug connects the pause container to the link-local network, and starts it.
-func (r *taskRun) plug(ctx context.Context, id string) error {
-	err := retry(ctx, func() error {
-		_, err := r.e.docker.NetworkConnect(ctx, r.e.wiring.linkLocalID, client.NetworkConnectOptions{Container: id})
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("connect to %s: %w", linkLocalName, err)
-	}
-	return retry(ctx, func() error {
-		_, err := r.e.docker.ContainerStart(ctx, id, client.ContainerStartOptions{})
-		return err
 	})
 }
 
