@@ -42,16 +42,13 @@ import (
 )
 
 const (
-	interval    = 5 * time.Second // between passes: a killed task has to leave the catalog within 12 s
-	passTimeout = 2 * time.Minute // a first pass after long absence has thousands of tokens to delete
-	maxPause    = time.Minute     // between passes while they fail
+	interval    = 5 * time.Second  // between passes: a killed task has to leave the catalog within 12 s
+	passTimeout = 2 * time.Minute  // a first pass after long absence has thousands of tokens to delete
+	maxPause    = 15 * time.Second // between passes while they fail: one trouble that stays must not slow the rest down for long
 )
 
 // Run is the controller's life. It returns nil when ctx ends after a good start.
-func Run(ctx context.Context, getenv func(string) string, args []string, _, stderr io.Writer) error {
-	if len(args) > 0 {
-		return fmt.Errorf("unexpected argument %q: the controller takes none", args[0])
-	}
+func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr io.Writer) error {
 	cfg, err := agentenv.Load(getenv)
 	if err != nil {
 		return err
@@ -140,8 +137,8 @@ func authMethod(settings agentconfig.Controller, task taskmeta.Task) consul.Auth
 	return consul.AuthMethod{
 		Name:                settings.AuthMethod.Name,
 		BoundPrincipals:     []string{fmt.Sprintf("arn:%s:iam::%s:role/%s*", task.Partition, task.AccountID, path)},
-		STSEndpoint:         settings.AuthMethod.STSEndpoint,
-		IAMEndpoint:         settings.AuthMethod.IAMEndpoint,
+		STSEndpoint:         strings.TrimRight(settings.AuthMethod.STSEndpoint, "/"), // as the agents trim theirs
+		IAMEndpoint:         strings.TrimRight(settings.AuthMethod.IAMEndpoint, "/"),
 		ServerIDHeaderValue: settings.AuthMethod.ServerIDHeaderValue,
 	}
 }

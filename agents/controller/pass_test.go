@@ -1,0 +1,306 @@
+package controller
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+func TestAStoppedTaskLeavesAndALivingOneStays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.keeper(t)
+	role := w.role(t)
+	tasks := w.runTasks(t, 2) // moto gives them no tag at all
+	tokens := map[string]*api.ACLToken{}
+	for _, task := range tasks {
+		w.register(t, task)
+		tokens[task.ID] = w.logIn(t, role, task)
+	}
+	// Neither a service by hand, nor one whose meta is odd, nor one of another ECS cluster's tasks is in the way.
+	foreign := []string{"by-hand", "odd"}
+	w.registerService(t, &api.AgentService{ID: "by-hand", Service: "by-hand"})
+	w.registerService(t, &api.AgentService{ID: "odd", Service: "odd", Meta: map[string]string{mesh.MetaTaskID: "../../x"}})
+	other := w.logIn(t, role, taskmeta.Task{ID: tasks[0].ID, ClusterARN: w.self.ClusterARN + "-2"})
+
+	mustPass(t, k)
+	if n := len(w.services(t)); n != 6 {
+		t.Fatalf("%d services while all tasks live, want 6: %v", n, w.services(t))
+	}
+	w.stopTask(t, tasks[0])
+	mustPass(t, k)
+	kept := mesh.ServiceID("web", tasks[1].ID)
+	if diff := cmp.Diff(slices.Sorted(slices.Values(append(foreign, kept, mesh.ProxyID(kept)))), slices.Sorted(slices.Values(w.services(t)))); diff != "" {
+		t.Errorf("services left (-want +got):\n%s", diff)
+	}
+	if w.tokenExists(tokens[tasks[0].ID].AccessorID) {
+		t.Error("the stopped task's token is still there")
+	}
+	if !w.tokenExists(tokens[tasks[1].ID].AccessorID) || !w.tokenExists(other.AccessorID) {
+		t.Error("a token of a living task, or of another ECS cluster's, is gone")
+	}
+}
+
+// awsError is an error answer of ECS.
+func awsError(code string) (int, map[string]any) {
+	return http.StatusBadRequest, map[string]any{"__type": code, "message": "injected"}
+}
+
+func TestNoAnswerOfECSHarmsALivingTask(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.keeper(t)
+	tasks := w.runTasks(t, 2)
+	for _, task := range tasks {
+		w.register(t, task)
+		w.stopTask(t, task) // so that only the trouble keeps them in the catalog
+	}
+	before := w.services(t)
+	empty := func(action string, answer map[string]any) (int, map[string]any) {
+		if action == "ListTasks" {
+			return http.StatusOK, map[string]any{"taskArns": []any{}}
+		}
+		return http.StatusOK, map[string]any{"tasks": []any{}, "failures": []any{}}
+	}
+	describe := func(change func(map[string]any)) func(string, map[string]any) (int, map[string]any) {
+		return func(action string, answer map[string]any) (int, map[string]any) {
+			if action == "DescribeTasks" {
+				change(answer)
+			}
+			return http.StatusOK, answer
+		}
+	}
+	for name, tc := range map[string]struct {
+		change  func(string, map[string]any) (int, map[string]any)
+		wantErr string // "" for none
+	}{
+		"throttled":    {func(string, map[string]any) (int, map[string]any) { return awsError("ThrottlingException") }, "ThrottlingException"},
+		"denied":       {func(string, map[string]any) (int, map[string]any) { return awsError("AccessDeniedException") }, "hint: the controller's task role lacks ecs:ListTasks"},
+		"no cluster":   {func(string, map[string]any) (int, map[string]any) { return awsError("ClusterNotFoundException") }, "ClusterNotFoundException"},
+		"server error": {func(string, map[string]any) (int, map[string]any) { return 500, map[string]any{} }, "list tasks of ECS cluster"},
+		"empty":        {empty, "does not show the controller's own task"},
+		"all missing, the controller too": {
+			func(action string, answer map[string]any) (int, map[string]any) {
+				if action == "ListTasks" {
+					return http.StatusOK, map[string]any{"taskArns": []any{}}
+				}
+				failures := []any{map[string]any{"arn": w.self.ARN, "reason": "MISSING"}}
+				for _, task := range tasks {
+					failures = append(failures, map[string]any{"arn": task.ARN, "reason": "MISSING"})
+				}
+				return http.StatusOK, map[string]any{"tasks": []any{}, "failures": failures}
+			}, "does not show the controller's own task",
+		},
+		"describe throttled": {
+			func(action string, answer map[string]any) (int, map[string]any) {
+				if action == "DescribeTasks" {
+					return awsError("ThrottlingException")
+				}
+				return http.StatusOK, answer
+			}, "describe 2 tasks",
+		},
+		"other failures": {describe(func(answer map[string]any) {
+			answer["tasks"] = []any{}
+			answer["failures"] = []any{map[string]any{"arn": tasks[0].ARN, "reason": "ACCESS_DENIED"}, map[string]any{"arn": tasks[1].ARN}}
+		}), ""},
+		"silence": {describe(func(answer map[string]any) { answer["tasks"] = []any{} }), ""},
+		"draining": {describe(func(answer map[string]any) {
+			for _, task := range answer["tasks"].([]any) {
+				task.(map[string]any)["lastStatus"] = "DEACTIVATING"
+			}
+		}), ""},
+	} {
+		w.trouble.set(tc.change)
+		for id := range k.since {
+			k.since[id] = time.Now().Add(-time.Hour)
+		}
+		err := k.pass(t.Context())
+		if tc.wantErr == "" && err != nil || tc.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tc.wantErr)) {
+			t.Errorf("%s: pass = %v, want %q", name, err, tc.wantErr)
+		}
+		if diff := cmp.Diff(before, w.services(t)); diff != "" {
+			t.Fatalf("%s: services changed (-want +got):\n%s", name, diff)
+		}
+	}
+	w.trouble.set(nil)
+	mustPass(t, k)
+	if left := w.services(t); len(left) > 0 {
+		t.Errorf("once ECS answers well, %v are still there", left)
+	}
+}
+
+func TestAListOfSeveralPagesIsReadToItsEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.keeper(t)
+	task := w.runTasks(t, 1)[0]
+	w.register(t, task)
+	k.since[task.ID] = time.Now().Add(-time.Hour)
+	page := 0
+	w.trouble.set(func(action string, answer map[string]any) (int, map[string]any) {
+		if action == "DescribeTasks" {
+			t.Error("a listed task was asked for")
+		}
+		switch page++; page {
+		case 1: // nothing on it, and yet not the last
+			return http.StatusOK, map[string]any{"taskArns": []any{}, "nextToken": "2"}
+		case 2:
+			return http.StatusOK, map[string]any{"taskArns": []any{w.self.ARN}, "nextToken": "3"}
+		default:
+			return http.StatusOK, map[string]any{"taskArns": []any{task.ARN}}
+		}
+	})
+	mustPass(t, k)
+	if left := w.services(t); len(left) != 2 || page != 3 {
+		t.Errorf("services %v after %d pages, want both after 3", left, page)
+	}
+}
+
+func TestATaskThatECSDoesNotKnowLeavesAfterAMinuteAndTwoLooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.keeper(t)
+	lost := taskmeta.Task{ID: strings.Repeat("0", 32), ARN: arnPrefix + strings.Repeat("0", 32), ClusterARN: w.self.ClusterARN}
+	w.register(t, lost)
+	mustPass(t, k)
+	if len(w.services(t)) != 2 {
+		t.Fatal("a task that was just seen was removed on the first pass")
+	}
+	k.since[lost.ID] = time.Now().Add(-minAbsence)
+	looks := 0
+	w.trouble.set(func(action string, answer map[string]any) (int, map[string]any) {
+		if action == "DescribeTasks" {
+			if looks++; looks == 2 { // the task was only hard to see
+				answer["failures"] = []any{}
+				answer["tasks"] = append(answer["tasks"].([]any), map[string]any{"taskArn": lost.ARN, "lastStatus": "RUNNING"})
+			}
+		}
+		return http.StatusOK, answer
+	})
+	mustPass(t, k)
+	if len(w.services(t)) != 2 || looks != 2 {
+		t.Fatalf("after %d looks, of which the second showed the task: services %v", looks, w.services(t))
+	}
+	start := time.Now()
+	mustPass(t, k)
+	if left := w.services(t); len(left) > 0 {
+		t.Errorf("%v left of a task that two looks did not show", left)
+	}
+	if took := time.Since(start); looks != 4 || took < secondLook || took > secondLook+3*time.Second {
+		t.Errorf("%d looks, pass took %v", looks, took)
+	}
+}
+
+func TestAPassRemovesNoMoreThanTheBrakeAllows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.keeper(t)
+	for _, task := range w.runTasks(t, brakeTasks+5) {
+		w.register(t, task)
+		w.stopTask(t, task)
+	}
+	for _, want := range []int{10, 0} {
+		mustPass(t, k)
+		if left := w.services(t); len(left) != want {
+			t.Errorf("%d services left, want %d", len(left), want)
+		}
+	}
+	if !strings.Contains(w.log.String(), "removals held back until the next pass: removed=50 held_back=5") {
+		t.Errorf("the brake is not logged:\n%s", w.log.String())
+	}
+}
+
+func TestManyTokensAreDeletedOverAFewConnections(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t) // whose Consul takes 20 connections from a client
+	k := w.keeper(t)
+	role := w.role(t)
+	for _, task := range w.runTasks(t, 30) {
+		w.register(t, task)
+		w.logIn(t, role, task)
+		w.logIn(t, role, task)
+		w.stopTask(t, task)
+	}
+	mustPass(t, k)
+	tokens, _, err := w.consul.ACL().TokenListFiltered(api.ACLTokenFilterOptions{AuthMethod: mesh.AuthMethod}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := w.services(t); len(tokens)+len(left) > 0 {
+		t.Errorf("%d tokens and %d services left", len(tokens), len(left))
+	}
+}
+
+func TestOneTroubleDoesNotHideTheOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.keeper(t)
+	var dead []*holding
+	for i := range 3 {
+		task := taskmeta.Task{ID: fmt.Sprintf("%032d", i), ClusterARN: w.self.ClusterARN}
+		w.register(t, task)
+	}
+	services, _, err := k.consul.NodeServices(t.Context(), w.self.ClusterARN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range holdings(services, nil) {
+		dead = append(dead, h)
+	}
+	dead[0].tokens = append(dead[0].tokens, loginToken("bad-1"))
+	dead[1].tokens = append(dead[1].tokens, loginToken("bad-2"))
+	budget := 3
+	err = k.remove(t.Context(), dead, &budget, "test")
+	for _, want := range []string{"delete ACL token bad-1: ", "delete ACL token bad-2: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("remove = %v, want %q in it", err, want)
+		}
+	}
+	if left := w.services(t); len(left) > 0 || budget != 0 {
+		t.Errorf("services %v left and budget %d, want none", left, budget)
+	}
+}
+
+func loginToken(accessorID string) consul.LoginToken {
+	return consul.LoginToken{AccessorID: accessorID}
+}
+
+func TestALostNodeIsRegisteredAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.keeper(t)
+	if _, err := w.consul.Catalog().Deregister(&api.CatalogDeregistration{Node: w.self.ClusterARN}, nil); err != nil {
+		t.Fatal(err)
+	}
+	mustPass(t, k)
+	list, _, err := w.consul.Catalog().NodeServiceList(w.self.ClusterARN, nil)
+	if err != nil || list == nil || list.Node == nil {
+		t.Fatalf("node is %v, %v", list, err)
+	}
+	if list.Node.Address != "127.0.0.7" || !maps.Equal(list.Node.Meta, map[string]string{"synthetic-node": "true"}) {
+		t.Errorf("node is %+v", list.Node)
+	}
+}
+
+func TestLostACLObjectsAreMadeAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.keeper(t)
+	if _, err := w.consul.ACL().AuthMethodDelete(mesh.AuthMethod, nil); err != nil {
+		t.Fatal(err)
+	}
+	k.ensured = time.Now().Add(-ensureEvery)
+	mustPass(t, k)
+	w.logIn(t, w.role(t), w.self)
+}

@@ -1,0 +1,181 @@
+package controller
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+// TestMain gives the AWS SDK, which reads the process's environment, the credentials that moto takes.
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_MAX_ATTEMPTS": "1",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// syncBuffer is a log that may be read while it is written.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// metadata serves the task as the ECS agent does.
+func metadata(t *testing.T, task taskmeta.Task) (uri string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"Cluster": task.ClusterARN, "TaskARN": task.ARN, "Family": "controller",
+			"Containers": []any{map[string]any{
+				"Name": mesh.ContainerController, "Networks": []any{map[string]any{"NetworkMode": "awsvpc", "IPv4Addresses": []string{"10.0.0.7"}}},
+			}},
+		})
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func encode(t *testing.T, cfg agentconfig.Config) string {
+	t.Helper()
+	text, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// eventually waits for what to become true.
+func eventually(t *testing.T, what string, within time.Duration, is func() bool) (took time.Duration) {
+	t.Helper()
+	start := time.Now()
+	for !is() {
+		if time.Since(start) > within {
+			t.Fatalf("%s: not within %v", what, within)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return time.Since(start)
+}
+
+func lastIndex(t *testing.T, client *api.Client) string {
+	t.Helper()
+	self, err := client.Agent().Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(self["Stats"]["raft"].(map[string]any)["last_log_index"])
+}
+
+func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("AWS_ENDPOINT_URL_ECS", w.ecsURL)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var log syncBuffer
+	done := make(chan error, 1)
+	getenv := w.getenv(map[string]string{
+		mesh.ConfigVariable: encode(t, w.config()), taskmeta.Variable: metadata(t, w.self),
+	})
+	go func() { done <- Run(ctx, getenv, nil, nil, &log) }()
+	t.Logf("ready after %v", eventually(t, "controller ready", 10*time.Second, func() bool { return strings.Contains(log.String(), "controller ready") }))
+
+	role, tasks := w.role(t), w.runTasks(t, 2)
+	var tokens []*api.ACLToken
+	for _, task := range tasks {
+		w.register(t, task)
+		tokens = append(tokens, w.logIn(t, role, task))
+	}
+	before, looked := lastIndex(t, w.consul), w.looks.Load()
+	eventually(t, "two more passes", 20*time.Second, func() bool { return w.looks.Load() >= looked+2 })
+	if after := lastIndex(t, w.consul); after != before {
+		t.Errorf("idle, Consul's index went from %s to %s", before, after)
+	}
+	w.stopTask(t, tasks[0])
+	took := eventually(t, "the stopped task leaves Consul", 12*time.Second, func() bool { return len(w.services(t)) == 2 && !w.tokenExists(tokens[0].AccessorID) })
+	t.Logf("stopped task gone after %v", took)
+	if !w.tokenExists(tokens[1].AccessorID) {
+		t.Error("the living task's token is gone")
+	}
+	stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("Run = %v, want nil after SIGTERM", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("Run goes on after SIGTERM")
+	}
+	if text := log.String(); strings.Contains(text, w.token) || strings.Contains(text, tokens[0].SecretID) {
+		t.Errorf("a token's SecretID is in the log:\n%s", text)
+	}
+}
+
+func TestABadStartSaysWhy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	partitions := w.config()
+	partitions.Controller.PartitionsEnabled = true
+	uri := metadata(t, w.self)
+	for name, tc := range map[string]struct {
+		env  map[string]string
+		want string
+	}{
+		"no configuration":  {want: "CONSUL_ECS_CONFIG_JSON is not set"},
+		"bad configuration": {env: map[string]string{mesh.ConfigVariable: `{"controller":{"iamRolePath":7}}`}, want: "controller.iamRolePath"},
+		"partitions": {
+			env:  map[string]string{mesh.ConfigVariable: encode(t, partitions), taskmeta.Variable: uri},
+			want: "controller.partitionsEnabled: ",
+		},
+		"no metadata": {env: map[string]string{mesh.ConfigVariable: encode(t, w.config())}, want: "ECS_CONTAINER_METADATA_URI_V4 is not set"},
+		"unknown token": {
+			env: map[string]string{
+				mesh.ConfigVariable: encode(t, w.config()), taskmeta.Variable: uri, mesh.VariableToken: "5e7c5b4f-0000-4000-8000-000000000000",
+			},
+			want: "hint: Consul does not know the",
+		},
+		"no token": {
+			env:  map[string]string{mesh.ConfigVariable: encode(t, w.config()), taskmeta.Variable: uri},
+			want: "hint: ",
+		},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		var log syncBuffer
+		err := Run(ctx, func(name string) string { return tc.env[name] }, nil, nil, &log)
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: Run = %v, want %q", name, err, tc.want)
+		}
+		t.Logf("%s: %v", name, err)
+	}
+}
