@@ -187,11 +187,8 @@ func (s Spec) checkSidecars(found *problem.List) {
 		if !each.stays && each.sidecar.RestartPolicy != nil {
 			found.Add(at.Child("restartPolicy"), "is for containers that stay: this one ends when its work is done")
 		}
-		if n := each.sidecar.StopTimeout; each.stays && n > 0 && n < s.longestStop() {
-			found.AddWith(s.stopTimeoutPaths(), at.Child("stopTimeout"), "is %d seconds, but a container of the task may take %d to stop: the mesh has to outlast it", n, s.longestStop())
-		}
 	}
-	s.checkStopWithin(found)
+	s.checkStopTimes(found)
 }
 
 func (s Spec) stopTimeoutPaths() []problem.Path {
@@ -202,15 +199,19 @@ func (s Spec) stopTimeoutPaths() []problem.Path {
 	return paths
 }
 
-// checkStopWithin wants the dataplane agent to end by itself before ECS kills it.
-func (s Spec) checkStopWithin(found *problem.List) {
-	if s.Proxy.Dataplane == nil {
-		return
+// checkStopTimes wants the dataplane to outlast the application and to end before ECS kills it, and health-sync, which says
+// good-bye to Consul, to be there last.
+func (s Spec) checkStopTimes(found *problem.List) {
+	dataplane := problem.At("sidecars", "dataplane", "stopTimeout")
+	with := append(s.stopTimeoutPaths(), dataplane)
+	if n := s.Sidecars.Dataplane.StopTimeout; n > 0 && n < s.longestStop() {
+		found.AddWith(with, dataplane, "is %d seconds, but a container of the task may take %d to stop: the mesh has to outlast it", n, s.longestStop())
 	}
-	within, timeout := s.Proxy.Dataplane.StopWithinSeconds, int(s.stopTimeoutOf(s.Sidecars.Dataplane))
-	if within >= timeout {
-		with := append(s.stopTimeoutPaths(), problem.At("sidecars", "dataplane", "stopTimeout"))
-		found.AddWith(with, problem.At("proxy", "dataplane", "stopWithinSeconds"), "is %d, want less than the dataplane's stop timeout of %d", within, timeout)
+	if n := s.Sidecars.HealthSync.StopTimeout; n > 0 && n < s.dataplaneStop() {
+		found.AddWith(with, problem.At("sidecars", "healthSync", "stopTimeout"), "is %d seconds, but the dataplane may take %d to stop, and health-sync deregisters it then", n, s.dataplaneStop())
+	}
+	if d := s.Proxy.Dataplane; d != nil && d.StopWithinSeconds >= int(s.dataplaneStop()) {
+		found.AddWith(with, problem.At("proxy", "dataplane", "stopWithinSeconds"), "is %d, want less than the dataplane's stop timeout of %d", d.StopWithinSeconds, s.dataplaneStop())
 	}
 }
 

@@ -180,7 +180,8 @@ func TestTasksThatECSWouldRefuse(t *testing.T) {
 		"restart period": {func(s *taskdef.Spec) {
 			s.Sidecars.Dataplane.RestartPolicy = &ecstypes.ContainerRestartPolicy{Enabled: aws.Bool(true), RestartAttemptPeriod: aws.Int32(59)}
 		}, "sidecars.dataplane.restartPolicy.restartAttemptPeriod: is 59, want 60 to 1800"},
-		"mesh stops first": {func(s *taskdef.Spec) { app(s).StopTimeout, s.Sidecars.Dataplane.StopTimeout = aws.Int32(90), 60 }, "sidecars.dataplane.stopTimeout: is 60 seconds, but a container of the task may take 90 to stop: the mesh has to outlast it"},
+		"health-sync stops first": {func(s *taskdef.Spec) { s.Sidecars.HealthSync.StopTimeout = 44 }, "sidecars.healthSync.stopTimeout: is 44 seconds, but the dataplane may take 45 to stop, and health-sync deregisters it then"},
+		"mesh stops first":        {func(s *taskdef.Spec) { app(s).StopTimeout, s.Sidecars.Dataplane.StopTimeout = aws.Int32(90), 60 }, "sidecars.dataplane.stopTimeout: is 60 seconds, but a container of the task may take 90 to stop: the mesh has to outlast it"},
 	})
 }
 

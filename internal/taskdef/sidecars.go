@@ -76,7 +76,7 @@ func (s Spec) dataplaneContainer() ecstypes.ContainerDefinition {
 		Retries:  aws.Int32(10),
 	}
 	c.Ulimits = []ecstypes.Ulimit{{Name: ecstypes.UlimitNameNofile, SoftLimit: 1048576, HardLimit: 1048576}} // Envoy: two per connection
-	stays(&c, settings, s.stopTimeoutOf(settings))
+	stays(&c, settings, s.dataplaneStop())
 	return c
 }
 
@@ -98,7 +98,7 @@ func (s Spec) healthSync(config string) ecstypes.ContainerDefinition {
 	c.Secrets = s.Servers.secrets()
 	c.MountPoints = meshVolume(true)
 	c.DependsOn = []ecstypes.ContainerDependency{after(mesh.ContainerMeshInit, ecstypes.ContainerConditionSuccess)}
-	stays(&c, settings, s.stopTimeoutOf(settings))
+	stays(&c, settings, s.healthSyncStop())
 	return c
 }
 

@@ -34,13 +34,18 @@ func stopTimeout(c ecstypes.ContainerDefinition) int32 {
 	return *c.StopTimeout
 }
 
-// stopTimeoutOf is the stop timeout of an injected container that stays.
-func (s Spec) stopTimeoutOf(sidecar Sidecar) int32 {
+// dataplaneStop is the dataplane's stop timeout.
+func (s Spec) dataplaneStop() int32 {
 	derived := s.longestStop() + stopMargin
 	if s.Task.runsOn(ecstypes.CompatibilityFargate) {
 		derived = min(derived, maxFargateStop)
 	}
-	return cmp.Or(sidecar.StopTimeout, derived)
+	return cmp.Or(s.Sidecars.Dataplane.StopTimeout, derived)
+}
+
+// healthSyncStop is health-sync's: it deregisters when the dataplane has gone, or has had its time.
+func (s Spec) healthSyncStop() int32 {
+	return cmp.Or(s.Sidecars.HealthSync.StopTimeout, s.dataplaneStop())
 }
 
 // dataplane tells the dataplane agent to be gone before ECS kills it.
@@ -49,7 +54,7 @@ func (s Spec) dataplane() *agentconfig.Dataplane {
 	if s.Proxy.Dataplane != nil {
 		d = *s.Proxy.Dataplane
 	}
-	d.StopWithinSeconds = cmp.Or(d.StopWithinSeconds, int(max(1, min(maxFargateStop, s.stopTimeoutOf(s.Sidecars.Dataplane)-stopReserve))))
+	d.StopWithinSeconds = cmp.Or(d.StopWithinSeconds, int(max(1, min(maxFargateStop, s.dataplaneStop()-stopReserve))))
 	return &d
 }
 
