@@ -39,8 +39,8 @@ type Why int
 
 // The reasons of the scheduler.
 const (
-	Scaling       Why = iota // there are more tasks than desired, or a newer deployment takes over
-	FailedHealthy            // its container health checks fail
+	Scaling            Why = iota // there are more tasks than desired, or a newer deployment takes over
+	FailedHealthChecks            // its container health checks fail
 )
 
 // Stop names one task to stop.
@@ -83,7 +83,7 @@ func Decide(s Service, tasks []Task, now time.Time) Plan {
 	}
 	plan.Stop = append(plan.Stop, surplus(usable, s.Desired)...)
 	if count(newer, Healthy) >= s.Desired || missing > 0 && room <= 0 {
-		plan.Stop = append(plan.Stop, stops(newer, is(Unhealthy), FailedHealthy)...)
+		plan.Stop = append(plan.Stop, stops(newer, is(Unhealthy), FailedHealthChecks)...)
 	}
 	if !s.Halted || s.Desired == 0 {
 		healthy := count(newer, Healthy) + count(older, Healthy)
@@ -107,7 +107,7 @@ func surplus(usable []Task, desired int) []Stop {
 // replaced picks the tasks of older deployments that may go: those that do not serve at once, those that serve only as
 // far as the minimum of healthy tasks allows, oldest first.
 func replaced(older []Task, spare int) []Stop {
-	out := stops(older, is(Unhealthy), FailedHealthy)
+	out := stops(older, is(Unhealthy), FailedHealthChecks)
 	out = append(out, stops(older, is(Pending), Scaling)...)
 	serving := slices.DeleteFunc(slices.Clone(older), func(t Task) bool { return t.Condition != Healthy })
 	slices.SortStableFunc(serving, func(a, b Task) int { return a.CreatedAt.Compare(b.CreatedAt) })
@@ -138,10 +138,10 @@ func Delay(failures int) time.Duration {
 	return min(firstDelay<<(failures-1), maxDelay)
 }
 
-// Threshold is the number of failed tasks that trips the circuit breaker at its default setting: half of the desired
-// count, but no fewer than 3 and no more than 200.
-func Threshold(desired int) int {
-	return min(max((desired+1)/2, 3), 200)
+// Threshold is the number of failed tasks that trips the circuit breaker: a percentage of the desired count, 50 by
+// default, but no fewer than 3 and no more than 200.
+func Threshold(desired, percent int) int {
+	return min(max((desired*percent+99)/100, 3), 200)
 }
 
 func is(c Condition) func(Task) bool { return func(t Task) bool { return t.Condition == c } }

@@ -167,7 +167,7 @@ func TestThrottleGrowsAndEnds(t *testing.T) {
 		}
 	}
 	for desired, want := range map[int]int{0: 3, 1: 3, 6: 3, 7: 4, 25: 13, 400: 200, 800: 200} {
-		if got := schedule.Threshold(desired); got != want {
+		if got := schedule.Threshold(desired, 50); got != want {
 			t.Errorf("circuit breaker at %d tasks: got %d, want %d", desired, got, want)
 		}
 	}

@@ -1,0 +1,159 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
+)
+
+// Stage is what the operator of the stage can look at and do, besides ECS's own API.
+type Stage struct {
+	Containers func(taskARN string) ([]engine.ContainerRun, bool)
+	Logs       func(ctx context.Context, taskARN, container string) ([]byte, error)
+	Kill       func(ctx context.Context, taskARN, container, signal string) error
+	TaskARN    func(id string) (string, bool) // of a task by its ID or ARN
+	TaskARNs   func() []string                // of all tasks known
+	StopOrder  func(engine.StopOrder)
+	EventQueue func(url string)
+}
+
+// KillRequest is the body of POST /_localecs/kill.
+type KillRequest struct {
+	Task      string `json:"task"`      // ID or ARN
+	Container string `json:"container"` // "" = every container of the task and its pause container
+	Signal    string `json:"signal"`    // "" = SIGKILL
+}
+
+// Settings is the body of PUT /_localecs/settings. What is absent stays as it is.
+type Settings struct {
+	StopOrder     *engine.StopOrder `json:"stopOrder,omitempty"`
+	EventQueueURL *string           `json:"eventQueueUrl,omitempty"` // "" = no events
+}
+
+// Timeline is the answer of GET /_localecs/tasks/{id}.
+type Timeline struct {
+	TaskARN    string                `json:"taskArn"`
+	Containers []engine.ContainerRun `json:"containers"`
+}
+
+var errNoTask = errors.New("no such task")
+
+// Admin returns the handler of /_localecs/.
+func Admin(s Stage, log hclog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, do func(r *http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { answer(w, r, do, log) })
+	}
+	handle("GET /_localecs/health", func(*http.Request) (any, error) { return map[string]string{"status": "ok"}, nil })
+	handle("GET /_localecs/tasks", func(*http.Request) (any, error) { return s.timelines(), nil })
+	handle("GET /_localecs/tasks/{id}", func(r *http.Request) (any, error) { return s.timeline(r.PathValue("id")) })
+	handle("POST /_localecs/kill", s.kill)
+	handle("PUT /_localecs/settings", s.settings)
+	mux.HandleFunc("GET /_localecs/tasks/{id}/logs", func(w http.ResponseWriter, r *http.Request) {
+		text, err := s.logs(r)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if _, err := w.Write(text); err != nil {
+			log.Debug("caller gone", "path", r.URL.Path, "err", err)
+		}
+	})
+	return mux
+}
+
+func (s Stage) timelines() []Timeline {
+	out := []Timeline{}
+	for _, arn := range s.TaskARNs() {
+		if runs, ok := s.Containers(arn); ok {
+			out = append(out, Timeline{arn, runs})
+		}
+	}
+	return out
+}
+
+func (s Stage) timeline(id string) (any, error) {
+	arn, ok := s.TaskARN(id)
+	if !ok {
+		return nil, fmt.Errorf("task %s: %w", id, errNoTask)
+	}
+	runs, ok := s.Containers(arn)
+	if !ok {
+		return nil, fmt.Errorf("task %s: containers: %w", id, errNoTask)
+	}
+	return Timeline{arn, runs}, nil
+}
+
+func (s Stage) logs(r *http.Request) ([]byte, error) {
+	id := r.PathValue("id")
+	arn, ok := s.TaskARN(id)
+	if !ok {
+		return nil, fmt.Errorf("task %s: %w", id, errNoTask)
+	}
+	return s.Logs(r.Context(), arn, r.URL.Query().Get("container"))
+}
+
+func (s Stage) kill(r *http.Request) (any, error) {
+	var in KillRequest
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	arn, ok := s.TaskARN(in.Task)
+	if !ok {
+		return nil, fmt.Errorf("task %s: %w", in.Task, errNoTask)
+	}
+	return map[string]string{"taskArn": arn}, s.Kill(r.Context(), arn, in.Container, in.Signal)
+}
+
+func (s Stage) settings(r *http.Request) (any, error) {
+	var in Settings
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	if in.StopOrder != nil {
+		if *in.StopOrder != engine.StopByDependency && *in.StopOrder != engine.StopAllAtOnce {
+			return nil, fmt.Errorf("stopOrder %q: want %q or %q", *in.StopOrder, engine.StopByDependency, engine.StopAllAtOnce)
+		}
+		s.StopOrder(*in.StopOrder)
+	}
+	if in.EventQueueURL != nil {
+		s.EventQueue(*in.EventQueueURL)
+	}
+	return in, nil
+}
+
+func read(r *http.Request, into any) error {
+	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxRequest))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return fmt.Errorf("read body: %w", err)
+	}
+	return nil
+}
+
+func answer(w http.ResponseWriter, r *http.Request, do func(*http.Request) (any, error), log hclog.Logger) {
+	out, err := do(r)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(out); err != nil {
+		log.Debug("caller gone", "path", r.URL.Path, "err", err)
+	}
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	status := http.StatusBadRequest
+	if errors.Is(err, errNoTask) {
+		status = http.StatusNotFound
+	}
+	http.Error(w, err.Error(), status)
+}
