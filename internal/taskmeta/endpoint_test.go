@@ -1,0 +1,109 @@
+package taskmeta_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+const good = `{"Cluster":"c","TaskARN":"arn:aws:ecs:us-east-1:1:task/c/abc"}`
+
+// serve answers one request after the other as the handlers say, the last one for ever.
+func serve(t *testing.T, answers ...http.HandlerFunc) (uri string, asked *atomic.Int32) {
+	t.Helper()
+	asked = &atomic.Int32{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v4/x/task" {
+			t.Errorf("asked for %s", r.URL.Path)
+		}
+		n := int(asked.Add(1))
+		answers[min(n, len(answers))-1](w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL + "/v4/x", asked
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(good)) }
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", code) }
+}
+
+func truncated(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "1000")
+	_, _ = w.Write([]byte(good[:20]))
+}
+
+func hangs(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func TestReadOutlastsABadMoment(t *testing.T) {
+	t.Parallel()
+	for name, bad := range map[string]http.HandlerFunc{"throttled": status(429), "broken": status(500), "truncated": truncated, "late": status(404), "slow": hangs} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			uri, asked := serve(t, bad, ok)
+			task, err := taskmeta.Read(t.Context(), uri+"/")
+			if err != nil || task.ID != "abc" || asked.Load() != 2 {
+				t.Errorf("task %q after %d requests, %v", task.ID, asked.Load(), err)
+			}
+		})
+	}
+}
+
+func TestReadGivesUpWithTheReason(t *testing.T) {
+	t.Parallel()
+	uri, asked := serve(t, status(500))
+	_, err := taskmeta.Read(t.Context(), uri)
+	if err == nil || !strings.Contains(err.Error(), "read task metadata: GET "+uri+"/task: 500 Internal Server Error") {
+		t.Errorf("got %v", err)
+	}
+	if asked.Load() < 3 || asked.Load() > 10 {
+		t.Errorf("gave up after %d requests", asked.Load())
+	}
+}
+
+func TestReadEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	uri, _ := serve(t, hangs)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if _, err := taskmeta.Read(ctx, uri); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestMetadataThatAreGoneAreTold(t *testing.T) {
+	t.Parallel()
+	uri, _ := serve(t, status(404))
+	endpoint, err := taskmeta.New(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := endpoint.Task(t.Context()); !errors.Is(err, taskmeta.ErrGone) {
+		t.Errorf("got %v, want ErrGone", err)
+	}
+}
+
+func TestABadAddressIsNamed(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]string{
+		"":            "ECS_CONTAINER_METADATA_URI_V4 is not set\nhint: ",
+		"169.254.1.1": `ECS_CONTAINER_METADATA_URI_V4: "169.254.1.1" is not a URL`,
+		"ftp://x/v4":  `ECS_CONTAINER_METADATA_URI_V4: "ftp://x/v4" is not a URL`,
+	} {
+		if _, err := taskmeta.Read(t.Context(), uri); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", uri, err, want)
+		}
+	}
+}
