@@ -25,6 +25,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/consul/proto-public/pbdataplane"
 	"github.com/hashicorp/go-hclog"
@@ -33,12 +34,17 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
 
 // Name is the agent's name on the command line and in its log.
 const Name = "dataplane"
+
+// lateAfter is when a first configuration is remarkably late: it takes a fraction of a second. Consul does not tell that it
+// withholds a configuration because it cannot make the proxy's certificate with the token.
+const lateAfter = 10 * time.Second
 
 // agent is one run of the dataplane.
 type agent struct {
@@ -145,6 +151,15 @@ func (a *agent) startEnvoy(params *pbdataplane.GetEnvoyBootstrapParamsResponse, 
 
 // supervise waits until Envoy or the xDS proxy ends, which neither should, or until the agent is told to stop.
 func (a *agent) supervise(ctx context.Context, child *process.Child, proxy *xds.Proxy) error {
+	late := time.AfterFunc(lateAfter, func() {
+		select {
+		case <-proxy.Configured():
+		default:
+			a.log.Warn("no configuration from Consul yet: envoy serves nothing",
+				"hint", "the token may be for another service: the tag "+mesh.RoleTagServiceName+" of the task role must be the name of the service")
+		}
+	})
+	defer late.Stop()
 	select {
 	case <-ctx.Done():
 		return a.stop(ctx, child)

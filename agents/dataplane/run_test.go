@@ -38,9 +38,9 @@ func get(addr netip.AddrPort) string {
 // pair is web, which calls api at upstream through two proxies.
 func pair(t *testing.T, c *consulServer) (web, apiTask *task, upstream netip.AddrPort) {
 	t.Helper()
-	web, apiTask, upstream = newTask(t, c, "web"), newTask(t, c, "api"), freePort(t)
+	web, apiTask, upstream = newTask(t, c), newTask(t, c), freePort(t)
 	apiTask.register(t, c, app(t))
-	web.register(t, c, freePort(t), api.Upstream{DestinationName: "api", LocalBindAddress: "127.0.0.1", LocalBindPort: int(upstream.Port())})
+	web.register(t, c, freePort(t), api.Upstream{DestinationName: apiTask.service, LocalBindAddress: "127.0.0.1", LocalBindPort: int(upstream.Port())})
 	web.run(t)
 	apiTask.run(t)
 	web.awaitReady(t)
@@ -48,24 +48,15 @@ func pair(t *testing.T, c *consulServer) (web, apiTask *task, upstream netip.Add
 	return web, apiTask, upstream
 }
 
-func (c *consulServer) intend(t *testing.T, action api.IntentionAction) {
-	t.Helper()
-	_, _, err := c.ConfigEntries().Set(&api.ServiceIntentionsConfigEntry{
-		Kind: api.ServiceIntentions, Name: "api", Sources: []*api.SourceIntention{{Name: "web", Action: action}},
-	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestTrafficObeysAnIntentionAlsoAfterConsulRestarted(t *testing.T) {
 	t.Parallel()
 	c := startConsul(t)
+	t.Cleanup(c.end)
 	web, apiTask, upstream := pair(t, c)
 	if got := get(upstream); !strings.HasPrefix(got, "403 ") {
 		t.Errorf("without intention: %s", got)
 	}
-	c.intend(t, api.IntentionActionAllow)
+	c.intend(t, web, apiTask, api.IntentionActionAllow)
 	eventually(t, "web reaches api", func() bool { return get(upstream) == "200 from api" })
 
 	c.kill()
@@ -73,7 +64,7 @@ func TestTrafficObeysAnIntentionAlsoAfterConsulRestarted(t *testing.T) {
 		t.Errorf("without Consul: %s", got)
 	}
 	c.start(t)
-	c.intend(t, api.IntentionActionDeny)
+	c.intend(t, web, apiTask, api.IntentionActionDeny)
 	eventually(t, "web is refused again", func() bool { return strings.HasPrefix(get(upstream), "403 ") })
 
 	for _, k := range []*task{web, apiTask} {
@@ -91,9 +82,9 @@ func TestTrafficObeysAnIntentionAlsoAfterConsulRestarted(t *testing.T) {
 
 func TestTheProxyServesUntilTheApplicationHasStopped(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t)
-	c.intend(t, api.IntentionActionAllow)
-	_, apiTask, upstream := pair(t, c)
+	c := sharedConsul(t)
+	web, apiTask, upstream := pair(t, c)
+	c.intend(t, web, apiTask, api.IntentionActionAllow)
 	eventually(t, "web reaches api", func() bool { return get(upstream) == "200 from api" })
 	apiTask.signal(t, syscall.SIGTERM)
 	for range 50 { // a second of requests
@@ -109,10 +100,10 @@ func TestTheProxyServesUntilTheApplicationHasStopped(t *testing.T) {
 }
 
 // readyTask is a lone task whose proxy is ready.
-func readyTask(t *testing.T, c *consulServer, change func(*task)) *task {
+func readyTask(t *testing.T, c *consulServer, changes ...func(*task)) *task {
 	t.Helper()
-	k := newTask(t, c, "api")
-	if change != nil {
+	k := newTask(t, c)
+	for _, change := range changes {
 		change(k)
 	}
 	k.register(t, c, freePort(t))
@@ -123,10 +114,10 @@ func readyTask(t *testing.T, c *consulServer, change func(*task)) *task {
 
 func TestStopping(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t)
+	c := sharedConsul(t)
 	for name, s := range map[string]struct {
 		change func(*task)
-		then   func(*testing.T, *task) // after SIGTERM
+		then   func(*testing.T, *task) // after SIGTERM; nil: nothing
 		least  time.Duration
 		most   time.Duration
 		said   string
@@ -140,6 +131,7 @@ func TestStopping(t *testing.T) {
 			most:   1500 * time.Millisecond, said: "cannot tell whether the application runs",
 		},
 		"a second SIGTERM": {
+			change: func(*task) {},
 			then: func(t *testing.T, k *task) {
 				eventually(t, "the first is heard", func() bool { return strings.Contains(k.output.String(), "told to stop") })
 				k.signal(t, syscall.SIGTERM)
@@ -149,13 +141,7 @@ func TestStopping(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := newTask(t, c, strings.ReplaceAll(strings.ToLower(name), " ", "-"))
-			if s.change != nil {
-				s.change(k)
-			}
-			k.register(t, c, freePort(t))
-			k.run(t)
-			k.awaitReady(t)
+			k := readyTask(t, c, s.change)
 			k.signal(t, syscall.SIGTERM)
 			if s.then != nil {
 				s.then(t, k)
@@ -173,7 +159,7 @@ func TestStopping(t *testing.T) {
 
 func TestAnEnvoyThatEndsByItselfEndsTheAgent(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t)
+	c := sharedConsul(t)
 	for name, s := range map[string]struct {
 		signal syscall.Signal
 		code   int
@@ -184,10 +170,7 @@ func TestAnEnvoyThatEndsByItselfEndsTheAgent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := newTask(t, c, "svc-"+strings.ReplaceAll(name, " ", "-"))
-			k.register(t, c, freePort(t))
-			k.run(t)
-			k.awaitReady(t)
+			k := readyTask(t, c)
 			if err := syscall.Kill(k.envoyPID(), s.signal); err != nil {
 				t.Fatal(err)
 			}
@@ -200,7 +183,7 @@ func TestAnEnvoyThatEndsByItselfEndsTheAgent(t *testing.T) {
 
 func TestEnvoyDiesWithAKilledAgent(t *testing.T) {
 	t.Parallel()
-	k := readyTask(t, startConsul(t), nil)
+	k := readyTask(t, sharedConsul(t))
 	pid := k.envoyPID()
 	k.signal(t, syscall.SIGKILL)
 	eventually(t, "Envoy is gone", func() bool { return gone(pid) })
@@ -208,8 +191,8 @@ func TestEnvoyDiesWithAKilledAgent(t *testing.T) {
 
 func TestAProxyThatIsRegisteredLateIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t)
-	k := newTask(t, c, "api")
+	c := sharedConsul(t)
+	k := newTask(t, c)
 	k.run(t)
 	eventually(t, "the agent has asked in vain", func() bool { return strings.Contains(k.output.String(), "NotFound") })
 	k.register(t, c, freePort(t))
@@ -224,8 +207,8 @@ func TestABusyReadyPortIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	c := startConsul(t)
-	k := newTask(t, c, "api")
+	c := sharedConsul(t)
+	k := newTask(t, c)
 	k.file.Envoy.ReadyBindPort = busy.Addr().(*net.TCPAddr).Port
 	k.register(t, c, freePort(t))
 	k.run(t)

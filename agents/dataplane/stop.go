@@ -65,21 +65,25 @@ func (a *agent) awaitApplication(ctx context.Context, deadline time.Time) {
 	}
 	tick := time.NewTicker(appsPoll)
 	defer tick.Stop()
+	var runs []string // as far as is known
 	for {
 		task, err := metadata.Task(ctx)
+		if err == nil {
+			runs = running(task)
+		}
 		switch {
 		case errors.Is(err, taskmeta.ErrGone):
 			a.log.Info("task metadata are gone: the application is taken to have stopped")
 			return
 		case err != nil:
 			a.log.Debug("task metadata not read", "err", err)
-		case len(running(task)) == 0:
+		case len(runs) == 0:
 			a.log.Info("application has stopped")
 			return
 		}
 		select {
 		case <-ctx.Done():
-			a.log.Warn("application not seen to stop", "running", running(task))
+			a.log.Warn("application not seen to stop", "running", runs)
 			return
 		case <-tick.C:
 		}

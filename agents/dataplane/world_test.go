@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -34,7 +35,9 @@ const asAgent = "DATAPLANE_TEST_AGENT"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asAgent) == "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		endSharedConsul()
+		os.Exit(code)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -48,77 +51,6 @@ func TestMain(m *testing.M) {
 		os.Exit(coded.ExitCode())
 	}
 	os.Exit(1)
-}
-
-const (
-	node = "arn:aws:ecs:eu-west-1:123456789012:cluster/test"
-	root = "root" // the bootstrap token of the test's Consul
-)
-
-// consulServer is a real Consul server with ACLs on, everything denied by default, and its data on disk.
-type consulServer struct {
-	*api.Client
-	grpc int
-	args []string
-	cmd  *exec.Cmd
-}
-
-func startConsul(t *testing.T) *consulServer {
-	t.Helper()
-	http, grpc := freePort(t), freePort(t)
-	dir := t.TempDir()
-	config := fmt.Sprintf(`
-		server = true
-		bootstrap_expect = 1
-		node_name = "server"
-		bind_addr = "127.0.0.1"
-		client_addr = "127.0.0.1"
-		log_level = "WARN"
-		connect { enabled = true }
-		performance { raft_multiplier = 1 }
-		acl { enabled = true, default_policy = "deny", tokens { initial_management = "%s" } }
-		ports { http = %d, grpc = %d, grpc_tls = -1, dns = -1, serf_lan = %d, serf_wan = -1, server = %d }`,
-		root, http.Port(), grpc.Port(), freePort(t).Port(), freePort(t).Port())
-	file := filepath.Join(dir, "consul.hcl")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	client, err := api.NewClient(&api.Config{Address: http.String(), Token: root})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &consulServer{Client: client, grpc: int(grpc.Port()), args: []string{"agent", "-config-file", file, "-data-dir", filepath.Join(dir, "data")}}
-	c.start(t)
-	t.Cleanup(c.kill)
-	return c
-}
-
-func (c *consulServer) start(t *testing.T) {
-	t.Helper()
-	c.cmd = exec.Command(tool(t, "consul"), c.args...)
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := c.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "Consul serves", func() bool {
-		entry, _, err := c.ConfigEntries().Set(&api.ProxyConfigEntry{Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http"}}, nil)
-		return err == nil && entry
-	})
-}
-
-func (c *consulServer) kill() {
-	_ = c.cmd.Process.Kill()
-	_ = c.cmd.Wait()
-}
-
-// token makes a token that is the service's.
-func (c *consulServer) token(t *testing.T, service string) string {
-	t.Helper()
-	token, _, err := c.ACL().TokenCreate(&api.ACLToken{ServiceIdentities: []*api.ACLServiceIdentity{{ServiceName: service}}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token.SecretID
 }
 
 // task is a service with its proxy, and the dataplane agent that runs it.
@@ -135,9 +67,13 @@ type task struct {
 	done   chan struct{}
 }
 
-// newTask prepares an instance of service: nothing is registered, nothing runs.
-func newTask(t *testing.T, c *consulServer, service string) *task {
+// tasks counts the tasks of all tests: they share a Consul, so each has a service of its own.
+var tasks atomic.Int32
+
+// newTask prepares an instance of a service: nothing is registered, nothing runs.
+func newTask(t *testing.T, c *consulServer) *task {
 	t.Helper()
+	service := fmt.Sprintf("svc%d", tasks.Add(1))
 	serviceID := mesh.ServiceID(service, "1f3a")
 	k := &task{service: service, public: freePort(t), metadata: startMetadata(t), output: &output{}}
 	k.file = dataplanefile.File{
@@ -313,14 +249,21 @@ func tool(t *testing.T, name string) string {
 	return path
 }
 
+// ports are handed out below the range from which the kernel takes the ports of outgoing connections.
+var ports atomic.Int32
+
 func freePort(t *testing.T) netip.AddrPort {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 10000 + (os.Getpid()*101+int(ports.Add(1)))%20000
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().(*net.TCPAddr).AddrPort()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort()
+	t.Fatal("no free port")
+	return netip.AddrPort{}
 }
 
 // gone reports whether the process has ended; one that waits to be reaped has.
