@@ -1,0 +1,108 @@
+package consul
+
+import (
+	"encoding/json"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+func anAddressedTask() taskmeta.Task {
+	task := aTask()
+	task.Address = netip.MustParseAddr("10.0.0.7")
+	return task
+}
+
+// TestRegistrationsAreTheIncumbents compares with payloads written down from reference/agents.md 4.2 and 4.3.
+func TestRegistrationsAreTheIncumbents(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"smallest", "everything"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config, err := os.ReadFile(filepath.Join("testdata", name, "config.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := NewRegistration(parse(t, string(config)), anAddressedTask(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := json.Marshal([]any{r.entry(&r.service, r.Checks), r.entry(&r.proxy, r.Checks)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := os.ReadFile(filepath.Join("testdata", name, "registrations.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tree(t, want), tree(t, got)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// tree is JSON without what means nothing: empty values, of which the API library writes many.
+func tree(t *testing.T, data []byte) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(data, &v); err != nil {
+		t.Fatal(err)
+	}
+	return prune(v)
+}
+
+func prune(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			switch p := prune(inner); p {
+			case nil, "", 0.0, false, "0s":
+				delete(v, key)
+			default:
+				v[key] = p
+			}
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case []any:
+		for i := range v {
+			v[i] = prune(v[i])
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	}
+	return any(v)
+}
+
+func TestTheMeshsMetaWins(t *testing.T) {
+	t.Parallel()
+	cfg := parse(t, `{"bootstrapDir":"/consul","consulServers":{"hosts":"h"},"service":{"port":1,"meta":{"task-id":"forged","task-arn":"forged","source":"forged","team":"a"}}}`)
+	r, err := NewRegistration(cfg, anAddressedTask(), "eu-west-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"task-id": "1f3a", "task-arn": aTask().ARN, "source": "consul-ecs", "team": "a"}
+	if diff := cmp.Diff(want, r.service.Meta); diff != "" {
+		t.Error(diff)
+	}
+	if r.service.Locality.Region != "eu-west-1" {
+		t.Errorf("locality %v, want the given region", r.service.Locality)
+	}
+}
+
+func TestATaskWithoutItsOwnAddressIsRefused(t *testing.T) {
+	t.Parallel()
+	cfg := parse(t, `{"bootstrapDir":"/consul","consulServers":{"hosts":"h"}}`)
+	if _, err := NewRegistration(cfg, aTask(), ""); err == nil || !strings.Contains(err.Error(), "hint: mesh tasks need networkMode awsvpc") {
+		t.Errorf("got %v", err)
+	}
+}
