@@ -3,8 +3,7 @@
 // their services on. Then it compares Consul with ECS again and again and removes the services and ACL tokens of tasks
 // that are dead; a synthetic node that was lost is registered again.
 //
-// A task is dead if ECS says that it is STOPPED, or if ECS has not known it in several independent looks and for a
-// minute. Whatever else ECS answers, errors and silence above all, means that nothing is done.
+// A task is dead if ECS says that it is STOPPED, or if ECS has not known it for a minute, in look after look. Whatever else ECS answers, errors and silence above all, means that nothing is done.
 //
 // Environment:
 //
@@ -79,7 +78,7 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	k := keeper{
 		task: task, method: authMethod(cfg.ControllerSettings(), task),
 		consul: conn, ecs: ecsView{awsapi.ECS(awsConfig), task.ClusterARN, task.ID},
-		since: map[string]time.Time{}, ensured: time.Now(), log: log,
+		absent: map[string]time.Time{}, ensured: time.Now(), log: log,
 	}
 	reconcile.Loop{Interval: interval, Timeout: passTimeout, MaxPause: maxPause, Log: log}.Run(ctx, k.pass)
 	log.Info("controller stopped")
@@ -112,7 +111,11 @@ func start(ctx context.Context, cfg agentconfig.Config, task taskmeta.Task, gete
 func prepare(ctx context.Context, conn *consul.Connection, method consul.AuthMethod, task taskmeta.Task, log hclog.Logger) error {
 	changes, err := conn.EnsureACL(ctx, method)
 	for _, change := range changes {
-		log.Info("ACL object "+change.Verb, "kind", change.Kind, "name", change.Name)
+		if change.Verb == consul.ChangeKept {
+			log.Info("ACL object differs from ours and was kept", "kind", change.Kind, "name", change.Name)
+		} else {
+			log.Info("ACL object written", "verb", change.Verb, "kind", change.Kind, "name", change.Name)
+		}
 	}
 	if err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// minAbsence is how long the controller must have seen a task in Consul before ECS's not knowing it counts: a task that
-	// was just started may not be visible everywhere in ECS.
+	// minAbsence is how long ECS must not have known a task, in look after look, before that counts: a task that was just
+	// started may not be visible everywhere in ECS, and one that has stopped is described as such for an hour.
 	minAbsence = time.Minute
 
 	// The brake: a pass removes so many tasks at the most, whichever is more.
@@ -99,22 +99,23 @@ func with(held map[string]*holding, verdicts map[string]verdict, want verdict) [
 	return picked
 }
 
-// remember notes when each held task was first seen and forgets those that are held no more.
-func remember(since map[string]time.Time, held map[string]*holding, now time.Time) {
+// absences notes since when ECS has not known a task that Consul knows. An answer that shows the task ends its absence, no
+// answer does not.
+func absences(since map[string]time.Time, held map[string]*holding, verdicts map[string]verdict, now time.Time) {
 	for id := range since {
-		if held[id] == nil {
+		if v := verdicts[id]; held[id] == nil || v == alive || v == stopped {
 			delete(since, id)
 		}
 	}
 	for id := range held {
-		if _, known := since[id]; !known {
+		if _, noted := since[id]; !noted && verdicts[id] == missing {
 			since[id] = now
 		}
 	}
 }
 
-// longSeen keeps those that have been seen in Consul for so long that ECS ought to know them.
-func longSeen(lost []*holding, since map[string]time.Time, now time.Time) []*holding {
+// longAbsent keeps those whose absence has lasted.
+func longAbsent(lost []*holding, since map[string]time.Time, now time.Time) []*holding {
 	return slices.DeleteFunc(slices.Clone(lost), func(h *holding) bool { return now.Sub(since[h.taskID]) < minAbsence })
 }
 

@@ -2,6 +2,8 @@ package controller
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,23 +80,42 @@ func TestForeignServicesAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestATaskThatECSDoesNotKnowCountsOnlyAfterAMinute(t *testing.T) {
+func TestAnAbsenceCountsOnceItHasLastedAMinute(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	a, b := &holding{taskID: idA}, &holding{taskID: idB}
-	since := map[string]time.Time{}
-	remember(since, map[string]*holding{idA: a}, start)
-	remember(since, map[string]*holding{idA: a, idB: b}, start.Add(30*time.Second))
-	both := []*holding{a, b}
-	for after, want := range map[time.Duration][]string{59 * time.Second: nil, time.Minute: {idA}, 90 * time.Second: {idA, idB}} {
-		if diff := cmp.Diff(want, idsOf(longSeen(both, since, start.Add(after)))); diff != "" {
-			t.Errorf("seen long enough after %v (-want +got):\n%s", after, diff)
+	held := map[string]*holding{idA: {taskID: idA}}
+	for name, tc := range map[string]struct {
+		looks map[time.Duration]verdict // since start
+		want  bool                      // the last look finds the task long absent
+	}{
+		"one look":                   {map[time.Duration]verdict{time.Hour: missing}, false},
+		"for 59 seconds":             {map[time.Duration]verdict{0: missing, 59 * time.Second: missing}, false},
+		"for a minute":               {map[time.Duration]verdict{0: missing, 30 * time.Second: missing, time.Minute: missing}, true},
+		"seen in between":            {map[time.Duration]verdict{0: missing, 30 * time.Second: alive, time.Minute: missing}, false},
+		"no answer in between":       {map[time.Duration]verdict{0: missing, 30 * time.Second: unknown, time.Minute: missing}, true},
+		"no answer at the end":       {map[time.Duration]verdict{0: missing, time.Minute: unknown}, false},
+		"alive, then once not known": {map[time.Duration]verdict{0: alive, time.Hour: missing}, false},
+	} {
+		since := map[string]time.Time{}
+		var found []*holding
+		for _, after := range slices.Sorted(maps.Keys(tc.looks)) {
+			verdicts := map[string]verdict{idA: tc.looks[after]}
+			absences(since, held, verdicts, start.Add(after))
+			found = longAbsent(with(held, verdicts, missing), since, start.Add(after))
+		}
+		if got := len(found) == 1; got != tc.want {
+			t.Errorf("%s: long absent is %v, want %v", name, got, tc.want)
 		}
 	}
-	remember(since, map[string]*holding{idB: b}, start.Add(2*time.Minute))
-	remember(since, map[string]*holding{idA: a, idB: b}, start.Add(3*time.Minute))
-	if diff := cmp.Diff([]string{idB}, idsOf(longSeen(both, since, start.Add(3*time.Minute)))); diff != "" {
-		t.Errorf("a task that was away counts as new (-want +got):\n%s", diff)
+}
+
+func TestAbsencesOfTasksThatLeftConsulAreForgotten(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	since := map[string]time.Time{idA: now, idB: now}
+	absences(since, map[string]*holding{idB: {taskID: idB}}, nil, now)
+	if diff := cmp.Diff(map[string]time.Time{idB: now}, since); diff != "" {
+		t.Errorf("absences (-want +got):\n%s", diff)
 	}
 }
 
@@ -102,7 +123,7 @@ func TestVerdictsPickHoldingsInOrder(t *testing.T) {
 	t.Parallel()
 	held := map[string]*holding{idC: {taskID: idC}, idA: {taskID: idA}, idB: {taskID: idB}}
 	verdicts := map[string]verdict{idA: stopped, idC: stopped, "dddddddddddddddddddddddddddddddd": stopped}
-	if diff := cmp.Diff([]string{idA, idC}, idsOf(with(held, verdicts, stopped))); diff != "" {
+	if diff := cmp.Diff([]*holding{held[idA], held[idC]}, with(held, verdicts, stopped), cmp.AllowUnexported(holding{})); diff != "" {
 		t.Errorf("stopped (-want +got):\n%s", diff)
 	}
 }

@@ -42,24 +42,11 @@ func (e ecsView) look(ctx context.Context, ids []string) (map[string]verdict, er
 	}
 	described, err := e.describe(ctx, rest)
 	maps.Copy(verdicts, described)
-	if verdicts[e.self] != alive {
-		return nil, errors.Join(err, e.blind())
+	if verdicts[e.self] != alive { // then whatever else ECS does not show is no evidence either
+		return nil, errors.Join(err, fmt.Errorf(
+			"look at ECS cluster %s: the answer does not show the controller's own task %s, so it is not relied on", e.cluster, e.self))
 	}
 	return verdicts, err
-}
-
-// lookAgain asks once more about tasks that ECS did not know.
-func (e ecsView) lookAgain(ctx context.Context, ids []string) (map[string]verdict, error) {
-	verdicts, err := e.describe(ctx, append(ids, e.self))
-	if verdicts[e.self] != alive {
-		return nil, errors.Join(err, e.blind())
-	}
-	return verdicts, err
-}
-
-// blind is the error of an answer without the controller's own task: whatever ECS does not show there is no evidence.
-func (e ecsView) blind() error {
-	return fmt.Errorf("look at ECS cluster %s: the answer does not show the controller's own task %s, so it is not relied on", e.cluster, e.self)
 }
 
 // running lists the tasks that ECS means to run, those that are yet starting among them.

@@ -10,14 +10,11 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
-	"github.com/consulecs/terraform-provider-consulecs/internal/reconcile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
-const (
-	secondLook  = 2 * time.Second  // after the first
-	ensureEvery = 10 * time.Minute // how often the ACL objects are looked at again
-)
+// ensureEvery is how often the ACL objects are looked at again.
+const ensureEvery = 10 * time.Minute
 
 // keeper keeps Consul in step with one ECS cluster.
 type keeper struct {
@@ -27,7 +24,7 @@ type keeper struct {
 	ecs    ecsView
 	log    hclog.Logger
 
-	since   map[string]time.Time // task ID to when it was first seen in Consul
+	absent  map[string]time.Time // since when ECS has not known a task, by its ID
 	ensured time.Time            // when prepare last succeeded
 }
 
@@ -55,7 +52,6 @@ func (k *keeper) pass(ctx context.Context) error {
 	}
 	held := holdings(services, tokens)
 	delete(held, k.task.ID) // a controller that logged in removes its own token when it ends
-	remember(k.since, held, time.Now())
 	if len(held) == 0 {
 		return nil
 	}
@@ -68,19 +64,13 @@ func (k *keeper) reap(ctx context.Context, held map[string]*holding) error {
 	if verdicts == nil {
 		return err
 	}
-	errs := []error{err}
-	budget := brake(len(held))
-	dead := with(held, verdicts, stopped)
-	errs = append(errs, k.remove(ctx, dead, &budget, "ECS says that the task has stopped"))
-	lost := longSeen(with(held, verdicts, missing), k.since, time.Now())
-	if len(lost) == 0 || !reconcile.Sleep(ctx, secondLook) {
-		return errors.Join(errs...)
-	}
-	verdicts, err = k.ecs.lookAgain(ctx, idsOf(lost))
-	errs = append(errs, err)
-	lost = slices.DeleteFunc(lost, func(h *holding) bool { return verdicts[h.taskID] != missing })
-	errs = append(errs, k.remove(ctx, lost, &budget, "ECS does not know the task"))
-	return errors.Join(errs...)
+	now, budget := time.Now(), brake(len(held))
+	absences(k.absent, held, verdicts, now)
+	return errors.Join(
+		err,
+		k.remove(ctx, with(held, verdicts, stopped), &budget, "ECS says that the task has stopped"),
+		k.remove(ctx, longAbsent(with(held, verdicts, missing), k.absent, now), &budget, "ECS has not known the task for a minute"),
+	)
 }
 
 // remove takes as many tasks out of Consul as the budget has left, services before tokens so that traffic stops first.
@@ -97,18 +87,10 @@ func (k *keeper) remove(ctx context.Context, dead []*holding, budget *int, why s
 		for _, t := range h.tokens {
 			tokens = append(tokens, t.AccessorID)
 		}
-		k.log.Info("dead task being removed", "task", h.taskID, "services", len(h.services), "tokens", len(h.tokens), "why", why)
+		k.log.Info("dead task found", "task_id", h.taskID, "services", len(h.services), "tokens", len(h.tokens), "why", why)
 	}
 	return errors.Join(
 		k.consul.DeregisterServices(ctx, k.task.ClusterARN, services),
 		k.consul.DeleteTokens(ctx, tokens),
 	)
-}
-
-func idsOf(holdings []*holding) []string {
-	var ids []string
-	for _, h := range holdings {
-		ids = append(ids, h.taskID)
-	}
-	return ids
 }

@@ -301,7 +301,7 @@ func (w *world) keeper(t *testing.T) *keeper {
 	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
 	return &keeper{
 		task: w.self, method: method, consul: conn, ecs: ecsView{client, w.self.ClusterARN, w.self.ID},
-		since: map[string]time.Time{}, ensured: time.Now(), log: log,
+		absent: map[string]time.Time{}, ensured: time.Now(), log: log,
 	}
 }
 

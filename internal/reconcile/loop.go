@@ -10,8 +10,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Jitter is the share by which each pause is longer or shorter by chance, so that many agents do not act in step.
-const Jitter = 0.2
+// jitter is the share by which each pause is longer or shorter by chance, so that many agents do not act in step.
+const jitter = 0.2
 
 // Loop says how often to run a pass.
 type Loop struct {
@@ -33,7 +33,7 @@ func (l Loop) Run(ctx context.Context, pass func(context.Context) error) {
 		if err != nil {
 			l.Log.Warn("pass failed and will be retried", "attempt", failures, "retry_in", pause, "err", err)
 		}
-		if !Sleep(ctx, pause) {
+		if !sleep(ctx, pause) {
 			return
 		}
 	}
@@ -68,11 +68,11 @@ func (l Loop) pause(failures int) time.Duration {
 }
 
 func jittered(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (1 - Jitter + 2*Jitter*rand.Float64()))
+	return time.Duration(float64(d) * (1 - jitter + 2*jitter*rand.Float64()))
 }
 
-// Sleep waits; it reports false if ctx ended before.
-func Sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits; it reports false if ctx ended before.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
