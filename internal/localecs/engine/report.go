@@ -243,6 +243,23 @@ func (m *member) knownStatus() string {
 	}
 }
 
+// knownStatus is the task's, in the words of the ECS agent, which knows of no stopping: what runs runs.
+func (s *state) knownStatus() string {
+	all := func(p phase) bool {
+		return !slices.ContainsFunc(s.members, func(m *member) bool { return m.phase < p })
+	}
+	switch {
+	case all(stopped):
+		return StatusStopped
+	case s.startedAt != nil:
+		return StatusRunning
+	case all(created):
+		return "CREATED"
+	default:
+		return "NONE"
+	}
+}
+
 // metadataTask is the task as the metadata endpoint shows it. The containers are listed once their images are known to
 // be there, as the ECS agent does.
 func (s *state) metadataTask(w wiring, withTags bool) metadata.Task {
@@ -253,7 +270,7 @@ func (s *state) metadataTask(w wiring, withTags bool) metadata.Task {
 		ServiceName:        s.task.ServiceName,
 		Revision:           strconv.Itoa(int(s.task.Definition.Revision)),
 		DesiredStatus:      s.desiredStatus(),
-		KnownStatus:        s.statusNow(),
+		KnownStatus:        s.knownStatus(),
 		PullStartedAt:      s.pullStarted,
 		PullStoppedAt:      s.pullStopped,
 		ExecutionStoppedAt: s.executionStoppedAt,
