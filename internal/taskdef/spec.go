@@ -1,8 +1,9 @@
 // Package taskdef turns what a user asked for, a Spec, into what ECS registers: a task definition whose injected
 // containers put the task into the mesh. The package is pure: same Spec, same bytes.
 //
-// A place in a Spec is named as in JSON, with lower-case first letters: family, service.port,
-// proxy.upstreams[0].localBindPort, containers[1].healthCheck.interval, sidecars.dataplane.memory. Check reports such paths.
+// Check names places in a Spec in camel case, abbreviations like words, as in service.port, taskRoleArn,
+// proxy.upstreams[0].localBindPort, task.ephemeralStorageGib or sidecars.dataplane.memory. A container's definition adds no
+// step: containers[1].healthCheck.interval.
 package taskdef
 
 import (
