@@ -1,0 +1,180 @@
+package testenv
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/pki"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
+)
+
+// ConsulConfig says what kind of Consul server is wanted.
+type ConsulConfig struct {
+	Address        string // to listen on; "" = 127.0.0.1
+	UsualPorts     bool   // 8501 and 8503 with TLS, 8500 and 8502 without; else free ones
+	Plaintext      bool   // no TLS
+	BootstrapToken string // a UUID; "" = one of our own
+}
+
+// Consul is a real Consul server with ACLs on, everything denied by default, and its data on disk.
+type Consul struct {
+	*daemon
+	Address        string
+	HTTPPort       int // HTTPS unless plaintext
+	GRPCPort       int // TLS unless plaintext
+	ServerName     string
+	CAPEM          string // "" when plaintext
+	BootstrapToken string
+	API            *api.Client // with the bootstrap token
+
+	args []string
+}
+
+// defaultBootstrapToken is the token of servers that were not given one. It opens nothing but a test's server.
+const defaultBootstrapToken = "8d1f0b6e-52a3-4c1a-9c0e-7a6c1d0f3b21"
+
+const (
+	consulDatacenter = "dc1"
+	consulStartLimit = 60 * time.Second
+)
+
+// StartConsul starts a server and waits until it has a leader and the Connect CA works.
+func StartConsul(ctx context.Context, cfg ConsulConfig) (*Consul, error) {
+	tools, err := toolcache.Find()
+	if err != nil {
+		return nil, err
+	}
+	c := &Consul{Address: cfg.Address, BootstrapToken: cfg.BootstrapToken, ServerName: "server." + consulDatacenter + ".consul"}
+	if c.Address == "" {
+		c.Address = "127.0.0.1"
+	}
+	if c.BootstrapToken == "" {
+		c.BootstrapToken = defaultBootstrapToken
+	}
+	dir, err := os.MkdirTemp("", "consul-")
+	if err != nil {
+		return nil, err
+	}
+	settings, err := c.settings(cfg, dir)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "consul.json")
+	raw, err := json.Marshal(settings)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		return nil, err
+	}
+	if c.API, err = c.client(); err != nil {
+		return nil, err
+	}
+	c.args = []string{tools.Consul, "agent", "-config-file", file}
+	return c, c.start(ctx, dir)
+}
+
+func (c *Consul) start(ctx context.Context, dir string) (err error) {
+	c.daemon, err = startDaemon(ctx, "Consul", dir, exec.Command(c.args[0], c.args[1:]...), consulStartLimit, c.ready)
+	return err
+}
+
+// ready is nil once writes are taken and the CA of the mesh signs.
+func (c *Consul) ready(ctx context.Context) error {
+	if _, _, err := c.API.ConfigEntries().Set(&api.MeshConfigEntry{}, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
+		return err
+	}
+	_, _, err := c.API.Connect().CARoots((&api.QueryOptions{}).WithContext(ctx))
+	return err
+}
+
+// settings is the server's configuration. It chooses the ports and, unless plaintext, makes the certificates.
+func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) {
+	free, err := freePorts(c.Address, 4)
+	if err != nil {
+		return nil, err
+	}
+	c.HTTPPort, c.GRPCPort = free[0], free[1]
+	ports := map[string]int{"http": -1, "https": -1, "grpc": -1, "grpc_tls": -1, "dns": -1, "serf_lan": free[2], "serf_wan": -1, "server": free[3]}
+	settings := map[string]any{
+		"server": true, "bootstrap_expect": 1, "datacenter": consulDatacenter, "node_name": "server",
+		"bind_addr": c.Address, "client_addr": c.Address, "data_dir": filepath.Join(dir, "data"), "log_level": "INFO",
+		"connect": map[string]any{"enabled": true}, "ui_config": map[string]any{"enabled": true},
+		"performance": map[string]any{"raft_multiplier": 1}, "ports": ports,
+		"acl": map[string]any{
+			"enabled": true, "default_policy": "deny", "enable_token_persistence": true,
+			"tokens": map[string]string{"initial_management": c.BootstrapToken, "agent": c.BootstrapToken},
+		},
+	}
+	if cfg.Plaintext {
+		if cfg.UsualPorts {
+			c.HTTPPort, c.GRPCPort = mesh.PortConsulHTTP, mesh.PortConsulGRPC
+		}
+		ports["http"], ports["grpc"] = c.HTTPPort, c.GRPCPort
+		return settings, nil
+	}
+	if cfg.UsualPorts {
+		c.HTTPPort, c.GRPCPort = mesh.PortConsulHTTPS, mesh.PortConsulGRPCTLS
+	}
+	ports["https"], ports["grpc_tls"] = c.HTTPPort, c.GRPCPort
+	settings["tls"], err = c.tls(dir)
+	return settings, err
+}
+
+// tls makes an authority and the server's certificate, and the settings that use them.
+func (c *Consul) tls(dir string) (map[string]any, error) {
+	authority, err := pki.New("Consul test CA")
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := authority.Leaf([]string{c.ServerName, "localhost"}, net.ParseIP(c.Address))
+	if err != nil {
+		return nil, err
+	}
+	c.CAPEM = authority.PEM
+	files := map[string]string{"ca_file": authority.PEM, "cert_file": leaf.CertPEM, "key_file": leaf.KeyPEM}
+	defaults := map[string]any{"verify_incoming": false, "verify_outgoing": true}
+	for name, text := range files {
+		file := filepath.Join(dir, name+".pem")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+		defaults[name] = file
+	}
+	return map[string]any{"defaults": defaults, "internal_rpc": map[string]any{"verify_server_hostname": false}}, nil
+}
+
+func (c *Consul) client() (*api.Client, error) {
+	cfg := &api.Config{
+		Address: net.JoinHostPort(c.Address, strconv.Itoa(c.HTTPPort)), Scheme: "http", Token: c.BootstrapToken,
+		Transport: &http.Transport{MaxIdleConnsPerHost: 4},
+	}
+	if c.CAPEM != "" {
+		cfg.Scheme = "https"
+		cfg.TLSConfig = api.TLSConfig{CAPem: []byte(c.CAPEM), Address: c.ServerName}
+	}
+	return api.NewClient(cfg)
+}
+
+// Kill ends the server without a goodbye; Restart brings it back with its data.
+func (c *Consul) Kill() { c.end(syscall.SIGKILL) }
+
+// Restart starts a server that was killed, on its data and its ports.
+func (c *Consul) Restart(ctx context.Context) error { return c.start(ctx, c.dir) }
+
+// Freeze stops the server's process without ending it; Thaw lets it go on.
+func (c *Consul) Freeze() error { return syscall.Kill(c.cmd.Process.Pid, syscall.SIGSTOP) }
+
+// Thaw undoes Freeze.
+func (c *Consul) Thaw() error { return syscall.Kill(c.cmd.Process.Pid, syscall.SIGCONT) }

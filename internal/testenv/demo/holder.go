@@ -1,0 +1,181 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+)
+
+// The world outlives the demo when it is to be looked at, so a process of its own holds it: Consul, the emulator and
+// localecs are its children and end with it.
+
+// tokenVariable hands the holder the bootstrap token of its Consul. It is in neither argv nor a file.
+const tokenVariable = "CONSULECS_DEMO_TOKEN"
+
+// startLimit bounds how long the world may take to come up; stopLimit how long to go down before it is killed.
+const (
+	startLimit = 90 * time.Second
+	stopLimit  = 60 * time.Second
+)
+
+// held is what the holder writes when its world stands: where things are, nothing secret.
+type held struct {
+	Address testenv.Address
+	PID     int
+	Started string // of the process, so that a reused PID is not taken for it
+}
+
+func heldFile(dir string) string { return filepath.Join(dir, "world.json") }
+func logFile(dir string) string  { return filepath.Join(dir, "world.log") }
+
+// Hold brings a world up in dir, says in dir/world.json where it is, and keeps it until ctx ends.
+func Hold(ctx context.Context, dir string) error {
+	log, err := os.OpenFile(logFile(dir), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	// Written first: whoever tidies up must find a holder that is still coming up.
+	me := held{PID: os.Getpid(), Started: processStart(os.Getpid())}
+	if err := me.write(dir); err != nil {
+		return err
+	}
+	world, err := testenv.StartWorld(ctx, testenv.WorldConfig{
+		Name: worldName, Dir: dir, Emulator: testenv.Moto, BootstrapToken: os.Getenv(tokenVariable), Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	me.Address = world.Address
+	if err := me.write(dir); err != nil {
+		return errors.Join(err, world.Close())
+	}
+	<-ctx.Done()
+	return world.Close()
+}
+
+func (h held) write(dir string) error {
+	raw, err := json.MarshalIndent(h, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := heldFile(dir) + ".new"
+	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, heldFile(dir))
+}
+
+func readHeld(dir string) (held, error) {
+	var h held
+	raw, err := os.ReadFile(heldFile(dir))
+	if err != nil {
+		return h, err
+	}
+	return h, json.Unmarshal(raw, &h)
+}
+
+// startHolder starts the holder apart from this process group, so that a Ctrl-C here does not reach it, and waits until
+// its world stands.
+func startHolder(ctx context.Context, dir, token string) (held, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return held{}, err
+	}
+	out, err := os.OpenFile(logFile(dir), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return held{}, err
+	}
+	defer out.Close()
+	cmd := exec.Command(self, "-hold", "-dir", dir)
+	cmd.Env = append(os.Environ(), tokenVariable+"="+token)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return held{}, err
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	limit := time.After(startLimit)
+	for {
+		if h, err := readHeld(dir); err == nil && h.Address.AWS != "" {
+			return h, nil
+		}
+		select {
+		case <-ctx.Done():
+			return held{}, ctx.Err()
+		case err := <-exited:
+			return held{}, fmt.Errorf("the world ended while it came up: %v; its log ends:\n%s", err, tail(logFile(dir), 20))
+		case <-limit:
+			return held{}, fmt.Errorf("the world is not up after %s; its log ends:\n%s", startLimit, tail(logFile(dir), 20))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// Down ends the world of dir, whatever state it is in, and removes everything it made. Nothing there is no error.
+func Down(ctx context.Context, dir string) error {
+	h, err := readHeld(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	default:
+		h.end()
+	}
+	// By label, since a world that was killed could not tidy up.
+	if err := testenv.DownWorld(ctx, worldName); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
+
+// end terminates the holder and waits until it is gone; one that does not go is killed.
+func (h held) end() {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		for limit := time.Now().Add(stopLimit); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+			if h.PID <= 0 || processStart(h.PID) != h.Started {
+				return
+			}
+			// Repeated: the holder may not have installed its handler yet, and SIGTERM twice is harmless to it.
+			if err := syscall.Kill(h.PID, signal); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// processStart is the start time of a process in clock ticks since boot (proc(5), field 22 of stat); "" when it is gone
+// or only its exit status is left.
+func processStart(pid int) string {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	_, rest, ok := strings.Cut(string(raw), ") ") // the name before it may hold blanks
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 20 || fields[0] == "Z" {
+		return ""
+	}
+	return fields[19]
+}
+
+// tail returns the last n lines of a file, or why it cannot be read.
+func tail(name string, n int) string {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}

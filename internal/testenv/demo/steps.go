@@ -1,0 +1,256 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+)
+
+// The services of examples/local, by the name that they have in Consul and in ECS.
+const (
+	webService = "web"
+	apiService = "api"
+)
+
+var services = []string{apiService, webService}
+
+// demoRate is the load of the rolling replacement, in requests a second.
+const demoRate = 50
+
+func (d *demo) worldUp(ctx context.Context) error {
+	h, err := startHolder(ctx, d.Dir, d.token)
+	if err != nil {
+		return err
+	}
+	d.address = h.Address
+	d.aws = newAWSFacts(d.address)
+	if d.consul, err = newConsulFacts(d.address, d.token); err != nil {
+		return err
+	}
+	d.terraform, err = testenv.NewTerraform(testenv.TerraformConfig{
+		Folder: d.Examples, Work: d.Dir, Provider: d.Provider, Variables: d.address.Variables(), Env: d.address.Env(), Out: d.Out,
+	})
+	d.fact("AWS      %s", d.address.AWS)
+	d.fact("Consul   https://%s, gRPC port %d", d.address.ConsulHTTPS, d.address.ConsulGRPCPort)
+	return err
+}
+
+func (d *demo) apply(ctx context.Context) error { return d.terraform.Apply(ctx) }
+
+func (d *demo) bothPassing(ctx context.Context) error {
+	if err := d.allPass(ctx); err != nil {
+		return err
+	}
+	rows, err := d.aws.taskRows(ctx, services...)
+	if err != nil {
+		return err
+	}
+	d.table("SERVICE\tTASK\tCONTAINER\tSTATE\tHEALTH", rows)
+	task, err := d.aws.onlyTask(ctx, webService)
+	if err != nil {
+		return err
+	}
+	d.webURL = "http://" + address(task) + ":8080/"
+	return nil
+}
+
+// allPass waits until both services have one instance and every instance passes, then shows the catalog.
+func (d *demo) allPass(ctx context.Context) error {
+	var all []instance
+	_, err := eventually(ctx, "one passing instance of each service", 60*time.Second, func() (string, error) {
+		var err error
+		all, err = d.consul.instances(ctx, services...)
+		passing := slices.IndexFunc(all, func(i instance) bool { return i.status != api.HealthPassing }) < 0
+		if err != nil || len(all) == len(services) && passing {
+			return "", err
+		}
+		return fmt.Sprint("the catalog has ", all), nil
+	})
+	var rows []string
+	for _, i := range all {
+		rows = append(rows, i.String())
+	}
+	d.table("SERVICE\tINSTANCE\tSTATUS\tCHECKS", rows)
+	return err
+}
+
+func (d *demo) refused(ctx context.Context) error {
+	err := ask(ctx, http.DefaultClient, d.webURL)
+	if err == nil {
+		return errors.New("web got an answer from api before any intention allowed it")
+	}
+	d.fact("GET %s: %s", d.webURL, strings.TrimSpace(err.Error()))
+	if !strings.Contains(err.Error(), `"called"`) {
+		return fmt.Errorf("web itself did not answer: %w", err)
+	}
+	return nil
+}
+
+func (d *demo) allowed(ctx context.Context) error {
+	if err := d.consul.allow(ctx, webService, apiService); err != nil {
+		return err
+	}
+	begin := time.Now()
+	at, err := d.answers(ctx)
+	if err != nil {
+		return err
+	}
+	d.fact("GET %s: 200 %s after the intention was written", d.webURL, at.Sub(begin).Round(time.Millisecond))
+	return nil
+}
+
+// answers waits until web gets its answer from api.
+func (d *demo) answers(ctx context.Context) (time.Time, error) {
+	return eventually(ctx, "web → api answers 200", 30*time.Second, func() (string, error) {
+		if err := ask(ctx, http.DefaultClient, d.webURL); err != nil {
+			return err.Error(), nil
+		}
+		return "", nil
+	})
+}
+
+func (d *demo) rolling(ctx context.Context) error {
+	before, err := d.aws.onlyTask(ctx, apiService)
+	if err != nil {
+		return err
+	}
+	loadCtx, endLoad := context.WithCancel(ctx)
+	defer endLoad()
+	done := make(chan Load, 1)
+	go func() { done <- apply(loadCtx, d.webURL, demoRate, 120*demoRate) }()
+	d.terraform.Set("api_release", "2")
+	applied := d.terraform.Apply(ctx)
+	_, gone := d.consul.leaves(ctx, taskID(before), services...)
+	endLoad()
+	load := <-done
+	if err := errors.Join(applied, gone); err != nil {
+		return err
+	}
+	after, err := d.aws.onlyTask(ctx, apiService)
+	if err != nil {
+		return err
+	}
+	d.fact("task %s replaced by %s", taskID(before), taskID(after))
+	d.fact("%s", load)
+	switch {
+	case taskID(before) == taskID(after):
+		return errors.New("the task was not replaced")
+	case load.FailedTotal() > 0:
+		return fmt.Errorf("%d of %d requests failed during the replacement, want none", load.FailedTotal(), load.Sent)
+	}
+	return nil
+}
+
+func (d *demo) killed(ctx context.Context) error {
+	victim, err := d.aws.onlyTask(ctx, apiService)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	if err := d.address.KillTask(ctx, aws.ToString(victim.TaskArn)); err != nil {
+		return err
+	}
+	gone, err := d.consul.leaves(ctx, taskID(victim), services...)
+	if err != nil {
+		return err
+	}
+	d.fact("task %s out of the catalog %s after the kill", taskID(victim), gone.Sub(begin).Round(time.Millisecond))
+	if _, err := eventually(ctx, "the killed task's tokens are deleted", 15*time.Second, func() (string, error) {
+		left, err := d.consul.loginTokens(ctx, taskID(victim))
+		return strings.Join(left, ", "), err
+	}); err != nil {
+		return err
+	}
+	d.fact("its tokens are deleted")
+	return d.recovered(ctx, victim)
+}
+
+// recovered waits until the victim's successor carries traffic and tells how long its start took.
+func (d *demo) recovered(ctx context.Context, victim ecstypes.Task) error {
+	if err := d.allPass(ctx); err != nil {
+		return err
+	}
+	answered, err := d.answers(ctx)
+	if err != nil {
+		return err
+	}
+	heir, err := d.aws.onlyTask(ctx, apiService)
+	if err != nil {
+		return err
+	}
+	if taskID(heir) == taskID(victim) {
+		return errors.New("the killed task is still the service's")
+	}
+	d.fact("task %s answers %s after it was created", taskID(heir), age(heir, answered))
+	started, err := d.address.ContainerStarted(ctx, aws.ToString(heir.TaskArn), "app")
+	if err != nil {
+		return err
+	}
+	d.fact("its application container started after %s", age(heir, started))
+	return nil
+}
+
+func (d *demo) unchanged(ctx context.Context) error {
+	changes, err := d.terraform.PlanChanges(ctx)
+	if err != nil {
+		return err
+	}
+	if len(changes) > 0 {
+		return fmt.Errorf("the plan after the apply is not empty: %s", strings.Join(changes, ", "))
+	}
+	d.fact("No changes.")
+	return nil
+}
+
+func (d *demo) destroy(ctx context.Context) error {
+	if err := d.terraform.Destroy(ctx); err != nil {
+		return err
+	}
+	_, err := eventually(ctx, "nothing is left", 20*time.Second, func() (string, error) {
+		left, err := d.aws.leftovers(ctx)
+		if err != nil {
+			return "", err
+		}
+		tokens, err := d.consul.loginTokens(ctx, "")
+		if err != nil {
+			return "", err
+		}
+		instances, err := d.consul.instances(ctx, apiService, webService, apiService+"-sidecar-proxy", webService+"-sidecar-proxy")
+		for _, i := range instances {
+			left = append(left, "catalog entry "+i.id)
+		}
+		for _, t := range tokens {
+			left = append(left, "token "+t)
+		}
+		return strings.Join(left, ", "), err
+	})
+	if err == nil {
+		d.fact("no role, active revision, ECS service, task, token or catalog entry is left")
+	}
+	return err
+}
+
+func (d *demo) worldDown(ctx context.Context) error {
+	if err := Down(ctx, d.Dir); err != nil {
+		return err
+	}
+	left, err := testenv.WorldLeftovers(ctx, worldName)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("left on Docker: %s", strings.Join(left, ", "))
+	}
+	d.fact("no container, network, volume or process is left")
+	return nil
+}
