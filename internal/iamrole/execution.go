@@ -26,7 +26,7 @@ func Execution(s ExecutionSpec) (Role, error) {
 		imageStatements(s.Home, s.Containers),
 		logStatements(s.Home, s.Containers),
 	)
-	return role.inline(policyExecution, statements), nil
+	return role.inline(policyExecution, statements)
 }
 
 // secretStatements grants the secrets and parameters that containers, log drivers and registries refer to.

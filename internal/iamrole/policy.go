@@ -57,10 +57,17 @@ func trust(home Home, anySource bool) document {
 	return document{version, []statement{s}}
 }
 
+// maxInline is IAM's limit for the inline policies of a role, in characters without white space.
+const maxInline = 10240
+
 // inline gives the role the statements as its inline policy, if there are any.
-func (r Role) inline(name string, statements []statement) Role {
-	if len(statements) > 0 {
-		r.PolicyName, r.Policy = name, document{version, statements}.json()
+func (r Role) inline(name string, statements []statement) (Role, error) {
+	if len(statements) == 0 {
+		return r, nil
 	}
-	return r
+	r.PolicyName, r.Policy = name, document{version, statements}.json()
+	if n := len(r.Policy); n > maxInline {
+		return Role{}, fmt.Errorf("make role %s: its policy has %d characters, IAM takes %d\nhint: give the task a role of your own", r.Name, n, maxInline)
+	}
+	return r, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -169,5 +170,18 @@ func TestRolesThatIAMWouldRefuse(t *testing.T) {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
 		})
+	}
+}
+
+func TestPoliciesBeyondIAMsLimitAreRefused(t *testing.T) {
+	t.Parallel()
+	var secrets []ecstypes.Secret
+	for i := range 150 {
+		secrets = append(secrets, ecstypes.Secret{ValueFrom: aws.String(fmt.Sprintf("arn:aws:secretsmanager:eu-west-1:123456789012:secret:secret-number-%d-AbCdEf", i))})
+	}
+	_, err := iamrole.Execution(iamrole.ExecutionSpec{Home: home, Family: "web", Containers: []ecstypes.ContainerDefinition{{Secrets: secrets}}})
+	want := "make role web-execution: its policy has 12023 characters, IAM takes 10240\nhint: give the task a role of your own"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -24,7 +24,7 @@ func Task(s TaskSpec) (Role, error) {
 	if s.ACLs {
 		statements = append(statements, allow("ReadItself", []string{"iam:GetRole"}, []string{role.ARN}))
 	}
-	return role.inline(policyLogin, statements), nil
+	return role.inline(policyLogin, statements)
 }
 
 // Controller is the task role of a controller: it sees the tasks of its ECS cluster and hears of their ends. It lies outside
@@ -42,5 +42,5 @@ func Controller(s ControllerSpec) (Role, error) {
 		statements = append(statements, allow("HearOfTasks",
 			[]string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}, []string{s.EventQueueARN}))
 	}
-	return role.inline(policyController, statements), nil
+	return role.inline(policyController, statements)
 }
