@@ -120,10 +120,6 @@ func prepare(ctx context.Context, conn *consul.Connection, method consul.AuthMet
 	if err != nil {
 		return err
 	}
-	return registerNode(ctx, conn, task, log)
-}
-
-func registerNode(ctx context.Context, conn *consul.Connection, task taskmeta.Task, log hclog.Logger) error {
 	wrote, err := conn.EnsureNode(ctx, task.ClusterARN, task.Address)
 	if wrote {
 		log.Info("synthetic node registered", "ecs_cluster", task.ClusterARN, "address", task.Address)

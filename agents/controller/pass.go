@@ -31,20 +31,15 @@ type keeper struct {
 // pass compares Consul with ECS once and mends what differs. It reads Consul first: whatever is there then belongs to a
 // task that ECS already knows.
 func (k *keeper) pass(ctx context.Context) error {
-	if time.Since(k.ensured) >= ensureEvery {
-		if err := prepare(ctx, k.consul, k.method, k.task, k.log); err != nil {
-			return err
-		}
-		k.ensured = time.Now()
-	}
 	services, found, err := k.consul.NodeServices(ctx, k.task.ClusterARN)
 	if err != nil {
 		return err
 	}
-	if !found {
-		if err := registerNode(ctx, k.consul, k.task, k.log); err != nil {
+	if !found || time.Since(k.ensured) >= ensureEvery { // where the node is lost, more may be
+		if err := prepare(ctx, k.consul, k.method, k.task, k.log); err != nil {
 			return err
 		}
+		k.ensured = time.Now()
 	}
 	tokens, err := k.consul.LoginTokens(ctx, k.method.Name, k.task.ClusterARN)
 	if err != nil {

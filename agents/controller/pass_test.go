@@ -271,11 +271,14 @@ func loginToken(accessorID string) consul.LoginToken {
 	return consul.LoginToken{AccessorID: accessorID}
 }
 
-func TestALostNodeIsRegisteredAgain(t *testing.T) {
+func TestALostNodeIsRegisteredAgainAndTheRestLookedAt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	k := w.keeper(t)
 	if _, err := w.consul.Catalog().Deregister(&api.CatalogDeregistration{Node: w.self.ClusterARN}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.consul.ACL().AuthMethodDelete(mesh.AuthMethod, nil); err != nil {
 		t.Fatal(err)
 	}
 	mustPass(t, k)
@@ -286,6 +289,7 @@ func TestALostNodeIsRegisteredAgain(t *testing.T) {
 	if list.Node.Address != "127.0.0.7" || !maps.Equal(list.Node.Meta, map[string]string{"synthetic-node": "true"}) {
 		t.Errorf("node is %+v", list.Node)
 	}
+	w.logIn(t, w.role(t), w.self) // needs the auth method
 }
 
 func TestLostACLObjectsAreMadeAgain(t *testing.T) {

@@ -141,6 +141,29 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 	}
 }
 
+func TestSIGTERMDuringTheStartIsNoFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := w.config()
+	cfg.ConsulServers.GRPC.Port = freePort(t) // where nobody listens
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var log syncBuffer
+	env := w.getenv(map[string]string{mesh.ConfigVariable: encode(t, cfg), taskmeta.Variable: metadata(t, w.self)})
+	done := make(chan error, 1)
+	go func() { done <- Run(ctx, env, nil, nil, &log) }()
+	eventually(t, "a first attempt fails", 10*time.Second, func() bool { return strings.Contains(log.String(), "will retry") })
+	stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("Run = %v, want nil", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("Run goes on after SIGTERM")
+	}
+}
+
 func TestABadStartSaysWhy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
