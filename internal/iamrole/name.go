@@ -24,9 +24,9 @@ const maxName = 64
 // hashDigits is how many hexadecimal digits of a hash stand in a shortened name.
 const hashDigits = 8
 
-// Name is the family and the suffix, as the incumbent names roles. Where that is longer than IAM's 64 characters, the family
+// roleName is the family and the suffix, as the incumbent names roles. Where that is longer than IAM's 64 characters, the family
 // is cut and a '-' and 8 hexadecimal digits of the SHA-256 of the whole family keep the name unique.
-func Name(family, suffix string) string {
+func roleName(family, suffix string) string {
 	if len(family)+len(suffix) <= maxName {
 		return family + suffix
 	}
@@ -40,7 +40,7 @@ var validName = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
 // role is the role of the family without its policies.
 func (s Settings) role(home Home, family, suffix, defaultPath string) (Role, error) {
 	role := Role{
-		Name:                cmp.Or(s.Name, Name(family, suffix)),
+		Name:                cmp.Or(s.Name, roleName(family, suffix)),
 		Path:                cmp.Or(s.Path, defaultPath),
 		PolicyARNs:          s.PolicyARNs,
 		PermissionsBoundary: s.PermissionsBoundary,
@@ -62,12 +62,6 @@ func (s Settings) role(home Home, family, suffix, defaultPath string) (Role, err
 	role.TrustPolicy = trust(home, s.AnySource).json()
 	return role, nil
 }
-
-// TaskRoleName is the name of a task role whose user names none.
-func TaskRoleName(family string) string { return Name(family, suffixTask) }
-
-// ExecutionRoleName is the name of an execution role whose user names none.
-func ExecutionRoleName(family string) string { return Name(family, suffixExecution) }
 
 // meshTags are the tags by which Consul's binding rules know a task role. The namespace is there even if it is empty, as
 // on the incumbent's roles.

@@ -138,15 +138,18 @@ func compareGolden(t *testing.T, name string, got []byte) {
 func TestNamesKeepToIAMsLimit(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 55)
-	for got, want := range map[string]string{
-		iamrole.TaskRoleName("web"):           "web-task",
-		iamrole.ExecutionRoleName("web"):      "web-execution",
-		iamrole.ExecutionRoleName(long[:54]):  long[:54] + "-execution",
-		iamrole.ExecutionRoleName(long):       long[:45] + "-9f4390f8-execution",
-		iamrole.ExecutionRoleName(long + "b"): long[:45] + "-771c8bf3-execution",
+	for family, want := range map[string]string{
+		"web":      "web-execution",
+		long[:54]:  long[:54] + "-execution",
+		long:       long[:45] + "-9f4390f8-execution",
+		long + "b": long[:45] + "-771c8bf3-execution",
 	} {
-		if got != want || len(got) > 64 {
-			t.Errorf("got %s, want %s", got, want)
+		role, err := iamrole.Execution(iamrole.ExecutionSpec{Home: home, Family: family})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if role.Name != want || len(role.Name) > 64 {
+			t.Errorf("got %s, want %s", role.Name, want)
 		}
 	}
 }

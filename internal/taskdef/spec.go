@@ -116,5 +116,4 @@ type ControllerSpec struct {
 	TaskRoleARN      string
 	ExecutionRoleARN string
 	Tags             map[string]string
-	Module           Module
 }
