@@ -40,7 +40,7 @@ func TestAnEnvoyThatDoesNotStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := newTask(t, c)
-			k.env = []string{envoy.EnvPath + "=" + s.program} // beats the file
+			k.env = append(k.env, envoy.EnvPath+"="+s.program) // beats the file
 			k.register(t, c, freePort(t))
 			k.run(t)
 			if code, _ := k.awaitExit(t, 20*time.Second); code != s.code || !strings.Contains(k.output.String(), s.said) {
@@ -129,7 +129,7 @@ func TestRefusalsEndTheAgentWithAHint(t *testing.T) {
 			k.file.Consul.TLS = dataplanefile.TLS{ServerName: "example.com"}
 		}, []string{"certificate signed by unknown authority", "hint: "}},
 		"no such CA file": {func(k *task) {
-			k.file.Consul.TLS = dataplanefile.TLS{CACertsPath: "/nowhere/ca.pem"}
+			k.file.Consul.TLS, k.env = dataplanefile.TLS{CACertsPath: "/nowhere/ca.pem"}, nil
 		}, []string{"/nowhere/ca.pem"}},
 		"a token that is unknown": {func(k *task) { k.token = "d0a1f2b3-0000-0000-0000-000000000000" }, []string{"ACL not found"}},
 	} {
@@ -153,7 +153,7 @@ func TestAConfigurationThatConsulWithholdsIsTold(t *testing.T) {
 	t.Parallel()
 	c := sharedConsul(t)
 	k := newTask(t, c)
-	k.token = c.token(t, "another")
+	k.token = newToken(t, c, "another")
 	k.register(t, c, freePort(t))
 	k.run(t)
 	eventually(t, "the log tells", func() bool { return strings.Contains(k.output.String(), "no configuration from Consul yet") })

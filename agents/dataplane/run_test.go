@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
 
 // app is the application of service api.
@@ -36,7 +38,7 @@ func get(addr netip.AddrPort) string {
 }
 
 // pair is web, which calls api at upstream through two proxies.
-func pair(t *testing.T, c *consulServer) (web, apiTask *task, upstream netip.AddrPort) {
+func pair(t *testing.T, c *testenv.Consul) (web, apiTask *task, upstream netip.AddrPort) {
 	t.Helper()
 	web, apiTask, upstream = newTask(t, c), newTask(t, c), freePort(t)
 	apiTask.register(t, c, app(t))
@@ -51,20 +53,22 @@ func pair(t *testing.T, c *consulServer) (web, apiTask *task, upstream netip.Add
 func TestTrafficObeysAnIntentionAlsoAfterConsulRestarted(t *testing.T) {
 	t.Parallel()
 	c := startConsul(t)
-	t.Cleanup(c.end)
+	t.Cleanup(func() { _ = c.Stop() })
 	web, apiTask, upstream := pair(t, c)
 	if got := get(upstream); !strings.HasPrefix(got, "403 ") {
 		t.Errorf("without intention: %s", got)
 	}
-	c.intend(t, web, apiTask, api.IntentionActionAllow)
+	intend(t, c, web, apiTask, api.IntentionActionAllow)
 	eventually(t, "web reaches api", func() bool { return get(upstream) == "200 from api" })
 
-	c.kill()
+	c.Kill()
 	if got := get(upstream); got != "200 from api" {
 		t.Errorf("without Consul: %s", got)
 	}
-	c.start(t)
-	c.intend(t, web, apiTask, api.IntentionActionDeny)
+	if err := c.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	intend(t, c, web, apiTask, api.IntentionActionDeny)
 	eventually(t, "web is refused again", func() bool { return strings.HasPrefix(get(upstream), "403 ") })
 
 	for _, k := range []*task{web, apiTask} {
@@ -84,7 +88,7 @@ func TestTheProxyServesUntilTheApplicationHasStopped(t *testing.T) {
 	t.Parallel()
 	c := sharedConsul(t)
 	web, apiTask, upstream := pair(t, c)
-	c.intend(t, web, apiTask, api.IntentionActionAllow)
+	intend(t, c, web, apiTask, api.IntentionActionAllow)
 	eventually(t, "web reaches api", func() bool { return get(upstream) == "200 from api" })
 	apiTask.signal(t, syscall.SIGTERM)
 	for range 50 { // a second of requests
@@ -100,7 +104,7 @@ func TestTheProxyServesUntilTheApplicationHasStopped(t *testing.T) {
 }
 
 // readyTask is a lone task whose proxy is ready.
-func readyTask(t *testing.T, c *consulServer, changes ...func(*task)) *task {
+func readyTask(t *testing.T, c *testenv.Consul, changes ...func(*task)) *task {
 	t.Helper()
 	k := newTask(t, c)
 	for _, change := range changes {

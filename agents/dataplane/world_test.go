@@ -27,6 +27,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -36,7 +37,7 @@ const asAgent = "DATAPLANE_TEST_AGENT"
 func TestMain(m *testing.M) {
 	if os.Getenv(asAgent) == "" {
 		code := m.Run()
-		endSharedConsul()
+		stopSharedConsul()
 		os.Exit(code)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -71,7 +72,7 @@ type task struct {
 var tasks atomic.Int32
 
 // newTask prepares an instance of a service: nothing is registered, nothing runs.
-func newTask(t *testing.T, c *consulServer) *task {
+func newTask(t *testing.T, c *testenv.Consul) *task {
 	t.Helper()
 	service := fmt.Sprintf("svc%d", tasks.Add(1))
 	serviceID := mesh.ServiceID(service, "1f3a")
@@ -85,13 +86,15 @@ func newTask(t *testing.T, c *consulServer) *task {
 		},
 	}
 	if c != nil {
-		k.file.Consul.GRPCPort, k.token = c.grpc, c.token(t, service)
+		k.file.Consul.GRPCPort, k.token = c.GRPCPort, newToken(t, c, service)
+		k.file.Consul.TLS = dataplanefile.TLS{ServerName: c.ServerName}
+		k.env = []string{mesh.VariableGRPCCACert + "=" + c.CAPEM}
 	}
 	return k
 }
 
 // register puts the service, listening at app, and its proxy into the catalog as mesh-init does.
-func (k *task) register(t *testing.T, c *consulServer, app netip.AddrPort, upstreams ...api.Upstream) {
+func (k *task) register(t *testing.T, c *testenv.Consul, app netip.AddrPort, upstreams ...api.Upstream) {
 	t.Helper()
 	serviceID := mesh.ServiceID(k.service, "1f3a")
 	for _, s := range []*api.AgentService{
@@ -103,7 +106,7 @@ func (k *task) register(t *testing.T, c *consulServer, app netip.AddrPort, upstr
 			},
 		},
 	} {
-		if _, err := c.Catalog().Register(&api.CatalogRegistration{Node: node, Address: "127.0.0.1", SkipNodeUpdate: false, Service: s}, nil); err != nil {
+		if _, err := c.API.Catalog().Register(&api.CatalogRegistration{Node: node, Address: "127.0.0.1", SkipNodeUpdate: false, Service: s}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -126,7 +129,7 @@ func (k *task) runWith(t *testing.T, args ...string) {
 		t.Fatal(err)
 	}
 	k.cmd = exec.Command(self, args...)
-	k.cmd.Env = append(os.Environ(), asAgent+"=1", mesh.VariableToken+"="+k.token, taskmeta.Variable+"="+k.metadata.url)
+	k.cmd.Env = append(os.Environ(), asAgent+"=1", "GORACE=atexit_sleep_ms=0", mesh.VariableToken+"="+k.token, taskmeta.Variable+"="+k.metadata.url)
 	k.cmd.Env = append(k.cmd.Env, k.env...)
 	k.cmd.Stdout, k.cmd.Stderr = k.output, k.output
 	k.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
