@@ -68,7 +68,7 @@ resource "consulecs_mesh_task" "api" {
       RELEASE = var.api_release
     }
     health_check = {
-      command  = ["CMD", "/app", "health"]
+      command  = ["CMD", "/demo-app", "health"]
       interval = 5
       timeout  = 2
       retries  = 2
