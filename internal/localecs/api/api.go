@@ -149,6 +149,7 @@ func passThrough(emulator *url.URL, log hclog.Logger) http.Handler {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(emulator)
 			r.Out.Host = r.In.Host
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // the proxy drops what it cannot parse, and breaks the signature
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			log.Warn("emulator did not answer", "method", r.Method, "path", r.URL.Path, "err", err)
