@@ -1,0 +1,147 @@
+package provider
+
+import (
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// networkModel is where the tasks of a service run.
+type networkModel struct {
+	Subnets                  []string                `tfsdk:"subnets"`
+	SecurityGroups           []string                `tfsdk:"security_groups"`
+	AssignPublicIP           *bool                   `tfsdk:"assign_public_ip"`
+	LaunchType               *string                 `tfsdk:"launch_type"`
+	PlatformVersion          *string                 `tfsdk:"platform_version"`
+	CapacityProviderStrategy []capacityProviderModel `tfsdk:"capacity_provider_strategy"`
+}
+
+type capacityProviderModel struct {
+	CapacityProvider *string `tfsdk:"capacity_provider"`
+	Base             *int32  `tfsdk:"base"`
+	Weight           *int32  `tfsdk:"weight"`
+}
+
+type ecsServiceModel struct {
+	Cluster                       *string                 `tfsdk:"cluster"`
+	Name                          *string                 `tfsdk:"name"`
+	DesiredCount                  *int32                  `tfsdk:"desired_count"`
+	Deployment                    *deploymentModel        `tfsdk:"deployment"`
+	HealthCheckGracePeriodSeconds *int32                  `tfsdk:"health_check_grace_period_seconds"`
+	EnableExecuteCommand          *bool                   `tfsdk:"enable_execute_command"`
+	WaitForSteadyState            *bool                   `tfsdk:"wait_for_steady_state"`
+	LoadBalancers                 []loadBalancerModel     `tfsdk:"load_balancer"`
+	PlacementConstraints          []placementExpressModel `tfsdk:"placement_constraints"`
+	PlacementStrategy             []placementFieldModel   `tfsdk:"placement_strategy"`
+	networkModel
+}
+
+type deploymentModel struct {
+	MinimumHealthyPercent *int32               `tfsdk:"minimum_healthy_percent"`
+	MaximumPercent        *int32               `tfsdk:"maximum_percent"`
+	CircuitBreaker        *circuitBreakerModel `tfsdk:"circuit_breaker" spec:"DeploymentCircuitBreaker"`
+}
+
+type circuitBreakerModel struct {
+	Enable   *bool `tfsdk:"enable"`
+	Rollback *bool `tfsdk:"rollback"`
+}
+
+type loadBalancerModel struct {
+	TargetGroupArn *string `tfsdk:"target_group_arn"`
+	ContainerName  *string `tfsdk:"container_name"`
+	ContainerPort  *int32  `tfsdk:"container_port"`
+}
+
+type placementFieldModel struct {
+	Type  *string `tfsdk:"type"`
+	Field *string `tfsdk:"field"`
+}
+
+// named is the service with its name filled in.
+func (m *ecsServiceModel) named(otherwise string) *ecsServiceModel {
+	if m == nil {
+		return nil
+	}
+	named := *m
+	if named.Name == nil {
+		named.Name = &otherwise
+	}
+	return &named
+}
+
+// ecsClusterName is the name in a name or an ARN of an ECS cluster.
+func ecsClusterName(nameOrARN string) string {
+	return nameOrARN[strings.LastIndexByte(nameOrARN, '/')+1:]
+}
+
+// sameName reports whether two services, one at least of which is there, are one by name; sameService whether the one can be
+// turned into the other: ECS does not change the launch type of a service.
+func (m *ecsServiceModel) sameName(other *ecsServiceModel) bool {
+	return m != nil && other != nil && value(m.Name) == value(other.Name) && ecsClusterName(value(m.Cluster)) == ecsClusterName(value(other.Cluster))
+}
+
+func (m *ecsServiceModel) sameService(other *ecsServiceModel) bool {
+	return m.sameName(other) && value(m.LaunchType) == value(other.LaunchType)
+}
+
+// isAt reports whether the ARN, arn:aws:ecs:region:account:service/cluster/name, is the service's.
+func (m *ecsServiceModel) isAt(arn string) bool {
+	return m != nil && strings.HasSuffix(arn, "/"+ecsClusterName(value(m.Cluster))+"/"+value(m.Name))
+}
+
+func (m *ecsServiceModel) createInput(definitionARN string, tags map[string]string) *ecs.CreateServiceInput {
+	u := m.updateInput(definitionARN)
+	input := &ecs.CreateServiceInput{
+		ServiceName: u.Service, Cluster: u.Cluster, TaskDefinition: u.TaskDefinition, DesiredCount: u.DesiredCount,
+		CapacityProviderStrategy: u.CapacityProviderStrategy, DeploymentConfiguration: u.DeploymentConfiguration,
+		EnableExecuteCommand: value(m.EnableExecuteCommand), HealthCheckGracePeriodSeconds: u.HealthCheckGracePeriodSeconds,
+		LoadBalancers: u.LoadBalancers, NetworkConfiguration: u.NetworkConfiguration, PlacementConstraints: u.PlacementConstraints,
+		PlacementStrategy: u.PlacementStrategy, PlatformVersion: u.PlatformVersion, PropagateTags: u.PropagateTags,
+		LaunchType: ecstypes.LaunchType(value(m.LaunchType)), Tags: ecsTags(tags),
+	}
+	if input.DesiredCount == nil {
+		input.DesiredCount = aws.Int32(1)
+	}
+	return input
+}
+
+// updateInput leaves the desired count alone where the user leaves it to others. What the user no longer sets goes back to
+// ECS's default, which for lists takes an empty one.
+func (m *ecsServiceModel) updateInput(definitionARN string) *ecs.UpdateServiceInput {
+	input := &ecs.UpdateServiceInput{
+		Service: m.Name, Cluster: m.Cluster, TaskDefinition: &definitionARN, DesiredCount: m.DesiredCount,
+		EnableExecuteCommand: aws.Bool(value(m.EnableExecuteCommand)), HealthCheckGracePeriodSeconds: m.HealthCheckGracePeriodSeconds,
+		PlatformVersion: m.PlatformVersion, PropagateTags: ecstypes.PropagateTagsTaskDefinition, // the controller knows its tasks by the tags
+		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: m.awsvpc()},
+		LoadBalancers:        []ecstypes.LoadBalancer{}, PlacementConstraints: []ecstypes.PlacementConstraint{}, PlacementStrategy: []ecstypes.PlacementStrategy{},
+		DeploymentConfiguration: &ecstypes.DeploymentConfiguration{
+			MinimumHealthyPercent: aws.Int32(defaultMinimumHealthy), MaximumPercent: aws.Int32(defaultMaximum),
+			DeploymentCircuitBreaker: &ecstypes.DeploymentCircuitBreaker{},
+		},
+	}
+	toSpec(&input.CapacityProviderStrategy, m.CapacityProviderStrategy)
+	toSpec(&input.LoadBalancers, m.LoadBalancers)
+	toSpec(&input.PlacementConstraints, m.PlacementConstraints)
+	toSpec(&input.PlacementStrategy, m.PlacementStrategy)
+	if m.Deployment != nil {
+		toSpec(input.DeploymentConfiguration, m.Deployment)
+	}
+	return input
+}
+
+// ECS's defaults, in percent.
+const (
+	defaultMinimumHealthy = 100
+	defaultMaximum        = 200
+)
+
+func (m *ecsServiceModel) awsvpc() *ecstypes.AwsVpcConfiguration {
+	v := &ecstypes.AwsVpcConfiguration{Subnets: m.Subnets, SecurityGroups: m.SecurityGroups, AssignPublicIp: ecstypes.AssignPublicIpDisabled}
+	if value(m.AssignPublicIP) {
+		v.AssignPublicIp = ecstypes.AssignPublicIpEnabled
+	}
+	return v
+}

@@ -1,0 +1,77 @@
+package provider
+
+import (
+	"context"
+	"maps"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// look reads what is there of a resource into its outcome and returns the ECS service, nil if there is none. exists is
+// false when nothing is left of the resource.
+func (c *client) look(ctx context.Context, family string, out *outcomeModel, service *ecsServiceModel) (found *ecstypes.Service, exists bool, err error) {
+	definition, err := c.lookAtDefinition(ctx, family, out)
+	if err != nil {
+		return nil, false, err
+	}
+	roles, err := c.lookAtRoles(ctx, out)
+	if err != nil {
+		return nil, false, err
+	}
+	if service != nil {
+		if found, err = c.findService(ctx, value(service.Cluster), value(service.Name)); err != nil {
+			return nil, false, err
+		}
+	}
+	out.ECSServiceARN, out.ECSServiceRunning = nil, nil
+	if found != nil {
+		out.ECSServiceARN, out.ECSServiceRunning = found.ServiceArn, found.TaskDefinition
+	}
+	return found, definition || roles || found != nil, nil
+}
+
+// lookAtDefinition takes over the newest ACTIVE revision, whoever registered it: what differs from the design shows in the
+// plan, and the next apply registers a newer one.
+func (c *client) lookAtDefinition(ctx context.Context, family string, out *outcomeModel) (exists bool, err error) {
+	newest, err := c.latest(ctx, family)
+	if err != nil {
+		return false, err
+	}
+	if newest == nil {
+		out.ARN, out.Revision, out.AgentConfig, out.Definition, out.Containers, out.ContentHash = nil, nil, nil, nil, nil, nil
+		return false, nil
+	}
+	content, err := canonical(newest.definition)
+	if err != nil {
+		return false, err
+	}
+	out.ARN, out.Revision = newest.definition.TaskDefinitionArn, aws.Int64(int64(newest.definition.Revision))
+	out.Definition, out.Containers, out.ContentHash = &content.frame, &content.containers, aws.String(content.hash())
+	out.AgentConfig = aws.String(agentConfig(newest.definition.ContainerDefinitions))
+	if out.TagsAll != nil { // tags that others added are theirs
+		maps.DeleteFunc(newest.tags, func(key, _ string) bool { _, ours := out.TagsAll[key]; return !ours })
+	}
+	out.TagsAll = newest.tags
+	return true, nil
+}
+
+// lookAtRoles reads the roles that the resource keeps, as far as it keeps them.
+func (c *client) lookAtRoles(ctx context.Context, out *outcomeModel) (exist bool, err error) {
+	kept, err := decodeRoles(out.Roles)
+	if err != nil {
+		return false, err
+	}
+	var views []roleView
+	for _, role := range kept {
+		found, err := c.readRole(ctx, role.Name)
+		if err != nil {
+			return false, err
+		}
+		if found != nil {
+			views = append(views, found.within(role))
+		}
+	}
+	out.Roles, err = encodedRoles(views)
+	return len(views) > 0, err
+}

@@ -1,0 +1,214 @@
+package provider
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+)
+
+// place says that what lies below from in a Spec lies below to in the resource. A star stands for an index.
+type place struct{ from, to string }
+
+// meshTaskPlaces and controllerPlaces are the places whose names differ by more than their spelling; the first that fits
+// counts. All else is found by writing camel case as snake case.
+var meshTaskPlaces = slices.Concat([]place{
+	{"proxy.upstreams.*.meshGateway", "upstream.*.mesh_gateway_mode"},
+	{"proxy.upstreams", "upstream"},
+	{"proxy.healthCheckPort", "proxy.readiness_port"},
+	{"proxy.meshGateway", "proxy.mesh_gateway_mode"},
+	{"proxy.dataplane.drainTimeSeconds", "proxy.drain_time"},
+	{"proxy.dataplane.stopWithinSeconds", "proxy.stop_within"},
+	{"proxy.dataplane", "proxy"},
+	{"proxy.expose.paths", "proxy.expose.path"},
+	{"service.networkResilienceConfig.outlierDetection", "service.outlier_detection"},
+	{"service.networkResilienceConfig", "service.outlier_detection"},
+	{"task.volumes", "task.volume"},
+	{"containers.*.healthSync", "container.*.mesh.health_sync"},
+	{"containers.*.waitForProxy", "container.*.mesh.wait_for_proxy"},
+	{"containers", "container"},
+	{"logLevel", "sidecars.log_level"},
+	{"logJSON", "sidecars.log_json"},
+	{"taskRoleArn", "iam.task_role.arn"},
+	{"executionRoleArn", "iam.execution_role.arn"},
+}, consulPlaces)
+
+var controllerPlaces = slices.Concat([]place{
+	{"family", "name"},
+	{"controller.iamRolePath", "iam_role_path"},
+	{"controller.authMethod.name", "login.auth_method"},
+	{"controller.authMethod.serverIdHeaderValue", "login.server_id_header"},
+	{"controller.authMethod", "login"},
+	{"logJSON", "log_json"},
+	{"taskRoleArn", "iam.task_role.arn"},
+	{"executionRoleArn", "iam.execution_role.arn"},
+}, consulPlaces)
+
+var consulPlaces = []place{
+	{"servers.caSecretArn", "consul_servers.tls.ca_secret_arn"},
+	{"servers.grpcCaSecretArn", "consul_servers.tls.grpc_ca_secret_arn"},
+	{"servers.httpsCaSecretArn", "consul_servers.tls.https_ca_secret_arn"},
+	{"servers.defaults.tls", "consul_servers.tls.enabled"},
+	{"servers.defaults.tlsServerName", "consul_servers.tls.server_name"},
+	{"servers.defaults.caCertFile", "consul_servers.tls.ca_file"},
+	{"servers.http.https", "consul_servers.http.tls"},
+	{"servers.http.tlsServerName", "consul_servers.http.server_name"},
+	{"servers.http.caCertFile", "consul_servers.http.ca_file"},
+	{"servers.grpc.tlsServerName", "consul_servers.grpc.server_name"},
+	{"servers.grpc.caCertFile", "consul_servers.grpc.ca_file"},
+	{"servers", "consul_servers"},
+	{"login.method", "login.auth_method"},
+	{"login.serverIdHeaderValue", "login.server_id_header"},
+}
+
+// inResource names problems by the attributes of the resource.
+func inResource(found problem.List, places []place) problem.List {
+	var translated problem.List
+	for _, p := range found {
+		at := translate(p.Path, places)
+		message := p.Message
+		with := make([]problem.Path, len(p.With))
+		for i, other := range p.With {
+			with[i] = translate(other, places)
+			message = strings.ReplaceAll(message, other.String(), with[i].String())
+		}
+		translated = append(translated, problem.Problem{Path: at, With: with, Message: message})
+	}
+	return translated
+}
+
+func translate(from problem.Path, places []place) problem.Path {
+	for _, p := range places {
+		if rest, indexes, ok := cut(from, strings.Split(p.from, ".")); ok {
+			return slices.Concat(fill(strings.Split(p.to, "."), indexes), spelled(rest))
+		}
+	}
+	return spelled(from)
+}
+
+// cut takes the prefix off the path and returns the indexes that its stars stood for.
+func cut(from problem.Path, prefix []string) (rest problem.Path, indexes []any, ok bool) {
+	if len(from) < len(prefix) {
+		return nil, nil, false
+	}
+	for i, want := range prefix {
+		index, isIndex := from[i].(int)
+		switch {
+		case want == "*" && isIndex:
+			indexes = append(indexes, index)
+		case from[i] != want:
+			return nil, nil, false
+		}
+	}
+	return from[len(prefix):], indexes, true
+}
+
+func fill(steps []string, indexes []any) problem.Path {
+	var filled problem.Path
+	for _, step := range steps {
+		if step == "*" {
+			filled, indexes = append(filled, indexes[0]), indexes[1:]
+		} else {
+			filled = append(filled, step)
+		}
+	}
+	return filled
+}
+
+// spelled writes camel case as snake case.
+func spelled(p problem.Path) problem.Path {
+	var all problem.Path
+	for _, step := range p {
+		if name, ok := step.(string); ok {
+			step = snake(name)
+		}
+		all = append(all, step)
+	}
+	return all
+}
+
+func snake(camel string) string {
+	var b strings.Builder
+	for i, r := range camel {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// report turns problems into diagnostics at their attributes.
+func report(config tfsdk.Config, found problem.List, diags *diag.Diagnostics) {
+	fields, _ := config.Schema.(schema.Schema)
+	for _, p := range found {
+		diags.AddAttributeError(attributePath(fields.Attributes, p.Path), "Invalid "+p.Path.String(), p.Path.String()+" "+p.Message+".")
+	}
+}
+
+// attributePath goes as far down as the schema does.
+func attributePath(fields attributes, at problem.Path) path.Path {
+	where := path.Empty()
+	var current schema.Attribute = schema.SingleNestedAttribute{Attributes: fields}
+	for _, step := range at {
+		name, isName := step.(string)
+		index, _ := step.(int)
+		switch a := current.(type) {
+		case schema.SingleNestedAttribute:
+			if current = a.Attributes[name]; current == nil {
+				return where
+			}
+			where = where.AtName(name)
+		case schema.ListNestedAttribute:
+			if isName {
+				return where
+			}
+			where, current = where.AtListIndex(index), schema.SingleNestedAttribute{Attributes: a.NestedObject.Attributes}
+		case schema.MapAttribute:
+			if !isName {
+				return where
+			}
+			return where.AtMapKey(name)
+		case schema.ListAttribute:
+			return where.AtListIndex(index)
+		default:
+			return where
+		}
+	}
+	return where
+}
+
+// defaulted are the attributes that the provider may supply.
+var defaulted = []problem.Path{
+	problem.At("consul_servers"), problem.At("login"), problem.At("image"), problem.At("iam_role_path"), problem.At("log_configuration"),
+	problem.At("sidecars", "image"), problem.At("sidecars", "log_configuration"),
+}
+
+// withoutDefaulted leaves out what depends on attributes that are absent and that the provider may supply.
+func withoutDefaulted(found problem.List, raw tftypes.Value) problem.List {
+	mayBeSupplied := func(at problem.Path) bool {
+		return slices.ContainsFunc(defaulted, at.Within) && absent(raw, at)
+	}
+	return slices.DeleteFunc(found, func(p problem.Problem) bool {
+		return mayBeSupplied(p.Path) || slices.ContainsFunc(p.With, mayBeSupplied)
+	})
+}
+
+func absent(v tftypes.Value, at problem.Path) bool {
+	for _, step := range at {
+		fields := map[string]tftypes.Value{}
+		if v.IsNull() || !v.IsKnown() || v.As(&fields) != nil {
+			return true
+		}
+		name, _ := step.(string)
+		v = fields[name]
+	}
+	return v.IsNull()
+}

@@ -1,0 +1,33 @@
+// Package provider is the Terraform surface of the product and nothing else: schemas, plans and the calls to AWS. What a
+// task definition or a role looks like is decided in internal/taskdef and internal/iamrole.
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+)
+
+// New returns the constructor of the provider, of the given version.
+func New(version string) func() provider.Provider {
+	return func() provider.Provider { return &consulECS{version: version} }
+}
+
+type consulECS struct{ version string }
+
+var _ provider.Provider = (*consulECS)(nil)
+
+// Metadata implements provider.Provider.
+func (p *consulECS) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName, resp.Version = "consulecs", p.version
+}
+
+// Resources implements provider.Provider.
+func (p *consulECS) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{newMeshTask, newController}
+}
+
+// DataSources implements provider.Provider. There are none.
+func (p *consulECS) DataSources(context.Context) []func() datasource.DataSource { return nil }

@@ -1,0 +1,76 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+)
+
+var validSecretARN = regexp.MustCompile(`^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+$`)
+
+func secretARN() validator.String {
+	return stringvalidator.RegexMatches(validSecretARN, "must be the ARN of a Secrets Manager secret: arn:<partition>:secretsmanager:<region>:<account>:secret:<name>")
+}
+
+// duration admits Go's durations of at least zero.
+type duration struct{}
+
+func (duration) Description(context.Context) string { return "a duration such as 10s or 1m30s" }
+
+func (d duration) MarkdownDescription(ctx context.Context) string { return d.Description(ctx) }
+
+func (d duration) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	if parsed, err := time.ParseDuration(req.ConfigValue.ValueString()); err != nil || parsed < 0 {
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a duration",
+			fmt.Sprintf("%q is not %s.", req.ConfigValue.ValueString(), d.Description(ctx)))
+	}
+}
+
+// jsonObject admits the text of one JSON object.
+type jsonObject struct{}
+
+func (jsonObject) Description(context.Context) string {
+	return "a JSON object, as jsonencode({…}) makes it"
+}
+
+func (j jsonObject) MarkdownDescription(ctx context.Context) string { return j.Description(ctx) }
+
+func (j jsonObject) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	var parsed map[string]any
+	if err := json.Unmarshal([]byte(req.ConfigValue.ValueString()), &parsed); err != nil || parsed == nil {
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a JSON object",
+			fmt.Sprintf("The value is not %s: %v.", j.Description(ctx), err))
+	}
+}
+
+// endpointURL admits absolute HTTP URLs.
+type endpointURL struct{}
+
+func (endpointURL) Description(context.Context) string {
+	return "a URL such as https://sts.example.com"
+}
+
+func (e endpointURL) MarkdownDescription(ctx context.Context) string { return e.Description(ctx) }
+
+func (e endpointURL) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	u, err := url.Parse(req.ConfigValue.ValueString())
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a URL",
+			fmt.Sprintf("%q is not %s.", req.ConfigValue.ValueString(), e.Description(ctx)))
+	}
+}
