@@ -29,8 +29,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
@@ -67,64 +65,39 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	if err != nil {
 		return err
 	}
-	conn, err := start(ctx, cfg, task, getenv, log)
+	settings, err := consul.SettingsOf(cfg, task, getenv)
 	if err != nil {
+		return err
+	}
+	k := keeper{
+		task: task, method: authMethod(cfg.ControllerSettings(), task),
+		ecs:    ecsView{awsapi.ECS(awsConfig), task.ClusterARN, task.ID},
+		absent: map[string]time.Time{}, log: log,
+	}
+	if err := k.start(ctx, settings); err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop before it was ready
 		}
 		return err
 	}
-	log.Info("controller ready", "ecs_cluster", task.ClusterARN, "auth_method", cfg.ControllerSettings().AuthMethod.Name)
-	k := keeper{
-		task: task, method: authMethod(cfg.ControllerSettings(), task),
-		consul: conn, ecs: ecsView{awsapi.ECS(awsConfig), task.ClusterARN, task.ID},
-		absent: map[string]time.Time{}, ensured: time.Now(), log: log,
-	}
+	log.Info("controller ready", "ecs_cluster", task.ClusterARN, "auth_method", k.method.Name)
 	reconcile.Loop{Interval: interval, Timeout: passTimeout, MaxPause: maxPause, Log: log}.Run(ctx, k.pass)
 	log.Info("controller stopped")
-	return conn.Close()
+	return k.consul.Close()
 }
 
 // start connects to Consul and brings it into the state that tasks need.
-func start(ctx context.Context, cfg agentconfig.Config, task taskmeta.Task, getenv func(string) string, log hclog.Logger) (*consul.Connection, error) {
-	settings, err := consul.SettingsOf(cfg, task, getenv)
-	if err != nil {
-		return nil, err
-	}
+func (k *keeper) start(ctx context.Context, settings consul.Settings) error {
 	ctx, cancel := context.WithTimeout(ctx, consul.StartTimeout)
 	defer cancel()
-	conn, err := consul.Connect(ctx, settings, log)
-	if err != nil {
-		return nil, err
-	}
-	method := authMethod(cfg.ControllerSettings(), task)
-	err = consul.Retry(ctx, log, "prepare Consul for tasks", func(ctx context.Context) error {
-		return prepare(ctx, conn, method, task, log)
-	})
-	if err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return conn, nil
-}
-
-// prepare makes sure of everything in Consul that tasks need.
-func prepare(ctx context.Context, conn *consul.Connection, method consul.AuthMethod, task taskmeta.Task, log hclog.Logger) error {
-	changes, err := conn.EnsureACL(ctx, method)
-	for _, change := range changes {
-		if change.Verb == consul.ChangeKept {
-			log.Info("ACL object differs from ours and was kept", "kind", change.Kind, "name", change.Name)
-		} else {
-			log.Info("ACL object written", "verb", change.Verb, "kind", change.Kind, "name", change.Name)
-		}
-	}
-	if err != nil {
+	var err error
+	if k.consul, err = consul.Connect(ctx, settings, k.log); err != nil {
 		return err
 	}
-	wrote, err := conn.EnsureNode(ctx, task.ClusterARN, task.Address)
-	if wrote {
-		log.Info("synthetic node registered", "ecs_cluster", task.ClusterARN, "address", task.Address)
+	if err := consul.Retry(ctx, k.log, "prepare Consul for tasks", k.prepare); err != nil {
+		return errors.Join(err, k.consul.Close())
 	}
-	return err
+	return nil
 }
 
 // authMethod is what the auth method has to say for the tasks of the controller's account and AWS partition.

@@ -13,8 +13,12 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
-// ensureEvery is how often the ACL objects are looked at again.
-const ensureEvery = 10 * time.Minute
+// How soon the ACL objects are looked at again: soon after something was written, as Consul's API lets two controllers
+// overwrite each other's changes to the auth method they share.
+const (
+	ensureEvery = 10 * time.Minute
+	ensureAgain = 5 * time.Second
+)
 
 // keeper keeps Consul in step with one ECS cluster.
 type keeper struct {
@@ -24,8 +28,8 @@ type keeper struct {
 	ecs    ecsView
 	log    hclog.Logger
 
-	absent  map[string]time.Time // since when ECS has not known a task, by its ID
-	ensured time.Time            // when prepare last succeeded
+	absent   map[string]time.Time // since when ECS has not known a task, by its ID
+	ensureAt time.Time            // when to prepare Consul again
 }
 
 // pass compares Consul with ECS once and mends what differs. It reads Consul first: whatever is there then belongs to a
@@ -35,11 +39,10 @@ func (k *keeper) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !found || time.Since(k.ensured) >= ensureEvery { // where the node is lost, more may be
-		if err := prepare(ctx, k.consul, k.method, k.task, k.log); err != nil {
+	if !found || !time.Now().Before(k.ensureAt) { // where the node is lost, more may be
+		if err := k.prepare(ctx); err != nil {
 			return err
 		}
-		k.ensured = time.Now()
 	}
 	tokens, err := k.consul.LoginTokens(ctx, k.method.Name, k.task.ClusterARN)
 	if err != nil {
@@ -51,6 +54,32 @@ func (k *keeper) pass(ctx context.Context) error {
 		return nil
 	}
 	return k.reap(ctx, held)
+}
+
+// prepare makes sure of everything in Consul that tasks need.
+func (k *keeper) prepare(ctx context.Context) error {
+	changes, err := k.consul.EnsureACL(ctx, k.method)
+	again := ensureEvery
+	for _, change := range changes {
+		if change.Verb == consul.ChangeKept {
+			k.log.Info("ACL object differs from ours and was kept", "kind", change.Kind, "name", change.Name)
+			continue
+		}
+		k.log.Info("ACL object written", "verb", change.Verb, "kind", change.Kind, "name", change.Name)
+		again = ensureAgain
+	}
+	if err != nil {
+		return err
+	}
+	wrote, err := k.consul.EnsureNode(ctx, k.task.ClusterARN, k.task.Address)
+	if err != nil {
+		return err
+	}
+	if wrote {
+		k.log.Info("synthetic node registered", "ecs_cluster", k.task.ClusterARN, "address", k.task.Address)
+	}
+	k.ensureAt = time.Now().Add(again)
+	return nil
 }
 
 // reap removes what dead tasks left behind.

@@ -30,7 +30,14 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if aws, err := startMoto(); err == nil {
+		if err := aws.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
 }
 
 // syncBuffer is a log that may be read while it is written.
@@ -136,7 +143,7 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("Run goes on after SIGTERM")
 	}
-	if text := log.String(); strings.Contains(text, w.token) || strings.Contains(text, tokens[0].SecretID) {
+	if text := log.String(); strings.Contains(text, w.server.BootstrapToken) || strings.Contains(text, tokens[0].SecretID) {
 		t.Errorf("a token's SecretID is in the log:\n%s", text)
 	}
 }
@@ -145,7 +152,7 @@ func TestSIGTERMDuringTheStartIsNoFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	cfg := w.config()
-	cfg.ConsulServers.GRPC.Port = freePort(t) // where nobody listens
+	cfg.ConsulServers.GRPC.Port = 1 // where nobody listens
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var log syncBuffer
@@ -188,13 +195,13 @@ func TestABadStartSaysWhy(t *testing.T) {
 			want: "hint: Consul does not know the",
 		},
 		"no token": {
-			env:  map[string]string{mesh.ConfigVariable: encode(t, w.config()), taskmeta.Variable: uri},
-			want: "hint: ",
+			env:  map[string]string{mesh.ConfigVariable: encode(t, w.config()), taskmeta.Variable: uri, mesh.VariableToken: ""},
+			want: "hint: Consul's ACL system is on",
 		},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		var log syncBuffer
-		err := Run(ctx, func(name string) string { return tc.env[name] }, nil, nil, &log)
+		err := Run(ctx, w.getenv(tc.env), nil, nil, &log)
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: Run = %v, want %q", name, err, tc.want)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -31,15 +33,16 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
 
 // world is a real Consul with ACLs and moto as AWS. Between the controller and moto's ECS stands a proxy that answers as
 // AWS does where moto does not, and badly where a test wants it to.
 type world struct {
-	consul             *api.Client
-	httpPort, grpcPort int
-	token              string
+	server *testenv.Consul
+	consul *api.Client // with the bootstrap token
 
+	name    string     // of the test's ECS cluster and role
 	aws     aws.Config // straight to moto
 	moto    string     // URL
 	ecsURL  string     // through the proxy
@@ -47,6 +50,21 @@ type world struct {
 	trouble trouble
 	looks   atomic.Int64 // calls of ListTasks
 	log     bytes.Buffer
+}
+
+// moto serves all tests, each with an ECS cluster and a role of its own. TestMain ends it.
+var (
+	startMoto = sync.OnceValues(func() (*testenv.AWS, error) { return testenv.StartMoto(context.Background()) })
+	worlds    atomic.Int64
+)
+
+func moto(t *testing.T) (url string) {
+	t.Helper()
+	aws, err := startMoto()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return aws.URL
 }
 
 // trouble changes ECS's answers.
@@ -63,9 +81,16 @@ func (tr *trouble) set(change func(action string, answer map[string]any) (int, m
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{}
-	w.consul, w.httpPort, w.grpcPort, w.token = startConsul(t)
-	w.moto = startMoto(t)
+	server, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	w := &world{server: server, consul: server.API, moto: moto(t), name: fmt.Sprintf("mesh-%03d", worlds.Add(1))}
 	w.aws = aws.Config{
 		Region: "us-east-1", BaseEndpoint: &w.moto,
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
@@ -126,7 +151,7 @@ func notDescribed(asked, described []any) []any {
 func (w *world) makeCluster(t *testing.T) {
 	t.Helper()
 	client := ecs.NewFromConfig(w.aws)
-	if _, err := client.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("mesh")}); err != nil {
+	if _, err := client.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: &w.name}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := client.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
@@ -144,7 +169,7 @@ func (w *world) runTasks(t *testing.T, n int) (tasks []taskmeta.Task) {
 	t.Helper()
 	for n > len(tasks) {
 		out, err := ecs.NewFromConfig(w.aws).RunTask(t.Context(), &ecs.RunTaskInput{
-			Cluster: aws.String("mesh"), TaskDefinition: aws.String("web"), LaunchType: ecstypes.LaunchTypeFargate, Count: aws.Int32(int32(min(10, n-len(tasks)))),
+			Cluster: &w.name, TaskDefinition: aws.String("web"), LaunchType: ecstypes.LaunchTypeFargate, Count: aws.Int32(int32(min(10, n-len(tasks)))),
 			NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: []string{w.subnet(t)}, SecurityGroups: []string{"sg-1"}}},
 		})
 		if err != nil {
@@ -186,7 +211,7 @@ func (w *world) subnet(t *testing.T) string {
 
 func (w *world) stopTask(t *testing.T, task taskmeta.Task) {
 	t.Helper()
-	if _, err := ecs.NewFromConfig(w.aws).StopTask(t.Context(), &ecs.StopTaskInput{Cluster: aws.String("mesh"), Task: &task.ARN}); err != nil {
+	if _, err := ecs.NewFromConfig(w.aws).StopTask(t.Context(), &ecs.StopTaskInput{Cluster: &w.name, Task: &task.ARN}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -229,7 +254,7 @@ func (w *world) services(t *testing.T) (ids []string) {
 func (w *world) role(t *testing.T) aws.Credentials {
 	t.Helper()
 	role, err := iam.NewFromConfig(w.aws).CreateRole(t.Context(), &iam.CreateRoleInput{
-		RoleName: aws.String("web"), Path: aws.String("/consul-ecs/"), AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[]}`),
+		RoleName: &w.name, Path: aws.String("/consul-ecs/"), AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[]}`),
 		Tags: []iamtypes.Tag{{Key: aws.String(mesh.RoleTagServiceName), Value: aws.String("web")}},
 	})
 	if err != nil {
@@ -282,48 +307,40 @@ func (w *world) keeper(t *testing.T) *keeper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	log := hclog.New(&hclog.LoggerOptions{Output: &w.log, Level: hclog.Debug})
-	conn, err := consul.Connect(ctx, settings, log)
-	if err != nil {
+	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
+	k := &keeper{
+		task: w.self, method: authMethod(cfg.ControllerSettings(), w.self), ecs: ecsView{client, w.self.ClusterARN, w.self.ID},
+		absent: map[string]time.Time{}, log: hclog.New(&hclog.LoggerOptions{Output: &w.log, Level: hclog.Debug}),
+	}
+	if err := k.start(t.Context(), settings); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := conn.Close(); err != nil {
+		if err := k.consul.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	method := authMethod(cfg.ControllerSettings(), w.self)
-	if err := prepare(ctx, conn, method, w.self, log); err != nil {
-		t.Fatal(err)
-	}
-	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
-	return &keeper{
-		task: w.self, method: method, consul: conn, ecs: ecsView{client, w.self.ClusterARN, w.self.ID},
-		absent: map[string]time.Time{}, ensured: time.Now(), log: log,
-	}
+	return k
 }
 
 func (w *world) config() agentconfig.Config {
-	off := false
 	return agentconfig.Config{
 		BootstrapDir: "/consul",
 		ConsulServers: agentconfig.ConsulServers{
-			Hosts: "127.0.0.1", Defaults: &agentconfig.ServerDefaults{TLS: &off}, SkipServerWatch: true,
-			HTTP: &agentconfig.ServerHTTP{Port: w.httpPort, HTTPS: &off}, GRPC: &agentconfig.ServerGRPC{Port: w.grpcPort},
+			Hosts: w.server.Address, Defaults: &agentconfig.ServerDefaults{TLSServerName: w.server.ServerName}, SkipServerWatch: true,
+			HTTP: &agentconfig.ServerHTTP{Port: w.server.HTTPPort}, GRPC: &agentconfig.ServerGRPC{Port: w.server.GRPCPort},
 		},
 		Controller: &agentconfig.Controller{AuthMethod: &agentconfig.AuthMethod{STSEndpoint: w.moto, IAMEndpoint: w.moto + "/"}},
 	}
 }
 
+// getenv is the controller's environment, with more on top.
 func (w *world) getenv(more map[string]string) func(string) string {
-	return func(name string) string {
-		if name == mesh.VariableToken {
-			return w.token
-		}
-		return more[name]
+	env := map[string]string{
+		mesh.VariableToken: w.server.BootstrapToken, mesh.VariableGRPCCACert: w.server.CAPEM, mesh.VariableHTTPSCACert: w.server.CAPEM,
 	}
+	maps.Copy(env, more)
+	return func(name string) string { return env[name] }
 }
 
 // mustPass runs one pass, which has to succeed.

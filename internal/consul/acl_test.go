@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
 
 const nodeARN = "arn:aws:ecs:us-east-1:123456789012:cluster/mesh"
@@ -25,6 +27,21 @@ func wanted() AuthMethod {
 		Name: "iam-ecs-service-token", BoundPrincipals: []string{"arn:aws:iam::123456789012:role/consul-ecs/*"},
 		STSEndpoint: "http://127.0.0.1:5000", IAMEndpoint: "http://127.0.0.1:5000",
 	}
+}
+
+// startConsul starts a real Consul with ACLs. The client has the bootstrap token.
+func startConsul(t *testing.T) (client *api.Client, address string) {
+	t.Helper()
+	server, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{Plaintext: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.API, fmt.Sprintf("%s:%d", server.Address, server.HTTPPort)
 }
 
 // ensure runs ensureACL and tells what it did.
