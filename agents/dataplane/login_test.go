@@ -1,0 +1,68 @@
+package dataplane_test
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/meshstage"
+)
+
+func TestTheTaskRoleLogsInAgainWhenItsTokenIsGoneAndOutAtTheEnd(t *testing.T) {
+	t.Parallel()
+	tool(t, "consul")
+	stage, err := meshstage.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stage.Close() })
+	const taskID = "1f3a"
+	k := newTask(t, stage.Consul)
+	k.token = ""
+	for name, value := range stage.RoleEnv(t, mesh.RolePath, k.service, k.service) {
+		k.env = append(k.env, name+"="+value)
+	}
+	// No region: the agent finds it in the task's ARN.
+	k.file.Consul.Credentials = &dataplanefile.Credentials{Type: dataplanefile.CredentialsLogin, Login: dataplanefile.Login{
+		AuthMethod: mesh.AuthMethod, IncludeEntity: true, STSEndpoint: stage.AWS.URL, IAMEndpoint: stage.AWS.URL,
+		Meta: map[string]string{mesh.LoginMetaTaskID: taskID, mesh.LoginMetaCluster: node},
+	}}
+	k.register(t, stage.Consul, freePort(t))
+	k.run(t)
+	k.awaitReady(t)
+	tokens := stage.LoginTokens(t, taskID)
+	if len(tokens) != 1 {
+		t.Fatalf("tokens %v, want one", tokens)
+	}
+
+	if _, err := stage.Consul.API.ACL().TokenDelete(tokens[0], nil); err != nil {
+		t.Fatal(err)
+	}
+	// Consul looks at a stream's token when it has something to send.
+	changes := 0
+	eventually(t, "the agent has logged in again", func() bool {
+		changes++
+		_, _, err := stage.Consul.API.ConfigEntries().Set(&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: k.service, Protocol: []string{"http", "tcp"}[changes%2]}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		now := stage.LoginTokens(t, taskID)
+		return len(now) == 1 && now[0] != tokens[0]
+	})
+	eventually(t, "the log tells", func() bool { return strings.Contains(k.output.String(), "token renewed") })
+
+	k.metadata.stopApp()
+	k.signal(t, syscall.SIGTERM)
+	if code, took := k.awaitExit(t, 10*time.Second); code != 0 || took > 2*time.Second {
+		t.Errorf("exit code %d after %s", code, took)
+	}
+	if left := stage.LoginTokens(t, taskID); len(left) != 0 {
+		t.Errorf("tokens %v left", left)
+	}
+}
