@@ -93,7 +93,11 @@ func (c Cache) startDaemon(ctx context.Context, dockerd string) error {
 		return err
 	}
 	pidFile := filepath.Join(home, "docker.pid")
-	if err := dropStalePid(pidFile); err != nil {
+	if err := dropStalePid(pidFile, "dockerd"); err != nil {
+		return fmt.Errorf("%w, but does not answer\nhint: end it, then run make setup again", err)
+	}
+	// A living containerd is taken over by the new daemon; a dead one's number would make it wait for nothing.
+	if err := dropStalePid(filepath.Join(home, "exec", "containerd", "containerd.pid"), "containerd"); err != nil && !errors.Is(err, errRuns) {
 		return err
 	}
 	logName := filepath.Join(home, "dockerd.log")
@@ -141,9 +145,12 @@ func awaitDaemon(ctx context.Context, socket, logName string, gone <-chan error)
 	}
 }
 
-// dropStalePid removes the pid file that a killed daemon left: dockerd refuses to start over it, even where the
-// number belongs to another process by now.
-func dropStalePid(pidFile string) error {
+// errRuns says that the program of a pid file is alive.
+var errRuns = errors.New("runs")
+
+// dropStalePid removes the pid file that a killed program left: dockerd refuses to start over its own, even where the
+// number belongs to another process by now. Where the program runs the file stays, and the error is errRuns.
+func dropStalePid(pidFile, program string) error {
 	raw, err := os.ReadFile(pidFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -151,15 +158,16 @@ func dropStalePid(pidFile string) error {
 	if err != nil {
 		return err
 	}
-	if pid, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil && isDockerd(pid) {
-		return fmt.Errorf("dockerd (pid %d) runs but does not answer\nhint: kill %d, then run make setup again", pid, pid)
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil && runs(pid, program) {
+		return fmt.Errorf("%s (pid %d) %w", program, pid, errRuns)
 	}
 	return os.Remove(pidFile)
 }
 
-func isDockerd(pid int) bool {
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	return err == nil && strings.TrimSpace(string(name)) == "dockerd"
+// runs reports whether the process is alive and of that program. One that ended and was not reaped is not alive.
+func runs(pid int, program string) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(stat), " ("+program+") ") && !strings.Contains(string(stat), ") Z ")
 }
 
 // StopDaemon ends the private Docker daemon and its containers. Where none runs it does nothing.
@@ -172,7 +180,7 @@ func (c Cache) StopDaemon(ctx context.Context) error {
 		return err
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
-	if err != nil || !isDockerd(pid) {
+	if err != nil || !runs(pid, "dockerd") {
 		return nil
 	}
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
@@ -180,7 +188,7 @@ func (c Cache) StopDaemon(ctx context.Context) error {
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for isDockerd(pid) {
+	for runs(pid, "dockerd") {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("stop dockerd (pid %d): %w", pid, ctx.Err())
