@@ -3,11 +3,18 @@ package engine
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/client"
 )
 
@@ -33,31 +40,13 @@ func newEngine(t *testing.T, cfg Config) *Engine {
 }
 
 // leftovers lists what a world has in Docker.
-func leftovers(t *testing.T, e *Engine, world string) []string {
+func leftovers(t *testing.T, cfg Config) []string {
 	t.Helper()
-	containers, err := e.docker.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: worldFilter(world)})
+	left, err := Leftovers(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	volumes, err := e.docker.VolumeList(t.Context(), client.VolumeListOptions{Filters: worldFilter(world)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	networks, err := e.docker.NetworkList(t.Context(), client.NetworkListOptions{Filters: worldFilter(world)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, c := range containers.Items {
-		names = append(names, "container "+c.Names[0])
-	}
-	for _, v := range volumes.Items {
-		names = append(names, "volume "+v.Name)
-	}
-	for _, n := range networks.Items {
-		names = append(names, "network "+n.Name)
-	}
-	return names
+	return left
 }
 
 func TestKilledTaskIsGoneAtOnce(t *testing.T) {
@@ -125,7 +114,7 @@ func TestStoppedTaskLeavesNothingInDocker(t *testing.T) {
 	task.Definition.Volumes = []ecstypes.Volume{{Name: aws.String("v")}}
 	arn := s.play(t, task)
 	last := h.awaitWord(t, arn, StatusStopped)
-	if got := leftovers(t, s.Engine, cfg.World); len(got) != 1 {
+	if got := leftovers(t, cfg); len(got) != 1 {
 		t.Errorf("left in Docker: %v, want only the world's network", got)
 	}
 	if got := *last.Attachments[0].Status; got != "DELETED" {
@@ -176,13 +165,16 @@ func TestAdoptTakesOverWhatRuns(t *testing.T) {
 	if e.wiring.port != first.wiring.port || e.run(living.ARN).credentialsID != url {
 		t.Errorf("the adopted task's metadata and credentials have moved")
 	}
+	if diff := cmp.Diff([]string{StatusRunning}, h2.words(living.ARN)); diff != "" {
+		t.Errorf("statuses told again (-want +got):\n%s", diff)
+	}
 	h2.await(t, living.ARN, "side has stopped", func(st Status) bool { return exitCode(st.container("side")) == "6" })
 	if last := h2.awaitWord(t, dying.ARN, StatusStopped); exitCode(last.container("app")) != "137" {
 		t.Errorf("killed meanwhile: exit code %s", exitCode(last.container("app")))
 	}
 	h2.awaitWord(t, never.ARN, StatusStopped)
-	for _, name := range leftovers(t, e, cfg.World) {
-		if name == "container /"+dockerName(cfg.World, stray.ARN, "app") {
+	for _, name := range leftovers(t, cfg) {
+		if name == "container "+dockerName(cfg.World, stray.ARN, "app") {
 			t.Errorf("%s belongs to no task", name)
 		}
 	}
@@ -209,13 +201,108 @@ func TestDownLeavesNothing(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil { // as if localecs were dead
 		t.Fatal(err)
 	}
-	if got := leftovers(t, shared.Engine, cfg.World); len(got) != 5 {
+	if got := leftovers(t, cfg); len(got) != 5 {
 		t.Errorf("before: %v, want 2 containers, 2 volumes, 1 network", got)
 	}
 	if err := Down(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	if got := leftovers(t, shared.Engine, cfg.World); len(got) != 0 {
+	if got := leftovers(t, cfg); len(got) != 0 {
 		t.Errorf("left: %v", got)
 	}
+}
+
+// gate is a way to the Docker daemon that can be shut, as if the daemon were restarting.
+type gate struct {
+	listener net.Listener
+	daemon   string
+
+	mu    sync.Mutex
+	shut  bool
+	conns []net.Conn
+}
+
+func newGate(t *testing.T, daemon string) *gate {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "docker.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{listener: l, daemon: strings.TrimPrefix(daemon, "unix://")}
+	go g.serve()
+	t.Cleanup(func() { l.Close() })
+	return g
+}
+
+func (g *gate) serve() {
+	for {
+		c, err := g.listener.Accept()
+		if err != nil {
+			return
+		}
+		g.mu.Lock()
+		shut := g.shut
+		g.conns = append(g.conns, c)
+		g.mu.Unlock()
+		if shut {
+			c.Close()
+			continue
+		}
+		go func() {
+			defer c.Close()
+			d, err := net.Dial("unix", g.daemon)
+			if err != nil {
+				return
+			}
+			defer d.Close()
+			go func() {
+				_, _ = io.Copy(d, c)
+				d.Close()
+			}()
+			_, _ = io.Copy(c, d)
+		}()
+	}
+}
+
+// set shuts or opens the gate. Shutting it breaks every connection.
+func (g *gate) set(shut bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = shut
+	for _, c := range g.conns {
+		c.Close()
+	}
+	g.conns = nil
+}
+
+// While Docker is away a container dies unseen, a task is begun and another stopped: all of it is made up for.
+func TestDockerAwayIsSurvived(t *testing.T) {
+	t.Parallel()
+	h := newHeard()
+	cfg := shared.config(fmt.Sprintf("away-%d", os.Getpid()), h)
+	g := newGate(t, cfg.DockerHost)
+	cfg.DockerHost = "unix://" + g.listener.Addr().String()
+	s := theatre{image: shared.image, heard: h, Engine: newEngine(t, cfg)}
+	dies, stops, begins := s.task(actor("app", "hold")), s.task(checked(actor("app", "healthy", "hold"))), s.task(actor("app", "hold"))
+	s.play(t, dies)
+	s.play(t, stops)
+	h.awaitWord(t, dies.ARN, StatusRunning)
+	h.awaitHealth(t, stops.ARN, ecstypes.HealthStatusHealthy)
+
+	g.set(true)
+	if _, err := shared.docker.ContainerKill(t.Context(), dockerName(cfg.World, dies.ARN, "app"), client.ContainerKillOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop(stops.ARN, ecstypes.TaskStopCodeUserInitiated, "")
+	s.play(t, begins)
+	time.Sleep(500 * time.Millisecond) // long enough for every call to have failed once
+	g.set(false)
+
+	if last := h.awaitWord(t, dies.ARN, StatusStopped); exitCode(last.container("app")) != "137" {
+		t.Errorf("died unseen: exit code %s", exitCode(last.container("app")))
+	}
+	if last := h.awaitWord(t, stops.ARN, StatusStopped); exitCode(last.container("app")) != "143" {
+		t.Errorf("stopped meanwhile: exit code %s", exitCode(last.container("app")))
+	}
+	h.awaitWord(t, begins.ARN, StatusRunning)
 }

@@ -56,6 +56,10 @@ func TestContainerIsAsDefined(t *testing.T) {
 		"shared memory": {[]string{"cat=/proc/mounts"}, func(d *ecstypes.ContainerDefinition) {
 			d.LinuxParameters = &ecstypes.LinuxParameters{SharedMemorySize: aws.Int32(5)}
 		}, "*/dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=5120k"},
+		"terminal": {[]string{"ids"}, func(d *ecstypes.ContainerDefinition) { d.PseudoTerminal = aws.Bool(true) }, "0 0"},
+		"system controls": {[]string{"cat=/proc/sys/net/ipv4/ip_unprivileged_port_start"}, func(d *ecstypes.ContainerDefinition) {
+			d.SystemControls = []ecstypes.SystemControl{{Namespace: aws.String("net.ipv4.ip_unprivileged_port_start"), Value: aws.String("77")}}
+		}, "77"},
 		"init process": {[]string{"cat=/proc/1/comm"}, func(d *ecstypes.ContainerDefinition) {
 			d.LinuxParameters = &ecstypes.LinuxParameters{InitProcessEnabled: aws.Bool(true)}
 		}, "docker-init"},
@@ -96,6 +100,30 @@ func TestOpenFilesAreClampedToTheMachine(t *testing.T) {
 	_, hard, _ := strings.Cut(s.logs(t, arn, "app"), " ")
 	if want := min(limit.Max, 1<<30); hard != strconv.FormatUint(want, 10) {
 		t.Errorf("hard limit %s, this machine grants %d", hard, want)
+	}
+}
+
+func TestContainerThatEatsTooMuchIsKilled(t *testing.T) {
+	s := onStage(t)
+	app := actor("app", "eat=256")
+	app.Memory = aws.Int32(32)
+	app.LinuxParameters = &ecstypes.LinuxParameters{MaxSwap: aws.Int32(0)}
+	arn := s.play(t, s.task(app))
+	last := s.heard.awaitWord(t, arn, StatusStopped).container("app")
+	if exitCode(last) != "137" || aws.ToString(last.Reason) != "OutOfMemoryError: Container killed due to memory usage" {
+		t.Errorf("exit code %s, reason %q", exitCode(last), aws.ToString(last.Reason))
+	}
+}
+
+// With pidMode task, the pause container is process 1 of the task, and reaps.
+func TestSharedNamespaces(t *testing.T) {
+	s := onStage(t)
+	task := s.task(actor("app", "cat=/proc/1/comm", "orphan", "zombies"))
+	task.Definition.PidMode, task.Definition.IpcMode = ecstypes.PidModeTask, ecstypes.IpcModeTask
+	arn := s.play(t, task)
+	s.heard.awaitWord(t, arn, StatusStopped)
+	if got, want := s.logs(t, arn, "app"), "pause\nzombies 0 of true"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -192,6 +220,32 @@ func TestHealthCheckTiming(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestLinuxParameters(t *testing.T) {
+	t.Parallel()
+	p := &ecstypes.LinuxParameters{
+		Capabilities:       &ecstypes.KernelCapabilities{Add: []string{"NET_ADMIN"}, Drop: []string{"ALL"}},
+		Devices:            []ecstypes.Device{{HostPath: aws.String("/dev/fuse"), Permissions: []ecstypes.DeviceCgroupPermission{"read", "write"}}},
+		InitProcessEnabled: aws.Bool(true),
+		MaxSwap:            aws.Int32(10),
+		SharedMemorySize:   aws.Int32(64),
+		Swappiness:         aws.Int32(60),
+		Tmpfs:              []ecstypes.Tmpfs{{ContainerPath: aws.String("/a"), Size: 1}, {ContainerPath: aws.String("/b"), Size: 2, MountOptions: []string{"ro", "noexec"}}},
+	}
+	got := &container.HostConfig{Resources: container.Resources{Memory: 100 * mebibyte}}
+	applyLinux(got, p)
+	want := &container.HostConfig{
+		CapAdd: []string{"NET_ADMIN"}, CapDrop: []string{"ALL"}, Init: aws.Bool(true), ShmSize: 64 * mebibyte,
+		Tmpfs: map[string]string{"/a": "size=1m", "/b": "size=2m,ro,noexec"},
+		Resources: container.Resources{
+			Memory: 100 * mebibyte, MemorySwap: 110 * mebibyte, MemorySwappiness: aws.Int64(60),
+			Devices: []container.DeviceMapping{{PathOnHost: "/dev/fuse", PathInContainer: "/dev/fuse", CgroupPermissions: "rw"}},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -228,28 +228,3 @@ func TestMetadataIsCurrent(t *testing.T) {
 		t.Errorf("stopping: desired %s, known %s", got.Containers[0].DesiredStatus, got.Containers[0].KnownStatus)
 	}
 }
-
-func TestParseSecret(t *testing.T) {
-	t.Parallel()
-	const arn = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a/b-AbCdEf"
-	cases := map[string]struct {
-		from string
-		want secretRef
-		bad  bool
-	}{
-		"whole":   {arn, secretRef{arn: arn}, false},
-		"key":     {arn + ":k::", secretRef{arn: arn, jsonKey: "k"}, false},
-		"stage":   {arn + "::AWSPREVIOUS:", secretRef{arn: arn, stage: "AWSPREVIOUS"}, false},
-		"version": {arn + ":k::42", secretRef{arn: arn, jsonKey: "k", version: "42"}, false},
-		"name":    {"a/b", secretRef{}, true},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got, err := parseSecret(c.from)
-			if got != c.want || (err != nil) != c.bad {
-				t.Errorf("got %+v, %v", got, err)
-			}
-		})
-	}
-}

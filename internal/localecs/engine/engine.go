@@ -4,24 +4,24 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine/roles"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/metadata"
 )
 
@@ -54,6 +54,10 @@ type Engine struct {
 
 // New connects to Docker, makes the world's networks, and serves the metadata endpoint. ctx bounds only New itself.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, fmt.Errorf("read the limit of open files: %w", err)
+	}
 	docker, err := connect(ctx, cfg.DockerHost)
 	if err != nil {
 		return nil, err
@@ -62,10 +66,6 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if err != nil {
 		docker.Close()
 		return nil, err
-	}
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return nil, fmt.Errorf("read the limit of open files: %w", err)
 	}
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e := &Engine{
@@ -133,7 +133,7 @@ func (e *Engine) add(t Task, credentialsID string) *taskRun {
 		inspected:     map[string]bool{}, logs: map[string][]byte{}, wakeUp: make(chan struct{}, 1),
 	}
 	if t.TaskRoleARN != "" {
-		r.taskRole = e.assumer(t.TaskRoleARN, t.ARN)
+		r.taskRole = e.emulator().Assume(t.TaskRoleARN, taskID(t.ARN))
 	}
 	e.runs[t.ARN] = r
 	return r
@@ -223,27 +223,28 @@ func (e *Engine) Logs(ctx context.Context, taskARN, container string) ([]byte, e
 	case removed || m.id == "":
 		return kept, nil
 	}
-	return e.readLogs(ctx, m.id, 0, 0)
+	return e.readLogs(ctx, m, 0, 0)
 }
 
 // readLogs reads a container's output: at most the last so many lines and bytes, 0 for all.
-func (e *Engine) readLogs(ctx context.Context, id string, lines, limit int) ([]byte, error) {
+func (e *Engine) readLogs(ctx context.Context, m *member, lines, limit int) ([]byte, error) {
 	opts := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true}
 	if lines > 0 {
 		opts.Tail = strconv.Itoa(lines)
 	}
-	body, err := e.docker.ContainerLogs(ctx, id, opts)
+	body, err := e.docker.ContainerLogs(ctx, m.id, opts)
 	if err != nil {
-		return nil, fmt.Errorf("read logs of container %s: %w", id, err)
+		return nil, fmt.Errorf("read logs of container %s: %w", m.name(), err)
 	}
 	defer body.Close()
-	raw, err := io.ReadAll(body)
-	if err != nil {
-		return nil, fmt.Errorf("read logs of container %s: %w", id, err)
-	}
 	var out bytes.Buffer
-	if _, err := stdcopy.StdCopy(&out, &out, bytes.NewReader(raw)); err != nil {
-		out = *bytes.NewBuffer(raw) // of a terminal: not multiplexed
+	if aws.ToBool(m.def.PseudoTerminal) {
+		_, err = out.ReadFrom(body)
+	} else {
+		_, err = stdcopy.StdCopy(&out, &out, body)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read logs of container %s: %w", m.name(), err)
 	}
 	if limit > 0 && out.Len() > limit {
 		out.Next(out.Len() - limit)
@@ -268,87 +269,14 @@ func (e *Engine) Close(ctx context.Context) error {
 	return errors.Join(err, e.docker.Close())
 }
 
+func (e *Engine) emulator() roles.Emulator {
+	return roles.Emulator{URL: e.cfg.EmulatorURL, Region: e.cfg.Region}
+}
+
 func (e *Engine) run(taskARN string) *taskRun {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.runs[taskARN]
-}
-
-// byMetadataID finds the container that a metadata URL names: <task ID>-<place>.
-func (e *Engine) byMetadataID(id string) (r *taskRun, place int) {
-	task, number, ok := cutLast(id, "-")
-	place, err := strconv.Atoi(number)
-	if !ok || err != nil || place < 0 {
-		return nil, 0
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for arn, r := range e.runs {
-		if taskID(arn) == task && place < len(r.state.members) {
-			return r, place
-		}
-	}
-	return nil, 0
-}
-
-func (e *Engine) runByCredentials(id string) *taskRun {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, r := range e.runs {
-		if r.credentialsID == id && r.taskRole != nil {
-			return r
-		}
-	}
-	return nil
-}
-
-func (e *Engine) metadataTask(id string, withTags bool) (metadata.Task, int, error) {
-	r, place := e.byMetadataID(id)
-	if r == nil {
-		return metadata.Task{}, 0, metadata.ErrUnknown
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	task := r.state.metadataTask(e.wiring, withTags)
-	if len(task.Containers) == 0 {
-		place = -1
-	}
-	return task, place, nil
-}
-
-// stats asks Docker; a container that does not run has null, as on ECS.
-func (e *Engine) stats(ctx context.Context, id string, wholeTask bool) (map[string]json.RawMessage, error) {
-	r, place := e.byMetadataID(id)
-	if r == nil {
-		return nil, metadata.ErrUnknown
-	}
-	r.mu.Lock()
-	members := r.state.inDefinitionOrder()
-	if !wholeTask {
-		members = members[place : place+1]
-	}
-	wanted := map[string]bool{} // by Docker ID: runs
-	for _, m := range members {
-		wanted[m.id] = m.phase == running
-	}
-	r.mu.Unlock()
-	all := map[string]json.RawMessage{}
-	for id, runs := range wanted {
-		all[id] = json.RawMessage("null")
-		if !runs {
-			continue
-		}
-		stats, err := e.docker.ContainerStats(ctx, id, client.ContainerStatsOptions{})
-		if err != nil {
-			return nil, fmt.Errorf("read statistics of container %s: %w", id, err)
-		}
-		all[id], err = io.ReadAll(stats.Body)
-		stats.Body.Close()
-		if err != nil {
-			return nil, fmt.Errorf("read statistics of container %s: %w", id, err)
-		}
-	}
-	return all, nil
 }
 
 // victims returns the Docker IDs of one running container, or of all with the pause container.
@@ -367,9 +295,9 @@ func (r *taskRun) victims(container string) []string {
 	return ids
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
+// newUUID is hard to guess: it is all that guards a task's credentials.
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

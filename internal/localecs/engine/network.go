@@ -3,11 +3,13 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -53,7 +55,7 @@ func wire(ctx context.Context, docker *client.Client, world, subnet string) (w w
 	}
 	port, _ := strconv.Atoi(existing.Labels[labelPort]) // 0 where there is none yet: any free port
 	if w.listener, err = listen(ctx, netip.AddrPortFrom(linkLocalServer, uint16(port))); err != nil {
-		return w, fmt.Errorf("open the metadata endpoint: %w", err)
+		return w, fmt.Errorf("open the metadata endpoint: %w\nhint: the world's tasks look for it there; end the process that holds the address, or take the world down", err)
 	}
 	defer func() {
 		if err != nil {
@@ -174,4 +176,102 @@ func privateDNSName(a netip.Addr, region string) string {
 		zone = "ec2.internal"
 	}
 	return "ip-" + strings.ReplaceAll(a.String(), ".", "-") + "." + zone
+}
+
+// Down removes every container, network and volume of the world cfg.World. It needs no running engine.
+func Down(ctx context.Context, cfg Config) error {
+	docker, err := connect(ctx, cfg.DockerHost)
+	if err != nil {
+		return err
+	}
+	defer docker.Close()
+	if err := removeContainers(ctx, docker, cfg.World); err != nil {
+		return err
+	}
+	var errs []error
+	volumes, err := docker.VolumeList(ctx, client.VolumeListOptions{Filters: worldFilter(cfg.World)})
+	if err != nil {
+		return fmt.Errorf("list the volumes of world %s: %w", cfg.World, err)
+	}
+	for _, v := range volumes.Items {
+		if _, err := docker.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{Force: true}); err != nil && !cerrdefs.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("remove volume %s: %w", v.Name, err))
+		}
+	}
+	networks, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: worldFilter(cfg.World)})
+	if err != nil {
+		return fmt.Errorf("list the networks of world %s: %w", cfg.World, err)
+	}
+	for _, n := range networks.Items {
+		if _, err := docker.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("remove network %s: %w", n.Name, err))
+		}
+	}
+	return errors.Join(append(errs, leaveLinkLocal(ctx, docker))...)
+}
+
+func removeContainers(ctx context.Context, docker *client.Client, world string) error {
+	list, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: worldFilter(world)})
+	if err != nil {
+		return fmt.Errorf("list the containers of world %s: %w", world, err)
+	}
+	errs := make([]error, len(list.Items))
+	var wg sync.WaitGroup
+	for i, c := range list.Items {
+		wg.Go(func() {
+			_, err := docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) { // a conflict: somebody else is removing it
+				errs[i] = fmt.Errorf("remove container %s: %w", c.ID, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// leaveLinkLocal removes the link-local network once no world is left on the machine.
+func leaveLinkLocal(ctx context.Context, docker *client.Client) error {
+	worlds, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("label", labelWorld)})
+	if err != nil {
+		return fmt.Errorf("list the networks of other worlds: %w", err)
+	}
+	if len(worlds.Items) > 0 {
+		return nil
+	}
+	if _, err := docker.NetworkRemove(ctx, linkLocalName, client.NetworkRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("remove network %s: %w", linkLocalName, err)
+	}
+	return nil
+}
+
+// Leftovers names the containers, volumes and networks that Docker still has of the world cfg.World.
+func Leftovers(ctx context.Context, cfg Config) ([]string, error) {
+	docker, err := connect(ctx, cfg.DockerHost)
+	if err != nil {
+		return nil, err
+	}
+	defer docker.Close()
+	containers, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: worldFilter(cfg.World)})
+	if err != nil {
+		return nil, fmt.Errorf("list the containers of world %s: %w", cfg.World, err)
+	}
+	volumes, err := docker.VolumeList(ctx, client.VolumeListOptions{Filters: worldFilter(cfg.World)})
+	if err != nil {
+		return nil, fmt.Errorf("list the volumes of world %s: %w", cfg.World, err)
+	}
+	networks, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: worldFilter(cfg.World)})
+	if err != nil {
+		return nil, fmt.Errorf("list the networks of world %s: %w", cfg.World, err)
+	}
+	var left []string
+	for _, c := range containers.Items {
+		left = append(left, "container "+strings.TrimPrefix(c.Names[0], "/"))
+	}
+	for _, v := range volumes.Items {
+		left = append(left, "volume "+v.Name)
+	}
+	for _, n := range networks.Items {
+		left = append(left, "network "+n.Name)
+	}
+	return left, nil
 }

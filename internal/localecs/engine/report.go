@@ -3,7 +3,6 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
-
-	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/metadata"
 )
 
 // lifeline is every status of a task in its order.
@@ -184,131 +181,6 @@ func (s *state) attachment() ecstypes.Attachment {
 			detail("privateIPv4Address", s.eni.address.String()),
 		},
 	}
-}
-
-// metadataContainer is a container as the metadata endpoint shows it.
-func (s *state) metadataContainer(m *member, w wiring) metadata.Container {
-	c := metadata.Container{
-		DockerID:      m.id,
-		Name:          m.name(),
-		DockerName:    m.dockerName,
-		Image:         aws.ToString(m.def.Image),
-		ImageID:       m.imageID,
-		Labels:        shownLabels(m.labels),
-		DesiredStatus: s.desiredStatus(),
-		KnownStatus:   m.knownStatus(),
-		ExitCode:      m.exitCode,
-		Limits:        metadata.Limits{CPU: float64(m.def.Cpu), Memory: int64(aws.ToInt32(m.def.Memory))},
-		Type:          "NORMAL",
-		ContainerARN:  s.containerARN(m),
-		LogDriver:     "json-file",
-	}
-	if !m.createdAt.IsZero() {
-		c.CreatedAt = &m.createdAt
-	}
-	if run := m.lastRun(); run != nil {
-		c.StartedAt, c.FinishedAt = &run.Started, run.Finished
-	}
-	if m.def.HealthCheck != nil {
-		c.Health = &metadata.Health{Status: string(m.health), ExitCode: m.healthExit, Output: m.healthOutput}
-		if !m.healthSince.IsZero() {
-			c.Health.StatusSince = &m.healthSince
-		}
-	}
-	if m.def.RestartPolicy != nil && aws.ToBool(m.def.RestartPolicy.Enabled) {
-		c.RestartCount = aws.Int(max(len(m.runs)-1, 0))
-	}
-	if s.eni.address.IsValid() {
-		c.Networks = []metadata.Network{{
-			NetworkMode:              "awsvpc",
-			IPv4Addresses:            []string{s.eni.address.String()},
-			MACAddress:               s.eni.mac,
-			IPv4SubnetCIDRBlock:      w.subnet.String(),
-			PrivateDNSName:           privateDNSName(s.eni.address, arnRegion(s.task.ARN)),
-			SubnetGatewayIpv4Address: fmt.Sprintf("%s/%d", w.gateway, w.subnet.Bits()),
-		}}
-	}
-	return c
-}
-
-// knownStatus is the container's, in the words of the ECS agent.
-func (m *member) knownStatus() string {
-	switch {
-	case m.phase == pulled || m.phase == creating:
-		return "PULLED"
-	case m.status() == StatusPending:
-		return "CREATED"
-	default:
-		return m.status()
-	}
-}
-
-// knownStatus is the task's, in the words of the ECS agent, which knows of no stopping: what runs runs.
-func (s *state) knownStatus() string {
-	all := func(p phase) bool {
-		return !slices.ContainsFunc(s.members, func(m *member) bool { return m.phase < p })
-	}
-	switch {
-	case all(stopped):
-		return StatusStopped
-	case s.startedAt != nil:
-		return StatusRunning
-	case all(created):
-		return "CREATED"
-	default:
-		return "NONE"
-	}
-}
-
-// metadataTask is the task as the metadata endpoint shows it. The containers are listed once their images are known to
-// be there, as the ECS agent does.
-func (s *state) metadataTask(w wiring, withTags bool) metadata.Task {
-	t := metadata.Task{
-		Cluster:            s.task.ClusterARN,
-		TaskARN:            s.task.ARN,
-		Family:             aws.ToString(s.task.Definition.Family),
-		ServiceName:        s.task.ServiceName,
-		Revision:           strconv.Itoa(int(s.task.Definition.Revision)),
-		DesiredStatus:      s.desiredStatus(),
-		KnownStatus:        s.knownStatus(),
-		PullStartedAt:      s.pullStarted,
-		PullStoppedAt:      s.pullStopped,
-		ExecutionStoppedAt: s.executionStoppedAt,
-		AvailabilityZone:   s.task.AvailabilityZone,
-		LaunchType:         string(s.task.LaunchType),
-		Containers:         []metadata.Container{},
-	}
-	if s.task.LaunchType != ecstypes.LaunchTypeFargate {
-		t.Cluster = taskID(s.task.ClusterARN) // an instance's agent knows its cluster by name
-	}
-	cpu, _ := strconv.ParseFloat(aws.ToString(s.task.Definition.Cpu), 64)
-	memory, _ := strconv.ParseInt(aws.ToString(s.task.Definition.Memory), 10, 64)
-	if cpu > 0 || memory > 0 {
-		t.Limits = &metadata.Limits{CPU: cpu / 1024, Memory: memory}
-	}
-	if withTags && len(s.task.Tags) > 0 {
-		t.TaskTags = map[string]string{}
-		for _, tag := range s.task.Tags {
-			t.TaskTags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-		}
-	}
-	if s.pullStopped != nil {
-		for _, m := range s.inDefinitionOrder() {
-			t.Containers = append(t.Containers, s.metadataContainer(m, w))
-		}
-	}
-	return t
-}
-
-// shownLabels leaves out the engine's own.
-func shownLabels(labels map[string]string) map[string]string {
-	shown := map[string]string{}
-	for k, v := range labels {
-		if !strings.HasPrefix(k, "localecs.") {
-			shown[k] = v
-		}
-	}
-	return shown
 }
 
 // timeline is a container's history.

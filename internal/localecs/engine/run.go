@@ -15,6 +15,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine/roles"
 )
 
 // taskRun is one task's life. Its loop alone changes the state; whatever takes time runs beside it and posts what to
@@ -22,8 +24,8 @@ import (
 type taskRun struct {
 	e             *Engine
 	log           hclog.Logger
-	credentialsID string                // names the task's credentials in their URL
-	taskRole      *aws.CredentialsCache // nil for a task without one
+	credentialsID string      // names the task's credentials in their URL
+	taskRole      *roles.Role // nil for a task without one
 
 	mu           sync.Mutex
 	state        state
@@ -301,65 +303,10 @@ func (s *state) vanished(m *member, now time.Time) {
 	if m.phase == stopped {
 		return
 	}
-	m.phase, m.reason = stopped, "the container was removed from outside"
 	if run := m.lastRun(); run != nil && run.Finished == nil {
 		run.Finished, run.ExitCode = &now, aws.Int32(137)
-		m.exitCode = run.ExitCode
 	}
-}
-
-// teardown removes the task's containers and volumes. What Docker will not let go is left to the engine's sweep.
-func (r *taskRun) teardown(ctx context.Context) {
-	r.mu.Lock()
-	members, pauseID := r.state.members, r.state.pauseID
-	r.mu.Unlock()
-	var wg sync.WaitGroup
-	tails := make([][]byte, len(members))
-	for i, m := range members {
-		if m.id != "" {
-			wg.Go(func() {
-				tails[i], _ = r.e.readLogs(ctx, m.id, keptLogLines, keptLogBytes)
-				r.e.removeContainer(ctx, m.id)
-			})
-		}
-	}
-	wg.Wait()
-	if pauseID != "" {
-		r.e.removeContainer(ctx, pauseID)
-	}
-	r.mu.Lock()
-	for i, m := range members {
-		r.logs[m.name()] = tails[i]
-	}
-	r.mu.Unlock()
-	for _, v := range r.state.volumes(r.e.cfg.World) {
-		if !v.onHost && !v.shared {
-			r.removeVolume(ctx, v.source)
-		}
-	}
-	r.post(func(s *state) {
-		s.stage, s.stoppedAt = gone, aws.Time(time.Now())
-	})
-}
-
-func (r *taskRun) removeVolume(ctx context.Context, name string) {
-	err := retry(ctx, func() error {
-		_, err := r.e.docker.VolumeRemove(ctx, name, client.VolumeRemoveOptions{Force: true})
-		return err
-	})
-	if err != nil && ctx.Err() == nil && !cerrdefs.IsNotFound(err) {
-		r.log.Warn("volume not removed, the sweep will", "volume", name, "err", err)
-	}
-}
-
-func (e *Engine) removeContainer(ctx context.Context, id string) {
-	err := retry(ctx, func() error {
-		_, err := e.docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		return err
-	})
-	if err != nil && ctx.Err() == nil && !cerrdefs.IsNotFound(err) {
-		e.log.Warn("container not removed, the sweep will", "container_id", id, "err", err)
-	}
+	m.conclude("the container was removed from outside")
 }
 
 // over reports whether the task has ended.

@@ -252,7 +252,7 @@ func (s *state) retreat(now time.Time) (steps []step) {
 	quiet := true
 	for _, m := range s.members {
 		if m.phase == pulled || m.phase == created {
-			m.phase = stopped
+			m.conclude("")
 		}
 	}
 	for _, m := range s.members {
@@ -324,9 +324,17 @@ func restarts(p *ecstypes.ContainerRestartPolicy, code int32, ran time.Duration)
 
 // failed marks a container that Docker would not create or start, now or again.
 func (s *state) failed(m *member, reason string, now time.Time) {
-	m.phase, m.reason = stopped, reason
-	if m.essential() {
+	m.conclude(reason)
+	if m.essential() && len(m.runs) == 0 {
 		s.stop(ecstypes.TaskStopCodeTaskFailedToStart, reason, now)
+	}
+}
+
+// conclude ends a container that does not run. Its exit code is that of its last run, if it had one.
+func (m *member) conclude(reason string) {
+	m.phase, m.reason = stopped, reason
+	if run := m.lastRun(); run != nil {
+		m.exitCode = run.ExitCode
 	}
 }
 

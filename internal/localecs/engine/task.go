@@ -3,8 +3,13 @@
 // health checks, restarts, the stop order and the clean-up. It knows nothing of services or of the ECS API: tasks come
 // in through Run and Stop, and every change goes out, whole, through Config.Changed.
 //
-// What differs from AWS, on purpose: images must be on the machine (nothing is pulled), every log driver becomes
-// json-file, CPU is a relative weight and never a hard cap, and volumes live as long as their task.
+// What differs from AWS, on purpose: images must be on the machine (nothing is pulled), every task is wired as awsvpc,
+// every log driver becomes json-file, CPU is a relative weight and never a hard cap, memory is limited per container and
+// not per task, and what only AWS has (EFS, environment files) stops the task with a reason.
+//
+// Volumes are Docker's: as a container is created, an empty one takes the owner, the mode and the content of the
+// directory that the image has at the mount path; without such a directory it is root's. An image whose volume is
+// written by several users gives that directory mode 1777.
 package engine
 
 import (

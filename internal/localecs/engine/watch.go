@@ -2,9 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -156,4 +160,99 @@ func (e *Engine) forget(now time.Time) {
 			delete(e.runs, arn)
 		}
 	}
+}
+
+// Adopt takes over the given tasks after a restart: what still runs goes on, what does not is reported as stopped,
+// and containers and volumes of the world that belong to none of them are removed. It is called once, before Run, also
+// when there are no tasks: from then on what belongs to no task is swept. Tasks that were stopping are to be stopped again.
+func (e *Engine) Adopt(ctx context.Context, tasks []Task) error {
+	list, err := e.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: worldFilter(e.cfg.World)})
+	if err != nil {
+		return fmt.Errorf("list the containers of world %s: %w", e.cfg.World, err)
+	}
+	byTask := map[string]map[string]container.Summary{}
+	for _, c := range list.Items {
+		arn := c.Labels[labelTask]
+		if byTask[arn] == nil {
+			byTask[arn] = map[string]container.Summary{}
+		}
+		byTask[arn][c.Labels[labelContainer]] = c
+	}
+	var errs []error
+	for _, t := range tasks {
+		if err := e.adopt(ctx, t, byTask[t.ARN]); err != nil {
+			errs = append(errs, fmt.Errorf("adopt task %s: %w", t.ARN, err))
+		}
+	}
+	e.mu.Lock()
+	e.owning = true
+	e.mu.Unlock()
+	e.look(ctx)
+	e.sweepVolumes(ctx)
+	return errors.Join(errs...)
+}
+
+// adopt rebuilds a task's state from its containers. A task without a running pause container has lost its address:
+// it is wound up.
+func (e *Engine) adopt(ctx context.Context, t Task, there map[string]container.Summary) error {
+	pause := there[pauseName]
+	r := e.add(t, pause.Labels[labelCredentials])
+	if r == nil {
+		return nil
+	}
+	s := &r.state
+	s.pauseID, s.prepared, s.stage = pause.ID, true, up
+	s.pullStarted, s.pullStopped = &t.CreatedAt, &t.CreatedAt
+	for _, m := range s.members {
+		c, ok := there[m.name()]
+		if !ok {
+			continue
+		}
+		found, err := e.docker.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
+		if err != nil && !cerrdefs.IsNotFound(err) {
+			return err
+		}
+		if err == nil && found.Container.State != nil {
+			m.id, m.phase, m.labels, m.imageID = c.ID, created, c.Labels, c.ImageID
+			m.createdAt = parseDockerTime(found.Container.Created)
+			s.observe(m, *found.Container.State)
+		}
+	}
+	if pause.State != container.StateRunning {
+		s.stop(ecstypes.TaskStopCodeEssentialContainerExited, essentialExit, time.Now())
+	} else if err := r.regain(ctx); err != nil {
+		return err
+	}
+	s.resume()
+	e.spawn(r.loop)
+	return nil
+}
+
+// regain finds again what a running task knew: its address, and the secrets if containers are yet to be created.
+func (r *taskRun) regain(ctx context.Context) (err error) {
+	s := &r.state
+	if s.eni, err = r.e.interfaceOf(ctx, s.pauseID); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(s.members, func(m *member) bool { return m.phase == pulled }) {
+		return nil
+	}
+	if r.secretValues, err = r.secrets(ctx); err != nil {
+		s.stop(ecstypes.TaskStopCodeTaskFailedToStart, "ResourceInitializationError: "+err.Error(), time.Now())
+	}
+	return nil
+}
+
+// resume takes the task to be where it is, so that its way there is not told a second time.
+func (s *state) resume() {
+	if s.begun() {
+		var last time.Time
+		for _, m := range s.members {
+			if len(m.runs) > 0 && m.runs[0].Started.After(last) {
+				last = m.runs[0].Started
+			}
+		}
+		s.startedAt = &last
+	}
+	s.lastStatus = s.statusNow()
 }

@@ -18,10 +18,11 @@ func source() Source {
 		Task: func(id string, withTags bool) (Task, int, error) {
 			switch id {
 			case "known-0":
+				answer := task
 				if withTags {
-					task.TaskTags = map[string]string{"k": "v"}
+					answer.TaskTags = map[string]string{"k": "v"}
 				}
-				return task, 0, nil
+				return answer, 0, nil
 			case "early-0":
 				return Task{}, -1, nil
 			}

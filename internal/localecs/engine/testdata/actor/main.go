@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,6 +17,8 @@ import (
 )
 
 const healthFile = "/tmp/healthy"
+
+var stomach [][]byte
 
 func main() {
 	code, linger := 143, time.Duration(0)
@@ -94,6 +98,31 @@ func play(act string) {
 		if err := os.WriteFile(arg, nil, 0o644); err != nil {
 			fmt.Println(err)
 		}
+	case "eat": // MiB of memory
+		n, err := strconv.Atoi(arg)
+		must(err)
+		for range n {
+			meal := make([]byte, 1<<20)
+			for i := range meal {
+				meal[i] = 1
+			}
+			stomach = append(stomach, meal)
+		}
+	case "orphan": // leaves a child to whoever is process 1
+		must(exec.Command("/actor", "start", "exit=0").Run())
+		time.Sleep(300 * time.Millisecond)
+	case "start": // the child, which outlives its parent
+		must(exec.Command("/actor", "sleep=100ms").Start())
+	case "zombies":
+		stats, err := filepath.Glob("/proc/[0-9]*/stat")
+		must(err)
+		n := 0
+		for _, path := range stats {
+			if raw, _ := os.ReadFile(path); strings.Contains(string(raw), ") Z ") {
+				n++
+			}
+		}
+		fmt.Println("zombies", n, "of", len(stats) > 1)
 	case "get": // the URL in the named variable, with a suffix
 		name, suffix, _ := strings.Cut(arg, ",")
 		resp, err := http.Get(os.Getenv(name) + suffix)

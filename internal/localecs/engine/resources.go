@@ -134,6 +134,34 @@ func (r *taskRun) prepare(ctx context.Context) {
 	})
 }
 
+// secrets reads the secrets of every container, as NAME=value by container.
+func (r *taskRun) secrets(ctx context.Context) (map[string][]string, error) {
+	var froms []string
+	for _, m := range r.state.members {
+		for _, s := range m.def.Secrets {
+			froms = append(froms, aws.ToString(s.ValueFrom))
+		}
+	}
+	if len(froms) == 0 {
+		return nil, nil
+	}
+	if r.state.task.ExecutionRoleARN == "" {
+		return nil, errors.New("the task has secrets and no execution role")
+	}
+	role := r.e.emulator().Assume(r.state.task.ExecutionRoleARN, taskID(r.state.task.ARN))
+	values, err := role.Secrets(ctx, froms)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string][]string{}
+	for _, m := range r.state.members {
+		for _, s := range m.def.Secrets {
+			all[m.name()] = append(all[m.name()], aws.ToString(s.Name)+"="+values[aws.ToString(s.ValueFrom)])
+		}
+	}
+	return all, nil
+}
+
 // findImages returns the image ID by container. Nothing is pulled: what runs here is what was built here.
 func (r *taskRun) findImages(ctx context.Context) (map[string]string, error) {
 	ids := map[string]string{}
@@ -232,4 +260,59 @@ func (e *Engine) createContainer(ctx context.Context, opts client.ContainerCreat
 		return "", err
 	}
 	return found.Container.ID, nil
+}
+
+// teardown removes the task's containers and volumes. What Docker will not let go is left to the engine's sweep.
+func (r *taskRun) teardown(ctx context.Context) {
+	r.mu.Lock()
+	members, pauseID := r.state.members, r.state.pauseID
+	r.mu.Unlock()
+	var wg sync.WaitGroup
+	tails := make([][]byte, len(members))
+	for i, m := range members {
+		if m.id != "" {
+			wg.Go(func() {
+				tails[i], _ = r.e.readLogs(ctx, m, keptLogLines, keptLogBytes)
+				r.e.removeContainer(ctx, m.id)
+			})
+		}
+	}
+	wg.Wait()
+	if pauseID != "" {
+		r.e.removeContainer(ctx, pauseID)
+	}
+	r.mu.Lock()
+	for i, m := range members {
+		r.logs[m.name()] = tails[i]
+	}
+	r.mu.Unlock()
+	for _, v := range r.state.volumes(r.e.cfg.World) {
+		if !v.onHost && !v.shared {
+			r.removeVolume(ctx, v.source)
+		}
+	}
+	r.post(func(s *state) {
+		s.stage, s.stoppedAt = gone, aws.Time(time.Now())
+		r.secretValues = nil
+	})
+}
+
+func (r *taskRun) removeVolume(ctx context.Context, name string) {
+	err := retry(ctx, func() error {
+		_, err := r.e.docker.VolumeRemove(ctx, name, client.VolumeRemoveOptions{Force: true})
+		return err
+	})
+	if err != nil && ctx.Err() == nil && !cerrdefs.IsNotFound(err) {
+		r.log.Warn("volume not removed, the sweep will", "volume", name, "err", err)
+	}
+}
+
+func (e *Engine) removeContainer(ctx context.Context, id string) {
+	err := retry(ctx, func() error {
+		_, err := e.docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		return err
+	})
+	if err != nil && ctx.Err() == nil && !cerrdefs.IsNotFound(err) {
+		e.log.Warn("container not removed, the sweep will", "container_id", id, "err", err)
+	}
 }
