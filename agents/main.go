@@ -16,8 +16,11 @@ import (
 	"syscall"
 
 	"github.com/consulecs/terraform-provider-consulecs/agents/controller"
+	"github.com/consulecs/terraform-provider-consulecs/agents/dataplane"
 	"github.com/consulecs/terraform-provider-consulecs/agents/healthsync"
 	"github.com/consulecs/terraform-provider-consulecs/agents/meshinit"
+	"github.com/consulecs/terraform-provider-consulecs/agents/meshready"
+	"github.com/consulecs/terraform-provider-consulecs/agents/ready"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 )
@@ -52,6 +55,18 @@ func agents() []agent {
 			name: "mesh-init", does: "registers the task's service and proxy, and configures its dataplane",
 			manual: readsConfig + "It ends once the task is registered, within seconds; after two minutes without Consul it gives up.\n" + exitCodes,
 			run:    meshinit.Run,
+		},
+		{
+			name: dataplane.Name, does: "runs Envoy for the task, proxies its configuration and drains it in the end",
+			flags: true, run: dataplane.Run,
+		},
+		{
+			name: meshready.Name, does: "ends once the proxy serves, so that the application may start",
+			flags: true, run: meshready.Run,
+		},
+		{
+			name: ready.Name, does: "tells once whether the proxy serves: the dataplane container's health check",
+			flags: true, run: ready.Run,
 		},
 		{
 			name: "health-sync", does: "keeps Consul told how the task's containers are, and deregisters it in the end",
@@ -98,7 +113,7 @@ func dispatch(ctx context.Context, getenv func(string) string, args []string, st
 
 func (a agent) start(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) int {
 	switch {
-	case len(args) == 1 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help"):
+	case !a.flags && len(args) == 1 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help"):
 		fmt.Fprintf(stdout, "Usage: consulecs-agent %s\n\nThis agent %s.\n%s", a.name, a.does, a.manual)
 		return exitOK
 	case len(args) > 0 && !a.flags:
@@ -110,7 +125,7 @@ func (a agent) start(ctx context.Context, getenv func(string) string, args []str
 		return exitOK
 	}
 	cfg, _ := agentenv.Load(getenv) // its error, if any, is err; here it only tells the form of the log
-	agentlog.Error(agentlog.New(a.name, cfg.LogLevel, cfg.LogJSON, stderr), err)
+	agentlog.New(a.name, cfg.LogLevel, cfg.LogJSON, stderr).Error("agent ended", agentlog.Fields(err)...)
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {
 		return coded.ExitCode()

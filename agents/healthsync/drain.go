@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
@@ -54,7 +55,7 @@ func (m *mirror) latch(ctx context.Context, want []consul.Check) bool {
 	case err == nil:
 		m.log.Info("checks are critical: the task is stopping")
 	case !errors.Is(err, consul.ErrUnregistered):
-		m.log.Warn("checks not turned critical, will retry", "err", err)
+		m.log.Warn("checks not turned critical, will retry", agentlog.Fields(err)...)
 		return false
 	}
 	return true

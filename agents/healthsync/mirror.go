@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
@@ -53,7 +54,7 @@ func (m *mirror) run(ctx context.Context) {
 		if err == nil {
 			task = seen
 		} else if !failing && ctx.Err() == nil {
-			m.log.Warn("task metadata not read: its last answer stands", "err", err)
+			m.log.Warn("task metadata not read: its last answer stands", agentlog.Fields(err)...)
 		}
 		failing = err != nil
 		if task.ARN != "" {
@@ -85,7 +86,7 @@ func (m *mirror) mend(ctx context.Context, want []consul.Check) bool {
 	wait := m.pause/2 + rand.N(m.pause)
 	m.retryAt = time.Now().Add(wait)
 	if ctx.Err() == nil {
-		m.log.Warn("will retry", "retry_in", wait.Round(time.Millisecond).String(), "err", err)
+		m.log.Warn("will retry", append([]any{"retry_in", wait.Round(time.Millisecond).String()}, agentlog.Fields(err)...)...)
 	}
 	return false
 }

@@ -88,7 +88,7 @@ func register(ctx context.Context, settings consul.Settings, r consul.Registrati
 	}
 	defer func() {
 		if err := conn.Close(); err != nil {
-			log.Warn("left the ACL token to the controller", "err", err) // the task is registered nonetheless
+			log.Warn("left the ACL token to the controller", agentlog.Fields(err)...) // the task is registered nonetheless
 		}
 	}()
 	err = consul.Retry(try, log, "register the task", func(ctx context.Context) error { return conn.Register(ctx, r) })
@@ -99,7 +99,7 @@ func register(ctx context.Context, settings consul.Settings, r consul.Registrati
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	if undone := conn.Deregister(undo, r); undone != nil {
-		log.Warn("left the registration to the controller", "err", undone)
+		log.Warn("left the registration to the controller", agentlog.Fields(undone)...)
 	}
 	if err == nil {
 		err = fmt.Errorf("register the task: %w", context.Cause(ctx))

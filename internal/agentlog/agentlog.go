@@ -17,14 +17,13 @@ func New(name, level string, json bool, w io.Writer) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Name: name, Level: l, Output: w, JSONFormat: json, IndependentLevels: true})
 }
 
-// Error logs the error that ended an agent. A hint in its text, on a line of its own, becomes a field.
-func Error(log hclog.Logger, err error) {
+// Fields are the key-value pairs of an error. A hint in its text, on a line of its own, is a pair of its own.
+func Fields(err error) []any {
 	text, hint, found := strings.Cut(err.Error(), "\nhint: ")
 	if found {
-		log.Error("agent ended", "err", text, "hint", hint)
-		return
+		return []any{"err", text, "hint", hint}
 	}
-	log.Error("agent ended", "err", text)
+	return []any{"err", text}
 }
 
 // Quieter is log for a library that takes Info for what operators do not care about: unless log is at Debug, it says

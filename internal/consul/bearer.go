@@ -8,11 +8,15 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	iamauth "github.com/hashicorp/consul-awsauth"
+	"github.com/hashicorp/consul-awsauth/responses"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
 // Headers that Consul's aws-iam auth method looks for in the signed STS request.
@@ -27,15 +31,15 @@ const (
 // mint makes a bearer token: an STS request signed with the task role's credentials, which Consul's server sends in our
 // place. AWS honours the signature for minutes only, so each login needs its own.
 func mint(ctx context.Context, login Login, log hclog.Logger) (string, error) {
-	cfg, err := awsapi.Load(ctx, awsapi.Config{Region: login.Region})
+	cfg, err := login.aws(ctx)
 	if err != nil {
 		return "", err
 	}
 	in := &iamauth.LoginInput{
 		Creds:                  cfg.Credentials,
 		IncludeIAMEntity:       login.IncludeEntity,
-		STSEndpoint:            endpoint(login.STSEndpoint, awsapi.STS(cfg).Options().BaseEndpoint),
-		IAMEndpoint:            endpoint(login.IAMEndpoint, awsapi.IAM(cfg).Options().BaseEndpoint),
+		STSEndpoint:            endpoint(awsapi.STS(cfg).Options().BaseEndpoint),
+		IAMEndpoint:            endpoint(awsapi.IAM(cfg).Options().BaseEndpoint),
 		STSRegion:              login.Region,
 		Logger:                 log,
 		ServerIDHeaderValue:    login.ServerIDHeaderValue,
@@ -56,7 +60,7 @@ func mint(ctx context.Context, login Login, log hclog.Logger) (string, error) {
 	}()
 	select {
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		return "", explainAWS(context.Cause(ctx))
 	case r := <-minted:
 		if r.err != nil {
 			return "", explainAWS(r.err)
@@ -66,15 +70,47 @@ func mint(ctx context.Context, login Login, log hclog.Logger) (string, error) {
 	}
 }
 
-// endpoint is the configured one, else the one of the SDK's own settings (AWS_ENDPOINT_URL and its kin), without the
-// slashes at the end: the signed path must be the one that Consul's server asks for. "" leaves the choice to the SDK,
-// which knows each AWS partition's.
-func endpoint(configured string, sdk *string) string {
-	if configured == "" {
-		configured = aws.ToString(sdk)
-	}
-	return strings.TrimRight(configured, "/")
+// aws is the configuration of AWS clients that act as the task role, at the endpoints of the login: those given, else
+// those of the SDK's own settings (AWS_ENDPOINT_URL and its kin), else the AWS partition's.
+func (l Login) aws(ctx context.Context) (aws.Config, error) {
+	return awsapi.Load(ctx, awsapi.Config{Region: l.Region, Endpoints: map[string]string{
+		awsapi.ServiceSTS: l.STSEndpoint, awsapi.ServiceIAM: l.IAMEndpoint,
+	}})
 }
+
+// untagged is the tags' part in a login that Consul refused without a reason: an error that names the role, if the role
+// lacks the tag from which its service identity is made.
+func untagged(ctx context.Context, login Login) error {
+	cfg, err := login.aws(ctx)
+	if err != nil {
+		return err
+	}
+	self, err := awsapi.STS(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return err
+	}
+	id, err := responses.ParseArn(aws.ToString(self.Arn))
+	if err != nil {
+		return err
+	}
+	role, err := awsapi.IAM(cfg).GetRole(ctx, &iam.GetRoleInput{RoleName: &id.FriendlyName})
+	if err != nil {
+		return err
+	}
+	for _, tag := range role.Role.Tags {
+		if aws.ToString(tag.Key) == mesh.RoleTagServiceName && aws.ToString(tag.Value) != "" {
+			return nil
+		}
+	}
+	return &Refusal{
+		Err: fmt.Errorf("role %s has no tag %s", aws.ToString(role.Role.Arn), mesh.RoleTagServiceName), Tries: 1,
+		Hint: "give the task role the tag " + mesh.RoleTagServiceName + " with the name of the service",
+	}
+}
+
+// endpoint is without the slashes at its end: the signed path must be the one that Consul's server asks for. "" leaves
+// the choice to the SDK, which knows each AWS partition's.
+func endpoint(base *string) string { return strings.TrimRight(aws.ToString(base), "/") }
 
 // explainAWS ends the tries where AWS itself says that the credentials are no good.
 func explainAWS(err error) error {

@@ -59,10 +59,11 @@ func (t serverTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err != nil || resp.StatusCode != http.StatusForbidden || !tokenUnknown(resp) {
 			return resp, err
 		}
-		if t.c.refresh(req.Context(), token) != nil || rewind(req) != nil {
+		again, err := replay(req)
+		if err != nil || t.c.refresh(req.Context(), token) != nil {
 			return resp, nil
 		}
-		resp.Body.Close()
+		req = again
 	}
 }
 
@@ -106,16 +107,18 @@ func tokenUnknown(resp *http.Response) bool {
 	return err == nil && strings.Contains(string(body), "ACL not found")
 }
 
-func rewind(req *http.Request) error {
-	switch {
-	case req.Body == nil || req.Body == http.NoBody:
-		return nil
-	case req.GetBody == nil:
-		return errors.New("the request cannot be sent twice")
+// replay is the request with its body from the beginning.
+func replay(req *http.Request) (*http.Request, error) {
+	again := req.Clone(req.Context())
+	if req.Body == nil || req.Body == http.NoBody {
+		return again, nil
+	}
+	if req.GetBody == nil {
+		return nil, errors.New("the request cannot be sent twice")
 	}
 	body, err := req.GetBody()
-	req.Body = body
-	return err
+	again.Body = body
+	return again, err
 }
 
 // server is the address of the HTTP API at the current server. While the server manager has none, it waits.

@@ -30,10 +30,12 @@ type reason struct {
 var refusals = []reason{
 	{codes.InvalidArgument, "auth method", 0, "the auth method does not exist yet: the controller creates it; run the controller, or set consulLogin.method"},
 	{codes.FailedPrecondition, "ACL", 1, "Consul's ACL system is off: set consulLogin.enabled to false"},
-	{codes.PermissionDenied, "", briefly, "no binding rule matches: the task role needs the tag " + mesh.RoleTagServiceName + " with the name of the service, and the controller must have run"},
+	{codes.PermissionDenied, "", briefly, "no binding rule of the auth method matches the task role: the controller makes the rules at its start"},
+	{codes.Internal, "failed to create token", 0, "Consul's own log says why; a tag " + mesh.RoleTagServiceName + " that is no name of a service can be the reason"},
 	{codes.Unauthenticated, "must be provided", 1, "Consul's ACL system is on: set consulLogin.enabled to true, or give a token in " + mesh.VariableToken},
 	{codes.Unauthenticated, "ACL not found", 1, "Consul does not know the token in " + mesh.VariableToken},
 	{codes.Unauthenticated, "error making request", 0, "Consul's servers do not reach STS or IAM: see stsEndpoint and iamEndpoint of the auth method"},
+	{codes.Unauthenticated, "response body is invalid", 0, "what answers Consul's servers is neither STS nor IAM: see stsEndpoint and iamEndpoint of the auth method"},
 	{codes.Unauthenticated, "received error code 5", 0, ""},
 	{codes.Unauthenticated, "Throttl", 0, ""},
 	{codes.Unauthenticated, "not trusted", 1, "the auth method admits other roles: the task role must lie under its path (controller.iamRolePath), " + mesh.RolePath + " by default"},
@@ -70,14 +72,14 @@ func isUnreached(err error) bool {
 }
 
 // refused explains an answer that Consul gave to a login or a token.
-func refused(err error, s Settings) error {
-	s2, _ := status.FromError(err)
-	r := find(refusals, s2.Code(), s2.Message())
+func refused(err error, s Settings) *Refusal {
+	answer, _ := status.FromError(err)
+	r := find(refusals, answer.Code(), answer.Message())
 	what := "ACL token refused"
 	if s.Login != nil {
 		what = "log in by auth method " + s.Login.Method
 	}
-	return &Refusal{Err: fmt.Errorf("%s: %s: %s", what, s2.Code(), s2.Message()), Hint: r.hint, Tries: r.tries}
+	return &Refusal{Err: fmt.Errorf("%s: %s: %s", what, answer.Code(), answer.Message()), Hint: r.hint, Tries: r.tries}
 }
 
 // unreachable explains a round in which no server could be spoken to. It is final only if it is so for each of them.

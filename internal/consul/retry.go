@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 )
 
 // The pauses between tries grow from the first to the longest, each with its own jitter, so that the tasks of a fleet do
@@ -39,23 +41,28 @@ func (r *Refusal) Unwrap() error { return r.Err }
 func Retry(ctx context.Context, log hclog.Logger, what string, do func(context.Context) error) error {
 	start := time.Now()
 	pause := firstPause
+	var last error
 	for attempt := 1; ; attempt++ {
 		err := do(ctx)
-		var refusal *Refusal
-		switch {
-		case err == nil:
+		if err == nil {
 			return nil
-		case errors.As(err, &refusal) && refusal.Tries > 0 && attempt >= refusal.Tries:
+		}
+		if ctx.Err() == nil || last == nil {
+			last = err // what the end of ctx does to a try says less than the try before
+		}
+		var refusal *Refusal
+		if errors.As(err, &refusal) && refusal.Tries > 0 && attempt >= refusal.Tries {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		wait := pause/2 + rand.N(pause)
 		if ctx.Err() == nil {
-			log.Warn("will retry", "what", what, "attempt", attempt, "retry_in", wait.Round(time.Millisecond).String(), "err", err)
+			facts := []any{"what", what, "attempt", attempt, "retry_in", wait.Round(time.Millisecond).String()}
+			log.Warn("will retry", append(facts, agentlog.Fields(err)...)...)
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s: %w after %s and %d attempts: %w",
-				what, context.Cause(ctx), time.Since(start).Round(time.Millisecond), attempt, err)
+				what, context.Cause(ctx), time.Since(start).Round(time.Millisecond), attempt, last)
 		case <-time.After(wait):
 			pause = min(pause*3/2, maxPause)
 		}

@@ -14,10 +14,12 @@ import (
 	"github.com/hashicorp/consul/proto-public/pbdataplane"
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	expcredentials "google.golang.org/grpc/experimental/credentials"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 )
@@ -96,11 +98,26 @@ func (n *session) logIn(ctx context.Context) error {
 			n.current.Store(token)
 			return nil
 		case !isUnreached(err):
-			return fmt.Errorf("server %s: %w", addr.String(), refused(err, n.settings))
+			return fmt.Errorf("server %s: %w", addr.String(), n.explain(ctx, err))
 		}
 		unreached = append(unreached, fmt.Errorf("server %s: %w", addr.String(), err))
 	}
 	return unreachable(unreached, n.settings)
+}
+
+// explain is refused, and looks at the task role where Consul only says that it could not make a token.
+func (n *session) explain(ctx context.Context, err error) error {
+	refusal := refused(err, n.settings)
+	if code := status.Code(err); n.settings.Login == nil || !n.settings.Login.IncludeEntity || code != codes.Internal && code != codes.PermissionDenied {
+		return refusal
+	}
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+	defer cancel()
+	var tag *Refusal
+	if errors.As(untagged(ctx, *n.settings.Login), &tag) {
+		return &Refusal{Err: fmt.Errorf("%w: %w", refusal.Err, tag.Err), Hint: tag.Hint, Tries: tag.Tries}
+	}
+	return refusal
 }
 
 // tryServer logs in at one server, or finds out whether it takes the static token (or none).
