@@ -95,6 +95,7 @@ func controllerComputed() attributes {
 		"rendered_definition_json":            computedText("The task definition without its containers, in canonical form, as ECS has it."),
 		"rendered_container_definitions_json": computedText("The container definitions in canonical form, as ECS has them: a change made there shows here."),
 		"content_hash":                        computedText("SHA-256 of the canonical task definition without its tags. A new revision is registered when it changes."),
+		"desired_count":                       schema.Int32Attribute{Computed: true, MarkdownDescription: "Desired count of the ECS service: 1, unless something else scaled it."},
 		"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "All tags of the task definition."},
 	}
 }
