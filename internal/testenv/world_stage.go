@@ -47,6 +47,13 @@ func (a Address) ContainerStarted(ctx context.Context, taskARN, container string
 	return time.Time{}, fmt.Errorf("container %s of task %s has not started", container, taskARN)
 }
 
+// Logs is what a container of a task has printed.
+func (a Address) Logs(ctx context.Context, taskARN, container string) (string, error) {
+	var text []byte
+	err := a.stage(ctx, http.MethodGet, "/_localecs/tasks/"+url.PathEscape(taskARN)+"/logs?container="+url.QueryEscape(container), nil, &text)
+	return string(text), err
+}
+
 // stage calls localecs's own interface, beside ECS's.
 func (a Address) stage(ctx context.Context, method, path string, in, out any) error {
 	body, err := json.Marshal(in)
@@ -69,7 +76,11 @@ func (a Address) stage(ctx context.Context, method, path string, in, out any) er
 	if resp.StatusCode/100 != 2 {
 		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, answer)
 	}
-	if out == nil {
+	switch out := out.(type) {
+	case nil:
+		return nil
+	case *[]byte:
+		*out = answer
 		return nil
 	}
 	return json.Unmarshal(answer, out)

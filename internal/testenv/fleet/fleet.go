@@ -1,0 +1,224 @@
+// Package fleet runs the controller and mesh tasks on a world without Terraform: the definitions and roles are those
+// that the provider makes, registered through the SDK. Tests of lives and deaths, and the benchmarks, start here.
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
+)
+
+// Subnet is where every task is placed; localecs takes any.
+const Subnet = "subnet-0123456789abcdef0"
+
+// account is the emulators' and localecs's.
+const account = "123456789012"
+
+// Fleet is the tasks of one world.
+type Fleet struct {
+	testenv.Address
+	ecs *ecs.Client
+	iam *iam.Client
+}
+
+// New returns a fleet without any task.
+func New(address testenv.Address) *Fleet {
+	cfg := address.AWSConfig()
+	return &Fleet{address, ecs.NewFromConfig(cfg), iam.NewFromConfig(cfg)}
+}
+
+// App is a container that runs the demo's application, with a health check at ECS's shortest interval if asked for.
+func App(name, listen, upstream string, healthCheck bool) ecstypes.ContainerDefinition {
+	app := ecstypes.ContainerDefinition{
+		Name: aws.String("app"), Image: aws.String(toolcache.DemoAppImage), Essential: aws.Bool(true),
+		Environment: []ecstypes.KeyValuePair{
+			{Name: aws.String("LISTEN"), Value: &listen}, {Name: aws.String("NAME"), Value: &name}, {Name: aws.String("UPSTREAM"), Value: &upstream},
+		},
+	}
+	if healthCheck {
+		app.HealthCheck = &ecstypes.HealthCheck{
+			Command:  []string{"CMD", "/demo-app", "health"},
+			Interval: aws.Int32(5), Timeout: aws.Int32(2), Retries: aws.Int32(2),
+		}
+	}
+	return app
+}
+
+// Spec is a mesh task of the service on port, with one application container.
+func (f *Fleet) Spec(service string, port int, app ecstypes.ContainerDefinition) taskdef.Spec {
+	return taskdef.Spec{
+		Family: service, Service: agentconfig.Service{Port: port}, Servers: f.servers(),
+		Login:      agentconfig.ConsulLogin{Enabled: true, STSEndpoint: f.AWS, IAMEndpoint: f.AWS},
+		Task:       taskdef.Task{CPU: 256, Memory: 1024},
+		Containers: []taskdef.Container{{Definition: app}},
+		Sidecars:   taskdef.Sidecars{Image: toolcache.AgentImage},
+		Module:     taskdef.Module{Name: "terraform-provider-consulecs", Version: "test"},
+	}
+}
+
+func (f *Fleet) servers() taskdef.Servers {
+	return taskdef.Servers{
+		ConsulServers: agentconfig.ConsulServers{
+			Hosts: f.ConsulHost, Defaults: &agentconfig.ServerDefaults{TLSServerName: f.ConsulServerName},
+		},
+		CASecretARN: f.CASecretARN,
+	}
+}
+
+// Register makes the roles of a mesh task and registers its definition. It returns the definition's ARN.
+func (f *Fleet) Register(ctx context.Context, s taskdef.Spec) (arn string, err error) {
+	task, err := iamrole.Task(iamrole.TaskSpec{Settings: iamrole.Settings{AnySource: true}, Home: f.home(), Family: s.Family, ServiceName: s.Family, ACLs: true})
+	if err != nil {
+		return "", err
+	}
+	if s.TaskRoleARN, err = f.makeRole(ctx, task); err != nil {
+		return "", err
+	}
+	return f.register(ctx, s.Family, func(executionRole string) (*taskdef.Definition, error) {
+		s.ExecutionRoleARN = executionRole
+		return taskdef.Build(s)
+	})
+}
+
+// RegisterController makes the controller's roles and registers its definition.
+func (f *Fleet) RegisterController(ctx context.Context) (arn string, err error) {
+	s := taskdef.ControllerSpec{
+		Controller: agentconfig.Controller{AuthMethod: &agentconfig.AuthMethod{STSEndpoint: f.AWS, IAMEndpoint: f.AWS}},
+		Servers:    f.servers(), TokenSecretARN: f.TokenSecretARN, Image: toolcache.AgentImage,
+	}
+	task, err := iamrole.Controller(iamrole.ControllerSpec{
+		Settings: iamrole.Settings{AnySource: true}, Home: f.home(), Family: taskdef.DefaultControllerFamily, ECSClusterARN: f.Cluster,
+	})
+	if err != nil {
+		return "", err
+	}
+	if s.TaskRoleARN, err = f.makeRole(ctx, task); err != nil {
+		return "", err
+	}
+	return f.register(ctx, taskdef.DefaultControllerFamily, func(executionRole string) (*taskdef.Definition, error) {
+		s.ExecutionRoleARN = executionRole
+		return taskdef.BuildController(s)
+	})
+}
+
+// register builds a definition twice: the execution role is made from the containers that the first one has.
+func (f *Fleet) register(ctx context.Context, family string, build func(executionRole string) (*taskdef.Definition, error)) (arn string, err error) {
+	draft, err := build("")
+	if err != nil {
+		return "", err
+	}
+	role, err := iamrole.Execution(iamrole.ExecutionSpec{
+		Settings: iamrole.Settings{AnySource: true}, Home: f.home(), Family: family, Containers: draft.ContainerDefinitions,
+	})
+	if err != nil {
+		return "", err
+	}
+	roleARN, err := f.makeRole(ctx, role)
+	if err != nil {
+		return "", err
+	}
+	definition, err := build(roleARN)
+	if err != nil {
+		return "", err
+	}
+	registered, err := f.ecs.RegisterTaskDefinition(ctx, definition)
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(registered.TaskDefinition.TaskDefinitionArn), nil
+}
+
+func (f *Fleet) home() iamrole.Home {
+	return iamrole.Home{Partition: "aws", Region: f.Region, Account: account}
+}
+
+// makeRole makes a role with its inline policy, or returns the one of that name that is there.
+func (f *Fleet) makeRole(ctx context.Context, r iamrole.Role) (arn string, err error) {
+	in := &iam.CreateRoleInput{RoleName: &r.Name, Path: &r.Path, AssumeRolePolicyDocument: &r.TrustPolicy}
+	for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
+		in.Tags = append(in.Tags, iamtypes.Tag{Key: &key, Value: aws.String(r.Tags[key])})
+	}
+	made, err := f.iam.CreateRole(ctx, in)
+	var exists *iamtypes.EntityAlreadyExistsException
+	switch {
+	case errors.As(err, &exists):
+		there, err := f.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &r.Name})
+		if err != nil {
+			return "", fmt.Errorf("read role %s: %w", r.Name, err)
+		}
+		return aws.ToString(there.Role.Arn), nil
+	case err != nil:
+		return "", fmt.Errorf("create role %s: %w", r.Name, err)
+	case r.Policy != "":
+		_, err = f.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &r.Name, PolicyName: &r.PolicyName, PolicyDocument: &r.Policy})
+	}
+	return aws.ToString(made.Role.Arn), err
+}
+
+// Run starts one task of a definition.
+func (f *Fleet) Run(ctx context.Context, definitionARN string) (ecstypes.Task, error) {
+	out, err := f.ecs.RunTask(ctx, &ecs.RunTaskInput{
+		Cluster: &f.Cluster, TaskDefinition: &definitionARN, LaunchType: ecstypes.LaunchTypeEc2, PropagateTags: ecstypes.PropagateTagsTaskDefinition,
+		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: []string{Subnet}}},
+	})
+	switch {
+	case err != nil:
+		return ecstypes.Task{}, err
+	case len(out.Tasks) != 1:
+		return ecstypes.Task{}, fmt.Errorf("run task %s: started %d tasks, failures %+v", definitionARN, len(out.Tasks), out.Failures)
+	}
+	return out.Tasks[0], nil
+}
+
+// Stop asks ECS to stop a task.
+func (f *Fleet) Stop(ctx context.Context, taskARN string) error {
+	_, err := f.ecs.StopTask(ctx, &ecs.StopTaskInput{Cluster: &f.Cluster, Task: &taskARN})
+	return err
+}
+
+// Task reads a task anew.
+func (f *Fleet) Task(ctx context.Context, taskARN string) (ecstypes.Task, error) {
+	out, err := f.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &f.Cluster, Tasks: []string{taskARN}})
+	switch {
+	case err != nil:
+		return ecstypes.Task{}, err
+	case len(out.Tasks) != 1:
+		return ecstypes.Task{}, fmt.Errorf("describe task %s: failures %+v", taskARN, out.Failures)
+	}
+	return out.Tasks[0], nil
+}
+
+// TaskID is the last part of a task's ARN.
+func TaskID(t ecstypes.Task) string { return path.Base(aws.ToString(t.TaskArn)) }
+
+// IPAddress is the address of the task's network interface; "" when it has none.
+func IPAddress(t ecstypes.Task) string {
+	for _, attachment := range t.Attachments {
+		for _, detail := range attachment.Details {
+			if aws.ToString(detail.Name) == "privateIPv4Address" {
+				return aws.ToString(detail.Value)
+			}
+		}
+	}
+	return ""
+}
+
+// Upstream is a service that a task calls at a local port.
+func Upstream(service string, port int) agentconfig.Upstream {
+	return agentconfig.Upstream{DestinationName: service, LocalBindPort: port}
+}
