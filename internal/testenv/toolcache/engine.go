@@ -65,6 +65,32 @@ func (e engine) build(ctx context.Context, name string, args, labels map[string]
 	return outcome(resp)
 }
 
+// sweep removes images of ours that have lost their name to a newer one and that no container uses any more.
+func (e engine) sweep(ctx context.Context) error {
+	filters, err := json.Marshal(map[string][]string{"dangling": {"true"}, "label": {inputsLabel}})
+	if err != nil {
+		return err
+	}
+	resp, err := e.do(ctx, http.MethodGet, "/images/json", url.Values{"filters": {string(filters)}}, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return apiError(resp)
+	}
+	var nameless []image
+	if err := json.NewDecoder(resp.Body).Decode(&nameless); err != nil {
+		return fmt.Errorf("list images: %w", err)
+	}
+	for _, img := range nameless {
+		if err := e.remove(ctx, img.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // remove drops an image that nothing uses any more. One that a container still uses stays, as Docker has it.
 func (e engine) remove(ctx context.Context, id string) error {
 	resp, err := e.do(ctx, http.MethodDelete, "/images/"+id, nil, nil)

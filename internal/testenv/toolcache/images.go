@@ -25,11 +25,12 @@ const volumeMode = 0o1777
 type images struct {
 	engine  engine
 	repo    string // the repository's root
-	ldflags string
+	ldflags string // of the agent; the others carry no version
 }
 
-// ensure makes an image unless the one of that name was made of the same inputs. The image it replaces is removed.
-func (m images) ensure(ctx context.Context, name, inputs string, make func(labels map[string]string) error) (how string, err error) {
+// ensure makes an image unless the one of that name was made of the same inputs. The image it replaces is removed
+// now or, where a container still uses it, by a later run.
+func (m images) ensure(ctx context.Context, name, inputs string, produce func(labels map[string]string) error) (how string, err error) {
 	old, err := m.engine.inspect(ctx, name)
 	if err != nil {
 		return "", err
@@ -37,19 +38,14 @@ func (m images) ensure(ctx context.Context, name, inputs string, make func(label
 	if old.Config.Labels[inputsLabel] == inputs {
 		return "present", nil
 	}
-	if err := make(map[string]string{inputsLabel: inputs}); err != nil {
+	if err := produce(map[string]string{inputsLabel: inputs}); err != nil {
 		return "", fmt.Errorf("make image %s: %w", name, err)
 	}
 	now, err := m.engine.inspect(ctx, name)
 	if err != nil {
 		return "", err
 	}
-	if old.ID != "" && old.ID != now.ID {
-		if err := m.engine.remove(ctx, old.ID); err != nil {
-			return "", err
-		}
-	}
-	return fmt.Sprintf("made, %d MB", now.Size/1_000_000), nil
+	return fmt.Sprintf("made, %d MB", now.Size/1_000_000), m.engine.sweep(ctx)
 }
 
 // base makes the base image of the unpacked packages and Envoy.
@@ -72,7 +68,7 @@ func (m images) base(ctx context.Context, c Cache, envoy string) (how string, er
 
 // agent builds consulecs-agent and, by the repository's Dockerfile, its image.
 func (m images) agent(ctx context.Context) (how string, err error) {
-	binary, err := m.compile(ctx, "consulecs-agent", "./agents")
+	binary, err := m.compile(ctx, "consulecs-agent", "./agents", m.ldflags)
 	if err != nil {
 		return "", err
 	}
@@ -102,7 +98,7 @@ func (m images) agent(ctx context.Context) (how string, err error) {
 
 // static builds a Go program and an image that holds nothing else.
 func (m images) static(ctx context.Context, name, program, pkg string) (how string, err error) {
-	binary, err := m.compile(ctx, program, pkg)
+	binary, err := m.compile(ctx, program, pkg, "-s -w")
 	if err != nil {
 		return "", err
 	}
@@ -119,10 +115,10 @@ func (m images) static(ctx context.Context, name, program, pkg string) (how stri
 }
 
 // compile builds a program of this repository into bin, as make build does: without changes it does nothing.
-func (m images) compile(ctx context.Context, program, pkg string) (string, error) {
+func (m images) compile(ctx context.Context, program, pkg, ldflags string) (string, error) {
 	binary := filepath.Join(m.repo, "bin", program)
 	build := command{dir: m.repo, env: []string{"CGO_ENABLED=0"}}
-	_, err := build.run(ctx, "go", "build", "-trimpath", "-ldflags", m.ldflags, "-o", binary, pkg)
+	_, err := build.run(ctx, "go", "build", "-trimpath", "-ldflags", ldflags, "-o", binary, pkg)
 	return binary, err
 }
 

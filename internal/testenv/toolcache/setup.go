@@ -16,7 +16,7 @@ import (
 type Setup struct {
 	Cache   Cache
 	Repo    string // root of this repository's checkout
-	LDFlags string // for the programs that go into images; the same as make build's, so that nothing is linked twice
+	LDFlags string // for consulecs-agent; the same as make build's, so that it is not linked twice
 	Out     io.Writer
 }
 
@@ -95,8 +95,8 @@ func (s Setup) fetched(h Host, found *Paths) []step {
 	docker, envoy := "Docker daemon", "Envoy "+pins.Envoy.Version
 	rootfs, base := "container base", "image "+BaseImage
 	var socket string
-	made := func(ctx context.Context, make func(images) (string, error)) (string, error) {
-		return make(images{newEngine(socket), s.Repo, s.LDFlags})
+	made := func(ctx context.Context, produce func(images) (string, error)) (string, error) {
+		return produce(images{newEngine(socket), s.Repo, s.LDFlags})
 	}
 	return []step{
 		{name: docker, do: func(ctx context.Context) (how string, err error) {

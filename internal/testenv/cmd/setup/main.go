@@ -29,7 +29,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("setup", flag.ExitOnError)
 	printEnv := flags.Bool("print-env", false, "print DOCKER_HOST and the tools' paths as NAME=value")
 	stopDaemon := flags.Bool("stop", false, "end the private Docker daemon")
-	ldflags := flags.String("ldflags", "-s -w", "linker flags of the programs that go into images")
+	ldflags := flags.String("ldflags", "-s -w", "linker flags of consulecs-agent")
 	_ = flags.Parse(args) // ExitOnError: it does not return with one
 	cache, err := toolcache.Open()
 	if err != nil {
