@@ -129,10 +129,10 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 func TestErrorsAreToldApart(t *testing.T) {
 	t.Parallel()
 	predicates := map[string]func(error) bool{
-		"not found": awsapi.IsNotFound, "exists": awsapi.IsAlreadyExists, "denied": awsapi.IsAccessDenied, "throttled": awsapi.IsThrottled,
+		"not found": awsapi.IsNotFound, "denied": awsapi.IsAccessDenied, "throttled": awsapi.IsThrottled,
 	}
 	for code, want := range map[string]string{
-		"NoSuchEntity": "not found", "ClusterNotFoundException": "not found", "EntityAlreadyExists": "exists",
+		"NoSuchEntity": "not found", "ClusterNotFoundException": "not found", "EntityAlreadyExists": "none of them",
 		"AccessDenied": "denied", "AccessDeniedException": "denied", "ThrottlingException": "throttled", "Throttling": "throttled",
 		"ServerException": "none of them",
 	} {

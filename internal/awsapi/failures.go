@@ -19,11 +19,6 @@ func IsNotFound(err error) bool {
 	)
 }
 
-// IsAlreadyExists reports whether AWS refused to create an object because there is one of that name.
-func IsAlreadyExists(err error) bool {
-	return hasCode(err, "EntityAlreadyExists", "EntityAlreadyExistsException", "ResourceExistsException")
-}
-
 // IsAccessDenied reports whether AWS refused the caller, not the request: retrying does not help.
 func IsAccessDenied(err error) bool {
 	if hasCode(err, "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException",

@@ -2,7 +2,10 @@ package consul
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 
 	"github.com/hashicorp/consul/api"
 )
@@ -200,3 +203,29 @@ func inPrimaryDatacenter(ctx context.Context, client *api.Client) (bool, error) 
 func query(ctx context.Context) *api.QueryOptions { return (&api.QueryOptions{}).WithContext(ctx) }
 
 func write(ctx context.Context) *api.WriteOptions { return (&api.WriteOptions{}).WithContext(ctx) }
+
+// callACL is call for what only the controller does: it explains what Consul's ACLs refuse.
+func (c *Connection) callACL(ctx context.Context, do func(*api.Client) error) error {
+	return aclRefusal(c.call(ctx, do))
+}
+
+// aclRefusal explains an answer of the HTTP API to the controller.
+func aclRefusal(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), "ACL support disabled"):
+		return &Refusal{Err: err, Tries: 1, Hint: "tasks log in through ACLs: set acl.enabled in the configuration of Consul's servers"}
+	case strings.Contains(err.Error(), "ACL not found"):
+		return &Refusal{Err: err, Tries: briefly, Hint: "Consul does not know the controller's token: it was deleted, or is another datacenter's"}
+	case hasStatus(err, http.StatusForbidden):
+		return &Refusal{Err: err, Tries: 1, Hint: "the controller's token needs acl = \"write\", agent_prefix \"\" read, node_prefix \"\" write and service_prefix \"\" write"}
+	default:
+		return err
+	}
+}
+
+func hasStatus(err error, code int) bool {
+	var status api.StatusError
+	return errors.As(err, &status) && status.Code == code
+}
