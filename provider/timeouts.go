@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
 // defaultTimeout is how long a create, an update or a delete may take.
@@ -14,4 +18,13 @@ func withTimeout(ctx context.Context, limit time.Duration, act func(context.Cont
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done within %v, the limit in timeouts", limit))
 	defer cancel()
 	return act(ctx)
+}
+
+// noTimeouts is the block left out, for a model that no configuration was read into.
+func noTimeouts() timeouts.Value {
+	fields := map[string]attr.Type{}
+	for _, act := range []string{"create", "update", "delete"} {
+		fields[act] = types.StringType
+	}
+	return timeouts.Value{Object: types.ObjectNull(fields)}
 }
