@@ -126,6 +126,10 @@ func (e *Engine) add(t Task, credentialsID string) *taskRun {
 	if e.runs[t.ARN] != nil {
 		return nil
 	}
+	if t.Overrides != nil {
+		t.Definition.Cpu = cmp.Or(t.Overrides.Cpu, t.Definition.Cpu)
+		t.Definition.Memory = cmp.Or(t.Overrides.Memory, t.Definition.Memory)
+	}
 	s := state{task: t, members: newMembers(t, e.cfg.World), stopOrder: e.order}
 	r := &taskRun{
 		e: e, log: e.log.With("task_arn", t.ARN), state: s,
@@ -216,11 +220,12 @@ func (e *Engine) Logs(ctx context.Context, taskARN, container string) ([]byte, e
 	r.mu.Lock()
 	m := r.state.find(container)
 	kept, removed := r.logs[container]
+	created := m != nil && m.id != ""
 	r.mu.Unlock()
 	switch {
 	case m == nil:
 		return nil, fmt.Errorf("read logs of task %s: it has no container %q", taskARN, container)
-	case removed || m.id == "":
+	case removed || !created:
 		return kept, nil
 	}
 	return e.readLogs(ctx, m, 0, 0)

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -173,6 +174,7 @@ func startMoto(ctx context.Context, program string) (url string, stop func(), er
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	l.Close()
 	cmd := exec.CommandContext(ctx, program, "-H", "127.0.0.1", "-p", port)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when this test is killed
 	if err := cmd.Start(); err != nil {
 		return "", nil, fmt.Errorf("start moto: %w", err)
 	}

@@ -46,6 +46,11 @@ type wiring struct {
 
 // wire finds or makes the networks and opens the metadata endpoint.
 func wire(ctx context.Context, docker *client.Client, world, subnet string) (w wiring, err error) {
+	unlock, err := lockNetworks(ctx)
+	if err != nil {
+		return w, err
+	}
+	defer unlock()
 	if err = ensureLinkLocal(ctx, docker); err != nil {
 		return w, err
 	}
@@ -73,6 +78,24 @@ func wire(ctx context.Context, docker *client.Client, world, subnet string) (w w
 	}
 	w.awsvpcID, w.subnet, w.gateway = existing.ID, existing.IPAM.Config[0].Subnet, existing.IPAM.Config[0].Gateway
 	return w, nil
+}
+
+// lockNetworks keeps worlds that come apart from worlds that go, in whatever process: the last to go takes the
+// link-local network with it. The lock is an abstract socket, which leaves no file and ends with its holder.
+func lockNetworks(ctx context.Context) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		l, err := new(net.ListenConfig).Listen(ctx, "unix", "@"+linkLocalName)
+		if err == nil {
+			return func() { l.Close() }, nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for other worlds that start or end: %w", err)
+		}
+	}
 }
 
 // listen waits a little for an address that a process just ended may still hold.
@@ -231,6 +254,11 @@ func removeContainers(ctx context.Context, docker *client.Client, world string) 
 
 // leaveLinkLocal removes the link-local network once no world is left on the machine.
 func leaveLinkLocal(ctx context.Context, docker *client.Client) error {
+	unlock, err := lockNetworks(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	worlds, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("label", labelWorld)})
 	if err != nil {
 		return fmt.Errorf("list the networks of other worlds: %w", err)

@@ -34,12 +34,15 @@ func (r *taskRun) provision(ctx context.Context) {
 			return err
 		})
 	}
-	var interface_ eni
+	if cerrdefs.IsNotFound(err) {
+		err = fmt.Errorf("%w\nhint: make setup builds %s", err, pauseImage)
+	}
+	var plugged eni
 	if err == nil {
-		interface_, err = r.e.interfaceOf(ctx, id)
+		plugged, err = r.e.interfaceOf(ctx, id)
 	}
 	r.post(func(s *state) {
-		s.stage, s.eni = up, interface_
+		s.stage, s.eni = up, plugged
 		if err != nil {
 			s.stop(ecstypes.TaskStopCodeTaskFailedToStart, "ResourceInitializationError: network interface: "+err.Error(), time.Now())
 		}

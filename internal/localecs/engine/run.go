@@ -164,20 +164,27 @@ func (r *taskRun) start(ctx context.Context, m *member) {
 	r.inspect(ctx, m)
 }
 
-// stop sends SIGTERM (or what the image says), and SIGKILL after the container's stopTimeout. Docker does the waiting.
-// Where it does not get the container down, the container is killed until it is.
+// stop sends SIGTERM (or what the image says), and SIGKILL after the container's stopTimeout. Docker does the waiting;
+// where it does not get the container down, it is told again.
 func (r *taskRun) stop(ctx context.Context, m *member) {
 	grace := 30
 	if m.def.StopTimeout != nil {
 		grace = int(*m.def.StopTimeout)
 	}
-	err := retry(ctx, func() error {
-		_, err := r.e.docker.ContainerStop(ctx, m.id, client.ContainerStopOptions{Timeout: &grace})
-		return err
-	})
-	if err != nil && ctx.Err() == nil && !cerrdefs.IsNotFound(err) {
-		r.log.Warn("container not stopped, killing it", "container", m.name(), "err", err)
-		_, _ = r.e.docker.ContainerKill(ctx, m.id, client.ContainerKillOptions{}) // the inspection tells whether it worked
+	for ctx.Err() == nil {
+		err := retry(ctx, func() error {
+			_, err := r.e.docker.ContainerStop(ctx, m.id, client.ContainerStopOptions{Timeout: &grace})
+			return err
+		})
+		if err == nil || cerrdefs.IsNotFound(err) {
+			break
+		}
+		r.log.Warn("container not stopped, will retry", "container", m.name(), "err", err)
+		grace = 0
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
 	}
 	r.inspect(ctx, m)
 }

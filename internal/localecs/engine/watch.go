@@ -38,7 +38,7 @@ func (e *Engine) watch(ctx context.Context) {
 			}
 		}
 		select {
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(time.Second):
 		case <-ctx.Done():
 		}
 	}
@@ -74,9 +74,9 @@ func (e *Engine) look(ctx context.Context) {
 	seen := map[string]container.Summary{}
 	for _, c := range list.Items {
 		seen[c.ID] = c
-		if runs[c.Labels[labelTask]] == nil && owning && e.run(c.Labels[labelTask]) == nil {
-			e.log.Warn("container without a task removed", "container_id", c.ID)
+		if r := e.run(c.Labels[labelTask]); owning && (r == nil || r.over()) {
 			e.removeContainer(ctx, c.ID)
+			e.log.Debug("container without a living task removed", "container_id", c.ID, "task_arn", c.Labels[labelTask])
 		}
 	}
 	for _, r := range runs {
