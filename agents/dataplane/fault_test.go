@@ -1,7 +1,6 @@
 package dataplane_test
 
 import (
-	"fmt"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -187,26 +186,5 @@ func TestBadArgumentsAndFiles(t *testing.T) {
 				t.Errorf("exit code %d, want %d and %q in:\n%s", code, s.code, s.said, k.output)
 			}
 		})
-	}
-}
-
-// TestMemory prints what the agent holds when idle, Envoy not counted.
-func TestMemory(t *testing.T) {
-	t.Parallel()
-	const limit = 25 << 10 // KiB
-	k := readyTask(t, sharedConsul(t))
-	time.Sleep(2 * time.Second) // idle
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", k.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	var kib int
-	if _, err := fmt.Sscan(rest, &kib); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("resident memory %.1f MiB", float64(kib)/1024)
-	if kib > limit && !raceDetector {
-		t.Errorf("resident memory %d KiB, want less than %d", kib, limit)
 	}
 }

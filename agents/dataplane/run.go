@@ -34,6 +34,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/footprint"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
@@ -45,6 +46,9 @@ const Name = "dataplane"
 // lateAfter is when a first configuration is remarkably late: it takes a fraction of a second. Consul does not tell that it
 // withholds a configuration because it cannot make the proxy's certificate with the token.
 const lateAfter = 10 * time.Second
+
+// settleAfter is how long the work of a first configuration lingers.
+const settleAfter = time.Second
 
 // agent is one run of the dataplane.
 type agent struct {
@@ -151,15 +155,7 @@ func (a *agent) startEnvoy(params *pbdataplane.GetEnvoyBootstrapParamsResponse, 
 
 // supervise waits until Envoy or the xDS proxy ends, which neither should, or until the agent is told to stop.
 func (a *agent) supervise(ctx context.Context, child *process.Child, proxy *xds.Proxy) error {
-	late := time.AfterFunc(lateAfter, func() {
-		select {
-		case <-proxy.Configured():
-		default:
-			a.log.Warn("no configuration from Consul yet: envoy serves nothing",
-				"hint", "the token may be for another service: the tag "+mesh.RoleTagServiceName+" of the task role must be the name of the service")
-		}
-	})
-	defer late.Stop()
+	go a.watchStart(ctx, proxy.Configured())
 	select {
 	case <-ctx.Done():
 		return a.stop(ctx, child)
@@ -167,6 +163,30 @@ func (a *agent) supervise(ctx context.Context, child *process.Child, proxy *xds.
 		return unexpected(child)
 	case <-proxy.Done():
 		return errors.Join(proxy.Err(), child.Stop(context.WithoutCancel(ctx), killAfter))
+	}
+}
+
+// watchStart tells when the first configuration is late, and makes the agent small once there is little left to do.
+func (a *agent) watchStart(ctx context.Context, configured <-chan struct{}) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-configured:
+	case <-time.After(lateAfter):
+		a.log.Warn("no configuration from Consul yet: envoy serves nothing",
+			"hint", "the token may be for another service: the tag "+mesh.RoleTagServiceName+" of the task role must be the name of the service")
+		select {
+		case <-ctx.Done():
+			return
+		case <-configured:
+		}
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(settleAfter):
+		if err := footprint.Trim(); err != nil {
+			a.log.Debug("memory not given back", "err", err)
+		}
 	}
 }
 

@@ -62,6 +62,7 @@ type task struct {
 	public   netip.AddrPort // of the proxy
 	metadata *metadata
 	env      []string
+	program  []string // with its first arguments; nil: this test program as the agent
 
 	cmd    *exec.Cmd
 	output *output
@@ -128,7 +129,10 @@ func (k *task) runWith(t *testing.T, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.cmd = exec.Command(self, args...)
+	if k.program == nil {
+		k.program = []string{self}
+	}
+	k.cmd = exec.Command(k.program[0], append(k.program[1:], args...)...)
 	k.cmd.Env = append(os.Environ(), asAgent+"=1", "GORACE=atexit_sleep_ms=0", mesh.VariableToken+"="+k.token, taskmeta.Variable+"="+k.metadata.url)
 	k.cmd.Env = append(k.cmd.Env, k.env...)
 	k.cmd.Stdout, k.cmd.Stderr = k.output, k.output

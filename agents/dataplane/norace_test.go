@@ -1,6 +1,0 @@
-//go:build !race
-
-package dataplane_test
-
-// raceDetector is off in this build.
-const raceDetector = false

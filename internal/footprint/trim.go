@@ -1,0 +1,61 @@
+// Package footprint makes a program that has started and will now mostly wait small in memory.
+package footprint
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Trim gives back what only the start needed: garbage of the heap, and the pages of the program's own file, most of which
+// initialization has touched once and for all. Those count as resident until memory is short, although the kernel has them
+// in its cache anyway and maps them again, without reading a disk, when they are used. It costs some hundred page faults.
+func Trim() error {
+	debug.FreeOSMemory()
+	exe, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return fmt.Errorf("trim memory: %w", err)
+	}
+	smaps, err := os.Open("/proc/self/smaps")
+	if err != nil {
+		return fmt.Errorf("trim memory: %w", err)
+	}
+	defer smaps.Close()
+	for _, m := range unchanged(smaps, exe) {
+		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, m.start, m.end-m.start, unix.MADV_DONTNEED); errno != 0 {
+			return fmt.Errorf("trim memory: madvise %x-%x: %w", m.start, m.end, errno)
+		}
+	}
+	return nil
+}
+
+// mapping is a range of addresses.
+type mapping struct{ start, end uintptr }
+
+// unchanged lists the read-only mappings of the file exe that are as they are in the file. One that was written before it
+// became read-only, as a dynamic linker does with relocations, would lose that.
+func unchanged(smaps io.Reader, exe string) []mapping {
+	var found []mapping
+	var candidate *mapping
+	for lines := bufio.NewScanner(smaps); lines.Scan(); {
+		f := strings.Fields(lines.Text())
+		switch {
+		case len(f) == 6 && strings.Contains(f[0], "-"): // a mapping: its range, permissions, offset, device, inode, file
+			candidate = nil
+			var m mapping
+			if _, err := fmt.Sscanf(f[0], "%x-%x", &m.start, &m.end); err == nil && f[5] == exe && !strings.Contains(f[1], "w") {
+				candidate = &m
+			}
+		case len(f) == 5 && strings.Contains(f[0], "-"): // a mapping of no file
+			candidate = nil
+		case candidate != nil && len(f) == 3 && f[0] == "Anonymous:" && f[1] == "0":
+			found = append(found, *candidate)
+		}
+	}
+	return found
+}
