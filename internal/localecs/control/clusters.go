@@ -184,10 +184,12 @@ func page(all []string, size *int32, token *string, most int) (list []string, ne
 	from := 0
 	if t := aws.ToString(token); t != "" {
 		text, err := base64.URLEncoding.DecodeString(t)
-		given, last, ok := strings.Cut(string(text), " ")
-		if from, err = strconv.Atoi(given); err != nil || !ok || from < 0 {
+		given, last, _ := strings.Cut(string(text), " ")
+		count, countErr := strconv.Atoi(given)
+		if err != nil || countErr != nil || count < 0 {
 			return nil, nil, badParameter("Invalid token in request.")
 		}
+		from = count
 		if i := slices.Index(all, last); i >= 0 {
 			from = i + 1
 		}

@@ -216,10 +216,13 @@ func (c *Control) Changed(s engine.Status) {
 	if !ok || t.hasStopped() {
 		return
 	}
+	wanted := *t.DesiredStatus != engine.StatusStopped
 	t.take(s)
+	if wanted && *t.DesiredStatus == engine.StatusStopped {
+		c.noteEnd(t, time.Now()) // now, not when it has stopped: from here on its service replaces it
+	}
 	if t.hasStopped() {
 		c.log.Info("task stopped", "task_arn", s.TaskARN, "stop_code", t.StopCode, "reason", aws.ToString(t.StoppedReason))
-		c.noteEnd(t, time.Now())
 	}
 	c.taskChanged(t)
 }

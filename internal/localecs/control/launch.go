@@ -136,7 +136,7 @@ func (c *Control) launch(o order, now time.Time) *task {
 		Attachments: []ecstypes.Attachment{}, Tags: orEmpty(o.tags), EnableExecuteCommand: o.execute,
 		Attributes: []ecstypes.Attribute{{Name: aws.String("ecs.cpu-architecture"), Value: aws.String("x86_64")}},
 		Cpu:        def.Cpu, Memory: def.Memory, EphemeralStorage: def.EphemeralStorage,
-		Overrides: fullOverride(def, o.overrides), InferenceAccelerators: orEmpty(def.InferenceAccelerators),
+		Overrides:  fullOverride(def, o.overrides),
 		Containers: c.newContainers(def, *o.cluster.ClusterName, id),
 	}
 	if o.startedBy != "" {
@@ -192,7 +192,6 @@ func fullOverride(def *ecstypes.TaskDefinition, given *ecstypes.TaskOverride) *e
 		all = append(all, entry)
 	}
 	out.ContainerOverrides = all
-	out.InferenceAcceleratorOverrides = orEmpty(out.InferenceAcceleratorOverrides)
 	return &out
 }
 

@@ -186,7 +186,7 @@ func (c *Control) stopTasks(s *service, stops []schedule.Stop, now time.Time) {
 	}
 }
 
-// noteEnd lets a service learn from a task that stopped by itself: one that never ran, or hardly, slows its next starts
+// noteEnd lets a service learn from a task that ends by itself: one that never ran, or hardly, slows its next starts
 // down. The caller holds the lock.
 func (c *Control) noteEnd(t *task, now time.Time) {
 	s, ok := c.state.Services[t.ServiceARN]
@@ -232,7 +232,7 @@ func (c *Control) prove(s *service) {
 // breakCircuit ends a deployment whose tasks keep failing, and returns to the last good one if that is asked for.
 func (c *Control) breakCircuit(s *service, now time.Time) {
 	r, breaker := s.Rollouts[0], s.DeploymentConfiguration.DeploymentCircuitBreaker
-	if !breaker.Enable || r.RolloutState != ecstypes.DeploymentRolloutStateInProgress || int(r.FailedTasks) < threshold(breaker, int(s.DesiredCount)) {
+	if !breaker.Enable || *s.Status != active || r.RolloutState != ecstypes.DeploymentRolloutStateInProgress || int(r.FailedTasks) < threshold(breaker, int(s.DesiredCount)) {
 		return
 	}
 	r.RolloutState, r.UpdatedAt = ecstypes.DeploymentRolloutStateFailed, aws.Time(now.UTC())

@@ -121,11 +121,14 @@ func (s *stage) run(task engine.Task) {
 	})
 }
 
+// end reports a task's end in two steps, as the engine does: it ought not to run any more, and half a second later it
+// has stopped.
 func (s *stage) end(arn string, code ecstypes.TaskStopCode, reason string) {
-	now := time.Now()
-	s.control.Changed(engine.Status{
-		TaskARN: arn, LastStatus: engine.StatusStopped, DesiredStatus: engine.StatusStopped, StopCode: code, StoppedReason: reason, StoppedAt: &now,
-	})
+	status := engine.Status{TaskARN: arn, LastStatus: engine.StatusDeprovisioning, DesiredStatus: engine.StatusStopped, StopCode: code, StoppedReason: reason}
+	s.control.Changed(status)
+	time.Sleep(500 * time.Millisecond)
+	status.LastStatus, status.StoppedAt = engine.StatusStopped, aws.Time(time.Now())
+	s.control.Changed(status)
 }
 
 func (s *stage) stop(arn string, code ecstypes.TaskStopCode, reason string) {

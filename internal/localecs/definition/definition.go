@@ -66,7 +66,7 @@ func copyOf(in *ecs.RegisterTaskDefinitionInput) (*ecstypes.TaskDefinition, erro
 	shared := ecstypes.TaskDefinition{
 		ContainerDefinitions: in.ContainerDefinitions, EnableFaultInjection: in.EnableFaultInjection,
 		EphemeralStorage: in.EphemeralStorage, ExecutionRoleArn: in.ExecutionRoleArn, Family: in.Family,
-		InferenceAccelerators: in.InferenceAccelerators, IpcMode: in.IpcMode, NetworkMode: in.NetworkMode,
+		IpcMode: in.IpcMode, NetworkMode: in.NetworkMode,
 		PidMode: in.PidMode, PlacementConstraints: in.PlacementConstraints, ProxyConfiguration: in.ProxyConfiguration,
 		RequiresCompatibilities: in.RequiresCompatibilities, RuntimePlatform: in.RuntimePlatform,
 		TaskRoleArn: in.TaskRoleArn, Volumes: in.Volumes,
