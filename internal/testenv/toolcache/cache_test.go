@@ -156,6 +156,19 @@ func TestAFailedStepHoldsUpOnlyWhatNeedsIt(t *testing.T) {
 	}
 }
 
+func TestAnInterruptedLaneStartsNothingMore(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := runLanes(ctx, &bytes.Buffer{}, []step{
+		{name: "first", do: func(context.Context) (string, error) { cancel(); return "made", nil }},
+		{name: "second", do: func(context.Context) (string, error) { return "", errors.New("it ran") }},
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAFailedCommandTellsItsLastLines(t *testing.T) {
 	t.Parallel()
 	_, err := command{}.run(t.Context(), "sh", "-c", "for i in $(seq 40); do echo line $i; done; exit 3")

@@ -41,6 +41,9 @@ func (s Setup) Run(ctx context.Context) error {
 	if saved := s.Cache.save(found); saved != nil {
 		return errors.Join(err, saved)
 	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted: %w\nhint: what is complete stays; run make setup again to go on", ctx.Err())
+	}
 	if err == nil {
 		fmt.Fprintf(s.Out, "%-26s %-32s %6.1f s\n", "setup", "complete", time.Since(start).Seconds())
 	}

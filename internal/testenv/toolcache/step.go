@@ -34,6 +34,9 @@ func runLane(ctx context.Context, report *reporter, lane []step) error {
 	var errs []error
 	var failed []string
 	for _, s := range lane {
+		if ctx.Err() != nil {
+			break // the caller tells that once
+		}
 		if i := slices.IndexFunc(s.after, func(name string) bool { return slices.Contains(failed, name) }); i >= 0 {
 			failed = append(failed, s.name)
 			report.line(s.name, "left out: needs "+s.after[i], 0)
