@@ -3,6 +3,8 @@ package provider
 import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/int32validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -52,24 +54,34 @@ func requiredFlag(description string) schema.BoolAttribute {
 	return schema.BoolAttribute{Required: true, MarkdownDescription: description}
 }
 
-func texts(description string, validators ...validator.List) schema.ListAttribute {
-	return schema.ListAttribute{ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: validators}
+func texts(description string) schema.ListAttribute {
+	return schema.ListAttribute{
+		ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: []validator.List{listvalidator.NoNullValues()},
+	}
 }
 
 func requiredTexts(description string) schema.ListAttribute {
-	return schema.ListAttribute{ElementType: types.StringType, Required: true, MarkdownDescription: description}
+	a := texts(description)
+	a.Optional, a.Required = false, true
+	return a
 }
 
 func textSet(description string, validators ...validator.Set) schema.SetAttribute {
-	return schema.SetAttribute{ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: validators}
+	return schema.SetAttribute{
+		ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: append(validators, setvalidator.NoNullValues()),
+	}
 }
 
 func requiredTextSet(description string, validators ...validator.Set) schema.SetAttribute {
-	return schema.SetAttribute{ElementType: types.StringType, Required: true, MarkdownDescription: description, Validators: validators}
+	a := textSet(description, validators...)
+	a.Optional, a.Required = false, true
+	return a
 }
 
 func textMap(description string) schema.MapAttribute {
-	return schema.MapAttribute{ElementType: types.StringType, Optional: true, MarkdownDescription: description}
+	return schema.MapAttribute{
+		ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: []validator.Map{mapvalidator.NoNullValues()},
+	}
 }
 
 func object(description string, fields attributes) schema.SingleNestedAttribute {

@@ -27,7 +27,7 @@ func (r *controllerResource) Schema(ctx context.Context, _ resource.SchemaReques
 			"iam_endpoint":     text("URL of IAM at which Consul's servers read role tags. Default: AWS's.", endpointURL{}),
 			"server_id_header": text("Value of the header `X-Consul-IAM-ServerID` that logins must carry."),
 		}),
-		"iam_role_path":               text("Roles below this IAM path may log in. Default: the provider's `iam_role_path`, else `/consul-ecs/`."),
+		"iam_role_path":               text("Roles below this IAM path may log in. Default: the provider's `iam_role_path`, else `/consul-ecs/`.", rolePath()),
 		"image":                       text("Image with consulecs-agent. Default: the provider's `agent_image`."),
 		"log_level":                   text("Log level: `TRACE`, `DEBUG`, `INFO` (default), `WARN` or `ERROR`."),
 		"log_json":                    flag("Log lines as JSON objects. Default `false`."),
@@ -62,17 +62,17 @@ func controllerName() schema.StringAttribute {
 
 func controllerIAMAttribute() schema.SingleNestedAttribute {
 	return object("IAM roles. By default both are created.", attributes{
-		"path":                 text("IAM path of the roles that are created. It must not lie below `iam_role_path`: the controller is no task of the mesh. Default `/`."),
-		"permissions_boundary": text("ARN of the policy that bounds the roles that are created."),
+		"path":                 text("IAM path of the roles that are created. It must not lie below `iam_role_path`: the controller is no task of the mesh. Default `/`.", rolePath()),
+		"permissions_boundary": text("ARN of the policy that bounds the roles that are created.", policyARN()),
 		"any_source":           flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
 		"task_role": object("What the controller may do: list and describe the cluster's tasks.", attributes{
 			"arn":         text("ARN of an existing role: it is checked, never changed.", createdRoleConflicts("task_role", "name", "policy_arns")...),
-			"name":        text("Name of the role that is created. Default: the name and `-task`."),
+			"name":        text("Name of the role that is created. Default: the name and `-task`.", roleName()),
 			"policy_arns": textSet("ARNs of managed policies to attach."),
 		}),
 		"execution_role": object("What ECS may do to start the container.", attributes{
 			"arn":          text("ARN of an existing role: it is checked, never changed.", createdRoleConflicts("execution_role", "name", "policy_arns", "kms_key_arns")...),
-			"name":         text("Name of the role that is created. Default: the name and `-execution`."),
+			"name":         text("Name of the role that is created. Default: the name and `-execution`.", roleName()),
 			"policy_arns":  textSet("ARNs of managed policies to attach."),
 			"kms_key_arns": textSet("ARNs of the KMS keys that encrypt the secrets, where they are not AWS's own."),
 		}),

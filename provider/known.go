@@ -3,8 +3,10 @@ package provider
 import (
 	"context"
 	"fmt"
+	"math/big"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
@@ -13,6 +15,9 @@ import (
 
 // decode reads a configuration or a plan into a model, and names the places whose values are not known yet.
 func decode(ctx context.Context, from tfsdk.Config, model any, diags *diag.Diagnostics) (unknown []problem.Path, ok bool) {
+	if refuseFractions(from.Raw, diags) {
+		return nil, false
+	}
 	replaced, unknown, err := known(from.Raw)
 	if err != nil {
 		diags.AddError("Configuration not readable", err.Error())
@@ -20,6 +25,33 @@ func decode(ctx context.Context, from tfsdk.Config, model any, diags *diag.Diagn
 	}
 	diags.Append((&tfsdk.Config{Raw: replaced, Schema: from.Schema}).Get(ctx, model)...)
 	return unknown, !diags.HasError()
+}
+
+// refuseFractions reports numbers that are not whole: no attribute takes others, and a model has no place for them.
+func refuseFractions(raw tftypes.Value, diags *diag.Diagnostics) (found bool) {
+	_ = tftypes.Walk(raw, func(at *tftypes.AttributePath, v tftypes.Value) (bool, error) {
+		var n big.Float
+		if v.IsKnown() && !v.IsNull() && v.Type().Is(tftypes.Number) && v.As(&n) == nil && !n.IsInt() {
+			place := placeOf(at)
+			diags.AddAttributeError(frameworkPath(place), "Not a whole number", fmt.Sprintf("%s is %s, want a whole number.", place, n.String()))
+			found = true
+		}
+		return true, nil
+	})
+	return found
+}
+
+// frameworkPath is a place as diagnostics name it. Keys of maps are taken for attributes, which no caller minds.
+func frameworkPath(place problem.Path) path.Path {
+	at := path.Empty()
+	for _, step := range place {
+		if index, ok := step.(int); ok {
+			at = at.AtListIndex(index)
+		} else {
+			at = at.AtName(fmt.Sprint(step))
+		}
+	}
+	return at
 }
 
 // known replaces what is not known yet by null, and names the places, so that models need no third state. Elements of

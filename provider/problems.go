@@ -1,7 +1,11 @@
 package provider
 
 import (
+	"context"
+	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -72,16 +76,30 @@ var consulPlaces = []place{
 func inResource(found problem.List, places []place) problem.List {
 	var translated problem.List
 	for _, p := range found {
-		at := translate(p.Path, places)
-		message := p.Message
 		with := make([]problem.Path, len(p.With))
 		for i, other := range p.With {
 			with[i] = translate(other, places)
-			message = strings.ReplaceAll(message, other.String(), with[i].String())
 		}
-		translated = append(translated, problem.Problem{Path: at, With: with, Message: message})
+		message := mentioned.ReplaceAllStringFunc(p.Message, func(text string) string { return translate(parsePlace(text), places).String() })
+		translated = append(translated, problem.Problem{Path: translate(p.Path, places), With: with, Message: message})
 	}
 	return translated
+}
+
+// mentioned matches places of a Spec in the text of a problem.
+var mentioned = regexp.MustCompile(`\boutboundOnly\b|\b(service|proxy|servers|login|task|containers|sidecars|controller)(\[\d+\]|\.[a-zA-Z]+)+`)
+
+// parsePlace reads what problem.Path's String wrote.
+func parsePlace(text string) problem.Path {
+	var place problem.Path
+	for _, step := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(".[]", r) }) {
+		if index, err := strconv.Atoi(step); err == nil {
+			place = append(place, index)
+		} else {
+			place = append(place, step)
+		}
+	}
+	return place
 }
 
 func translate(from problem.Path, places []place) problem.Path {
@@ -201,14 +219,33 @@ func withoutDefaulted(found problem.List, raw tftypes.Value) problem.List {
 	})
 }
 
-func absent(v tftypes.Value, at problem.Path) bool {
-	for _, step := range at {
-		fields := map[string]tftypes.Value{}
-		if v.IsNull() || !v.IsKnown() || v.As(&fields) != nil {
-			return true
+// withoutMissing leaves out what is said of required attributes that are missing: Terraform's own check says so.
+func withoutMissing(found problem.List, config tfsdk.Config) problem.List {
+	fields, _ := config.Schema.(schema.Schema)
+	return slices.DeleteFunc(found, func(p problem.Problem) bool {
+		attribute, err := fields.AttributeAtTerraformPath(context.Background(), terraformPath(p.Path))
+		return err == nil && attribute.IsRequired() && absent(config.Raw, p.Path)
+	})
+}
+
+func terraformPath(place problem.Path) *tftypes.AttributePath {
+	at := tftypes.NewAttributePath()
+	for _, step := range place {
+		if index, ok := step.(int); ok {
+			at = at.WithElementKeyInt(index)
+		} else {
+			at = at.WithAttributeName(fmt.Sprint(step))
 		}
-		name, _ := step.(string)
-		v = fields[name]
 	}
-	return v.IsNull()
+	return at
+}
+
+// absent reports whether there is no value at a place.
+func absent(raw tftypes.Value, place problem.Path) bool {
+	found, rest, err := tftypes.WalkAttributePath(raw, terraformPath(place))
+	if err != nil {
+		return len(rest.Steps()) > 0
+	}
+	v, ok := found.(tftypes.Value)
+	return ok && v.IsNull()
 }

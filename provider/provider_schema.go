@@ -38,7 +38,7 @@ func providerFields() attributes {
 		"consul_servers":    object("How to reach Consul's servers: the default of every resource.", consulServersAttributes()),
 		"login":             object("How agents log in to Consul: the default of every resource.", loginAttributes()),
 		"agent_image":       text("Image with consulecs-agent: the default of every resource."),
-		"iam_role_path":     text("IAM path of the mesh tasks' roles: the default of every resource. Default `/consul-ecs/`."),
+		"iam_role_path":     text("IAM path of the mesh tasks' roles: the default of every resource. Default `/consul-ecs/`.", rolePath()),
 		"log_configuration": logConfiguration("Where the output of injected containers and of the controller goes: the default of every resource."),
 	}
 }
@@ -70,7 +70,7 @@ func providerAttribute(row resourceschema.Attribute) schema.Attribute {
 	case resourceschema.BoolAttribute:
 		return schema.BoolAttribute{Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription}
 	case resourceschema.MapAttribute:
-		return schema.MapAttribute{ElementType: types.StringType, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription}
+		return schema.MapAttribute{ElementType: types.StringType, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
 	case resourceschema.SingleNestedAttribute:
 		return schema.SingleNestedAttribute{Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Attributes: providerAttributes(a.Attributes)}
 	case resourceschema.ListNestedAttribute:

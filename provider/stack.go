@@ -63,7 +63,7 @@ func (s *stack[M]) ValidateConfig(ctx context.Context, req resource.ValidateConf
 		return
 	}
 	found := inResource(s.kind.problems(&m, defaults{}), s.kind.places).Without(unknown...)
-	report(req.Config, withoutDefaulted(found, req.Config.Raw), &resp.Diagnostics)
+	report(req.Config, withoutMissing(withoutDefaulted(found, req.Config.Raw), req.Config), &resp.Diagnostics)
 }
 
 // ModifyPlan implements resource.ResourceWithModifyPlan: it works the whole design out, so that the plan shows what the apply

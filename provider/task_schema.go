@@ -27,7 +27,7 @@ func taskAttribute() schema.SingleNestedAttribute {
 
 func launchTypes() schema.SetAttribute {
 	return textSet("Launch types that ECS checks the definition against: `EC2`, `FARGATE`, `MANAGED_INSTANCES`. Default `EC2` and `FARGATE`.",
-		setvalidator.SizeAtLeast(1), setvalidator.ValueStringsAre(stringvalidator.OneOf("EC2", "FARGATE", "MANAGED_INSTANCES")))
+		setvalidator.SizeAtLeast(1))
 }
 
 func runtimePlatform() schema.SingleNestedAttribute {
@@ -110,19 +110,19 @@ func stayingSidecarAttributes() attributes {
 
 func iamAttribute() schema.SingleNestedAttribute {
 	return object("IAM roles. By default both are created for the family.", attributes{
-		"path":                 text("IAM path of the roles that are created. The controller's auth method admits roles below its own path. Default: the provider's `iam_role_path`, else `/consul-ecs/`."),
-		"permissions_boundary": text("ARN of the policy that bounds the roles that are created."),
+		"path":                 text("IAM path of the roles that are created. The controller's auth method admits roles below its own path. Default: the provider's `iam_role_path`, else `/consul-ecs/`.", rolePath()),
+		"permissions_boundary": text("ARN of the policy that bounds the roles that are created.", policyARN()),
 		"any_source":           flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
 		"task_role": object("What the containers may do.", attributes{
 			"arn": text("ARN of an existing role: it is checked, never changed. It must carry the tag `consul.hashicorp.com.service-name`, lie below the role path and be allowed `iam:GetRole` on itself.",
 				createdRoleConflicts("task_role", "name", "policy_arns")...),
-			"name":        text("Name of the role that is created. Default: the family and `-task`."),
+			"name":        text("Name of the role that is created. Default: the family and `-task`.", roleName()),
 			"policy_arns": textSet("ARNs of managed policies to attach: the application's rights."),
 		}),
 		"execution_role": object("What ECS may do to start the containers: pull images, read secrets, write logs.", attributes{
 			"arn": text("ARN of an existing role: it is checked, never changed.",
 				createdRoleConflicts("execution_role", "name", "policy_arns", "kms_key_arns")...),
-			"name":         text("Name of the role that is created. Default: the family and `-execution`."),
+			"name":         text("Name of the role that is created. Default: the family and `-execution`.", roleName()),
 			"policy_arns":  textSet("ARNs of managed policies to attach."),
 			"kms_key_arns": textSet("ARNs of the KMS keys that encrypt the containers' secrets, where they are not AWS's own."),
 		}),

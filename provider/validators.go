@@ -12,6 +12,24 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 )
 
+var (
+	validRolePath  = regexp.MustCompile(`^/([\x21-\x7e]{0,510}/)?$`)
+	validRoleName  = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
+	validPolicyARN = regexp.MustCompile(`^arn:[a-z-]+:iam::(aws|\d{12}):policy/\S+$`)
+)
+
+func rolePath() validator.String {
+	return stringvalidator.RegexMatches(validRolePath, "must begin and end with '/'")
+}
+
+func roleName() validator.String {
+	return stringvalidator.RegexMatches(validRoleName, "must be 1 to 64 letters, digits and +=,.@_-")
+}
+
+func policyARN() validator.String {
+	return stringvalidator.RegexMatches(validPolicyARN, "must be the ARN of an IAM policy: arn:<partition>:iam::<account>:policy/<name>")
+}
+
 var validSecretARN = regexp.MustCompile(`^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+$`)
 
 func secretARN() validator.String {
