@@ -3,6 +3,8 @@ package testenv
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -92,11 +94,27 @@ func (c *Consul) start(ctx context.Context, dir string) (err error) {
 
 // ready is nil once writes are taken and the CA of the mesh signs.
 func (c *Consul) ready(ctx context.Context) error {
+	if err := c.bootstrap(ctx); err != nil {
+		return err
+	}
 	if _, _, err := c.API.ConfigEntries().Set(&api.MeshConfigEntry{}, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
 		return err
 	}
 	_, _, err := c.API.Connect().CARoots((&api.QueryOptions{}).WithContext(ctx))
 	return err
+}
+
+// bootstrap makes the bootstrap token known, unless it is. It goes by the API, which keeps it off the disk.
+func (c *Consul) bootstrap(ctx context.Context) error {
+	_, _, unknown := c.API.ACL().TokenReadSelf((&api.QueryOptions{}).WithContext(ctx))
+	if unknown == nil {
+		return nil
+	}
+	secret := map[string]string{"BootstrapSecret": c.BootstrapToken}
+	if _, err := c.API.Raw().Write("/v1/acl/bootstrap", secret, nil, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
+		return fmt.Errorf("bootstrap the ACLs: %w", errors.Join(unknown, err))
+	}
+	return nil
 }
 
 // settings is the server's configuration. It chooses the ports and, unless plaintext, makes the certificates.
@@ -112,10 +130,7 @@ func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) 
 		"bind_addr": c.Address, "client_addr": c.Address, "data_dir": filepath.Join(dir, "data"), "log_level": "INFO",
 		"connect": map[string]any{"enabled": true}, "ui_config": map[string]any{"enabled": true},
 		"performance": map[string]any{"raft_multiplier": 1}, "ports": ports,
-		"acl": map[string]any{
-			"enabled": true, "default_policy": "deny", "enable_token_persistence": true,
-			"tokens": map[string]string{"initial_management": c.BootstrapToken, "agent": c.BootstrapToken},
-		},
+		"acl": map[string]any{"enabled": true, "default_policy": "deny"}, // no token is in a file: see bootstrap
 	}
 	if cfg.Plaintext {
 		if cfg.UsualPorts {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -37,13 +38,21 @@ func startDaemon(ctx context.Context, name, dir string, cmd *exec.Cmd, limit tim
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	started := make(chan error, 1)
+	go func() {
+		// The kernel sends the death signal when the thread ends that started the child, not the process: so this one stays.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			d.err = cmd.Wait()
+			close(d.done)
+		}
+	}()
+	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	go func() {
-		d.err = cmd.Wait()
-		close(d.done)
-	}()
 	if err := d.await(ctx, limit, ready); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w; its output ends:\n%s", name, err, d.tail(20)), d.Stop())
 	}
