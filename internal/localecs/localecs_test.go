@@ -188,10 +188,16 @@ func (w *world) must(_ any, err error) {
 // register makes the next revision of a family with one container that plays the given acts.
 func (w *world) register(family string, acts ...string) string {
 	w.t.Helper()
+	return w.registerContainer(family, ecstypes.ContainerDefinition{Command: acts})
+}
+
+func (w *world) registerContainer(family string, c ecstypes.ContainerDefinition) string {
+	w.t.Helper()
+	c.Name, c.Image, c.StopTimeout = aws.String("app"), &image, aws.Int32(5)
 	out, err := w.RegisterTaskDefinition(w.t.Context(), &ecs.RegisterTaskDefinitionInput{
 		Family: &family, NetworkMode: "awsvpc", RequiresCompatibilities: []ecstypes.Compatibility{"FARGATE"},
 		Cpu: aws.String("256"), Memory: aws.String("512"),
-		ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("app"), Image: &image, Command: acts, StopTimeout: aws.Int32(5)}},
+		ContainerDefinitions: []ecstypes.ContainerDefinition{c},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -211,15 +217,20 @@ func (w *world) createService(definition string, desired int32) {
 	w.stable()
 }
 
-// stable waits with the SDK's own waiter.
+// stable waits with the SDK's own waiter, which does not look at health, then until the deployment is completed.
 func (w *world) stable() {
 	w.t.Helper()
 	waiter := ecs.NewServicesStableWaiter(w.Client, func(o *ecs.ServicesStableWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 100*time.Millisecond, 200*time.Millisecond
 	})
-	if err := waiter.Wait(w.t.Context(), &ecs.DescribeServicesInput{Services: []string{"web"}}, time.Minute); err != nil {
+	in := &ecs.DescribeServicesInput{Services: []string{"web"}}
+	if err := waiter.Wait(w.t.Context(), in, time.Minute); err != nil {
 		w.t.Fatal(err)
 	}
+	w.await("the deployment is completed", func() bool {
+		out, err := w.DescribeServices(w.t.Context(), in)
+		return err == nil && out.Services[0].Deployments[0].RolloutState == "COMPLETED"
+	})
 }
 
 func (w *world) tasks(desired ecstypes.DesiredStatus) []ecstypes.Task {
@@ -302,6 +313,25 @@ func TestServiceRollsOnDocker(t *testing.T) {
 	}
 	if !gone.StoppingAt.After(*now[0].StartedAt) {
 		t.Errorf("old task stopping at %s, new one started at %s", gone.StoppingAt, now[0].StartedAt)
+	}
+}
+
+// TestRollingWaitsForHealthOnDocker rolls to a task that runs for three seconds before its health check passes: the old
+// one has to stay for that long.
+func TestRollingWaitsForHealthOnDocker(t *testing.T) {
+	w := newWorld(t)
+	check := &ecstypes.HealthCheck{Command: []string{"CMD", "/actor", "check"}, Interval: aws.Int32(5), StartPeriod: aws.Int32(30)}
+	w.createService(w.registerContainer("web", ecstypes.ContainerDefinition{Command: []string{"healthy", "hold"}, HealthCheck: check}), 1)
+	old := *w.tasks("RUNNING")[0].TaskArn
+	second := w.registerContainer("web", ecstypes.ContainerDefinition{Command: []string{"sleep=3s", "healthy", "hold"}, HealthCheck: check})
+	w.must(w.UpdateService(t.Context(), &ecs.UpdateServiceInput{Service: aws.String("web"), TaskDefinition: &second}))
+	w.stable()
+	out, err := w.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Tasks: []string{old, *w.tasks("RUNNING")[0].TaskArn}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if waited := out.Tasks[0].StoppingAt.Sub(*out.Tasks[1].StartedAt); waited < 3*time.Second || out.Tasks[1].HealthStatus != "HEALTHY" {
+		t.Errorf("the old task was stopped %s after the new one started, which is %s", waited, out.Tasks[1].HealthStatus)
 	}
 }
 

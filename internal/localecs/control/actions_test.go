@@ -169,6 +169,36 @@ func TestTaskIsRunDescribedAndStopped(t *testing.T) {
 	})
 }
 
+func TestLaunchTypeIsWorkedOut(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *stage) {
+		managed := webTask("ok")
+		managed.Family, managed.RequiresCompatibilities = aws.String("managed"), []ecstypes.Compatibility{ecstypes.CompatibilityManagedInstances}
+		must(s.RegisterTaskDefinition(t.Context(), managed))(t)
+		s.register("ok")
+		other := []ecstypes.CapacityProviderStrategyItem{{CapacityProvider: aws.String("mine"), Weight: 1}}
+		for name, c := range map[string]struct {
+			definition, want string
+			launch           ecstypes.LaunchType
+			providers        []ecstypes.CapacityProviderStrategyItem
+			instance         bool
+		}{
+			"none":                {"web", "EC2", "", nil, true},
+			"Fargate":             {"web", "FARGATE", "FARGATE", nil, false},
+			"Fargate Spot":        {"web", "FARGATE", "", spot(), false},
+			"own provider":        {"web", "EC2", "", other, true},
+			"managed":             {"managed", "MANAGED_INSTANCES", "MANAGED_INSTANCES", nil, true},
+			"provider of managed": {"managed", "MANAGED_INSTANCES", "", other, true},
+		} {
+			in := runWeb(c.definition)
+			in.LaunchType, in.CapacityProviderStrategy = c.launch, c.providers
+			task := must(s.RunTask(t.Context(), in))(t).Tasks[0]
+			if string(task.LaunchType) != c.want || (task.ContainerInstanceArn != nil) != c.instance || (task.CapacityProviderName != nil) != (c.providers != nil) {
+				t.Errorf("%s: launch type %s, instance %v, provider %v", name, task.LaunchType, aws.ToString(task.ContainerInstanceArn), aws.ToString(task.CapacityProviderName))
+			}
+		}
+	})
+}
+
 func TestTasksAreListedInPagesAndByFilter(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *stage) {
 		ctx := t.Context()
