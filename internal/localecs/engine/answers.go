@@ -130,15 +130,15 @@ func (s *state) metadataContainer(m *member, w wiring) metadata.Container {
 		LogDriver:     "json-file",
 	}
 	if !m.createdAt.IsZero() {
-		c.CreatedAt = &m.createdAt
+		c.CreatedAt = aws.Time(m.createdAt)
 	}
 	if run := m.lastRun(); run != nil {
-		c.StartedAt, c.FinishedAt = &run.Started, run.Finished
+		c.StartedAt, c.FinishedAt = aws.Time(run.Started), run.Finished
 	}
 	if m.def.HealthCheck != nil {
 		c.Health = &metadata.Health{Status: string(m.health), ExitCode: m.healthExit, Output: m.healthOutput}
 		if !m.healthSince.IsZero() {
-			c.Health.StatusSince = &m.healthSince
+			c.Health.StatusSince = aws.Time(m.healthSince) // a copy: the answer is written without the lock
 		}
 	}
 	if m.def.RestartPolicy != nil && aws.ToBool(m.def.RestartPolicy.Enabled) {

@@ -112,35 +112,38 @@ func (e *Engine) Subnet() netip.Prefix { return e.wiring.subnet }
 
 // Run starts a task and returns at once. Progress arrives through Config.Changed. A task that runs already goes on.
 func (e *Engine) Run(t Task) {
-	if r := e.add(t, ""); r != nil {
+	if r := e.newRun(t, newUUID()); e.enter(r) {
 		e.spawn(r.provision)
 		e.spawn(r.prepare)
 		e.spawn(r.loop)
 	}
 }
 
-// add enters a task into the books; nil if it is there. credentialsID "" makes a new one.
-func (e *Engine) add(t Task, credentialsID string) *taskRun {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.runs[t.ARN] != nil {
-		return nil
-	}
+// newRun prepares a task; nobody else knows of it before it is entered.
+func (e *Engine) newRun(t Task, credentialsID string) *taskRun {
 	if t.Overrides != nil {
 		t.Definition.Cpu = cmp.Or(t.Overrides.Cpu, t.Definition.Cpu)
 		t.Definition.Memory = cmp.Or(t.Overrides.Memory, t.Definition.Memory)
 	}
-	s := state{task: t, members: newMembers(t, e.cfg.World), stopOrder: e.order}
 	r := &taskRun{
-		e: e, log: e.log.With("task_arn", t.ARN), state: s,
-		credentialsID: cmp.Or(credentialsID, newUUID()),
-		inspected:     map[string]bool{}, logs: map[string][]byte{}, wakeUp: make(chan struct{}, 1),
+		e: e, log: e.log.With("task_arn", t.ARN), state: state{task: t, members: newMembers(t, e.cfg.World)},
+		credentialsID: credentialsID, inspected: map[string]bool{}, logs: map[string][]byte{}, wakeUp: make(chan struct{}, 1),
 	}
 	if t.TaskRoleARN != "" {
 		r.taskRole = e.emulator().Assume(t.TaskRoleARN, taskID(t.ARN))
 	}
-	e.runs[t.ARN] = r
 	return r
+}
+
+// enter puts a task into the books; false if it is there.
+func (e *Engine) enter(r *taskRun) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.runs[r.state.task.ARN] != nil {
+		return false
+	}
+	e.runs[r.state.task.ARN] = r
+	return true
 }
 
 // Stop stops a task, once: a second call, or one for a task that is ending already, changes nothing.

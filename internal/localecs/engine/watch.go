@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -184,22 +185,22 @@ func (e *Engine) Adopt(ctx context.Context, tasks []Task) error {
 			errs = append(errs, fmt.Errorf("adopt task %s: %w", t.ARN, err))
 		}
 	}
+	if len(errs) > 0 {
+		return errors.Join(errs...) // nothing is swept while it is not known what belongs to whom
+	}
 	e.mu.Lock()
 	e.owning = true
 	e.mu.Unlock()
-	e.look(ctx)
+	e.look(ctx) // also for what happened while this went on
 	e.sweepVolumes(ctx)
-	return errors.Join(errs...)
+	return nil
 }
 
 // adopt rebuilds a task's state from its containers. A task without a running pause container has lost its address:
 // it is wound up.
 func (e *Engine) adopt(ctx context.Context, t Task, there map[string]container.Summary) error {
 	pause := there[pauseName]
-	r := e.add(t, pause.Labels[labelCredentials])
-	if r == nil {
-		return nil
-	}
+	r := e.newRun(t, cmp.Or(pause.Labels[labelCredentials], newUUID()))
 	s := &r.state
 	s.pauseID, s.prepared, s.stage = pause.ID, true, up
 	s.pullStarted, s.pullStopped = &t.CreatedAt, &t.CreatedAt
@@ -224,7 +225,9 @@ func (e *Engine) adopt(ctx context.Context, t Task, there map[string]container.S
 		return err
 	}
 	s.resume()
-	e.spawn(r.loop)
+	if e.enter(r) {
+		e.spawn(r.loop)
+	}
 	return nil
 }
 
