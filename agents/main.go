@@ -20,6 +20,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/agents/healthsync"
 	"github.com/consulecs/terraform-provider-consulecs/agents/meshinit"
 	"github.com/consulecs/terraform-provider-consulecs/agents/meshready"
+	"github.com/consulecs/terraform-provider-consulecs/agents/passing"
 	"github.com/consulecs/terraform-provider-consulecs/agents/ready"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
@@ -58,20 +59,28 @@ func agents() []agent {
 		},
 		{
 			name: dataplane.Name, does: "runs Envoy for the task, proxies its configuration and drains it in the end",
-			flags: true, run: dataplane.Run,
+			manual: "It runs until SIGTERM, then until the application's containers have stopped and Envoy has drained.\n" + exitCodes,
+			flags:  true, run: dataplane.Run,
 		},
 		{
 			name: meshready.Name, does: "ends once the proxy serves, so that the application may start",
-			flags: true, run: meshready.Run,
+			manual: exitCodes,
+			flags:  true, run: meshready.Run,
 		},
 		{
 			name: ready.Name, does: "tells once whether the proxy serves: the dataplane container's health check",
-			flags: true, run: ready.Run,
+			manual: exitCodes,
+			flags:  true, run: ready.Run,
 		},
 		{
 			name: "health-sync", does: "keeps Consul told how the task's containers are, and deregisters it in the end",
 			manual: readsConfig + "It runs until SIGTERM, then until the dataplane's container has stopped.\n" + exitCodes,
 			run:    healthsync.Run,
+		},
+		{
+			name: passing.Name, does: "ends once Consul has the task as passing: the health-sync container's health check",
+			manual: exitCodes,
+			flags:  true, run: passing.Run,
 		},
 		{
 			name: "controller", does: "prepares Consul for an ECS cluster's tasks and cleans up after dead ones",
@@ -112,10 +121,14 @@ func dispatch(ctx context.Context, getenv func(string) string, args []string, st
 }
 
 func (a agent) start(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) int {
+	help := len(args) == 1 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help")
 	switch {
-	case !a.flags && len(args) == 1 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help"):
+	case help:
 		fmt.Fprintf(stdout, "Usage: consulecs-agent %s\n\nThis agent %s.\n%s", a.name, a.does, a.manual)
-		return exitOK
+		if !a.flags {
+			return exitOK
+		}
+		stderr = stdout // the flags are told by the agent itself
 	case len(args) > 0 && !a.flags:
 		fmt.Fprintf(stderr, "unexpected argument %q: %s takes none\n", args[0], a.name)
 		return exitUsage

@@ -32,15 +32,20 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/footprint"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
 const (
+	settleAfter = 8 * time.Second // until a task of the usual kind has started
+
 	stopWithin = 25 * time.Second        // the dataplane's default
 	afterProxy = time.Second             // for ECS to notice that the dataplane has stopped
 	atTheEnd   = 1500 * time.Millisecond // to deregister; logging out takes two seconds at the most
@@ -81,14 +86,29 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	if err != nil {
 		return err
 	}
+	gate, err := newGate(life)
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	go gate.serve()
+	defer gate.close()
 	m := &mirror{
-		log: log, registration: registration, held: newLedger(),
+		log: log, registration: registration, held: newLedger(), passed: gate.passed,
 		task: metadata.Task, proxyProblem: proxyProblem(cfg.ProxySettings().HealthCheckPort),
 		lookup: conn.Lookup, register: conn.Register, setChecks: conn.SetChecks, deregister: conn.Deregister,
 	}
 	log.Info("mirroring the task's health", "containers", cfg.HealthSyncContainers)
+	go settle(ctx, log)
 	m.run(ctx)
 	return errors.Join(m.drain(life, wait), conn.Close())
+}
+
+// settle makes the agent small once the start is over.
+func settle(ctx context.Context, log hclog.Logger) {
+	sleep(ctx, settleAfter)
+	if err := footprint.Trim(); err != nil {
+		log.Debug("memory not given back", "err", err)
+	}
 }
 
 // stopTime is how long after SIGTERM the dataplane may still serve.

@@ -36,6 +36,7 @@ type mirror struct {
 	register     func(context.Context, consul.Registration) error
 	setChecks    func(context.Context, consul.Registration, []consul.Check) error
 	deregister   func(context.Context, consul.Registration) error
+	passed       func() // called when Consul first holds every check as passing
 
 	held     ledger        // what Consul holds
 	whole    bool          // the registration is all there
@@ -61,6 +62,9 @@ func (m *mirror) run(ctx context.Context) {
 			want := judge(m.registration.Checks, task, m.proxyProblem(ctx))
 			changed := m.mend(ctx, want)
 			if first := !started && m.held.passing(want); first || started && changed {
+				if first {
+					m.passed()
+				}
 				started, fastUntil = true, time.Now().Add(fastAfter)
 			}
 		}

@@ -104,6 +104,7 @@ func (s *stage) mirror() *mirror {
 			}
 			return s.down
 		},
+		passed: func() { s.called("passed") },
 		deregister: func(context.Context, consul.Registration) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -37,6 +37,7 @@ func judge(checks []consul.Check, task taskmeta.Task, proxyProblem string) []con
 			guilty = append(guilty, o.reason)
 		}
 	}
+	guilty = append(guilty, notStarted(task, opinions)...)
 	opinions[mesh.ContainerDataplane] = opinion{consul.Passing, "proxy is ready and every tracked container is well"}
 	if len(guilty) > 0 {
 		opinions[mesh.ContainerDataplane] = opinion{consul.Critical, strings.Join(guilty, "; ")}
@@ -46,6 +47,20 @@ func judge(checks []consul.Check, task taskmeta.Task, proxyProblem string) []con
 		judged[i].Status, judged[i].Output = opinions[c.Container].status, opinions[c.Container].reason
 	}
 	return judged
+}
+
+// notStarted tells of the application's containers that nobody tracks and that have not begun to run: a proxy that is ready
+// before its application would be called in vain.
+func notStarted(task taskmeta.Task, tracked map[string]opinion) []string {
+	var reasons []string
+	for _, c := range task.Containers {
+		_, known := tracked[c.Name]
+		begun := c.KnownStatus == taskmeta.StatusRunning || c.KnownStatus == taskmeta.StatusStopped
+		if !known && !begun && c.Normal() && !slices.Contains(mesh.InjectedContainers(), c.Name) {
+			reasons = append(reasons, fmt.Sprintf("container %q has not started", c.Name))
+		}
+	}
+	return reasons
 }
 
 // judgeContainer mirrors ECS's verdict. A container without a health check has none: it is well while it runs, as ECS

@@ -53,6 +53,10 @@ func TestTheProxysChecksAreTheMinimumOfAll(t *testing.T) {
 		"proxy ready, ECS disagrees":     {[]taskmeta.Container{running(mesh.ContainerDataplane, taskmeta.Unhealthy), running("app", taskmeta.Healthy)}, "", consul.Passing, consul.Critical, `container "consul-dataplane" is UNHEALTHY`},
 		"dataplane missing":              {[]taskmeta.Container{running("app", taskmeta.Healthy)}, "", consul.Passing, consul.Critical, `container "consul-dataplane" is not in the task`},
 		"dataplane crashed":              {[]taskmeta.Container{stopped(mesh.ContainerDataplane, 1), running("app", taskmeta.Healthy)}, "", consul.Passing, consul.Critical, `container "consul-dataplane" is STOPPED with exit code 1`},
+		"another has not started":        {append(well(), taskmeta.Container{Name: "log", KnownStatus: "CREATED"}), "", consul.Passing, consul.Critical, `container "log" has not started`},
+		"another has ended":              {append(well(), stopped("migrate", 0)), "", consul.Passing, consul.Passing, "proxy is ready"},
+		"mesh-ready has not started":     {append(well(), taskmeta.Container{Name: mesh.ContainerMeshReady, KnownStatus: "CREATED"}), "", consul.Passing, consul.Passing, "proxy is ready"},
+		"AWS's own has not started":      {append(well(), taskmeta.Container{Name: "aws-guard", Type: "MANAGED", KnownStatus: "CREATED"}), "", consul.Passing, consul.Passing, "proxy is ready"},
 		"both to blame":                  {[]taskmeta.Container{stopped(mesh.ContainerDataplane, 1), running("app", taskmeta.Unhealthy)}, "", consul.Critical, consul.Critical, `exit code 1; container "app" is UNHEALTHY`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -78,8 +78,8 @@ func (l Login) aws(ctx context.Context) (aws.Config, error) {
 	}})
 }
 
-// untagged is the tags' part in a login that Consul refused without a reason: an error that names the role, if the role
-// lacks the tag from which its service identity is made.
+// untagged looks at the task role of a login that Consul refused without a reason. It returns a Refusal that names the role
+// if the role lacks the tag from which its service identity is made; any other error means that nobody knows.
 func untagged(ctx context.Context, login Login) error {
 	cfg, err := login.aws(ctx)
 	if err != nil {

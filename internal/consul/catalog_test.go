@@ -194,6 +194,36 @@ func TestALostTokenIsReplacedOnce(t *testing.T) {
 	if tokens := stage.LoginTokens(t, "lost"); len(tokens) != 1 {
 		t.Errorf("renewing for a token that was replaced logged in again: %v", tokens)
 	}
+	valid := c.Token()
+	if err := c.Renew(t.Context(), valid); err != nil || c.Token() == valid {
+		t.Errorf("a token that one server denied was not replaced: %v", err)
+	}
+	if tokens := stage.LoginTokens(t, "lost"); len(tokens) != 1 {
+		t.Errorf("the task has the tokens %v, want the old one destroyed", tokens)
+	}
+}
+
+func TestALostTokenIsNoticedWithoutACall(t *testing.T) {
+	asRole(t, mesh.RolePath, "web")
+	c := mustConnect(t, settings(t, taskOf(t, "idle"), nil))
+	stale := *c.session.current.Load()
+	if _, err := stage.Consul.API.ACL().TokenDelete(stale.accessorID, nil); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	for c.Token() == stale.secretID || c.watcherIsAlone() {
+		if time.Since(start) > 10*time.Second {
+			t.Fatal("the deleted token is still in use, or no server was found with the new one")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Logf("a new token and a server %s after the old one's end", time.Since(start))
+}
+
+// watcherIsAlone reports whether the server manager has no server.
+func (c *Connection) watcherIsAlone() bool {
+	state, err := c.watcher.State()
+	return err != nil || state.Address.Empty()
 }
 
 func TestTheConnectionOutlivesTheServer(t *testing.T) {

@@ -25,6 +25,7 @@ const (
 
 	logoutTimeout = 2 * time.Second  // of Close
 	callTimeout   = 10 * time.Second // of one call of the HTTP API, fail-over included
+	guardPause    = 500 * time.Millisecond
 )
 
 // Connection is a usable connection to Consul's servers. Its methods may be called at the same time.
@@ -38,6 +39,7 @@ type Connection struct {
 	watcher    *discovery.Watcher
 	watcherLog hclog.Logger
 	grpc       *grpc.ClientConn
+	end        context.CancelFunc // of what runs in the background
 	closed     atomic.Bool
 }
 
@@ -68,9 +70,10 @@ func (c *Connection) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	life := sessionContext{context.WithoutCancel(ctx), c.session}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	c.end = end
 	c.watcherLog = agentlog.Quieter(c.log, "servers")
-	c.watcher, err = discovery.NewWatcher(life, cfg, c.watcherLog)
+	c.watcher, err = discovery.NewWatcher(sessionContext{life, c.session}, cfg, c.watcherLog)
 	if err != nil {
 		return fmt.Errorf("follow Consul's servers: %w", err)
 	}
@@ -84,10 +87,34 @@ func (c *Connection) follow(ctx context.Context) error {
 	select {
 	case state := <-found:
 		c.grpc = state.GRPCConn
+		if c.settings.Login != nil {
+			go c.guard(life)
+		}
 		return nil
 	case <-ctx.Done():
 		c.watcher.Stop()
+		end()
 		return fmt.Errorf("follow Consul's servers: %w", context.Cause(ctx))
+	}
+}
+
+// guard renews a token that Consul does not know any more. Without a token that Consul knows, the server manager has no
+// server, and without a server no call of ours gets as far as to be told.
+func (c *Connection) guard(ctx context.Context) {
+	pause := guardPause
+	for sleep(ctx, pause) {
+		state, err := c.watcher.State()
+		if err != nil || !state.Address.Empty() {
+			pause = guardPause
+			continue
+		}
+		token := c.Token()
+		if c.session.unknown(ctx, token) {
+			if err := c.Renew(ctx, token); err != nil && ctx.Err() == nil {
+				c.log.Warn("ACL token not renewed, will retry", agentlog.Fields(err)...)
+			}
+		}
+		pause = min(2*pause, maxPause)
 	}
 }
 
@@ -152,6 +179,7 @@ func (c *Connection) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
 	defer cancel()
 	c.watcherLog.SetLevel(hclog.Off) // it is about to lose its token, and would complain
+	c.end()
 	err := c.session.logOut(ctx, c.grpc)
 	c.watcher.Stop()
 	if c.sockets != nil {

@@ -91,12 +91,10 @@ func (c *Connection) refresh(ctx context.Context, token *aclToken) error {
 	if time.Since(token.since) > freshFor {
 		return c.session.renew(ctx, token.secretID)
 	}
-	select {
-	case <-ctx.Done():
+	if !sleep(ctx, 50*time.Millisecond) {
 		return context.Cause(ctx)
-	case <-time.After(50 * time.Millisecond):
-		return nil
 	}
+	return nil
 }
 
 // tokenUnknown reads an answer and puts it back.
@@ -131,10 +129,8 @@ func (c *Connection) server(ctx context.Context) (string, error) {
 		if !state.Address.Empty() {
 			return net.JoinHostPort(state.Address.IP.String(), strconv.Itoa(c.settings.HTTP.Port)), nil
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, 50*time.Millisecond) {
 			return "", fmt.Errorf("find a Consul server: %w", context.Cause(ctx))
-		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }

@@ -59,12 +59,22 @@ func Retry(ctx context.Context, log hclog.Logger, what string, do func(context.C
 			facts := []any{"what", what, "attempt", attempt, "retry_in", wait.Round(time.Millisecond).String()}
 			log.Warn("will retry", append(facts, agentlog.Fields(err)...)...)
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, wait) {
 			return fmt.Errorf("%s: %w after %s and %d attempts: %w",
 				what, context.Cause(ctx), time.Since(start).Round(time.Millisecond), attempt, last)
-		case <-time.After(wait):
-			pause = min(pause*3/2, maxPause)
 		}
+		pause = min(pause*3/2, maxPause)
+	}
+}
+
+// sleep waits for d and reports true, or false as soon as ctx ends.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }

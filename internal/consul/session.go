@@ -73,15 +73,23 @@ func (n *session) renew(ctx context.Context, stale string) error {
 	if n.token() != stale {
 		return nil
 	}
-	n.log.Info("logging in again: Consul does not know the ACL token any more", "accessor_id", n.current.Load().accessorID)
-	return n.open(ctx)
+	old := n.current.Load()
+	n.log.Info("logging in again: Consul does not know the ACL token any more", "accessor_id", old.accessorID)
+	if err := n.open(ctx); err != nil {
+		return err
+	}
+	// A server that is just starting denies tokens that the others still know.
+	if err := n.destroyAnywhere(ctx, old); err != nil {
+		n.log.Warn("left the old ACL token to the controller", append([]any{"accessor_id", old.accessorID}, agentlog.Fields(err)...)...)
+	}
+	return nil
 }
 
 // logIn tries every server once, in random order. What a server answers on behalf of all of them ends the round.
 func (n *session) logIn(ctx context.Context) error {
-	addresses, err := discovery.NewNetaddrsDiscoverer(n.servers, agentlog.Quieter(n.log, "discovery")).Discover(ctx)
+	addresses, err := n.discover(ctx)
 	if err != nil {
-		return fmt.Errorf("discover: %w", err)
+		return err
 	}
 	var bearer string
 	if n.settings.Login != nil {
@@ -89,20 +97,32 @@ func (n *session) logIn(ctx context.Context) error {
 			return fmt.Errorf("mint bearer token: %w", err)
 		}
 	}
-	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
 	var unreached []error
 	for _, addr := range addresses {
-		token, err := n.tryServer(ctx, addr.String(), bearer)
+		token, err := n.tryServer(ctx, addr, bearer)
 		switch {
 		case err == nil:
 			n.current.Store(token)
 			return nil
 		case !isUnreached(err):
-			return fmt.Errorf("server %s: %w", addr.String(), n.explain(ctx, err))
+			return fmt.Errorf("server %s: %w", addr, n.explain(ctx, err))
 		}
-		unreached = append(unreached, fmt.Errorf("server %s: %w", addr.String(), err))
+		unreached = append(unreached, fmt.Errorf("server %s: %w", addr, err))
 	}
 	return unreachable(unreached, n.settings)
+}
+
+// discover resolves the servers' addresses anew, in random order.
+func (n *session) discover(ctx context.Context) ([]string, error) {
+	found, err := discovery.NewNetaddrsDiscoverer(n.servers, agentlog.Quieter(n.log, "discovery")).Discover(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("discover: %w", err)
+	}
+	addresses := make([]string, len(found))
+	for i, j := range rand.Perm(len(found)) {
+		addresses[i] = found[j].String()
+	}
+	return addresses, nil
 }
 
 // explain is refused, and looks at the task role where Consul only says that it could not make a token.
@@ -120,26 +140,62 @@ func (n *session) explain(ctx context.Context, err error) error {
 	return refusal
 }
 
-// tryServer logs in at one server, or finds out whether it takes the static token (or none).
-func (n *session) tryServer(ctx context.Context, addr, bearer string) (*aclToken, error) {
+// unknown reports whether a server says that it does not know the token.
+func (n *session) unknown(ctx context.Context, token string) bool {
+	addresses, err := n.discover(ctx)
+	if err != nil {
+		return false
+	}
+	for _, addr := range addresses {
+		err := n.at(ctx, addr, func(ctx context.Context, conn grpc.ClientConnInterface) error { return probe(ctx, conn, token) })
+		if err == nil || !isUnreached(err) {
+			return status.Code(err) == codes.Unauthenticated
+		}
+	}
+	return false
+}
+
+// at calls do with a connection to one server.
+func (n *session) at(ctx context.Context, addr string, do func(context.Context, grpc.ClientConnInterface) error) error {
 	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(transport(n.servers.TLS)), grpc.WithNoProxy())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer conn.Close()
-	if n.settings.Login == nil {
-		if n.settings.Token != "" {
-			ctx = metadata.AppendToOutgoingContext(ctx, tokenField, n.settings.Token)
+	return do(ctx, conn)
+}
+
+// tryServer logs in at one server, or finds out whether it takes the static token (or none).
+func (n *session) tryServer(ctx context.Context, addr, bearer string) (token *aclToken, err error) {
+	err = n.at(ctx, addr, func(ctx context.Context, conn grpc.ClientConnInterface) (err error) {
+		if n.settings.Login == nil {
+			token = &aclToken{secretID: n.settings.Token}
+			return probe(ctx, conn, n.settings.Token)
 		}
-		_, err := pbdataplane.NewDataplaneServiceClient(conn).GetSupportedDataplaneFeatures(ctx, &pbdataplane.GetSupportedDataplaneFeaturesRequest{})
-		return &aclToken{secretID: n.settings.Token}, err
+		token, err = login(ctx, conn, *n.settings.Login, bearer)
+		return err
+	})
+	if err == nil && n.settings.Login != nil {
+		n.log.Info("logged in", "auth_method", n.settings.Login.Method, "accessor_id", token.accessorID, "consul_addr", addr)
 	}
-	login := n.settings.Login
+	return token, err
+}
+
+// probe makes a call for which Consul wants any valid token.
+func probe(ctx context.Context, conn grpc.ClientConnInterface, token string) error {
+	if token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, tokenField, token)
+	}
+	_, err := pbdataplane.NewDataplaneServiceClient(conn).GetSupportedDataplaneFeatures(ctx, &pbdataplane.GetSupportedDataplaneFeaturesRequest{})
+	return err
+}
+
+func login(ctx context.Context, conn grpc.ClientConnInterface, l Login, bearer string) (*aclToken, error) {
 	resp, err := pbacl.NewACLServiceClient(conn).Login(ctx, &pbacl.LoginRequest{
-		AuthMethod: login.Method, BearerToken: bearer, Meta: login.Meta,
-		Namespace: login.Namespace, Partition: login.Partition, Datacenter: login.Datacenter,
+		AuthMethod: l.Method, BearerToken: bearer, Meta: l.Meta,
+		Namespace: l.Namespace, Partition: l.Partition, Datacenter: l.Datacenter,
 	})
 	if err != nil {
 		return nil, err
@@ -148,23 +204,16 @@ func (n *session) tryServer(ctx context.Context, addr, bearer string) (*aclToken
 	if token.GetSecretId() == "" {
 		return nil, errors.New("the login's answer holds no token")
 	}
-	n.log.Info("logged in", "auth_method", login.Method, "accessor_id", token.GetAccessorId(), "consul_addr", addr)
 	return &aclToken{secretID: token.GetSecretId(), accessorID: token.GetAccessorId(), since: time.Now()}, nil
 }
 
-// logOut destroys the token of a login, until ctx ends. A token that is gone already counts as logged out.
+// logOut destroys the token of a login, until ctx ends.
 func (n *session) logOut(ctx context.Context, conn grpc.ClientConnInterface) error {
 	token := n.current.Load()
 	if n.settings.Login == nil || token.secretID == "" {
 		return nil
 	}
-	err := Retry(ctx, n.log, "log out", func(ctx context.Context) error {
-		_, err := pbacl.NewACLServiceClient(conn).Logout(ctx, &pbacl.LogoutRequest{
-			Token: token.secretID, Datacenter: n.settings.Login.Datacenter,
-		})
-		return err
-	})
-	if err != nil {
+	if err := Retry(ctx, n.log, "log out", func(ctx context.Context) error { return n.destroy(ctx, conn, token) }); err != nil {
 		return fmt.Errorf("token %s: %w", token.accessorID, err)
 	}
 	n.current.Store(&aclToken{})
@@ -174,18 +223,31 @@ func (n *session) logOut(ctx context.Context, conn grpc.ClientConnInterface) err
 
 // logOutAlone is logOut without a connection, for a start that failed half way.
 func (n *session) logOutAlone() error {
+	token := n.current.Load()
+	if n.settings.Login == nil || token.secretID == "" {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
 	defer cancel()
-	addresses, err := discovery.NewNetaddrsDiscoverer(n.servers, hclog.NewNullLogger()).Discover(ctx)
-	if err != nil || len(addresses) == 0 {
-		return err
+	return n.destroyAnywhere(ctx, token)
+}
+
+// destroy makes the token of a login invalid. A token that is gone already is no error.
+func (n *session) destroy(ctx context.Context, conn grpc.ClientConnInterface, token *aclToken) error {
+	_, err := pbacl.NewACLServiceClient(conn).Logout(ctx, &pbacl.LogoutRequest{Token: token.secretID, Datacenter: n.settings.Login.Datacenter})
+	return err
+}
+
+// destroyAnywhere is destroy at the first server that can be spoken to.
+func (n *session) destroyAnywhere(ctx context.Context, token *aclToken) error {
+	addresses, err := n.discover(ctx)
+	for _, addr := range addresses {
+		err = n.at(ctx, addr, func(ctx context.Context, conn grpc.ClientConnInterface) error { return n.destroy(ctx, conn, token) })
+		if err == nil || !isUnreached(err) {
+			break
+		}
 	}
-	conn, err := grpc.NewClient("passthrough:///"+addresses[0].String(), grpc.WithTransportCredentials(transport(n.servers.TLS)), grpc.WithNoProxy())
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	return n.logOut(ctx, conn)
+	return err
 }
 
 // transport is TLS as the server manager does it: Consul's multiplexed port does not negotiate by ALPN.

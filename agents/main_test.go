@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestTheProgramSaysHowItIsUsed(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		args           []string
+		code           int
+		stdout, stderr string // parts of what is printed
+	}{
+		"nothing":          {nil, 2, "", "Usage: consulecs-agent AGENT"},
+		"help":             {[]string{"--help"}, 0, "Usage: consulecs-agent AGENT", ""},
+		"version":          {[]string{"version"}, 0, "consulecs-agent dev\n", ""},
+		"unknown agent":    {[]string{"mesh"}, 2, "", `unknown agent "mesh"`},
+		"help of an agent": {[]string{"mesh-init", "--help"}, 0, "Usage: consulecs-agent mesh-init", ""},
+		"extra argument":   {[]string{"health-sync", "now"}, 2, "", `unexpected argument "now": health-sync takes none`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var stdout, stderr bytes.Buffer
+			code := dispatch(t.Context(), func(string) string { return "" }, tc.args, &stdout, &stderr)
+			if code != tc.code || !strings.Contains(stdout.String(), tc.stdout) || !strings.Contains(stderr.String(), tc.stderr) {
+				t.Errorf("exit code %d, want %d\nstdout: %s\nstderr: %s", code, tc.code, &stdout, &stderr)
+			}
+		})
+	}
+}
+
+func TestEveryAgentHasHelp(t *testing.T) {
+	t.Parallel()
+	for _, a := range agents() {
+		var stdout, stderr bytes.Buffer
+		if code := dispatch(t.Context(), func(string) string { return "" }, []string{a.name, "--help"}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "Exit codes: ") || stderr.Len() > 0 {
+			t.Errorf("%s --help: exit code %d, stdout %q, stderr %q", a.name, code, &stdout, &stderr)
+		}
+	}
+}
+
+const config = `{"bootstrapDir":"/consul","consulServers":{"hosts":"h"}`
+
+func TestBadInputIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		config, metadata string
+		want             string
+	}{
+		"no configuration":         {"", "", "CONSUL_ECS_CONFIG_JSON is not set"},
+		"no JSON":                  {"{", "", "CONSUL_ECS_CONFIG_JSON: parse agent configuration: no JSON"},
+		"wrong type":               {config + `,"service":{"port":"http"}}`, "", "service.port"},
+		"unknown key":              {config + `,"gateway":{"kind":"mesh-gateway"}}`, "", "gateway"},
+		"port out of range":        {config + `,"service":{"port":70000}}`, "", "service.port"},
+		"name that Consul refuses": {config + `,"service":{"port":1,"name":"My App"}}`, "", "service.name"},
+		"upstream without name":    {config + `,"proxy":{"upstreams":[{"localBindPort":1234}]}}`, "", "proxy.upstreams[0].destinationName"},
+		"no metadata":              {config + `}`, "", "ECS_CONTAINER_METADATA_URI_V4 is not set"},
+		"metadata are no address":  {config + `}`, "nowhere", `nowhere\" is not a URL"`},
+	} {
+		for _, agent := range []string{"mesh-init", "health-sync", "controller"} {
+			t.Run(agent+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				getenv := func(name string) string {
+					return map[string]string{"CONSUL_ECS_CONFIG_JSON": tc.config, "ECS_CONTAINER_METADATA_URI_V4": tc.metadata}[name]
+				}
+				var stdout, stderr bytes.Buffer
+				if code := dispatch(t.Context(), getenv, []string{agent}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), tc.want) {
+					t.Errorf("exit code %d, want 1 and %q\n%s", code, tc.want, &stderr)
+				}
+			})
+		}
+	}
+}
+
+func TestMeshInitRefusesWhatItDoesNotDo(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`,"transparentProxy":{"enabled":true}}`:                             "transparentProxy.enabled: this version does not redirect traffic",
+		`,"service":{"port":1,"networkResilienceConfig":{"enabled":true}}}`: "service.networkResilienceConfig.enabled: this version does not write service-defaults",
+	} {
+		var stdout, stderr bytes.Buffer
+		getenv := func(name string) string { return map[string]string{"CONSUL_ECS_CONFIG_JSON": config + text}[name] }
+		if code := dispatch(t.Context(), getenv, []string{"mesh-init"}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), want) {
+			t.Errorf("exit code %d, want 1 and %q\n%s", code, want, &stderr)
+		}
+	}
+}

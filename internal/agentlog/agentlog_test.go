@@ -1,0 +1,63 @@
+package agentlog_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+)
+
+func TestLinesAreTextOrJSON(t *testing.T) {
+	t.Parallel()
+	var text, object bytes.Buffer
+	agentlog.New("x", "", false, &text).Info("done", "service_id", "web-1")
+	if got := text.String(); !strings.Contains(got, "[INFO]  x: done: service_id=web-1\n") {
+		t.Errorf("text: %q", got)
+	}
+	agentlog.New("x", "", true, &object).Info("done", "service_id", "web-1")
+	var line map[string]any
+	if err := json.Unmarshal(object.Bytes(), &line); err != nil {
+		t.Fatal(err)
+	}
+	if line["@module"] != "x" || line["@message"] != "done" || line["service_id"] != "web-1" {
+		t.Errorf("JSON: %v", line)
+	}
+}
+
+func TestTheLevelIsTheConfigurations(t *testing.T) {
+	t.Parallel()
+	for level, want := range map[string][]bool{ // debug, info, warn
+		"": {false, true, true}, "DEBUG": {true, true, true}, "WARN": {false, false, true}, "nonsense": {false, true, true},
+	} {
+		log := agentlog.New("x", level, false, &bytes.Buffer{})
+		if diff := cmp.Diff(want, []bool{log.IsDebug(), log.IsInfo(), log.IsWarn()}); diff != "" {
+			t.Errorf("level %q: %s", level, diff)
+		}
+	}
+}
+
+func TestALibraryIsQuieterThanItsAgent(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := agentlog.New("x", "INFO", false, &out)
+	agentlog.Quieter(log, "lib").Info("chatter")
+	agentlog.Quieter(log, "lib").Warn("trouble")
+	if got := out.String(); strings.Contains(got, "chatter") || !strings.Contains(got, "x.lib: trouble") || !log.IsInfo() {
+		t.Errorf("the log holds %q, the agent's own is at info: %v", got, log.IsInfo())
+	}
+}
+
+func TestAHintIsAFieldOfItsOwn(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff([]any{"err", "a: b", "hint", "do c"}, agentlog.Fields(errors.New("a: b\nhint: do c"))); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]any{"err", "a: b"}, agentlog.Fields(errors.New("a: b"))); diff != "" {
+		t.Error(diff)
+	}
+}
