@@ -30,6 +30,10 @@ const (
 	BootstrapDir = "/consul"
 )
 
+// SocketPassing is the abstract Unix socket on which health-sync tells its container's health check that the task is in the
+// mesh. The name lies in the task's network namespace: no port is taken and nobody outside the task can reach it.
+const SocketPassing = "@" + ContainerHealthSync
+
 // ConfigVariable names the environment variable that carries the agents' whole configuration.
 const ConfigVariable = "CONSUL_ECS_CONFIG_JSON"
 

@@ -158,7 +158,7 @@ func TestTasksThatECSWouldRefuse(t *testing.T) {
 		}, "task.volumes[0].host.sourcePath: is refused on FARGATE, which has no host of yours"},
 		"memory together":         {func(s *taskdef.Spec) { app(s).Memory = aws.Int32(512) }, "task.memory: is 512 MiB, but the containers ask for 632 together, 120 of them for the mesh's own"},
 		"CPU together":            {func(s *taskdef.Spec) { app(s).Cpu, s.Sidecars.Dataplane.CPU = 200, 100 }, "task.cpu: is 256, but the containers ask for 300 together"},
-		"too large":               {func(s *taskdef.Spec) { app(s).Command = []string{strings.Repeat("x", 64<<10)} }, "containers: make a task definition of 68428 bytes, want at most 65536; the agents' configuration, which grows with upstreams, stands in it twice"},
+		"too large":               {func(s *taskdef.Spec) { app(s).Command = []string{strings.Repeat("x", 64<<10)} }, "containers: make a task definition of 68552 bytes, want at most 65536; the agents' configuration, which grows with upstreams, stands in it twice"},
 		"sidecar image":           {func(s *taskdef.Spec) { s.Sidecars.Image = "" }, "sidecars.image: is required"},
 		"ready gate":              {func(s *taskdef.Spec) { s.Sidecars.ReadyGate = "yes" }, `sidecars.readyGate: is "yes", want auto, on or off`},
 		"ready gate has no place": {func(s *taskdef.Spec) { s.Containers, s.Sidecars.ReadyGate = containers(7), "on" }, "sidecars.readyGate: is on, but the task would have 11 containers, want at most 10: set auto or off"},

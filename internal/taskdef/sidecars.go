@@ -98,6 +98,14 @@ func (s Spec) healthSync(config string) ecstypes.ContainerDefinition {
 	c.Secrets = s.Servers.secrets()
 	c.MountPoints = meshVolume(true)
 	c.DependsOn = []ecstypes.ContainerDependency{after(mesh.ContainerMeshInit, ecstypes.ContainerConditionSuccess)}
+	// The check waits inside until Consul has the task, so that ECS hears of it without a pause; hence the long timeout.
+	c.HealthCheck = &ecstypes.HealthCheck{
+		Command:     []string{"CMD", binary, "passing"},
+		Interval:    aws.Int32(5),
+		Timeout:     aws.Int32(60),
+		Retries:     aws.Int32(10),
+		StartPeriod: aws.Int32(300),
+	}
 	stays(&c, settings, s.healthSyncStop())
 	return c
 }

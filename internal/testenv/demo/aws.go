@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"path"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
 // awsFacts reads the local AWS as an operator does.
@@ -64,7 +64,7 @@ func (a *awsFacts) taskRows(ctx context.Context, ecsServices ...string) ([]strin
 			return nil, err
 		}
 		for _, t := range tasks {
-			rows = append(rows, fmt.Sprintf("%s\t%s\t\t%s\t%s", service, taskID(t), aws.ToString(t.LastStatus), t.HealthStatus))
+			rows = append(rows, fmt.Sprintf("%s\t%s\t\t%s\t%s", service, fleet.TaskID(t), aws.ToString(t.LastStatus), t.HealthStatus))
 			for _, c := range t.Containers {
 				state := aws.ToString(c.LastStatus)
 				if c.ExitCode != nil {
@@ -105,20 +105,6 @@ func (a *awsFacts) leftovers(ctx context.Context) ([]string, error) {
 		}
 	}
 	return left, nil
-}
-
-func taskID(t ecstypes.Task) string { return path.Base(aws.ToString(t.TaskArn)) }
-
-// address is the IP address of the task's network interface; "" when it has none.
-func address(t ecstypes.Task) string {
-	for _, attachment := range t.Attachments {
-		for _, detail := range attachment.Details {
-			if aws.ToString(detail.Name) == "privateIPv4Address" {
-				return aws.ToString(detail.Value)
-			}
-		}
-	}
-	return ""
 }
 
 // age is how long after the task's creation at was.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
 // worldName labels everything the demo makes on Docker, so that it can be found again after a crash.
@@ -35,7 +36,7 @@ type demo struct {
 	address   testenv.Address
 	terraform *testenv.Terraform
 	aws       *awsFacts
-	consul    *consulFacts
+	catalog   *fleet.Catalog
 	webURL    string
 }
 

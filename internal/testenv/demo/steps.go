@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
 // The services of examples/local, by the name that they have in Consul and in ECS.
@@ -34,7 +35,7 @@ func (d *demo) worldUp(ctx context.Context) error {
 	}
 	d.address = h.Address
 	d.aws = newAWSFacts(d.address)
-	if d.consul, err = newConsulFacts(d.address, d.token); err != nil {
+	if d.catalog, err = fleet.NewCatalog(d.address, d.token); err != nil {
 		return err
 	}
 	d.terraform, err = testenv.NewTerraform(testenv.TerraformConfig{
@@ -60,17 +61,17 @@ func (d *demo) bothPassing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.webURL = "http://" + address(task) + ":8080/"
+	d.webURL = "http://" + fleet.IPAddress(task) + ":8080/"
 	return nil
 }
 
 // allPass waits until both services have one instance and every instance passes, then shows the catalog.
 func (d *demo) allPass(ctx context.Context) error {
-	var all []instance
-	_, err := eventually(ctx, "one passing instance of each service", 60*time.Second, func() (string, error) {
+	var all []fleet.Instance
+	_, err := fleet.Eventually(ctx, "one passing instance of each service", 60*time.Second, func() (string, error) {
 		var err error
-		all, err = d.consul.instances(ctx, services...)
-		passing := slices.IndexFunc(all, func(i instance) bool { return i.status != api.HealthPassing }) < 0
+		all, err = d.catalog.Instances(ctx, services...)
+		passing := slices.IndexFunc(all, func(i fleet.Instance) bool { return i.Status != api.HealthPassing }) < 0
 		if err != nil || len(all) == len(services) && passing {
 			return "", err
 		}
@@ -85,7 +86,7 @@ func (d *demo) allPass(ctx context.Context) error {
 }
 
 func (d *demo) refused(ctx context.Context) error {
-	err := ask(ctx, http.DefaultClient, d.webURL)
+	err := fleet.Ask(ctx, http.DefaultClient, d.webURL)
 	if err == nil {
 		return errors.New("web got an answer from api before any intention allowed it")
 	}
@@ -97,7 +98,7 @@ func (d *demo) refused(ctx context.Context) error {
 }
 
 func (d *demo) allowed(ctx context.Context) error {
-	if err := d.consul.allow(ctx, webService, apiService); err != nil {
+	if err := d.catalog.Allow(ctx, webService, apiService); err != nil {
 		return err
 	}
 	begin := time.Now()
@@ -111,8 +112,8 @@ func (d *demo) allowed(ctx context.Context) error {
 
 // answers waits until web gets its answer from api.
 func (d *demo) answers(ctx context.Context) (time.Time, error) {
-	return eventually(ctx, "web → api answers 200", 30*time.Second, func() (string, error) {
-		if err := ask(ctx, http.DefaultClient, d.webURL); err != nil {
+	return fleet.Eventually(ctx, "web → api answers 200", 30*time.Second, func() (string, error) {
+		if err := fleet.Ask(ctx, http.DefaultClient, d.webURL); err != nil {
 			return err.Error(), nil
 		}
 		return "", nil
@@ -126,11 +127,11 @@ func (d *demo) rolling(ctx context.Context) error {
 	}
 	loadCtx, endLoad := context.WithCancel(ctx)
 	defer endLoad()
-	done := make(chan Load, 1)
-	go func() { done <- apply(loadCtx, d.webURL, demoRate, 120*demoRate) }()
+	done := make(chan fleet.Load, 1)
+	go func() { done <- fleet.Apply(loadCtx, d.webURL, demoRate, 120*demoRate) }()
 	d.terraform.Set("api_release", "2")
 	applied := d.terraform.Apply(ctx)
-	_, gone := d.consul.leaves(ctx, taskID(before), services...)
+	_, gone := d.catalog.Leaves(ctx, fleet.TaskID(before), 30*time.Second, services...)
 	endLoad()
 	load := <-done
 	if err := errors.Join(applied, gone); err != nil {
@@ -140,13 +141,13 @@ func (d *demo) rolling(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.fact("task %s replaced by %s", taskID(before), taskID(after))
+	d.fact("task %s replaced by %s", fleet.TaskID(before), fleet.TaskID(after))
 	d.fact("%s", load)
 	switch {
-	case taskID(before) == taskID(after):
+	case fleet.TaskID(before) == fleet.TaskID(after):
 		return errors.New("the task was not replaced")
-	case load.FailedTotal() > 0:
-		return fmt.Errorf("%d of %d requests failed during the replacement, want none", load.FailedTotal(), load.Sent)
+	case len(load.Failed) > 0:
+		return fmt.Errorf("%d of %d requests failed during the replacement, want none", len(load.Failed), load.Sent)
 	}
 	return nil
 }
@@ -160,13 +161,13 @@ func (d *demo) killed(ctx context.Context) error {
 	if err := d.address.KillTask(ctx, aws.ToString(victim.TaskArn)); err != nil {
 		return err
 	}
-	gone, err := d.consul.leaves(ctx, taskID(victim), services...)
+	gone, err := d.catalog.Leaves(ctx, fleet.TaskID(victim), 30*time.Second, services...)
 	if err != nil {
 		return err
 	}
-	d.fact("task %s out of the catalog %s after the kill", taskID(victim), gone.Sub(begin).Round(time.Millisecond))
-	if _, err := eventually(ctx, "the killed task's tokens are deleted", 15*time.Second, func() (string, error) {
-		left, err := d.consul.loginTokens(ctx, taskID(victim))
+	d.fact("task %s out of the catalog %s after the kill", fleet.TaskID(victim), gone.Sub(begin).Round(time.Millisecond))
+	if _, err := fleet.Eventually(ctx, "the killed task's tokens are deleted", 15*time.Second, func() (string, error) {
+		left, err := d.catalog.LoginTokens(ctx, fleet.TaskID(victim))
 		return strings.Join(left, ", "), err
 	}); err != nil {
 		return err
@@ -188,10 +189,10 @@ func (d *demo) recovered(ctx context.Context, victim ecstypes.Task) error {
 	if err != nil {
 		return err
 	}
-	if taskID(heir) == taskID(victim) {
+	if fleet.TaskID(heir) == fleet.TaskID(victim) {
 		return errors.New("the killed task is still the service's")
 	}
-	d.fact("task %s answers %s after it was created", taskID(heir), age(heir, answered))
+	d.fact("task %s answers %s after it was created", fleet.TaskID(heir), age(heir, answered))
 	started, err := d.address.ContainerStarted(ctx, aws.ToString(heir.TaskArn), "app")
 	if err != nil {
 		return err
@@ -216,18 +217,18 @@ func (d *demo) destroy(ctx context.Context) error {
 	if err := d.terraform.Destroy(ctx); err != nil {
 		return err
 	}
-	_, err := eventually(ctx, "nothing is left", 20*time.Second, func() (string, error) {
+	_, err := fleet.Eventually(ctx, "nothing is left", 20*time.Second, func() (string, error) {
 		left, err := d.aws.leftovers(ctx)
 		if err != nil {
 			return "", err
 		}
-		tokens, err := d.consul.loginTokens(ctx, "")
+		tokens, err := d.catalog.LoginTokens(ctx, "")
 		if err != nil {
 			return "", err
 		}
-		instances, err := d.consul.instances(ctx, apiService, webService, apiService+"-sidecar-proxy", webService+"-sidecar-proxy")
+		instances, err := d.catalog.Instances(ctx, apiService, webService, apiService+"-sidecar-proxy", webService+"-sidecar-proxy")
 		for _, i := range instances {
-			left = append(left, "catalog entry "+i.id)
+			left = append(left, "catalog entry "+i.ID)
 		}
 		for _, t := range tokens {
 			left = append(left, "token "+t)

@@ -95,11 +95,25 @@ func (s *stage) mesh(t *testing.T) (api, web ecstypes.Task) {
 // service runs one instance of a service, which calls upstream if one is named, and waits until it passes.
 func (s *stage) service(t *testing.T, name string, port int, upstream string) ecstypes.Task {
 	t.Helper()
+	task := s.start(t, name, port, upstream, false)
+	if _, err := s.catalog.Passes(t.Context(), name, fleet.TaskID(task), 30*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	task, err := s.Task(t.Context(), aws.ToString(task.TaskArn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task
+}
+
+// start runs one instance of a service, which calls upstream if one is named.
+func (s *stage) start(t *testing.T, name string, port int, upstream string, healthCheck bool) ecstypes.Task {
+	t.Helper()
 	url := ""
 	if upstream != "" {
 		url = "http://127.0.0.1:1234"
 	}
-	spec := s.Spec(name, port, fleet.App(name, fmt.Sprintf("0.0.0.0:%d", port), url, false))
+	spec := s.Spec(name, port, fleet.App(name, fmt.Sprintf("0.0.0.0:%d", port), url, healthCheck))
 	if upstream != "" {
 		spec.Proxy.Upstreams = append(spec.Proxy.Upstreams, fleet.Upstream(upstream, 1234))
 	}
@@ -107,15 +121,7 @@ func (s *stage) service(t *testing.T, name string, port int, upstream string) ec
 	if err != nil {
 		t.Fatal(err)
 	}
-	task := s.run(t, definition)
-	if _, err := s.catalog.Passes(t.Context(), name, fleet.TaskID(task), 30*time.Second); err != nil {
-		t.Fatal(err)
-	}
-	task, err = s.Task(t.Context(), aws.ToString(task.TaskArn))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return task
+	return s.run(t, definition)
 }
 
 // answers waits until web gets its answer from api.
@@ -163,5 +169,48 @@ func TestMeshCarriesTrafficAndCleansUp(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// replace runs a second api, waits until it passes, stops the first, and returns what a steady load saw of it all.
+func (s *stage) replace(t *testing.T, rate int) fleet.Load {
+	t.Helper()
+	api, web := s.mesh(t)
+	answers(t, web)
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	done := make(chan fleet.Load, 1)
+	go func() { done <- fleet.Apply(ctx, fmt.Sprintf("http://%s:8080/", fleet.IPAddress(web)), rate, 60*rate) }()
+	next := s.start(t, "api", 9090, "", true)
+	if _, err := fleet.Eventually(ctx, "next is HEALTHY in ECS", 40*time.Second, func() (string, error) {
+		task, err := s.Task(ctx, aws.ToString(next.TaskArn))
+		if task.HealthStatus == ecstypes.HealthStatusHealthy {
+			return "", err
+		}
+		return string(task.HealthStatus), err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("next is HEALTHY at %s", time.Now().Format("15:04:05.000"))
+	if err := s.Stop(t.Context(), aws.ToString(api.TaskArn)); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("first %s is told to stop at %s", fleet.IPAddress(api), time.Now().Format("15:04:05.000"))
+	at, err := s.catalog.Leaves(t.Context(), fleet.TaskID(api), 30*time.Second, "api")
+	if err != nil {
+		t.Error(err)
+	}
+	t.Logf("first has left the catalog at %s", at.Format("15:04:05.000"))
+	end()
+	return <-done
+}
+
+func TestReplacementLosesNoRequest(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "consulecs-fleet-replace")
+	load := s.replace(t, 50)
+	t.Log(load)
+	if len(load.Failed) > 0 {
+		t.Errorf("%d of %d requests failed", len(load.Failed), load.Sent)
 	}
 }

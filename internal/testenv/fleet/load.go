@@ -1,4 +1,4 @@
-package demo
+package fleet
 
 import (
 	"context"
@@ -13,36 +13,33 @@ import (
 // Load is the outcome of a run of requests at a fixed rate.
 type Load struct {
 	Sent    int
-	Failed  map[string]int  // by what went wrong: a status or an error
 	Latency []time.Duration // of each answered request, sorted
+	Failed  []Failure       // in the order they came to be known
 }
 
-// FailedTotal is the number of requests that got no 200.
-func (l Load) FailedTotal() int {
-	total := 0
-	for _, n := range l.Failed {
-		total += n
-	}
-	return total
+// Failure is a request that got no 200.
+type Failure struct {
+	At  time.Time // when it was sent
+	Err error
 }
 
-// String is a line for people.
+// String is a line for people; of the failures it tells the first ones.
 func (l Load) String() string {
-	line := fmt.Sprintf("%d requests, %d failed", l.Sent, l.FailedTotal())
+	line := fmt.Sprintf("%d requests, %d failed", l.Sent, len(l.Failed))
 	if n := len(l.Latency); n > 0 {
 		line += fmt.Sprintf(", median %s, p99 %s", l.Latency[n/2].Round(100*time.Microsecond), l.Latency[n*99/100].Round(100*time.Microsecond))
 	}
-	for what, n := range l.Failed {
-		line += fmt.Sprintf("; %d × %s", n, what)
+	for _, f := range l.Failed[:min(3, len(l.Failed))] {
+		line += fmt.Sprintf("; at %s: %s", f.At.Format("15:04:05.000"), f.Err)
 	}
 	return line
 }
 
-// apply asks url for an answer rate times a second until ctx ends or limit requests were sent, each on a connection of
+// Apply asks url for an answer rate times a second until ctx ends or limit requests were sent, each on a connection of
 // its own. It returns when every request has its outcome.
-func apply(ctx context.Context, url string, rate, limit int) Load {
+func Apply(ctx context.Context, url string, rate, limit int) Load {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	load := Load{Failed: map[string]int{}}
+	var load Load
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	tick := time.NewTicker(time.Second / time.Duration(rate))
@@ -52,11 +49,11 @@ func apply(ctx context.Context, url string, rate, limit int) Load {
 		wg.Go(func() {
 			start := time.Now()
 			// The end of the load must not cut off requests under way: they count.
-			err := ask(context.WithoutCancel(ctx), client, url)
+			err := Ask(context.WithoutCancel(ctx), client, url)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				load.Failed[err.Error()]++
+				load.Failed = append(load.Failed, Failure{start, err})
 				return
 			}
 			load.Latency = append(load.Latency, time.Since(start))
@@ -71,8 +68,8 @@ func apply(ctx context.Context, url string, rate, limit int) Load {
 	return load
 }
 
-// ask makes one request; anything but a 200 is an error that says what came instead.
-func ask(ctx context.Context, client *http.Client, url string) error {
+// Ask makes one request; anything but a 200 is an error that says what came instead.
+func Ask(ctx context.Context, client *http.Client, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

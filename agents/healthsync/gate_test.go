@@ -1,0 +1,44 @@
+package healthsync
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/agents/passing"
+)
+
+// The gate's name is one in a network namespace, so one test tells its whole story.
+func TestTheHealthCheckWaitsUntilTheTaskIsInTheMesh(t *testing.T) {
+	t.Parallel()
+	probe := func(timeout string) error {
+		return passing.Run(t.Context(), nil, []string{"-timeout", timeout}, io.Discard, io.Discard)
+	}
+	if err := probe("250ms"); err == nil || !strings.Contains(err.Error(), "the task is not in the mesh") {
+		t.Errorf("without health-sync: %v", err)
+	}
+	early := make(chan error, 1)
+	go func() { early <- probe("20s") }() // it waits for health-sync, too
+	g, err := newGate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.close()
+	go g.serve()
+	if err := probe("250ms"); err == nil {
+		t.Error("let through before the task passed")
+	}
+	g.passed()
+	g.passed()
+	begin := time.Now()
+	if err := <-early; err != nil {
+		t.Errorf("not let through: %v", err)
+	}
+	if waited := time.Since(begin); waited < settledAfter-100*time.Millisecond {
+		t.Errorf("let through %s after the task passed, want %s at least", waited, settledAfter)
+	}
+	if err := probe("5s"); err != nil {
+		t.Errorf("not let through a second time: %v", err)
+	}
+}

@@ -1,0 +1,61 @@
+// Package passing is the health check of health-sync's container: it ends once Consul has held the task as passing for a
+// moment. ECS takes a task for healthy only then, so that a replacement is in the mesh before its predecessor is stopped.
+//
+// Exit code 0: the task is in the mesh, now or earlier. 1: it was not within -timeout (50 s by default), or SIGTERM came.
+package passing
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+)
+
+// Name is the agent's name on the command line.
+const Name = "passing"
+
+// retryPause is between two calls of a health-sync that is not there yet.
+const retryPause = 100 * time.Millisecond
+
+// Run waits until health-sync lets it through.
+func Run(ctx context.Context, _ func(string) string, args []string, _, stderr io.Writer) error {
+	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	timeout := flags.Duration("timeout", 50*time.Second, "how long to wait; less than the health check's timeout")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, *timeout)
+	defer cancel()
+	for {
+		err := ask(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the task is not in the mesh: %w", err)
+		case <-time.After(retryPause):
+		}
+	}
+}
+
+// ask waits at the gate until it opens or health-sync ends.
+func ask(ctx context.Context) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", mesh.SocketPassing)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	_, err = conn.Read(make([]byte, 1))
+	return err
+}
