@@ -203,6 +203,8 @@ func (s *state) metadataTask(w wiring, withTags bool) metadata.Task {
 		AvailabilityZone:   s.task.AvailabilityZone,
 		LaunchType:         string(s.task.LaunchType),
 		Containers:         []metadata.Container{},
+
+		FaultInjectionEnabled: aws.ToBool(s.task.Definition.EnableFaultInjection),
 	}
 	if s.task.LaunchType != ecstypes.LaunchTypeFargate {
 		t.Cluster = taskID(s.task.ClusterARN) // an instance's agent knows its cluster by name

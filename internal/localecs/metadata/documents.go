@@ -13,24 +13,22 @@ import "time"
 
 // Task is the answer to /task.
 type Task struct {
-	Cluster                 string
-	TaskARN                 string
-	Family                  string
-	ServiceName             string `json:",omitempty"`
-	Revision                string
-	DesiredStatus           string
-	KnownStatus             string
-	Limits                  *Limits    `json:",omitempty"`
-	PullStartedAt           *time.Time `json:",omitempty"`
-	PullStoppedAt           *time.Time `json:",omitempty"`
-	ExecutionStoppedAt      *time.Time `json:",omitempty"`
-	AvailabilityZone        string     `json:",omitempty"`
-	LaunchType              string
-	TaskTags                map[string]string `json:",omitempty"`
-	Containers              []Container
-	FaultInjectionEnabled   bool
-	ContainerInstanceTags   map[string]string `json:",omitempty"`
-	EphemeralStorageMetrics map[string]int64  `json:",omitempty"`
+	Cluster               string
+	TaskARN               string
+	Family                string
+	ServiceName           string `json:",omitempty"`
+	Revision              string
+	DesiredStatus         string
+	KnownStatus           string
+	Limits                *Limits    `json:",omitempty"`
+	PullStartedAt         *time.Time `json:",omitempty"`
+	PullStoppedAt         *time.Time `json:",omitempty"`
+	ExecutionStoppedAt    *time.Time `json:",omitempty"`
+	AvailabilityZone      string     `json:",omitempty"`
+	LaunchType            string
+	TaskTags              map[string]string `json:",omitempty"`
+	Containers            []Container
+	FaultInjectionEnabled bool
 }
 
 // Container is the answer to / and an element of Task.
@@ -49,10 +47,8 @@ type Container struct {
 	StartedAt     *time.Time `json:",omitempty"`
 	FinishedAt    *time.Time `json:",omitempty"`
 	Type          string
-	Health        *Health           `json:",omitempty"` // only of a container with a health check
-	Volumes       []Volume          `json:",omitempty"`
-	LogDriver     string            `json:",omitempty"`
-	LogOptions    map[string]string `json:",omitempty"`
+	Health        *Health `json:",omitempty"` // only of a container with a health check
+	LogDriver     string  `json:",omitempty"`
 	ContainerARN  string
 	Networks      []Network `json:",omitempty"`
 	RestartCount  *int      `json:",omitempty"` // only of a container with a restart policy
@@ -72,13 +68,6 @@ type Health struct {
 	Output      string     `json:"output,omitempty"`
 }
 
-// Volume is one mount of a container.
-type Volume struct {
-	DockerName  string `json:",omitempty"`
-	Source      string `json:",omitempty"`
-	Destination string
-}
-
 // Network is the task's network interface.
 type Network struct {
 	NetworkMode              string
@@ -86,7 +75,6 @@ type Network struct {
 	AttachmentIndex          int
 	MACAddress               string
 	IPv4SubnetCIDRBlock      string
-	DomainNameServers        []string `json:",omitempty"`
 	PrivateDNSName           string
 	SubnetGatewayIpv4Address string
 }
