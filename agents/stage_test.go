@@ -30,6 +30,10 @@ const asAgent = "CONSULECS_TEST_AS_AGENT"
 
 var stage *meshstage.Stage // of this package's tests, brought up and taken down by TestMain
 
+// healthSyncs is held by the test whose task has a health-sync: it listens on a socket of the network namespace, which
+// these tests share where tasks have one each.
+var healthSyncs sync.Mutex
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asAgent) != "" {
 		main()
@@ -59,6 +63,7 @@ type player struct {
 	env           map[string]string
 	readyPort     int
 	program       string // of the agent; this test's own unless set
+	syncs         bool   // holds healthSyncs
 
 	mu         sync.Mutex
 	containers []container
@@ -178,6 +183,11 @@ func (l *lockedBuffer) String() string {
 // start runs an agent as the task's container would.
 func (p *player) start(t *testing.T, agent string) *run {
 	t.Helper()
+	if agent == "health-sync" && !p.syncs {
+		healthSyncs.Lock()
+		t.Cleanup(healthSyncs.Unlock)
+		p.syncs = true
+	}
 	config, err := agentconfig.Marshal(p.cfg)
 	if err != nil {
 		t.Fatal(err)
