@@ -20,6 +20,7 @@ type goTool struct {
 	module  string // folder of the wrapper module, below the repository's root
 	pkg     string // the package to build
 	binary  string
+	ldflags string // besides those that strip it
 	version func(ctx context.Context, program string) (string, error)
 }
 
@@ -34,6 +35,8 @@ func (c Cache) terraform() goTool {
 	return goTool{
 		names: []string{"terraform", "tofu"}, pin: c.Pins.OpenTofu, tool: "opentofu", binary: "tofu",
 		module: "toolchain/opentofu", pkg: "github.com/opentofu/opentofu/cmd/tofu", version: terraformVersion,
+		// A release, else it calls itself 1.10.6-dev, which no required_version constraint takes.
+		ldflags: "-X github.com/opentofu/opentofu/version.dev=no",
 	}
 }
 
@@ -55,7 +58,7 @@ func (t goTool) bring(ctx context.Context, c Cache, repo string) (path, how stri
 	err = c.fill(t.tool, t.pin.Version, func(tmp string) error {
 		// GOFLAGS of the user's, such as -mod=vendor, are meant for their own modules.
 		build := command{dir: filepath.Join(repo, t.module), env: []string{"CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off"}}
-		_, err := build.run(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(tmp, t.binary), t.pkg)
+		_, err := build.run(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", strings.TrimSpace("-s -w "+t.ldflags), "-o", filepath.Join(tmp, t.binary), t.pkg)
 		return err
 	})
 	return path, "built", err
