@@ -34,11 +34,13 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/footprint"
 	"github.com/consulecs/terraform-provider-consulecs/internal/reconcile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
 const (
+	settleAfter = 30 * time.Second // until the start and a few passes are over
 	interval    = 5 * time.Second  // between passes: a killed task has to leave the catalog within 12 s
 	passTimeout = 2 * time.Minute  // a first pass after long absence has thousands of tokens to delete
 	maxPause    = 15 * time.Second // between passes while they fail: one trouble that stays must not slow the rest down for long
@@ -81,6 +83,11 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 		return err
 	}
 	log.Info("controller ready", "ecs_cluster", task.ClusterARN, "auth_method", k.method.Name)
+	go func() {
+		if err := footprint.Settle(ctx, settleAfter); err != nil {
+			log.Debug("memory not given back", "err", err)
+		}
+	}()
 	reconcile.Loop{Interval: interval, Timeout: passTimeout, MaxPause: maxPause, Log: log}.Run(ctx, k.pass)
 	log.Info("controller stopped")
 	return k.consul.Close()

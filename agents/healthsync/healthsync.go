@@ -105,8 +105,7 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 
 // settle makes the agent small once the start is over.
 func settle(ctx context.Context, log hclog.Logger) {
-	sleep(ctx, settleAfter)
-	if err := footprint.Trim(); err != nil {
+	if err := footprint.Settle(ctx, settleAfter); err != nil {
 		log.Debug("memory not given back", "err", err)
 	}
 }

@@ -3,14 +3,31 @@ package footprint
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// heapGrowth is how much garbage, in percent of what is in use, may pile up before it is collected. Go's own 100 keeps as
+// much again, and 4 MB at the least, which an agent that makes a little garbage a second would fill and hold for ever.
+const heapGrowth = 25
+
+// Settle is for an agent that mostly waits. It lets the start pass, makes the program small, and keeps it so.
+func Settle(ctx context.Context, after time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(after):
+	}
+	debug.SetGCPercent(heapGrowth)
+	return Trim()
+}
 
 // Trim gives back what only the start needed: garbage of the heap, and the pages of the program's own file, most of which
 // initialization has touched once and for all. Those count as resident until memory is short, although the kernel has them

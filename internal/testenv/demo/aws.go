@@ -17,6 +17,7 @@ import (
 
 // awsFacts reads the local AWS as an operator does.
 type awsFacts struct {
+	fleet      *fleet.Fleet
 	ecs        *ecs.Client
 	iam        *iam.Client
 	ecsCluster string
@@ -24,28 +25,12 @@ type awsFacts struct {
 
 func newAWSFacts(address testenv.Address) *awsFacts {
 	cfg := address.AWSConfig()
-	return &awsFacts{ecs.NewFromConfig(cfg), iam.NewFromConfig(cfg), address.Cluster}
-}
-
-// runningTasks are the tasks of an ECS service that ECS wants to run.
-func (a *awsFacts) runningTasks(ctx context.Context, ecsService string) ([]ecstypes.Task, error) {
-	listed, err := a.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &a.ecsCluster, ServiceName: &ecsService})
-	if err != nil {
-		return nil, fmt.Errorf("list tasks of service %s: %w", ecsService, err)
-	}
-	if len(listed.TaskArns) == 0 {
-		return nil, nil
-	}
-	described, err := a.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &a.ecsCluster, Tasks: listed.TaskArns})
-	if err != nil {
-		return nil, fmt.Errorf("describe tasks of service %s: %w", ecsService, err)
-	}
-	return described.Tasks, nil
+	return &awsFacts{fleet.New(address), ecs.NewFromConfig(cfg), iam.NewFromConfig(cfg), address.Cluster}
 }
 
 // onlyTask is the single task of an ECS service.
 func (a *awsFacts) onlyTask(ctx context.Context, ecsService string) (ecstypes.Task, error) {
-	tasks, err := a.runningTasks(ctx, ecsService)
+	tasks, err := a.fleet.Running(ctx, ecsService)
 	switch {
 	case err != nil:
 		return ecstypes.Task{}, err
@@ -59,7 +44,7 @@ func (a *awsFacts) onlyTask(ctx context.Context, ecsService string) (ecstypes.Ta
 func (a *awsFacts) taskRows(ctx context.Context, ecsServices ...string) ([]string, error) {
 	var rows []string
 	for _, service := range ecsServices {
-		tasks, err := a.runningTasks(ctx, service)
+		tasks, err := a.fleet.Running(ctx, service)
 		if err != nil {
 			return nil, err
 		}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -130,7 +129,7 @@ The world stays up. Where to look:
    web              %s
    world's log      %s
 Take it down with: make demo-down
-`, d.address.ConsulHTTPS, filepath.Join(d.Dir, "consul-ca.pem"), d.token, d.address.AWS, d.address.Region, d.webURL, logFile(d.Dir))
+`, d.address.ConsulHTTPS, caFile(d.Dir), d.token, d.address.AWS, d.address.Region, d.webURL, logFile(d.Dir))
 }
 
 // newToken makes a bootstrap token in the form that Consul asks for, a UUID.

@@ -36,6 +36,7 @@ type held struct {
 }
 
 func heldFile(dir string) string { return filepath.Join(dir, "world.json") }
+func caFile(dir string) string   { return filepath.Join(dir, "consul-ca.pem") }
 func logFile(dir string) string  { return filepath.Join(dir, "world.log") }
 
 // Hold brings a world up in dir, says in dir/world.json where it is, and keeps it until ctx ends.
@@ -55,6 +56,9 @@ func Hold(ctx context.Context, dir string) error {
 	})
 	if err != nil {
 		return err
+	}
+	if err := os.WriteFile(caFile(dir), []byte(world.ConsulCAPEM), 0o644); err != nil {
+		return errors.Join(err, world.Close())
 	}
 	me.Address = world.Address
 	if err := me.write(dir); err != nil {
