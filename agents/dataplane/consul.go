@@ -68,8 +68,7 @@ func fetchParams(ctx context.Context, conn *consul.Connection, proxy dataplanefi
 		var err error
 		resp, err = pbdataplane.NewDataplaneServiceClient(conn.GRPC()).GetEnvoyBootstrapParams(conn.WithToken(ctx), &pbdataplane.GetEnvoyBootstrapParamsRequest{
 			NodeSpec: &pbdataplane.GetEnvoyBootstrapParamsRequest_NodeName{NodeName: proxy.NodeName},
-			// The deprecated twin is what servers before Consul 1.16 read.
-			ServiceId: proxy.ID, ProxyId: proxy.ID,
+			ProxyId:   proxy.ID,
 			Namespace: proxy.Namespace, Partition: proxy.Partition,
 		})
 		if xds.TokenLost(err) {
