@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/consulecs/terraform-provider-consulecs/agents/app"
 	"github.com/consulecs/terraform-provider-consulecs/agents/controller"
 	"github.com/consulecs/terraform-provider-consulecs/agents/dataplane"
 	"github.com/consulecs/terraform-provider-consulecs/agents/healthsync"
@@ -24,6 +25,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/agents/ready"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 )
 
 // version is set by the linker.
@@ -38,15 +40,18 @@ const (
 // agent is one thing that the program can be.
 type agent struct {
 	name, does string
+	alias      string // the incumbent's name for it, "" if none or the same
 	manual     string // for --help: what it reads and when it ends
 	flags      bool   // it takes arguments of its own
+	wraps      bool   // it runs a command, to which the process's signals and its exit code belong
 	run        func(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) error
 }
 
 const (
 	readsConfig = "It takes no arguments. It reads CONSUL_ECS_CONFIG_JSON, ECS_CONTAINER_METADATA_URI_V4, CONSUL_HTTP_TOKEN,\n" +
 		"CONSUL_GRPC_CACERT_PEM, CONSUL_HTTPS_CACERT_PEM and what the AWS SDK reads.\n"
-	exitCodes = "Exit codes: 0 done, 1 error (the log's last line), 2 wrong usage.\n"
+	exitCodes    = "Exit codes: 0 done, 1 error (the log's last line), 2 wrong usage.\n"
+	wrapperCodes = "Exit codes: the command's, 128 and the number of the signal that ended it, 1 if it could not be started.\n"
 )
 
 // agents is the dispatch table, in the order of a task's life.
@@ -87,11 +92,29 @@ func agents() []agent {
 			manual: readsConfig + "It runs until SIGTERM.\n" + exitCodes,
 			run:    controller.Run,
 		},
+		{
+			name: app.Name, alias: app.Alias, does: "runs the application's command and lets it serve on for a while after SIGTERM",
+			manual: wrapperCodes,
+			flags:  true, wraps: true, run: app.Run,
+		},
 	}
 }
 
+// find is the agent that the arguments name.
+func find(args []string) (agent, bool) {
+	for _, a := range agents() {
+		if len(args) > 0 && args[0] != "" && (a.name == args[0] || a.alias == args[0]) {
+			return a, true
+		}
+	}
+	return agent{}, false
+}
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := context.Background(), func() {}
+	if a, _ := find(os.Args[1:]); !a.wraps { // else no signal may end anywhere but in the command
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	}
 	code := dispatch(ctx, os.Getenv, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -111,10 +134,8 @@ func dispatch(ctx context.Context, getenv func(string) string, args []string, st
 		fmt.Fprintf(stdout, "consulecs-agent %s\n", version)
 		return exitOK
 	}
-	for _, a := range agents() {
-		if a.name == args[0] {
-			return a.start(ctx, getenv, args[1:], stdout, stderr)
-		}
+	if a, found := find(args); found {
+		return a.start(ctx, getenv, args[1:], stdout, stderr)
 	}
 	fmt.Fprintf(stderr, "unknown agent %q\n\n%s", args[0], usage())
 	return exitUsage
@@ -134,8 +155,12 @@ func (a agent) start(ctx context.Context, getenv func(string) string, args []str
 		return exitUsage
 	}
 	err := a.run(ctx, getenv, args, stdout, stderr)
-	if err == nil {
+	var ended *process.ExitError
+	switch {
+	case err == nil:
 		return exitOK
+	case a.wraps && errors.As(err, &ended):
+		return ended.ExitCode() // the command has said what there is to say
 	}
 	cfg, _ := agentenv.Load(getenv) // its error, if any, is err; here it only tells the form of the log
 	agentlog.New(a.name, cfg.LogLevel, cfg.LogJSON, stderr).Error("agent ended", agentlog.Fields(err)...)

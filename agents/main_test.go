@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -42,6 +44,31 @@ func TestEveryAgentHasHelp(t *testing.T) {
 }
 
 const config = `{"bootstrapDir":"/consul","consulServers":{"hosts":"h"}`
+
+func TestAWrapperEndsAsItsCommandDoes(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		args   []string
+		code   int
+		stderr string
+	}{
+		"app":                   {[]string{"app", "sh", "-c", "exit 42"}, 42, ""},
+		"the incumbent's app":   {[]string{"app-entrypoint", "-shutdown-delay", "1s", "sh", "-c", "exit 42"}, 42, ""},
+		"help is the command's": {[]string{"app", "sh", "-c", "echo $1 >&2", "sh", "--help"}, 0, "--help\n"},
+		"missing program":       {[]string{"app", "/nowhere/program"}, 1, "start program: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var stderr bytes.Buffer
+			cmd := exec.Command(os.Args[0], tc.args...) // a process of its own: the wrapper takes the signals of one
+			cmd.Env, cmd.Stderr = append(os.Environ(), asAgent+"=1"), &stderr
+			_ = cmd.Run()
+			if code := cmd.ProcessState.ExitCode(); code != tc.code || !strings.Contains(stderr.String(), tc.stderr) || tc.stderr == "" && stderr.Len() > 0 {
+				t.Errorf("exit code %d, want %d; stderr %q, want %q", code, tc.code, &stderr, tc.stderr)
+			}
+		})
+	}
+}
 
 func TestBadInputIsNamed(t *testing.T) {
 	t.Parallel()

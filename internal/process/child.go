@@ -1,6 +1,6 @@
 // Package process runs a child process: it starts it in a process group of its own, signals that group, waits for the
 // end, and keeps the last lines that the child printed, because they are usually the reason of its end. A child dies
-// with its parent, even when the parent is killed.
+// with its parent, even when the parent is killed. RunInFront is for a child that stands for the whole program.
 package process
 
 import (
@@ -25,6 +25,7 @@ type Command struct {
 	Path       string
 	Args       []string   // without the program's name
 	Env        []string   // nil: the parent's
+	Stdin      io.Reader  // nil: nothing
 	Stdout     io.Writer  // an *os.File is handed to the child as it is; nil: discarded
 	Stderr     io.Writer  // nil: only the last lines are kept
 	ExtraFiles []*os.File // file i becomes the child's descriptor 3+i; the caller closes its own copies
@@ -43,7 +44,7 @@ type Child struct {
 func Start(c Command) (*Child, error) {
 	child := &Child{name: filepath.Base(c.Path), tail: &tail{next: c.Stderr}, done: make(chan struct{})}
 	cmd := exec.Command(c.Path, c.Args...)
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = c.Env, c.Stdout, child.tail, c.ExtraFiles
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = c.Env, c.Stdin, c.Stdout, child.tail, c.ExtraFiles
 	cmd.WaitDelay = outputGrace
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 
