@@ -45,7 +45,10 @@ type WorldConfig struct {
 type World struct {
 	Address
 	Consul *Consul
-	stops  []func() error // in the order of the starts
+
+	ecs       *localecs.Server // nil while it is stopped
+	ecsConfig localecs.Config
+	stops     []func() error // in the order of the starts
 }
 
 // Address says where the parts of a world are. Nothing in it is secret.
@@ -88,19 +91,35 @@ func (w *World) startAWS(ctx context.Context, cfg WorldConfig) error {
 	if err != nil {
 		return err
 	}
-	server, err := localecs.Start(ctx, localecs.Config{
+	w.ecsConfig = localecs.Config{
 		Name: cfg.Name, DockerHost: docker.DockerHost, EmulatorURL: emulator.URL, StateDir: filepath.Join(cfg.Dir, "localecs"),
 		StopOrder: cfg.StopOrder, Logger: worldLogger(cfg.Log),
-	})
-	if err != nil {
-		return err
 	}
-	w.AWS, w.ConsulHost = server.Endpoint, server.Gateway.String()
 	w.stops = append(w.stops, func() error {
 		closed, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		return errors.Join(server.Close(), DownWorld(closed, cfg.Name))
+		return errors.Join(w.StopECS(), DownWorld(closed, cfg.Name))
 	})
+	return w.StartECS(ctx)
+}
+
+// StopECS takes ECS away, and with it the metadata and credentials of tasks. The tasks themselves go on. Stopping twice is harmless.
+func (w *World) StopECS() error {
+	if w.ecs == nil {
+		return nil
+	}
+	ecs := w.ecs
+	w.ecs = nil
+	return ecs.Close()
+}
+
+// StartECS brings ECS back, with the tasks and the address that it had.
+func (w *World) StartECS(ctx context.Context) error {
+	server, err := localecs.Start(ctx, w.ecsConfig)
+	if err != nil {
+		return err
+	}
+	w.ecs, w.AWS, w.ConsulHost = server, server.Endpoint, server.Gateway.String()
 	return nil
 }
 

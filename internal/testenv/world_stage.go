@@ -54,6 +54,11 @@ func (a Address) Logs(ctx context.Context, taskARN, container string) (string, e
 	return string(text), err
 }
 
+// SetStopOrder says in which order the containers of tasks that stop from now on get their SIGTERM.
+func (a Address) SetStopOrder(ctx context.Context, order engine.StopOrder) error {
+	return a.stage(ctx, http.MethodPut, "/_localecs/settings", api.Settings{StopOrder: &order}, nil)
+}
+
 // stage calls localecs's own interface, beside ECS's.
 func (a Address) stage(ctx context.Context, method, path string, in, out any) error {
 	body, err := json.Marshal(in)

@@ -82,10 +82,16 @@ func (f *Fleet) servers() taskdef.Servers {
 
 // Register makes the roles of a mesh task and registers its definition. It returns the definition's ARN.
 func (f *Fleet) Register(ctx context.Context, s taskdef.Spec) (arn string, err error) {
+	return f.RegisterAs(ctx, s, func(*iamrole.Role) {})
+}
+
+// RegisterAs is Register with a task role that differs from the one the provider makes.
+func (f *Fleet) RegisterAs(ctx context.Context, s taskdef.Spec, differ func(*iamrole.Role)) (arn string, err error) {
 	task, err := iamrole.Task(iamrole.TaskSpec{Settings: iamrole.Settings{AnySource: true}, Home: f.home(), Family: s.Family, ServiceName: s.Family, ACLs: true})
 	if err != nil {
 		return "", err
 	}
+	differ(&task)
 	if s.TaskRoleARN, err = f.makeRole(ctx, task); err != nil {
 		return "", err
 	}
@@ -174,7 +180,7 @@ func (f *Fleet) makeRole(ctx context.Context, r iamrole.Role) (arn string, err e
 func (f *Fleet) Run(ctx context.Context, definitionARN string) (ecstypes.Task, error) {
 	out, err := f.ecs.RunTask(ctx, &ecs.RunTaskInput{
 		Cluster: &f.Cluster, TaskDefinition: &definitionARN, LaunchType: ecstypes.LaunchTypeEc2, PropagateTags: ecstypes.PropagateTagsTaskDefinition,
-		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: []string{Subnet}}},
+		NetworkConfiguration: network(),
 	})
 	switch {
 	case err != nil:

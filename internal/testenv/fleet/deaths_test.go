@@ -1,0 +1,150 @@
+package fleet_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
+)
+
+// restartAfter is how long a container must have run for ECS to restart it in place: the period that the definitions set,
+// and a little for the difference of the clocks.
+const restartAfter = 61 * time.Second
+
+func TestACrashedSidecarIsRestartedInPlace(t *testing.T) {
+	t.Parallel()
+	crashed, web := quiet.mesh(t, "-crash")
+	time.Sleep(restartAfter) // ECS restarts nothing that has not run that long
+	for _, container := range []string{mesh.ContainerDataplane, mesh.ContainerHealthSync} {
+		quiet.kill(t, crashed, container)
+		eventually(t, container+" runs again", func() (string, error) {
+			runs, err := quiet.Timeline(t.Context(), aws.ToString(crashed.TaskArn))
+			for _, r := range runs {
+				if r.Name == container && r.Restarts == 1 && r.Status == "RUNNING" {
+					return "", err
+				}
+			}
+			return "not yet", err
+		})
+		quiet.answers(t, web)
+		quiet.passes(t, "api-crash", crashed)
+	}
+	task := quiet.stop(t, crashed)
+	ended(t, task)
+	quiet.gone(t, "api-crash", task)
+}
+
+func TestAnEssentialContainerThatDiesEarlyTakesTheTaskWithIt(t *testing.T) {
+	t.Parallel()
+	for name, container := range map[string]string{"dataplane": mesh.ContainerDataplane, "health-sync": mesh.ContainerHealthSync, "app": "app"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			service := "early-" + name
+			task := quiet.service(t, app{name: service, port: 9090})
+			quiet.kill(t, task, container)
+			task = quiet.stopped(t, task)
+			if task.StopCode != ecstypes.TaskStopCodeEssentialContainerExited {
+				t.Errorf("stop code %s (%s)", task.StopCode, aws.ToString(task.StoppedReason))
+			}
+			for _, c := range task.Containers {
+				want := int32(0)
+				if aws.ToString(c.Name) == container {
+					want = 137
+				}
+				if c.ExitCode == nil || *c.ExitCode != want {
+					t.Errorf("container %s: exit code %s, want %d", aws.ToString(c.Name), text(c.ExitCode), want)
+				}
+			}
+			quiet.gone(t, service, task)
+		})
+	}
+}
+
+func TestATaskThatDiesWithoutAGoodbyeIsCleanedUp(t *testing.T) {
+	t.Parallel()
+	task := quiet.service(t, app{name: "lost", port: 9090})
+	other := quiet.service(t, app{name: "lost", port: 9090})
+	quiet.kill(t, task, "")
+	quiet.stopped(t, task)
+	quiet.gone(t, "lost", task)
+	if missing, err := quiet.whole(t.Context(), "lost", other); missing != "" || err != nil {
+		t.Errorf("the other task of the service: %s (%v)", missing, err)
+	}
+}
+
+func TestALostRegistrationIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]func(id string) *api.CatalogDeregistration{
+		"service": func(id string) *api.CatalogDeregistration { return &api.CatalogDeregistration{ServiceID: id} },
+		"proxy": func(id string) *api.CatalogDeregistration {
+			return &api.CatalogDeregistration{ServiceID: id + "-sidecar-proxy"}
+		},
+		"check": func(id string) *api.CatalogDeregistration {
+			return &api.CatalogDeregistration{CheckID: id + "-consul-dataplane"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			service := "lose-" + name
+			task := quiet.service(t, app{name: service, port: 9090})
+			d := lost(service + "-" + fleet.TaskID(task))
+			d.Node = quiet.Cluster
+			if _, err := quiet.catalog.Catalog().Deregister(d, nil); err != nil {
+				t.Fatal(err)
+			}
+			if missing, err := quiet.whole(t.Context(), service, task); missing == "" || err != nil {
+				t.Fatalf("nothing was lost (%v)", err)
+			}
+			quiet.passes(t, service, task)
+		})
+	}
+}
+
+func TestLostTokensAreReplaced(t *testing.T) {
+	t.Parallel()
+	first, web := quiet.mesh(t, "-tokens")
+	end := quiet.load(t, web)
+	for _, task := range []ecstypes.Task{first, web} {
+		quiet.loseTokens(t, task)
+	}
+	for _, task := range []ecstypes.Task{first, web} {
+		eventually(t, "task "+fleet.TaskID(task)+" has logged in again", func() (string, error) {
+			tokens, err := quiet.catalog.LoginTokens(t.Context(), fleet.TaskID(task))
+			if err != nil || len(tokens) == 2 {
+				return "", err
+			}
+			return fmt.Sprint("tokens ", tokens), nil
+		})
+	}
+	end()
+	end = quiet.load(t, web)
+	next := quiet.service(t, app{name: "api-tokens", port: 9090}) // web hears of it by its new token
+	quiet.healthy(t, next)
+	first = quiet.stop(t, first)
+	end()
+	quiet.gone(t, "api-tokens", first)
+	for _, task := range []ecstypes.Task{first, quiet.stop(t, web), quiet.stop(t, next)} {
+		ended(t, task)
+	}
+	quiet.gone(t, "web-tokens", web)
+}
+
+// loseTokens deletes what a task has logged in with.
+func (s *stage) loseTokens(t *testing.T, task ecstypes.Task) {
+	t.Helper()
+	tokens, err := s.catalog.LoginTokens(t.Context(), fleet.TaskID(task))
+	if err != nil || len(tokens) != 2 {
+		t.Fatalf("tokens %v (%v), want the dataplane's and health-sync's", tokens, err)
+	}
+	for _, accessor := range tokens {
+		if _, err := s.catalog.ACL().TokenDelete(accessor, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,352 @@
+package fleet_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	admin "github.com/consulecs/terraform-provider-consulecs/internal/localecs/api"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
+)
+
+// The worlds of these tests: in quiet, tests run side by side, each with tasks of its own; in troubled, one after the
+// other, since each takes away what all tasks need.
+var quiet, troubled *stage
+
+// controllerService is the ECS service that keeps a world's controller running.
+const controllerService = "controller"
+
+// The limits are for two busy cores; how fast it is elsewhere, the benchmarks say.
+const limit = 60 * time.Second
+
+// client calls the applications of tasks.
+var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// stage is a world with the controller at work.
+type stage struct {
+	*fleet.Fleet
+	catalog *fleet.Catalog
+	world   *testenv.World
+}
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	flag.Parse()
+	// The tests wait for containers nearly all of their time, so there may be more of them than cores.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	dir, err := os.MkdirTemp("", "fleet-")
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	var group sync.WaitGroup
+	var bad [2]error
+	for i, s := range []**stage{&quiet, &troubled} {
+		group.Go(func() { *s, bad[i] = newStage(filepath.Join(dir, fmt.Sprint(i)), fmt.Sprint("consulecs-fleet-", i)) })
+	}
+	group.Wait()
+	code := 1
+	if err := errors.Join(bad[:]...); err != nil {
+		fmt.Println(err)
+	} else {
+		code = m.Run()
+	}
+	for _, s := range []*stage{quiet, troubled} {
+		if err := s.close(); err != nil {
+			fmt.Println(err)
+			code = 1
+		}
+	}
+	return code
+}
+
+func newStage(dir, name string) (s *stage, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	s = &stage{}
+	if s.world, err = testenv.StartWorld(ctx, testenv.WorldConfig{Name: name, Dir: dir, Log: worldLog()}); err != nil {
+		return s, err
+	}
+	if s.catalog, err = fleet.NewCatalog(s.world.Address, s.world.Consul.BootstrapToken); err != nil {
+		return s, err
+	}
+	s.Fleet = fleet.New(s.world.Address)
+	controller, err := s.RegisterController(ctx)
+	if err != nil {
+		return s, err
+	}
+	return s, s.Serve(ctx, controllerService, controller)
+}
+
+// close takes the world down and looks whether anything is left of it.
+func (s *stage) close() error {
+	if s == nil || s.world == nil {
+		return nil
+	}
+	err := s.world.Close()
+	left, looked := testenv.WorldLeftovers(context.Background(), s.world.World)
+	if len(left) > 0 {
+		looked = fmt.Errorf("left of %s: %s", s.world.World, strings.Join(left, ", "))
+	}
+	return errors.Join(err, looked)
+}
+
+// worldLog is where the worlds' logs go: kept where WORLD_LOG names a file, else nowhere.
+func worldLog() io.Writer {
+	f, err := os.OpenFile(os.Getenv("WORLD_LOG"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil
+	}
+	return f
+}
+
+// app says what a task of a test runs.
+type app struct {
+	name        string
+	port        int
+	upstream    string // the service that each request to the app calls first
+	healthCheck bool
+	release     string // tells two definitions apart
+	change      func(*taskdef.Spec)
+}
+
+func (s *stage) spec(a app) taskdef.Spec {
+	url := ""
+	if a.upstream != "" {
+		url = "http://127.0.0.1:1234"
+	}
+	container := fleet.App(a.name, fmt.Sprintf("0.0.0.0:%d", a.port), url, a.healthCheck)
+	container.Environment = append(container.Environment, ecstypes.KeyValuePair{Name: aws.String("RELEASE"), Value: &a.release})
+	spec := s.Spec(a.name, a.port, container)
+	if a.upstream != "" {
+		spec.Proxy.Upstreams = append(spec.Proxy.Upstreams, fleet.Upstream(a.upstream, 1234))
+	}
+	if a.change != nil {
+		a.change(&spec)
+	}
+	return spec
+}
+
+func (s *stage) register(t *testing.T, a app) (definition string) {
+	t.Helper()
+	definition, err := s.Register(t.Context(), s.spec(a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return definition
+}
+
+// start runs one task, which is stopped when the test ends. When the test fails, the logs of its containers are shown.
+func (s *stage) start(t *testing.T, a app) ecstypes.Task { return s.startOf(t, s.register(t, a)) }
+
+func (s *stage) startOf(t *testing.T, definition string) ecstypes.Task {
+	t.Helper()
+	task, err := s.Run(t.Context(), definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.showLogs(t, task)
+		}
+		if err := s.Stop(context.Background(), aws.ToString(task.TaskArn)); err != nil {
+			t.Error(err)
+		}
+	})
+	return task
+}
+
+func (s *stage) showLogs(t *testing.T, task ecstypes.Task) {
+	for _, c := range task.Containers {
+		logs, err := s.Logs(context.Background(), aws.ToString(task.TaskArn), aws.ToString(c.Name))
+		lines := slices.DeleteFunc(strings.Split(logs, "\n"), func(line string) bool { return strings.Contains(line, "[info] envoy.main(") }) // its list of extensions
+		t.Logf("── task %s container %s (%v)\n%s", fleet.TaskID(task), aws.ToString(c.Name), err, strings.Join(lines, "\n"))
+	}
+}
+
+// service runs one task and waits until it passes.
+func (s *stage) service(t *testing.T, a app) ecstypes.Task {
+	t.Helper()
+	task := s.start(t, a)
+	s.passes(t, a.name, task)
+	return s.again(t, task)
+}
+
+// mesh runs an api and a web that calls it, and waits until it gets its answers. suffix tells them from those of other tests.
+func (s *stage) mesh(t *testing.T, suffix string) (api, web ecstypes.Task) {
+	t.Helper()
+	if err := s.catalog.Allow(t.Context(), "web"+suffix, "api"+suffix); err != nil {
+		t.Fatal(err)
+	}
+	api = s.service(t, app{name: "api" + suffix, port: 9090})
+	web = s.service(t, app{name: "web" + suffix, port: 8080, upstream: "api" + suffix})
+	s.answers(t, web)
+	return api, web
+}
+
+// again reads a task anew.
+func (s *stage) again(t *testing.T, task ecstypes.Task) ecstypes.Task {
+	t.Helper()
+	task, err := s.Task(t.Context(), aws.ToString(task.TaskArn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task
+}
+
+// stop asks ECS to stop a task and waits until it has stopped.
+func (s *stage) stop(t *testing.T, task ecstypes.Task) ecstypes.Task {
+	t.Helper()
+	if err := s.Stop(t.Context(), aws.ToString(task.TaskArn)); err != nil {
+		t.Fatal(err)
+	}
+	return s.stopped(t, task)
+}
+
+// stopped waits until a task has stopped.
+func (s *stage) stopped(t *testing.T, task ecstypes.Task) ecstypes.Task {
+	t.Helper()
+	eventually(t, "task "+fleet.TaskID(task)+" has stopped", func() (string, error) {
+		task = s.again(t, task)
+		if status := aws.ToString(task.LastStatus); status != "STOPPED" {
+			return status, nil
+		}
+		return "", nil
+	})
+	return task
+}
+
+// ended checks that every container of a stopped task has exited with 0.
+func ended(t *testing.T, task ecstypes.Task) {
+	t.Helper()
+	for _, c := range task.Containers {
+		if c.ExitCode == nil || *c.ExitCode != 0 {
+			t.Errorf("container %s of task %s: exit code %s (%s), want 0", aws.ToString(c.Name), fleet.TaskID(task), text(c.ExitCode), aws.ToString(c.Reason))
+		}
+	}
+}
+
+func text(code *int32) string {
+	if code == nil {
+		return "none"
+	}
+	return fmt.Sprint(*code)
+}
+
+// kill kills a container of a task, or with "" all of them at once.
+func (s *stage) kill(t *testing.T, task ecstypes.Task, container string) {
+	t.Helper()
+	if err := s.Kill(t.Context(), admin.KillRequest{Task: aws.ToString(task.TaskArn), Container: container}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// gone waits until Consul holds nothing of a task any more: no service, no proxy, no token.
+func (s *stage) gone(t *testing.T, service string, task ecstypes.Task) {
+	t.Helper()
+	eventually(t, "nothing of task "+fleet.TaskID(task)+" is left", func() (string, error) {
+		of, err := s.instances(t.Context(), service, task)
+		if err != nil || len(of) > 0 {
+			return fmt.Sprint(of), err
+		}
+		tokens, err := s.catalog.LoginTokens(t.Context(), fleet.TaskID(task))
+		return strings.Join(tokens, ", "), err
+	})
+}
+
+// instances are the task's service and its proxy.
+func (s *stage) instances(ctx context.Context, service string, task ecstypes.Task) ([]fleet.Instance, error) {
+	all, err := s.catalog.Instances(ctx, service, service+"-sidecar-proxy")
+	return fleet.Of(fleet.TaskID(task), all), err
+}
+
+// whole are a task's instances when it is registered as it should be and passes; else missing says what it is not.
+func (s *stage) whole(ctx context.Context, service string, task ecstypes.Task) (missing string, err error) {
+	of, err := s.instances(ctx, service, task)
+	bad := func(i fleet.Instance) bool { return i.Status != "passing" || i.Checks == 0 }
+	if err != nil || len(of) == 2 && !slices.ContainsFunc(of, bad) {
+		return "", err
+	}
+	return fmt.Sprint("the catalog has ", of), nil
+}
+
+// passes waits until service and proxy of a task pass.
+func (s *stage) passes(t *testing.T, service string, task ecstypes.Task) {
+	t.Helper()
+	eventually(t, "task "+fleet.TaskID(task)+" of "+service+" passes", func() (string, error) { return s.whole(t.Context(), service, task) })
+}
+
+// healthy waits until ECS takes a task for HEALTHY: only then another one may be replaced by it.
+func (s *stage) healthy(t *testing.T, task ecstypes.Task) {
+	t.Helper()
+	eventually(t, "task "+fleet.TaskID(task)+" is HEALTHY", func() (string, error) {
+		if task = s.again(t, task); task.HealthStatus != ecstypes.HealthStatusHealthy {
+			return string(task.HealthStatus), nil
+		}
+		return "", nil
+	})
+}
+
+func url(web ecstypes.Task) string { return fmt.Sprintf("http://%s:8080/", fleet.IPAddress(web)) }
+
+// answers waits until web gets its answer from its upstream.
+func (s *stage) answers(t *testing.T, web ecstypes.Task) {
+	t.Helper()
+	eventually(t, "web gets its answer", func() (string, error) {
+		if err := fleet.Ask(t.Context(), client, url(web)); err != nil {
+			return err.Error(), nil
+		}
+		return "", nil
+	})
+}
+
+// load asks web 50 times a second until end is called, which fails the test if any request did.
+func (s *stage) load(t *testing.T, web ecstypes.Task) (end func()) {
+	t.Helper()
+	const rate = 50
+	ctx, cancel := context.WithCancel(t.Context())
+	var load fleet.Load
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		load = fleet.Apply(ctx, url(web), rate, 240*rate)
+	}()
+	return func() {
+		t.Helper()
+		cancel()
+		<-done
+		t.Log(load)
+		if len(load.Failed) > 0 || load.Sent == 0 {
+			t.Errorf("%d of %d requests failed, want none", len(load.Failed), load.Sent)
+		}
+	}
+}
+
+func eventually(t *testing.T, what string, seen func() (missing string, err error)) {
+	t.Helper()
+	if _, err := fleet.Eventually(t.Context(), what, limit, seen); err != nil {
+		t.Fatal(err)
+	}
+}
