@@ -74,6 +74,14 @@ func (c Config) ProxySettings() Proxy {
 // which fails wherever NET_ADMIN is not granted; here a task asks by saying so.
 func (c Config) RedirectsTraffic() bool { return or(deref(c.TransparentProxy).Enabled, false) }
 
+// ResolvesNames reports whether the task asks for Consul DNS, which only redirection brings to the application.
+func (c Config) ResolvesNames() bool {
+	return c.RedirectsTraffic() && or(deref(c.TransparentProxySettings().ConsulDNS).Enabled, false)
+}
+
+// TransparentProxySettings is the transparent proxy section; the zero value when there is none.
+func (c Config) TransparentProxySettings() TransparentProxy { return deref(c.TransparentProxy) }
+
 func deref[T any](p *T) T {
 	if p == nil {
 		var zero T

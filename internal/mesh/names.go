@@ -21,7 +21,7 @@ func InjectedContainers() []string {
 const (
 	UIDDataplane  = 5995
 	UIDHealthSync = 5996 // also mesh-ready
-	UIDMeshInit   = 5997 // without transparent proxy; 0 with it
+	UIDMeshInit   = 5997 // without transparent proxy; with it the user is 0 and this is the group
 )
 
 // The volume that mesh-init and the dataplane share, and where it is mounted.
@@ -92,10 +92,11 @@ const RolePath = "/consul-ecs/"
 
 // Ports inside a task and of Consul's servers.
 const (
-	PortPublicListener = 20000 // Envoy's mTLS listener for other proxies
-	PortReadiness      = 22000 // Envoy's ready listener, loopback
-	PortEnvoyAdmin     = 19000 // loopback
-	PortDNS            = 8600  // Consul DNS in the task, loopback
+	PortPublicListener   = 20000 // Envoy's mTLS listener for other proxies
+	PortOutboundListener = 15001 // where Envoy takes redirected traffic, loopback; central configuration may say another
+	PortReadiness        = 22000 // Envoy's ready listener, loopback
+	PortEnvoyAdmin       = 19000 // loopback
+	PortDNS              = 8600  // Consul DNS in the task, loopback
 
 	PortConsulHTTP    = 8500
 	PortConsulHTTPS   = 8501
