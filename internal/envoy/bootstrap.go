@@ -1,7 +1,7 @@
 // Package envoy runs an Envoy proxy for one Consul proxy service: its bootstrap configuration, its process, its admin
 // interface and the probe of its readiness.
 //
-// The bootstrap holds static parts only: everything that Consul decides reaches Envoy by xDS. It uses Envoy's current
+// The bootstrap holds static parts only: everything that Consul decides later reaches Envoy by xDS. It uses Envoy's current
 // fields, none of the deprecated ones, and goes to Envoy by an inherited file descriptor, so that it is neither on disk
 // nor among the arguments.
 package envoy
@@ -19,17 +19,36 @@ type Bootstrap struct {
 	NodeName   string // of the proxy's catalog entry
 	Namespace  string // "" means default
 	Partition  string // "" means default
+	Datacenter string // a tag of every metric; "" for none
 	AccessLogs []string
 	XDS        netip.AddrPort // where the ADS stream goes
 	Admin      netip.AddrPort
 	Ready      netip.AddrPort // answers GET /ready
+	Central    Central        // what operators set in Consul
+	Prometheus Prometheus     // counts where Central has a Prometheus listener
+}
+
+// Prometheus is what a dataplane sets of the listener that Prometheus scrapes.
+type Prometheus struct {
+	Path    string         // that is scraped; anything else is not found
+	Backend netip.AddrPort // where the merged metrics are served, at MergedPath
+	TLS     *ServerTLS     // nil: plain text
+}
+
+// MergedPath is where the Prometheus listener asks its backend, whatever path Prometheus itself asks.
+const MergedPath = "/stats/prometheus"
+
+// ServerTLS is the TLS of a listener. Envoy reads the files.
+type ServerTLS struct {
+	CertFile, KeyFile string
+	CAPEM             string // "" : clients need no certificate
 }
 
 // Names in the bootstrap that other programs know.
 const (
-	xdsCluster  = "consul-dataplane"
-	selfCluster = "self_admin"
-	readyName   = "envoy_ready"
+	xdsCluster        = "consul-dataplane"
+	selfCluster       = "self_admin"
+	prometheusCluster = "prometheus_backend"
 )
 
 // JSON renders the bootstrap. AccessLogs are JSON objects of Envoy's own; one that is not valid is an error.
@@ -46,12 +65,16 @@ func (b Bootstrap) JSON() ([]byte, error) {
 		Node: node{ID: b.ProxyID, Cluster: b.Service, Metadata: nodeMetadata{
 			NodeName: b.NodeName, Namespace: orDefault(b.Namespace), Partition: orDefault(b.Partition),
 		}},
-		LayeredRuntime:  runtimeLayers(),
-		StaticResources: staticResources{Clusters: []cluster{b.xdsCluster(), b.selfCluster()}, Listeners: []listener{b.readyListener()}},
+		LayeredRuntime:     runtimeLayers(),
+		StaticResources:    staticResources{Clusters: b.clusters(), Listeners: b.listeners(), Secrets: b.secrets()},
+		StatsSinks:         b.sinks(),
+		StatsConfig:        b.statsConfig(),
+		StatsFlushInterval: b.Central.flushInterval,
+		Tracing:            b.Central.tracing,
 		DynamicResources: dynamicResources{
 			LDS: overADS(), CDS: overADS(),
 			ADS: adsConfig{APIType: "DELTA_GRPC", TransportAPIVersion: v3, GRPCServices: []grpcService{{EnvoyGRPC: envoyGRPC{
-				ClusterName: xdsCluster, RetryPolicy: retryPolicy{BackOff: backOff{Base: "0.2s", Max: "5s"}},
+				ClusterName: xdsCluster, RetryPolicy: &retryPolicy{BackOff: backOff{Base: "0.2s", Max: "5s"}},
 			}}}},
 		},
 	})
@@ -78,8 +101,37 @@ func overADS() configSource {
 	return configSource{InitialFetchTimeout: "0s", ResourceAPIVersion: v3}
 }
 
-func (b Bootstrap) xdsCluster() cluster {
-	c := staticCluster(xdsCluster, "1s", b.XDS)
+// clusters are the one of xDS, the user's, and ours. A cluster of the user's takes the place of ours of the same name.
+func (b Bootstrap) clusters() []any {
+	all := []any{overHTTP2(staticCluster(xdsCluster, "1s", address(b.XDS)))}
+	for _, c := range b.Central.clusters {
+		all = append(all, c)
+	}
+	add := func(c cluster) {
+		if !contains(b.Central.clusters, c.Name) {
+			all = append(all, c)
+		}
+	}
+	add(staticCluster(selfCluster, "5s", address(b.Admin)))
+	if b.Central.Prometheus.IsValid() {
+		add(staticCluster(prometheusCluster, "5s", address(b.Prometheus.Backend)))
+	}
+	if dir := b.Central.collectorSocketDir; dir != "" {
+		add(overHTTP2(staticCluster(collectorCluster, "1s", pipe(collectorSocket(dir, orDefault(b.Namespace), b.ProxyID)))))
+	}
+	return all
+}
+
+func staticCluster(name, timeout string, to anAddress) cluster {
+	return cluster{
+		Name: name, Type: "STATIC", ConnectTimeout: timeout,
+		LoadAssignment: loadAssignment{ClusterName: name, Endpoints: []localityEndpoints{{
+			Endpoints: []lbEndpoint{{Endpoint: endpoint{Address: to}}},
+		}}},
+	}
+}
+
+func overHTTP2(c cluster) cluster {
 	c.ProtocolOptions = map[string]any{httpProtocolOptions: map[string]any{
 		"@type":                typePrefix + httpProtocolOptions,
 		"explicit_http_config": map[string]any{"http2_protocol_options": map[string]any{}},
@@ -87,35 +139,16 @@ func (b Bootstrap) xdsCluster() cluster {
 	return c
 }
 
-func (b Bootstrap) selfCluster() cluster { return staticCluster(selfCluster, "5s", b.Admin) }
-
-func staticCluster(name, timeout string, to netip.AddrPort) cluster {
-	return cluster{
-		Name: name, Type: "STATIC", ConnectTimeout: timeout,
-		LoadAssignment: loadAssignment{ClusterName: name, Endpoints: []localityEndpoints{{
-			Endpoints: []lbEndpoint{{Endpoint: endpoint{Address: address(to)}}},
-		}}},
+func (b Bootstrap) sinks() []any {
+	if b.Central.collectorSocketDir == "" {
+		return b.Central.sinks
 	}
+	return append(b.Central.sinks[:len(b.Central.sinks):len(b.Central.sinks)], collectorSink())
 }
 
-// readyListener passes GET /ready on to the admin interface and nothing else, so that the rest of that stays private.
-func (b Bootstrap) readyListener() listener {
-	return listener{
-		Name: readyName + "_listener", Address: address(b.Ready),
-		FilterChains: []filterChain{{Filters: []filter{{
-			Name: "envoy.filters.network.http_connection_manager",
-			TypedConfig: connectionManager{
-				Type: typePrefix + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", StatPrefix: readyName, CodecType: "HTTP1",
-				RouteConfig: routeConfig{Name: "self_admin_route", VirtualHosts: []virtualHost{{
-					Name: selfCluster, Domains: []string{"*"}, Routes: []route{
-						{Match: routeMatch{Path: "/ready"}, Route: &routeAction{Cluster: selfCluster, PrefixRewrite: "/ready"}},
-						{Match: routeMatch{Prefix: "/"}, DirectResponse: &directResponse{Status: 404}},
-					},
-				}}},
-				HTTPFilters: []httpFilter{{Name: "envoy.filters.http.router", TypedConfig: typeOnly{
-					Type: typePrefix + "envoy.extensions.filters.http.router.v3.Router",
-				}}},
-			},
-		}}}},
+func (b Bootstrap) statsConfig() any {
+	if b.Central.statsConfig != nil {
+		return b.Central.statsConfig
 	}
+	return statsConfig{Tags: b.statsTags(), DefaultTags: true}
 }

@@ -14,16 +14,20 @@ const (
 )
 
 type bootstrapConfig struct {
-	Admin            adminConfig      `json:"admin"`
-	Node             node             `json:"node"`
-	LayeredRuntime   layeredRuntime   `json:"layered_runtime"`
-	StaticResources  staticResources  `json:"static_resources"`
-	DynamicResources dynamicResources `json:"dynamic_resources"`
+	Admin              adminConfig      `json:"admin"`
+	Node               node             `json:"node"`
+	LayeredRuntime     layeredRuntime   `json:"layered_runtime"`
+	StaticResources    staticResources  `json:"static_resources"`
+	StatsSinks         []any            `json:"stats_sinks,omitempty"`
+	StatsConfig        any              `json:"stats_config"`
+	StatsFlushInterval string           `json:"stats_flush_interval,omitempty"`
+	Tracing            json.RawMessage  `json:"tracing,omitempty"`
+	DynamicResources   dynamicResources `json:"dynamic_resources"`
 }
 
 type adminConfig struct {
 	AccessLog []json.RawMessage `json:"access_log,omitempty"`
-	Address   socketAddress     `json:"address"`
+	Address   anAddress         `json:"address"`
 }
 
 type node struct {
@@ -48,8 +52,9 @@ type runtimeLayer struct {
 }
 
 type staticResources struct {
-	Clusters  []cluster  `json:"clusters"`
-	Listeners []listener `json:"listeners"`
+	Clusters  []any    `json:"clusters"`  // ours and the user's
+	Listeners []any    `json:"listeners"` // ours and the user's
+	Secrets   []secret `json:"secrets,omitempty"`
 }
 
 type dynamicResources struct {
@@ -75,8 +80,8 @@ type grpcService struct {
 }
 
 type envoyGRPC struct {
-	ClusterName string      `json:"cluster_name"`
-	RetryPolicy retryPolicy `json:"retry_policy"`
+	ClusterName string       `json:"cluster_name"`
+	RetryPolicy *retryPolicy `json:"retry_policy,omitempty"`
 }
 
 type retryPolicy struct {
@@ -110,30 +115,78 @@ type lbEndpoint struct {
 }
 
 type endpoint struct {
-	Address socketAddress `json:"address"`
+	Address anAddress `json:"address"`
 }
 
-type socketAddress struct {
-	SocketAddress addressPort `json:"socket_address"`
+// anAddress is one of the two.
+type anAddress struct {
+	Socket *addressPort `json:"socket_address,omitempty"`
+	Pipe   *pipePath    `json:"pipe,omitempty"`
 }
+
+type pipePath struct {
+	Path string `json:"path"`
+}
+
+func pipe(path string) anAddress { return anAddress{Pipe: &pipePath{path}} }
 
 type addressPort struct {
 	Address string `json:"address"`
 	Port    uint16 `json:"port_value"`
 }
 
-func address(a netip.AddrPort) socketAddress {
-	return socketAddress{addressPort{a.Addr().String(), a.Port()}}
+func address(a netip.AddrPort) anAddress {
+	return anAddress{Socket: &addressPort{a.Addr().String(), a.Port()}}
 }
 
 type listener struct {
 	Name         string        `json:"name"`
-	Address      socketAddress `json:"address"`
+	Address      anAddress     `json:"address"`
 	FilterChains []filterChain `json:"filter_chains"`
 }
 
 type filterChain struct {
-	Filters []filter `json:"filters"`
+	Filters         []filter         `json:"filters"`
+	TransportSocket *transportSocket `json:"transport_socket,omitempty"`
+}
+
+type transportSocket struct {
+	Name        string        `json:"name"`
+	TypedConfig downstreamTLS `json:"typed_config"`
+}
+
+type downstreamTLS struct {
+	Type   string `json:"@type"`
+	Common struct {
+		Certificates []secretName `json:"tls_certificate_sds_secret_configs"`
+		Validation   *secretName  `json:"validation_context_sds_secret_config,omitempty"`
+	} `json:"common_tls_context"`
+	RequireClientCertificate bool `json:"require_client_certificate,omitempty"`
+}
+
+type secretName struct {
+	Name string `json:"name"`
+}
+
+type secret struct {
+	Name        string             `json:"name"`
+	Certificate *tlsCertificate    `json:"tls_certificate,omitempty"`
+	Validation  *validationContext `json:"validation_context,omitempty"`
+}
+
+type tlsCertificate struct {
+	Chain dataSource `json:"certificate_chain"`
+	Key   dataSource `json:"private_key"`
+}
+
+type validationContext struct {
+	TrustedCA dataSource `json:"trusted_ca"`
+}
+
+// dataSource is a file or the text itself.
+type dataSource struct {
+	File   string `json:"filename,omitempty"`
+	Inline string `json:"inline_string,omitempty"`
 }
 
 type filter struct {
