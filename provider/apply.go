@@ -18,6 +18,7 @@ type before struct {
 // apply makes AWS as the design wants it. It is the same for a new resource, a changed one and one whose first apply was
 // interrupted: each step looks at what is there. out, which begins as the outcome before, tells how far the steps got.
 func (c *client) apply(ctx context.Context, d design, had before, out *outcomeModel) error {
+	d = d.withVersionOf(had.outcome)
 	kept, err := decodeRoles(had.outcome.Roles)
 	if err != nil {
 		return err
@@ -55,8 +56,8 @@ func (c *client) dropRoles(ctx context.Context, d design, names []string, out ou
 	return nil
 }
 
-// applyRoles makes the roles. The outcome lists each as soon as it may exist, together with those that are to go, so that
-// whatever becomes of the rest, a destroy finds them.
+// applyRoles makes the roles. The outcome lists each before it is made, together with those that are to go, so that whatever
+// becomes of the rest, a destroy finds them.
 func (c *client) applyRoles(ctx context.Context, d design, kept []roleView, out *outcomeModel) error {
 	decided, err := d.decided()
 	if err != nil {
@@ -66,20 +67,22 @@ func (c *client) applyRoles(ctx context.Context, d design, kept []roleView, out 
 	out.ExecutionRoleARN, out.ExecutionRoleName = decided.ExecutionRoleARN, decided.ExecutionRoleName
 	listed := slices.Clone(kept)
 	for _, want := range d.roles() {
-		at := slices.IndexFunc(listed, func(v roleView) bool { return v.Name == want.Name })
 		var had roleView
+		at := slices.IndexFunc(listed, func(v roleView) bool { return v.Name == want.Name })
 		if at >= 0 {
 			had = listed[at]
 		}
-		if err := c.ensureRole(ctx, want, had); err != nil {
+		found, err := c.ownRole(ctx, want, had)
+		if err != nil {
 			return err
 		}
-		if at >= 0 {
-			listed[at] = want
-		} else {
+		if at < 0 {
 			listed = append(listed, want)
+			if out.Roles, err = encodedRoles(listed); err != nil {
+				return err
+			}
 		}
-		if out.Roles, err = encodedRoles(listed); err != nil {
+		if err := c.ensureRole(ctx, want, had, found); err != nil {
 			return err
 		}
 	}

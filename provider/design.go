@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -66,6 +67,24 @@ func (m *meshTaskModel) problems(d defaults) problem.List {
 	spec := m.spec(d)
 	spec.TaskRoleARN, spec.ExecutionRoleARN = value(m.IAM.taskRole().ARN), value(m.IAM.executionRole().ARN)
 	return taskdef.Check(spec)
+}
+
+// withVersionOf keeps the tag with the provider's version while the content does not change: a new version of the provider by
+// itself changes nothing in AWS.
+func (d design) withVersionOf(had outcomeModel) design {
+	version, ok := had.TagsAll[mesh.TaskTagModuleVersion]
+	if !ok || value(had.ContentHash) != d.canonical.hash() {
+		return d
+	}
+	kept := *d.definition
+	kept.Tags = slices.Clone(kept.Tags)
+	for i := range kept.Tags {
+		if aws.ToString(kept.Tags[i].Key) == mesh.TaskTagModuleVersion {
+			kept.Tags[i].Value = &version
+		}
+	}
+	d.definition = &kept
+	return d
 }
 
 // design works out a mesh task.

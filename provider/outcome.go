@@ -59,6 +59,7 @@ type planned struct {
 // same service.
 func (d design) plan(before before) (planned, error) {
 	had := before.outcome
+	d = d.withVersionOf(had)
 	decided, err := d.decided()
 	if err != nil {
 		return planned{}, err

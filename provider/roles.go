@@ -19,19 +19,25 @@ import (
 // the right name may be another Region's or another configuration's.
 const tagOwner = "consul.hashicorp.com.owner"
 
-// ensureRole makes the role so, or corrects what differs. had is the role as the resource knew it before, for what must go;
-// its zero value means that the resource does not know the role, which is then taken on only if it bears our owner tag.
-func (c *client) ensureRole(ctx context.Context, want, had roleView) error {
+// ownRole finds the role that is to become want; nil if there is none. had is the role as the resource knew it before; its
+// zero value means that it did not, and then a role of that name is taken on only if it bears our owner tag.
+func (c *client) ownRole(ctx context.Context, want, had roleView) (*roleView, error) {
 	found, err := c.readRole(ctx, want.Name)
 	switch {
-	case err != nil:
-		return err
-	case found == nil:
-		return c.createRole(ctx, want)
+	case err != nil || found == nil:
+		return nil, err
 	case had.Name == "" && found.Tags[tagOwner] != want.Tags[tagOwner]:
-		return fmt.Errorf("role %s exists already and was not made by this resource\nhint: give the role another name, pass the existing role by its ARN, or remove it", want.Name)
+		return nil, fmt.Errorf("role %s exists already and was not made by this resource\nhint: give the role another name, pass the existing role by its ARN, or remove it", want.Name)
 	case found.Path != want.Path:
-		return fmt.Errorf("role %s lies in path %s, want %s: IAM cannot move a role\nhint: give the role another name", want.Name, found.Path, want.Path)
+		return nil, fmt.Errorf("role %s lies in path %s, want %s: IAM cannot move a role\nhint: give the role another name", want.Name, found.Path, want.Path)
+	}
+	return found, nil
+}
+
+// ensureRole makes the role, or corrects what differs. What had lists and want does not is removed.
+func (c *client) ensureRole(ctx context.Context, want, had roleView, found *roleView) error {
+	if found == nil {
+		return c.createRole(ctx, want)
 	}
 	return c.correctRole(ctx, want, had, *found)
 }

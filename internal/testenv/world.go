@@ -30,6 +30,15 @@ const (
 	LocalStack Emulator = "localstack"
 )
 
+// account is the one that the emulator takes the credentials of Address for; "" is localecs's own default. Roles and tasks
+// must be of one account, else Consul trusts no task.
+func (e Emulator) account() string {
+	if e == LocalStack {
+		return "000000000000"
+	}
+	return ""
+}
+
 // WorldConfig says what a world is made of.
 type WorldConfig struct {
 	Name           string   // label of all that the world makes on Docker; unique on this machine
@@ -93,7 +102,7 @@ func (w *World) startAWS(ctx context.Context, cfg WorldConfig) error {
 	}
 	w.ecsConfig = localecs.Config{
 		Name: cfg.Name, DockerHost: docker.DockerHost, EmulatorURL: emulator.URL, StateDir: filepath.Join(cfg.Dir, "localecs"),
-		StopOrder: cfg.StopOrder, Logger: worldLogger(cfg.Log),
+		StopOrder: cfg.StopOrder, Logger: worldLogger(cfg.Log), AccountID: cfg.Emulator.account(),
 	}
 	w.stops = append(w.stops, func() error {
 		closed, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -1,0 +1,181 @@
+package provider_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+)
+
+const controllerResource = "consulecs_controller.this"
+
+// meshConfig is a controller and a mesh task with an ECS service, for a world.
+func meshConfig(w *testenv.World, release string, desired int) string {
+	return fmt.Sprintf(`
+provider "consulecs" {
+  region = %[1]q
+  endpoints = { ecs = %[2]q, iam = %[2]q, sts = %[2]q, secretsmanager = %[2]q }
+  agent_image = "consulecs-agent:local"
+  consul_servers = { hosts = %[3]q, tls = { server_name = %[4]q, ca_secret_arn = %[5]q } }
+  login = { enabled = true, sts_endpoint = %[2]q, iam_endpoint = %[2]q }
+}
+
+resource "consulecs_controller" "this" {
+  cluster          = %[6]q
+  token_secret_arn = %[7]q
+  subnets          = ["subnet-0123456789abcdef0"]
+  launch_type      = "EC2"
+  timeouts         = { create = "2m", update = "2m", delete = "2m" }
+}
+
+resource "consulecs_mesh_task" "this" {
+  family  = "api"
+  service = { port = 9090 }
+  task    = { cpu = 256, memory = 512, launch_types = ["EC2", "FARGATE"] }
+  container = [{
+    name        = "app"
+    image       = "consulecs-demo-app:local"
+    essential   = true
+    environment = { NAME = "api", LISTEN = "127.0.0.1:9090", RELEASE = %[8]q }
+  }]
+  ecs_service = {
+    cluster               = %[6]q
+    desired_count         = %[9]d
+    launch_type           = "EC2"
+    subnets               = ["subnet-0123456789abcdef0"]
+    wait_for_steady_state = true
+  }
+  timeouts   = { create = "2m", update = "2m", delete = "2m" }
+  depends_on = [consulecs_controller.this]
+}
+`, w.Region, w.AWS, w.ConsulHost, w.ConsulServerName, w.CASecretARN, w.Cluster, w.TokenSecretARN, release, desired)
+}
+
+func TestAMeshIsAppliedChangedAndDestroyed(t *testing.T) {
+	for _, emulator := range []testenv.Emulator{testenv.Moto, testenv.LocalStack} {
+		t.Run(string(emulator), func(t *testing.T) {
+			w, err := testenv.StartWorld(t.Context(), testenv.WorldConfig{Name: "provider-" + string(emulator), Dir: t.TempDir(), Emulator: emulator})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := w.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			testMesh(t, w)
+		})
+	}
+}
+
+func testMesh(t *testing.T, w *testenv.World) {
+	c := cloudAt(w.AWS)
+	emptyAfter := resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
+	updates := resource.ConfigPlanChecks{
+		PreApply: []plancheck.PlanCheck{
+			plancheck.ExpectResourceAction(meshTaskName, plancheck.ResourceActionUpdate),
+			plancheck.ExpectResourceAction(controllerResource, plancheck.ResourceActionNoop),
+		},
+		PostApplyPostRefresh: emptyAfter.PostApplyPostRefresh,
+	}
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: factories(),
+		CheckDestroy: resource.ComposeAggregateTestCheckFunc(
+			c.nothingLeft(t, "api"), c.nothingLeft(t, "consul-ecs-controller"), c.noTasks(t, w.Cluster)),
+		Steps: []resource.TestStep{
+			{
+				Config: meshConfig(w, "1", 1), ConfigPlanChecks: emptyAfter,
+				Check: c.wantTasks(t, w.Cluster, "api", 1, "api:1"),
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue(meshTaskName, tfjsonpath.New("ecs_service_name"), knownvalue.StringExact("api")),
+					statecheck.CompareValuePairs(meshTaskName, tfjsonpath.New("ecs_service_running_arn"), meshTaskName, tfjsonpath.New("arn"), sameValue{}),
+				},
+			},
+			{ResourceName: meshTaskName, ImportState: true, ImportStateVerify: true, ImportStateId: w.Cluster[strings.LastIndexByte(w.Cluster, '/')+1:] + "/api",
+				ImportStateVerifyIgnore: []string{"ecs_service.wait_for_steady_state", "timeouts"}},
+			{ResourceName: controllerResource, ImportState: true, ImportStateVerify: true, ImportStateId: w.Cluster[strings.LastIndexByte(w.Cluster, '/')+1:] + "/consul-ecs-controller",
+				ImportStateVerifyIgnore: []string{"task", "timeouts"}},
+			{ // a new revision in place
+				Config: meshConfig(w, "2", 1), ConfigPlanChecks: updates,
+				Check: resource.ComposeAggregateTestCheckFunc(c.wantRevisions(t, "api", "2"), c.wantTasks(t, w.Cluster, "api", 1, "api:2")),
+			},
+			{ // more tasks, no new revision
+				Config: meshConfig(w, "2", 2), ConfigPlanChecks: updates,
+				Check: resource.ComposeAggregateTestCheckFunc(c.wantRevisions(t, "api", "2"), c.wantTasks(t, w.Cluster, "api", 2, "api:2")),
+			},
+			{ // scaled by others
+				PreConfig: func() {
+					if _, err := c.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: &w.Cluster, Service: aws.String("api"), DesiredCount: aws.Int32(1)}); err != nil {
+						t.Fatal(err)
+					}
+				},
+				Config: meshConfig(w, "2", 2), ConfigPlanChecks: updates, Check: c.wantTasks(t, w.Cluster, "api", 2, "api:2"),
+			},
+			{ // deleted by others
+				PreConfig: func() {
+					if _, err := c.ecs.DeleteService(t.Context(), &ecs.DeleteServiceInput{Cluster: &w.Cluster, Service: aws.String("api"), Force: aws.Bool(true)}); err != nil {
+						t.Fatal(err)
+					}
+				},
+				Config: meshConfig(w, "2", 1), ConfigPlanChecks: updates, Check: c.wantTasks(t, w.Cluster, "api", 1, "api:2"),
+			},
+		},
+	})
+}
+
+// wantTasks checks that so many tasks of the service run, all of the one revision.
+func (c cloud) wantTasks(t *testing.T, ecsCluster, service string, count int, revision string) resource.TestCheckFunc {
+	return world(func() error {
+		listed, err := c.ecs.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: &ecsCluster, ServiceName: &service})
+		if err != nil {
+			return err
+		}
+		if len(listed.TaskArns) != count {
+			return fmt.Errorf("tasks of %s: %v, want %d", service, listed.TaskArns, count)
+		}
+		described, err := c.ecs.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: &ecsCluster, Tasks: listed.TaskArns})
+		if err != nil {
+			return err
+		}
+		for _, task := range described.Tasks {
+			if !strings.HasSuffix(*task.TaskDefinitionArn, "/"+revision) || *task.LastStatus != "RUNNING" {
+				return fmt.Errorf("task %s is %s with %s, want RUNNING with %s", *task.TaskArn, *task.LastStatus, *task.TaskDefinitionArn, revision)
+			}
+		}
+		return nil
+	})
+}
+
+func (c cloud) noTasks(t *testing.T, ecsCluster string) resource.TestCheckFunc {
+	return world(func() error {
+		listed, err := c.ecs.ListTasks(context.WithoutCancel(t.Context()), &ecs.ListTasksInput{Cluster: &ecsCluster})
+		if err != nil {
+			return err
+		}
+		if len(listed.TaskArns) > 0 {
+			return fmt.Errorf("tasks %v still run", listed.TaskArns)
+		}
+		return nil
+	})
+}
+
+// sameValue wants all values to be equal.
+type sameValue struct{}
+
+func (sameValue) CompareValues(values ...any) error {
+	if len(slices.Compact(values)) != 1 {
+		return fmt.Errorf("values differ: %v", values)
+	}
+	return nil
+}
