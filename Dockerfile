@@ -12,6 +12,10 @@ VOLUME ["/consul"]
 
 COPY bin/consulecs-agent /bin/consulecs-agent
 
+# The names by which the incumbent's task definitions call its own program and the official dataplane's: links to ours.
+COPY bin/links/ /bin/
+COPY bin/links/ /usr/local/bin/
+
 # A task definition names the user of each container; one that does not gets the least of them.
 USER 5996:5996
 ENTRYPOINT ["/bin/consulecs-agent"]

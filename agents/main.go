@@ -1,5 +1,6 @@
 // Command consulecs-agent is what the containers of a mesh task run, and the controller's: one program, which agent it is
-// its first argument says. Each agent's package comment is its manual.
+// its first argument says. Each agent's package comment is its manual. It answers to the incumbent's commands too, and
+// called consul-dataplane it is the dataplane, so that the incumbent's task definitions run with our image.
 //
 // Exit codes, unless an agent's manual says more: 0 done, 1 it ended by an error, which is the last line of the log,
 // 2 wrong usage.
@@ -12,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -19,8 +21,10 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/agents/controller"
 	"github.com/consulecs/terraform-provider-consulecs/agents/dataplane"
 	"github.com/consulecs/terraform-provider-consulecs/agents/healthsync"
+	"github.com/consulecs/terraform-provider-consulecs/agents/hold"
 	"github.com/consulecs/terraform-provider-consulecs/agents/meshinit"
 	"github.com/consulecs/terraform-provider-consulecs/agents/meshready"
+	"github.com/consulecs/terraform-provider-consulecs/agents/netdial"
 	"github.com/consulecs/terraform-provider-consulecs/agents/passing"
 	"github.com/consulecs/terraform-provider-consulecs/agents/ready"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
@@ -36,6 +40,9 @@ const (
 	exitError = 1
 	exitUsage = 2
 )
+
+// officialDataplane is the program of the official dataplane image, by whose name the incumbent's definitions call it.
+const officialDataplane = "consul-dataplane"
 
 // agent is one thing that the program can be.
 type agent struct {
@@ -97,6 +104,16 @@ func agents() []agent {
 			manual: wrapperCodes,
 			flags:  true, wraps: true, run: app.Run,
 		},
+		{
+			name: hold.Name, does: "runs a dataplane that does not wait for the application by itself",
+			manual: wrapperCodes,
+			flags:  true, wraps: true, run: hold.Run,
+		},
+		{
+			name: netdial.Name, does: "tells once whether something listens at host:port",
+			manual: "Exit codes: 0 something does, 2 nothing does, 1 wrong arguments.\n",
+			flags:  true, run: netdial.Run,
+		},
 	}
 }
 
@@ -110,12 +127,21 @@ func find(args []string) (agent, bool) {
 	return agent{}, false
 }
 
+// arguments are those of the command line. Called by the name of the official dataplane's program, this one is it.
+func arguments(argv []string) []string {
+	if filepath.Base(argv[0]) == officialDataplane {
+		return append([]string{dataplane.Name}, argv[1:]...)
+	}
+	return argv[1:]
+}
+
 func main() {
+	args := arguments(os.Args)
 	ctx, stop := context.Background(), func() {}
-	if a, _ := find(os.Args[1:]); !a.wraps { // else no signal may end anywhere but in the command
+	if a, _ := find(args); !a.wraps { // else no signal may end anywhere but in the command
 		ctx, stop = signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	}
-	code := dispatch(ctx, os.Getenv, os.Args[1:], os.Stdout, os.Stderr)
+	code := dispatch(ctx, os.Getenv, args, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }

@@ -70,6 +70,18 @@ func TestAWrapperEndsAsItsCommandDoes(t *testing.T) {
 	}
 }
 
+func TestTheProgramAnswersToTheOfficialDataplanesName(t *testing.T) {
+	t.Parallel()
+	var stderr bytes.Buffer
+	cmd := exec.Command(os.Args[0], "-config-file", "/nowhere/consul-dataplane.json")
+	cmd.Args[0] = "/usr/local/bin/consul-dataplane"
+	cmd.Env, cmd.Stderr = append(os.Environ(), asAgent+"=1"), &stderr
+	_ = cmd.Run()
+	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(stderr.String(), "read dataplane file: open /nowhere/consul-dataplane.json") {
+		t.Errorf("exit code %d, stderr %q", code, &stderr)
+	}
+}
+
 func TestBadInputIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 	"time"
 
@@ -69,7 +68,7 @@ func (a *agent) awaitApplication(ctx context.Context, deadline time.Time) {
 	for {
 		task, err := metadata.Task(ctx)
 		if err == nil {
-			runs = running(task)
+			runs = task.Unstopped(mesh.InjectedContainers()...)
 		}
 		switch {
 		case errors.Is(err, taskmeta.ErrGone):
@@ -88,17 +87,6 @@ func (a *agent) awaitApplication(ctx context.Context, deadline time.Time) {
 		case <-tick.C:
 		}
 	}
-}
-
-// running lists the containers of the application that have not stopped for good.
-func running(task taskmeta.Task) []string {
-	var names []string
-	for _, c := range task.Containers {
-		if c.Normal() && !c.Stopped() && !slices.Contains(mesh.InjectedContainers(), c.Name) {
-			names = append(names, c.Name)
-		}
-	}
-	return names
 }
 
 // drain sends the peers away and returns when nothing of theirs is in flight, at the deadline, or when ctx ends.

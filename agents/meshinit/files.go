@@ -3,8 +3,10 @@ package meshinit
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
@@ -14,16 +16,43 @@ import (
 // caFile is the name of the CA certificates in the shared volume; the incumbent's.
 const caFile = "consul-grpc-ca-cert.pem"
 
-// writeFiles leaves in the shared volume what the dataplane needs. Nothing of it is secret.
-func writeFiles(cfg agentconfig.Config, s consul.Settings, r consul.Registration) error {
+// sharedAgent is the name of the agents' program in the shared volume; the incumbent's.
+const sharedAgent = "consul-ecs"
+
+// writeFiles leaves in the shared volume what the dataplane needs. Nothing of it is secret but the bearer token, which is
+// "" unless the configuration asks for it.
+func writeFiles(cfg agentconfig.Config, s consul.Settings, r consul.Registration, bearer string) error {
+	if cfg.SharesAgent() {
+		if err := shareAgent(cfg.BootstrapDir); err != nil {
+			return fmt.Errorf("put the agents' program into the shared volume: %w", err)
+		}
+	}
 	ca := s.GRPC.CACertFile
 	if s.GRPC.TLS && s.GRPCCAPEM != "" {
 		ca = filepath.Join(cfg.BootstrapDir, caFile)
-		if err := replace(ca, []byte(s.GRPCCAPEM)); err != nil {
+		if err := replace(ca, strings.NewReader(s.GRPCCAPEM), 0o444); err != nil {
 			return fmt.Errorf("write CA certificates: %w", err)
 		}
 	}
-	return dataplanefile.Write(cfg.BootstrapDir, dataplaneFile(cfg, s, r, ca))
+	file := dataplaneFile(cfg, s, r, ca)
+	if c := file.Consul.Credentials; c != nil {
+		c.Login.BearerToken = bearer
+	}
+	return dataplanefile.Write(cfg.BootstrapDir, file)
+}
+
+// shareAgent copies this program. A link will not do: the image and the volume are different file systems.
+func shareAgent(dir string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	program, err := os.Open(self)
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	return replace(filepath.Join(dir, sharedAgent), program, 0o755)
 }
 
 // dataplaneFile is the dataplane's configuration. A static token is not in it: it reaches the dataplane by its own
@@ -61,7 +90,7 @@ func dataplaneFile(cfg agentconfig.Config, s consul.Settings, r consul.Registrat
 
 // replace writes the file in one step, readable by the other containers' users. A file that an earlier run left is no
 // hindrance.
-func replace(name string, data []byte) (err error) {
+func replace(name string, content io.Reader, mode os.FileMode) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
 	if err != nil {
 		return err
@@ -71,8 +100,8 @@ func replace(name string, data []byte) (err error) {
 			os.Remove(tmp.Name())
 		}
 	}()
-	_, err = tmp.Write(data)
-	if err := errors.Join(err, tmp.Chmod(0o444), tmp.Close()); err != nil {
+	_, err = io.Copy(tmp, content)
+	if err := errors.Join(err, tmp.Chmod(mode), tmp.Close()); err != nil {
 		return err
 	}
 	return os.Rename(tmp.Name(), name)

@@ -5,6 +5,11 @@
 // the task's service and its sidecar proxy with all their checks critical, logs out, and exits. It holds no state: running
 // it again brings files and registration to what the configuration says and harms nothing.
 //
+// Where containers of other images need the agents' program (shareAgent in the configuration; by default where it has no
+// proxy.dataplane, as the incumbent's module writes it), a copy goes to consul-ecs in the shared volume. The official
+// dataplane cannot mint the bearer token that it logs in with: with consulLogin.embedBearerToken, its file holds one. It is
+// good for some minutes, and all containers of the task can read it.
+//
 // Environment:
 //
 //	CONSUL_ECS_CONFIG_JSON         the configuration, see internal/agentconfig; required
@@ -59,10 +64,14 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	if err != nil {
 		return err
 	}
-	if err := writeFiles(cfg, settings, registration); err != nil {
+	log := agentlog.New("mesh-init", cfg.LogLevel, cfg.LogJSON, stderr).With("service_id", registration.ServiceID, "task_arn", task.ARN)
+	bearer, err := bearerToken(ctx, cfg, settings, log)
+	if err != nil {
 		return err
 	}
-	log := agentlog.New("mesh-init", cfg.LogLevel, cfg.LogJSON, stderr).With("service_id", registration.ServiceID, "task_arn", task.ARN)
+	if err := writeFiles(cfg, settings, registration, bearer); err != nil {
+		return err
+	}
 	return register(ctx, settings, registration, log)
 }
 
@@ -75,6 +84,20 @@ func refuse(cfg agentconfig.Config) error {
 		return errors.New("service.networkResilienceConfig.enabled: this version does not write service-defaults\nhint: set it to false and write the service-defaults yourself")
 	}
 	return nil
+}
+
+// bearerToken is the bearer token for the official dataplane; "" unless the configuration asks for it and somebody logs in.
+func bearerToken(ctx context.Context, cfg agentconfig.Config, settings consul.Settings, log hclog.Logger) (bearer string, err error) {
+	if settings.Login == nil || !cfg.Login().EmbedBearerToken {
+		return "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, consul.StartTimeout)
+	defer cancel()
+	err = consul.Retry(ctx, log, "mint the dataplane's bearer token", func(ctx context.Context) error {
+		bearer, err = settings.Login.Mint(ctx, log)
+		return err
+	})
+	return bearer, err
 }
 
 // register brings the task into Consul's catalog. If it is stopped or refused half way, it leaves nothing behind.

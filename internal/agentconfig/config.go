@@ -17,7 +17,11 @@ type Config struct {
 	Service              *Service          `json:"service,omitempty"`
 	Proxy                *Proxy            `json:"proxy,omitempty"`
 	TransparentProxy     *TransparentProxy `json:"transparentProxy,omitempty"`
+	ShareAgent           *bool             `json:"shareAgent,omitempty"` // ours: mesh-init puts the agents' program into the shared volume, for containers of other images; default: true without proxy.dataplane, as the incumbent's definitions run it from there
 }
+
+// SharesAgent reports whether mesh-init puts the agents' program into the shared volume.
+func (c Config) SharesAgent() bool { return or(c.ShareAgent, deref(c.Proxy).Dataplane == nil) }
 
 // ConsulServers says how to reach Consul's servers. Defaults apply to both ports; HTTP and GRPC override them field by field.
 type ConsulServers struct {
@@ -63,6 +67,7 @@ type ConsulLogin struct {
 	STSEndpoint         string            `json:"stsEndpoint,omitempty"` // default: the AWS SDK's
 	IAMEndpoint         string            `json:"iamEndpoint,omitempty"` // ours; default: the AWS SDK's
 	ServerIDHeaderValue string            `json:"serverIdHeaderValue,omitempty"`
+	EmbedBearerToken    bool              `json:"embedBearerToken,omitempty"` // ours: the official dataplane image cannot mint its bearer token; mesh-init writes one, good for minutes, into the shared volume, readable by all of the task
 }
 
 // Controller configures the controller agent.

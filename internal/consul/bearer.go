@@ -28,21 +28,21 @@ const (
 	headerEntityBody    = "X-Consul-IAM-GetEntity-Body"
 )
 
-// mint makes a bearer token: an STS request signed with the task role's credentials, which Consul's server sends in our
+// Mint makes a bearer token: an STS request signed with the task role's credentials, which Consul's server sends in our
 // place. AWS honours the signature for minutes only, so each login needs its own.
-func mint(ctx context.Context, login Login, log hclog.Logger) (string, error) {
-	cfg, err := login.aws(ctx)
+func (l Login) Mint(ctx context.Context, log hclog.Logger) (string, error) {
+	cfg, err := l.aws(ctx)
 	if err != nil {
 		return "", err
 	}
 	in := &iamauth.LoginInput{
 		Creds:                  cfg.Credentials,
-		IncludeIAMEntity:       login.IncludeEntity,
+		IncludeIAMEntity:       l.IncludeEntity,
 		STSEndpoint:            endpoint(awsapi.STS(cfg).Options().BaseEndpoint),
 		IAMEndpoint:            endpoint(awsapi.IAM(cfg).Options().BaseEndpoint),
-		STSRegion:              login.Region,
+		STSRegion:              l.Region,
 		Logger:                 log,
-		ServerIDHeaderValue:    login.ServerIDHeaderValue,
+		ServerIDHeaderValue:    l.ServerIDHeaderValue,
 		ServerIDHeaderName:     headerServerID,
 		GetEntityMethodHeader:  headerEntityMethod,
 		GetEntityURLHeader:     headerEntityURL,

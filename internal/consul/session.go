@@ -93,7 +93,7 @@ func (n *session) logIn(ctx context.Context) error {
 	}
 	var bearer string
 	if n.settings.Login != nil {
-		if bearer, err = mint(ctx, *n.settings.Login, n.log); err != nil {
+		if bearer, err = n.settings.Login.Mint(ctx, n.log); err != nil {
 			return fmt.Errorf("mint bearer token: %w", err)
 		}
 	}

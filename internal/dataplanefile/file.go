@@ -1,7 +1,8 @@
 // Package dataplanefile is the file that mesh-init leaves for the dataplane, mesh-ready and ready agents. Its format is the
 // configuration file of the official consul-dataplane, so that either image can run behind either mesh-init, plus our
-// additions under names that it does not use; those say "ours" below. The file holds no secret: the dataplane mints its own
-// bearer token from the task role when it logs in.
+// additions under names that it does not use; those say "ours" below. The file holds no secret: our dataplane mints its own
+// bearer token from the task role when it logs in. The one exception is for the official dataplane, which cannot: on request
+// (consulLogin.embedBearerToken) the file holds a bearer token, with which a login is possible for some minutes.
 package dataplanefile
 
 import (
@@ -84,6 +85,7 @@ type Login struct {
 	Namespace           string            `json:"namespace,omitempty"`
 	Partition           string            `json:"partition,omitempty"`
 	Datacenter          string            `json:"datacenter"`
+	BearerToken         string            `json:"bearerToken,omitempty"` // for the official dataplane alone
 	Meta                map[string]string `json:"meta"`
 	Region              string            `json:"region,omitempty"`              // ours; default: the region of the task's ARN
 	STSEndpoint         string            `json:"stsEndpoint,omitempty"`         // ours; default: the AWS SDK's

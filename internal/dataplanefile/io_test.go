@@ -88,7 +88,7 @@ func TestAFileOfTheIncumbentIsReadWithDefaults(t *testing.T) {
 			Addresses: "10.0.0.1", GRPCPort: 8503,
 			TLS: dataplanefile.TLS{CACertsPath: "/consul/consul-grpc-ca-cert.pem", ServerName: "server.dc1.consul"},
 			Credentials: &dataplanefile.Credentials{Type: "login", Login: dataplanefile.Login{
-				AuthMethod: "iam-ecs-service-token", Meta: map[string]string{"a": "b"},
+				AuthMethod: "iam-ecs-service-token", BearerToken: "b", Meta: map[string]string{"a": "b"},
 			}},
 		},
 		Proxy:     dataplanefile.Proxy{NodeName: "arn", ID: "web-sidecar-proxy"},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -83,6 +84,17 @@ func (t Task) Container(name string) (Container, bool) {
 		}
 	}
 	return Container{}, false
+}
+
+// Unstopped lists the containers of the task definition, but for those named, that have not ended for good.
+func (t Task) Unstopped(except ...string) []string {
+	var names []string
+	for _, c := range t.Containers {
+		if c.Normal() && !c.Stopped() && !slices.Contains(except, c.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // answer is the part of the endpoint's answer that the agents need.

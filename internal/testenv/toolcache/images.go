@@ -89,6 +89,11 @@ func (m images) agent(ctx context.Context) (how string, err error) {
 			if err := t.folder("bin/volume/consul", volumeMode); err != nil {
 				return err
 			}
+			for _, name := range []string{"consul-ecs", "consul-dataplane"} {
+				if err := t.link("bin/links/"+name, "/bin/consulecs-agent"); err != nil {
+					return err
+				}
+			}
 			return t.file("bin/consulecs-agent", 0o755, binary)
 		})
 		defer buildContext.Close()

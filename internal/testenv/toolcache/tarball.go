@@ -30,6 +30,11 @@ func (t tarball) folder(name string, mode int64) error {
 	return t.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode})
 }
 
+// link adds a symbolic link.
+func (t tarball) link(name, target string) error {
+	return t.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777})
+}
+
 // file adds a file from disk under another name and mode.
 func (t tarball) file(name string, mode int64, source string) error {
 	f, err := os.Open(source)

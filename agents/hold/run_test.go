@@ -1,0 +1,177 @@
+package hold_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/agents/hold"
+	"github.com/consulecs/terraform-provider-consulecs/internal/process"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+const asWrapper = "HOLD_TEST_WRAPPER" // set: the test program is the wrapper
+
+// TestMain lets the test program play the wrapper: it has to be a process of its own, as it takes the signals of one.
+func TestMain(m *testing.M) {
+	if os.Getenv(asWrapper) == "" {
+		os.Exit(m.Run())
+	}
+	err := hold.Run(context.Background(), os.Getenv, os.Args[1:], os.Stdout, os.Stderr)
+	var exit *process.ExitError
+	switch {
+	case errors.As(err, &exit):
+		os.Exit(exit.ExitCode())
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// metadata serves those of a task whose application has the status app, "" for metadata that are gone.
+func metadata(t *testing.T, app *atomic.Value) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		status := app.Load().(string)
+		if status == "" {
+			http.NotFound(w, nil)
+			return
+		}
+		fmt.Fprintf(w, `{"Cluster":"mesh","TaskARN":"arn:aws:ecs:us-east-1:123456789012:task/mesh/t1","Containers":[
+			{"Name":"consul-dataplane","Type":"NORMAL","DesiredStatus":"RUNNING","KnownStatus":"RUNNING"},
+			{"Name":"consul-ecs-health-sync","Type":"NORMAL","DesiredStatus":"RUNNING","KnownStatus":"RUNNING"},
+			{"Name":"~internal~pause","Type":"CNI_PAUSE","DesiredStatus":"RUNNING","KnownStatus":"RUNNING"},
+			{"Name":"app","Type":"NORMAL","DesiredStatus":"STOPPED","KnownStatus":%q}]}`, status)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func start(t *testing.T, uri string, args ...string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asWrapper+"=1", taskmeta.Variable+"="+uri)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = write, write
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	write.Close()
+	limit := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() {
+		limit.Stop()
+		_ = cmd.Process.Kill() // it has ended, unless the test failed
+		_ = cmd.Wait()
+		read.Close()
+	})
+	return cmd, bufio.NewScanner(read)
+}
+
+func until(t *testing.T, lines *bufio.Scanner, want string) {
+	t.Helper()
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), want) {
+			return
+		}
+	}
+	t.Fatalf("never said %q: %v", want, lines.Err())
+}
+
+const loop = `trap 'echo told; exit 55' TERM; trap 'echo int; exit 42' INT; echo up; while :; do sleep 0.01; done`
+
+func TestSIGTERMWaitsForTheApplication(t *testing.T) {
+	t.Parallel()
+	for name, next := range map[string]string{"stopped": "STOPPED", "metadata gone": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var app atomic.Value
+			app.Store("RUNNING")
+			cmd, lines := start(t, metadata(t, &app), "sh", "-c", loop)
+			until(t, lines, "up")
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			until(t, lines, "told to stop")
+			ended := make(chan struct{})
+			go func() { _ = cmd.Wait(); close(ended) }()
+			select {
+			case <-ended:
+				t.Fatal("the command has ended before the application")
+			case <-time.After(700 * time.Millisecond): // three polls
+			}
+			app.Store(next)
+			select {
+			case <-ended:
+			case <-time.After(5 * time.Second):
+				t.Fatal("the command runs on after the application")
+			}
+			if code := cmd.ProcessState.ExitCode(); code != 55 {
+				t.Errorf("exit code %d, want the command's, 55", code)
+			}
+		})
+	}
+}
+
+func TestOtherSignalsAndASecondSIGTERMPassAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		sig  syscall.Signal
+		want int
+	}{"SIGTERM": {syscall.SIGTERM, 55}, "SIGINT": {syscall.SIGINT, 42}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var app atomic.Value
+			app.Store("RUNNING")
+			cmd, lines := start(t, metadata(t, &app), "--", "sh", "-c", loop)
+			until(t, lines, "up")
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			until(t, lines, "told to stop")
+			if err := cmd.Process.Signal(tc.sig); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != tc.want {
+				t.Errorf("exit code %d, want %d", code, tc.want)
+			}
+		})
+	}
+}
+
+func TestWhatCannotRunIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		uri  string
+		args []string
+		want string
+	}{
+		"no command":      {"http://127.0.0.1:1", nil, "no command to run"},
+		"no metadata":     {"", []string{"true"}, taskmeta.Variable + " is not set"},
+		"missing program": {"http://127.0.0.1:1", []string{"/nowhere/envoy"}, "start envoy: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd, lines := start(t, tc.uri, tc.args...)
+			until(t, lines, tc.want)
+			_ = cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != 1 {
+				t.Errorf("exit code %d, want 1", code)
+			}
+		})
+	}
+}
