@@ -6,6 +6,7 @@ package xds
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -108,7 +109,11 @@ func (p *Proxy) handle(_ any, fromEnvoy grpc.ServerStream) error {
 	}
 	token := p.consul.Token()
 	err := p.relay(fromEnvoy, token)
-	if err != nil && fromEnvoy.Context().Err() == nil {
+	switch {
+	case err == nil || fromEnvoy.Context().Err() != nil:
+	case errors.Is(err, errReplaced):
+		p.log.Info("xds stream ended: its ACL token was replaced")
+	default:
 		p.log.Warn("xds stream ended", "err", err)
 		p.renew(fromEnvoy.Context(), err, token)
 	}

@@ -196,6 +196,31 @@ func TestTheStatusPassesUnchangedAndALostTokenIsRenewed(t *testing.T) {
 	}
 }
 
+func TestAStreamEndsWhenItsTokenWasReplaced(t *testing.T) {
+	t.Parallel()
+	w := start(t, "stale")
+	w.server.Answer(xds.TypeCluster)
+	stream := w.open(t, method)
+	send(t, stream, xds.TypeCluster, "", "")
+	if _, err := receive(stream); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.tokens.renew(t.Context(), "stale"); err != nil { // as the connection does when it hears of the loss first
+		t.Fatal(err)
+	}
+	if _, err := receive(stream); status.Code(err) != codes.Unavailable {
+		t.Fatalf("got %v, want Unavailable", err)
+	}
+	again := w.open(t, method)
+	send(t, again, xds.TypeCluster, "", "")
+	if _, err := receive(again); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"stale", "fresh"}, w.server.Tokens()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestAFailedRenewalLeavesTheStatusAsItIs(t *testing.T) {
 	t.Parallel()
 	w := start(t, "hopeless")

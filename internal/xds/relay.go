@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -14,6 +15,13 @@ import (
 
 // tokenKey is the metadata key of a Consul token.
 const tokenKey = "x-consul-token"
+
+// tokenPoll is how long a stream may outlive its token. Consul keeps a stream open whose token is gone, but stops telling
+// it what changes.
+const tokenPoll = 500 * time.Millisecond
+
+// errReplaced makes Envoy open a stream anew.
+var errReplaced = status.Error(codes.Unavailable, "the stream's ACL token was replaced")
 
 // TokenLost reports whether err is Consul's way to say that it does not know the token (any more).
 func TokenLost(err error) bool {
@@ -37,17 +45,23 @@ func (p *Proxy) relay(fromEnvoy grpc.ServerStream, token string) error {
 	go func() { up <- p.requests(fromEnvoy, toConsul) }()
 	down := make(chan error, 1)
 	go func() { down <- responses(toConsul, fromEnvoy) }()
-	select {
-	case err := <-down:
-		fromEnvoy.SetTrailer(toConsul.Trailer())
-		return err
-	case err := <-up:
-		if err != nil {
+	look := time.NewTicker(tokenPoll)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-down:
+			fromEnvoy.SetTrailer(toConsul.Trailer())
 			return err
+		case err := <-up:
+			if err != nil {
+				return err
+			}
+			up = nil // Envoy has said all it had to say; Consul may still answer
+		case <-look.C:
+			if now := p.consul.Token(); now != "" && now != token {
+				return errReplaced
+			}
 		}
-		err = <-down // Envoy has said all it had to say; Consul may still answer
-		fromEnvoy.SetTrailer(toConsul.Trailer())
-		return err
 	}
 }
 
