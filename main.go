@@ -1,6 +1,8 @@
 // Command terraform-provider-consulecs serves the provider to Terraform and OpenTofu.
 package main
 
+//go:generate go run ./internal/testenv/cmd/providerdocs
+
 import (
 	"context"
 	"flag"
@@ -10,6 +12,8 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/provider"
 )
+
+//go:generate go run ./internal/testenv/cmd/docs
 
 // version is set by the release build.
 var version = "dev"
