@@ -1,0 +1,157 @@
+// Package dnsproxy answers the task's DNS queries on loopback, over UDP and TCP, with what a Consul server answers to them.
+// Messages are passed as they come, in both directions, over the agent's own connection and with its current token. When
+// Consul cannot be asked, the client is told at once (SERVFAIL), so that it turns to its next name server.
+package dnsproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/consul/proto-public/pbdns"
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+)
+
+const (
+	maxMessage = 65535 // of DNS, by any protocol
+
+	// queryTimeout is less than the 5 s after which a resolver gives up by itself.
+	queryTimeout = 3 * time.Second
+	// idleTimeout is how long a TCP connection may be without a query.
+	idleTimeout = 10 * time.Second
+	// writeTimeout is how long a TCP client may take to read an answer.
+	writeTimeout = 2 * time.Second
+
+	maxQueries     = 256 // at the same time; the kernel's queue holds the rest
+	maxConnections = 128 // over TCP at the same time
+
+	firstPause = 5 * time.Millisecond // after a refused accept or read, when descriptors or memory are short
+	maxPause   = time.Second
+)
+
+// Consul is how the proxy reaches a Consul server, and for whom it asks.
+type Consul struct {
+	Conn  func() *grpc.ClientConn // the current connection, which follows fail-over
+	Token func() string           // the current SecretID; "" means none
+	Scope mesh.Scope              // names without a partition or namespace of their own are looked up here
+}
+
+// Proxy is the local DNS server.
+type Proxy struct {
+	consul  Consul
+	log     hclog.Logger
+	udp     *net.UDPConn
+	tcp     net.Listener
+	queries chan struct{} // holds one element for each query that is being answered
+	clients chan struct{} // the same for TCP connections
+
+	life context.CancelFunc
+	work sync.WaitGroup
+}
+
+// Start listens at addr, which must be loopback, and serves over UDP and TCP. Port 0 means any port that is free for both.
+func Start(addr netip.AddrPort, consul Consul, log hclog.Logger) (*Proxy, error) {
+	if !addr.Addr().IsLoopback() {
+		return nil, fmt.Errorf("listen for DNS at %s: not a loopback address", addr)
+	}
+	p := &Proxy{
+		consul: consul, log: log.Named("dns"),
+		queries: make(chan struct{}, maxQueries), clients: make(chan struct{}, maxConnections),
+	}
+	if err := p.listen(addr); err != nil {
+		return nil, fmt.Errorf("listen for DNS: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.life = cancel
+	p.work.Go(func() { p.serveUDP(ctx) })
+	p.work.Go(func() { p.serveTCP(ctx) })
+	return p, nil
+}
+
+// listen binds both protocols to one port. A port that the kernel has chosen for TCP may be taken for UDP: then another.
+func (p *Proxy) listen(addr netip.AddrPort) (err error) {
+	for range 10 {
+		if p.tcp, err = net.Listen("tcp", addr.String()); err != nil {
+			return err
+		}
+		if p.udp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(p.Addr())); err == nil {
+			return nil
+		}
+		p.tcp.Close()
+		if addr.Port() != 0 {
+			return err
+		}
+	}
+	return err
+}
+
+// Addr is where the proxy listens.
+func (p *Proxy) Addr() netip.AddrPort { return p.tcp.Addr().(*net.TCPAddr).AddrPort() }
+
+// Close ends all queries and returns when none is left.
+func (p *Proxy) Close() {
+	p.life()
+	p.tcp.Close()
+	p.udp.Close()
+	p.work.Wait()
+}
+
+// answer is Consul's answer to a query, or one that says why there is none; nil where nobody could make sense of any.
+func (p *Proxy) answer(ctx context.Context, query []byte, protocol pbdns.Protocol) []byte {
+	if !isQuery(query) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	ctx = metadata.AppendToOutgoingContext(ctx,
+		"x-consul-token", p.consul.Token(),
+		"x-consul-partition", p.consul.Scope.Partition,
+		"x-consul-namespace", p.consul.Scope.Namespace,
+	)
+	resp, err := pbdns.NewDNSServiceClient(p.consul.Conn()).Query(ctx, &pbdns.QueryRequest{Msg: query, Protocol: protocol})
+	switch {
+	case err != nil:
+		p.log.Debug("query not answered by consul", "err", err)
+		return failure(query)
+	case len(resp.GetMsg()) < headerSize, len(resp.GetMsg()) > maxMessage:
+		p.log.Debug("answer of consul is no DNS message", "bytes", len(resp.GetMsg()))
+		return failure(query)
+	}
+	return resp.GetMsg()
+}
+
+// acquire takes a place, if need be when one is free.
+func acquire(ctx context.Context, places chan struct{}) bool {
+	select {
+	case places <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// again waits before the next try after an error that may pass, twice as long each time. It reports false when the socket
+// has been closed.
+func (p *Proxy) again(ctx context.Context, err error, pause *time.Duration) bool {
+	if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
+		return false
+	}
+	if *pause == 0 {
+		p.log.Warn("socket refused, will retry", "err", err)
+	}
+	*pause = min(max(2**pause, firstPause), maxPause)
+	select {
+	case <-time.After(*pause):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,391 @@
+package dnsproxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/consul/proto-public/pbdns"
+	"github.com/hashicorp/go-hclog"
+	"github.com/miekg/dns"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+)
+
+var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
+
+// server is a Consul that misbehaves on purpose.
+type server struct {
+	pbdns.UnimplementedDNSServiceServer
+	answer func(ctx context.Context, req *pbdns.QueryRequest) ([]byte, error)
+}
+
+func (s server) Query(ctx context.Context, req *pbdns.QueryRequest) (*pbdns.QueryResponse, error) {
+	answer, err := s.answer(ctx, req)
+	return &pbdns.QueryResponse{Msg: answer}, err
+}
+
+// start serves what answer says and returns a proxy before it.
+func start(t *testing.T, answer func(context.Context, *pbdns.QueryRequest) ([]byte, error)) *Proxy {
+	t.Helper()
+	return startAs(t, func() string { return "secret" }, answer)
+}
+
+// startAs is start with a token.
+func startAs(t *testing.T, token func() string, answer func(context.Context, *pbdns.QueryRequest) ([]byte, error)) *Proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	pbdns.RegisterDNSServiceServer(s, server{answer: answer})
+	go func() { _ = s.Serve(listener) }() // ends with Stop
+	t.Cleanup(s.Stop)
+	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	p, err := Start(anyPort, Consul{
+		Conn: func() *grpc.ClientConn { return conn }, Token: token,
+		Scope: mesh.Scope{Partition: "ap1", Namespace: "ns1"},
+	}, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// message is one of size bytes that begins as a query does.
+func message(size int) []byte {
+	m := make([]byte, size)
+	binary.BigEndian.PutUint16(m, 4711)
+	return m
+}
+
+// answerOf is one of size bytes.
+func answerOf(size int) []byte {
+	m := message(size)
+	m[2] = 0x80
+	return m
+}
+
+func dial(t *testing.T, p *Proxy, network string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial(network, p.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// ask sends a query and returns the answer.
+func ask(t *testing.T, conn net.Conn, query []byte) []byte {
+	t.Helper()
+	if conn.RemoteAddr().Network() == "tcp" {
+		query = frame(query)
+	}
+	if _, err := conn.Write(query); err != nil {
+		t.Fatal(err)
+	}
+	if conn.RemoteAddr().Network() == "tcp" {
+		answer, err := readFrame(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	answer := make([]byte, maxMessage)
+	n, err := conn.Read(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer[:n]
+}
+
+func TestEveryLegalSizePasses(t *testing.T) {
+	t.Parallel()
+	const datagram = 65507 // what UDP over IPv4 can hold
+	for name, c := range map[string]struct {
+		network       string
+		query, answer int
+	}{
+		"smallest":                 {"udp", headerSize, headerSize},
+		"long query":               {"udp", 4096, 50},
+		"longest query":            {"udp", datagram, 50},
+		"long answer":              {"udp", 50, 9216},
+		"longest answer":           {"udp", 50, datagram},
+		"smallest over TCP":        {"tcp", headerSize, headerSize},
+		"longest query over TCP":   {"tcp", maxMessage, 50},
+		"longest answer over TCP":  {"tcp", 50, maxMessage},
+		"both longest over TCP":    {"tcp", maxMessage, maxMessage},
+		"longer than UDP over TCP": {"tcp", 50, datagram + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := make(chan *pbdns.QueryRequest, 1)
+			p := start(t, func(_ context.Context, req *pbdns.QueryRequest) ([]byte, error) {
+				got <- req
+				return answerOf(c.answer), nil
+			})
+			if answer := ask(t, dial(t, p, c.network), message(c.query)); !bytes.Equal(answer, answerOf(c.answer)) {
+				t.Errorf("answer of %d bytes, want %d", len(answer), c.answer)
+			}
+			want := map[string]pbdns.Protocol{"udp": pbdns.Protocol_PROTOCOL_UDP, "tcp": pbdns.Protocol_PROTOCOL_TCP}[c.network]
+			if req := <-got; !bytes.Equal(req.Msg, message(c.query)) || req.Protocol != want {
+				t.Errorf("consul got %d bytes over %s, want %d over %s", len(req.Msg), req.Protocol, c.query, want)
+			}
+		})
+	}
+}
+
+func TestClientsAreToldAtOnceThatThereIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	question := new(dns.Msg).SetQuestion("api.virtual.consul.", dns.TypeA).SetEdns0(1232, true)
+	packed, err := question.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, answer := range map[string]func(context.Context, *pbdns.QueryRequest) ([]byte, error){
+		"refused": func(context.Context, *pbdns.QueryRequest) ([]byte, error) {
+			return nil, status.Error(codes.Unavailable, "")
+		},
+		"empty":         func(context.Context, *pbdns.QueryRequest) ([]byte, error) { return nil, nil },
+		"too long":      func(context.Context, *pbdns.QueryRequest) ([]byte, error) { return answerOf(maxMessage + 1), nil },
+		"never answers": func(ctx context.Context, _ *pbdns.QueryRequest) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() },
+	} {
+		for _, network := range []string{"udp", "tcp"} {
+			t.Run(name+" "+network, func(t *testing.T) {
+				t.Parallel()
+				conn := dial(t, start(t, answer), network)
+				for range 2 { // the connection stays
+					got := new(dns.Msg)
+					if err := got.Unpack(ask(t, conn, packed)); err != nil {
+						t.Fatal(err)
+					}
+					if got.Id != question.Id || !got.Response || got.Rcode != dns.RcodeServerFailure || got.IsEdns0() == nil {
+						t.Errorf("got %v", got)
+					}
+					if diff := cmp.Diff(question.Question, got.Question); diff != "" {
+						t.Error(diff)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestAnAnswerThatNoDatagramHoldsSendsTheClientToTCP(t *testing.T) {
+	t.Parallel()
+	p := start(t, func(context.Context, *pbdns.QueryRequest) ([]byte, error) { return answerOf(maxMessage), nil })
+	got := new(dns.Msg)
+	if err := got.Unpack(ask(t, dial(t, p, "udp"), message(headerSize))); err != nil {
+		t.Fatal(err)
+	}
+	if got.Id != 4711 || !got.Response || !got.Truncated || got.Rcode != dns.RcodeSuccess {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestQueriesCarryTheCurrentTokenAndTheScope(t *testing.T) {
+	t.Parallel()
+	got := make(chan metadata.MD, 1)
+	var token atomic.Pointer[string]
+	p := startAs(t, func() string { return *token.Load() }, func(ctx context.Context, _ *pbdns.QueryRequest) ([]byte, error) {
+		md, _ := metadata.FromIncomingContext(ctx)
+		got <- md
+		return answerOf(headerSize), nil
+	})
+	for _, want := range []string{"first", "renewed", ""} {
+		token.Store(&want)
+		ask(t, dial(t, p, "udp"), message(headerSize))
+		md := <-got
+		for key, value := range map[string]string{"x-consul-token": want, "x-consul-partition": "ap1", "x-consul-namespace": "ns1"} {
+			if diff := cmp.Diff([]string{value}, md.Get(key)); diff != "" {
+				t.Errorf("%s: %s", key, diff)
+			}
+		}
+	}
+}
+
+func TestAFloodIsAnsweredAFewAtATime(t *testing.T) {
+	t.Parallel()
+	var now, most atomic.Int64
+	p := start(t, func(context.Context, *pbdns.QueryRequest) ([]byte, error) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		time.Sleep(5 * time.Millisecond)
+		return answerOf(headerSize), nil
+	})
+	var wait sync.WaitGroup
+	for range 4 * maxQueries / 10 {
+		wait.Go(func() {
+			conn := dial(t, p, "tcp")
+			for range 10 {
+				ask(t, conn, message(headerSize))
+			}
+		})
+		conn := dial(t, p, "udp")
+		for range 10 {
+			if _, err := conn.Write(message(headerSize)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	wait.Wait()
+	if most.Load() > maxQueries {
+		t.Errorf("%d queries at a time, want at most %d", most.Load(), maxQueries)
+	}
+}
+
+func TestNonsenseGetsNoAnswer(t *testing.T) {
+	t.Parallel()
+	p := start(t, func(context.Context, *pbdns.QueryRequest) ([]byte, error) { return answerOf(headerSize), nil })
+	conn := dial(t, p, "udp")
+	for _, nonsense := range [][]byte{{}, message(headerSize - 1), answerOf(headerSize)} {
+		if _, err := conn.Write(nonsense); err != nil {
+			t.Fatal(err)
+		}
+		tcp := dial(t, p, "tcp")
+		if _, err := tcp.Write(frame(nonsense)); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := readFrame(tcp); err == nil {
+			t.Errorf("%d bytes got %d over TCP", len(nonsense), len(answer))
+		}
+	}
+	if got := ask(t, conn, message(headerSize)); !bytes.Equal(got, answerOf(headerSize)) {
+		t.Errorf("the first answer is %v", got) // and not one to nonsense
+	}
+}
+
+func TestCloseEndsWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 2)
+	p := start(t, func(ctx context.Context, _ *pbdns.QueryRequest) ([]byte, error) {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	for _, network := range []string{"udp", "tcp"} {
+		conn, query := dial(t, p, network), message(headerSize)
+		if network == "tcp" {
+			query = frame(query)
+		}
+		if _, err := conn.Write(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dial(t, p, "tcp") // idle
+	<-asked
+	<-asked
+	begin := time.Now()
+	p.Close()
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("took %s", took)
+	}
+	if _, err := net.Dial("tcp", p.Addr().String()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("still listens: %v", err)
+	}
+}
+
+// exhausted is a listener that for a while has no descriptors left.
+type exhausted struct {
+	net.Listener
+	refusals atomic.Int32
+}
+
+func (l *exhausted) Accept() (net.Conn, error) {
+	if l.refusals.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return l.Listener.Accept()
+}
+
+func TestRefusedAcceptsAreSurvived(t *testing.T) {
+	t.Parallel()
+	p := start(t, func(context.Context, *pbdns.QueryRequest) ([]byte, error) { return answerOf(headerSize), nil })
+	ctx, cancel := context.WithCancel(t.Context())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flaky := &exhausted{Listener: listener}
+	flaky.refusals.Store(5)
+	second := &Proxy{consul: p.consul, log: p.log, tcp: flaky, queries: make(chan struct{}, 1), clients: make(chan struct{}, 1)}
+	second.work.Go(func() { second.serveTCP(ctx) })
+	if got := ask(t, dial(t, second, "tcp"), message(headerSize)); !bytes.Equal(got, answerOf(headerSize)) {
+		t.Errorf("got %v", got)
+	}
+	cancel()
+	listener.Close()
+	second.work.Wait()
+}
+
+func TestOnlyLoopbackIsServed(t *testing.T) {
+	t.Parallel()
+	if p, err := Start(netip.MustParseAddrPort("0.0.0.0:0"), Consul{}, hclog.NewNullLogger()); err == nil {
+		p.Close()
+		t.Error("0.0.0.0 was taken")
+	}
+}
+
+func TestATakenPortIsAnError(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	if second, err := Start(p.Addr(), Consul{}, hclog.NewNullLogger()); !errors.Is(err, syscall.EADDRINUSE) {
+		if err == nil {
+			second.Close()
+		}
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzFailure(f *testing.F) {
+	for _, name := range []string{"api.virtual.consul.", ".", "a.b.c.d.e.", `\000\255.example.`} {
+		packed, err := new(dns.Msg).SetQuestion(name, dns.TypeSRV).SetEdns0(4096, true).Pack()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(packed)
+		f.Add(packed[:len(packed)-3])
+	}
+	f.Add(message(headerSize))
+	f.Add(append(message(headerSize), 0xc0, 0x0c))
+	f.Fuzz(func(t *testing.T, query []byte) {
+		if !isQuery(query) {
+			return
+		}
+		for _, answer := range [][]byte{failure(query), truncated(query)} {
+			got := new(dns.Msg)
+			if err := got.Unpack(answer); err != nil {
+				t.Fatalf("%x gets %x: %v", query, answer, err)
+			}
+			if got.Id != binary.BigEndian.Uint16(query) || !got.Response || isQuery(answer) {
+				t.Errorf("%x gets %v", query, got)
+			}
+		}
+	})
+}
