@@ -1,8 +1,6 @@
 // Command terraform-provider-consulecs serves the provider to Terraform and OpenTofu.
 package main
 
-//go:generate go run ./internal/testenv/cmd/providerdocs
-
 import (
 	"context"
 	"flag"

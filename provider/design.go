@@ -66,7 +66,11 @@ func (d design) tags() map[string]string { return tagMap(d.definition.Tags) }
 func (m *meshTaskModel) problems(d defaults) problem.List {
 	spec := m.spec(d)
 	spec.TaskRoleARN, spec.ExecutionRoleARN = value(m.IAM.taskRole().ARN), value(m.IAM.executionRole().ARN)
-	return taskdef.Check(spec)
+	found := taskdef.Check(spec)
+	if m.ECSService != nil {
+		m.ECSService.check(spec.Task.LaunchTypes, spec.Containers, &found)
+	}
+	return found
 }
 
 // withVersionOf keeps the tag with the provider's version while the content does not change: a new version of the provider by

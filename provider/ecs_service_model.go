@@ -1,11 +1,15 @@
 package provider
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 )
 
 // networkModel is where the tasks of a service run.
@@ -70,6 +74,39 @@ func (m *ecsServiceModel) named(otherwise string) *ecsServiceModel {
 		named.Name = &otherwise
 	}
 	return &named
+}
+
+// check holds the service against its task: what ECS would refuse, or what could never be deployed.
+func (m *ecsServiceModel) check(launchTypes []ecstypes.Compatibility, containers []taskdef.Container, found *problem.List) {
+	at := problem.At("ecs_service")
+	if launchType := value(m.LaunchType); launchType != "" {
+		m.checkLaunchType(launchType, launchTypes, at.Child("launch_type"), found)
+	}
+	for i, balancer := range m.LoadBalancers {
+		name := value(balancer.ContainerName)
+		is := func(c taskdef.Container) bool { return aws.ToString(c.Definition.Name) == name }
+		if !slices.ContainsFunc(containers, is) {
+			found.AddWith([]problem.Path{problem.At("container")}, at.Child("load_balancer", i, "container_name"), "is %q, which is no container of the task", name)
+		}
+	}
+	if d := m.Deployment; d != nil {
+		least, most := int32(defaultMinimumHealthy), int32(defaultMaximum)
+		toSpec(&least, d.MinimumHealthyPercent)
+		toSpec(&most, d.MaximumPercent)
+		if least >= 100 && most <= 100 {
+			minimum, maximum := at.Child("deployment", "minimum_healthy_percent"), at.Child("deployment", "maximum_percent")
+			found.AddWith([]problem.Path{minimum}, maximum, "is %d with a minimum of %d: no task could ever be replaced", most, least)
+		}
+	}
+}
+
+func (m *ecsServiceModel) checkLaunchType(launchType string, of []ecstypes.Compatibility, at problem.Path, found *problem.List) {
+	if len(of) == 0 {
+		of = []ecstypes.Compatibility{ecstypes.CompatibilityEc2, ecstypes.CompatibilityFargate}
+	}
+	if !slices.Contains(of, ecstypes.Compatibility(launchType)) {
+		found.AddWith([]problem.Path{problem.At("task", "launch_types")}, at, "is %s, which is none of the task's launch types %v", launchType, of)
+	}
 }
 
 // ecsClusterName is the name in a name or an ARN of an ECS cluster.

@@ -151,6 +151,11 @@ func TestSizesAndLaunchTypesAreChecked(t *testing.T) {
 		"the mesh's volume":         {volume(fields{"name": "consul_data"}), "task.volume[0].name | consul_data"},
 		"a service without subnets": {service(fields{"subnets": []any{}}), "ecs_service.subnets | at least 1"},
 		"a count below 0":           {service(fields{"desired_count": -1}), "ecs_service.desired_count | -1"},
+		"a launch type that the task lacks": {meshTask(fields{"task": fields{"launch_types": []any{"EC2"}}, "ecs_service": fields{"cluster": "mesh", "subnets": []any{"subnet-1"}, "launch_type": "FARGATE"}}),
+			"ecs_service.launch_type | none of the task's launch types [EC2]"},
+		"a target that is no container": {service(fields{"load_balancer": []any{fields{"target_group_arn": "arn:x", "container_name": "web", "container_port": 80}}}),
+			"ecs_service.load_balancer[0].container_name | no container of the task"},
+		"no room to deploy": {service(fields{"deployment": fields{"maximum_percent": 100}}), "ecs_service.deployment.maximum_percent | no task could ever be replaced"},
 		"two ways to place": {service(fields{"launch_type": "EC2", "capacity_provider_strategy": []any{fields{"capacity_provider": "spot"}}}),
 			"ecs_service.launch_type | cannot be specified when"},
 	})

@@ -1,0 +1,94 @@
+package provider_test
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+)
+
+// Every folder with a configuration under examples can be planned, so what the documentation shows works.
+func TestExamplesPlan(t *testing.T) {
+	t.Parallel()
+	c := startMoto(t)
+	bin := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "terraform-provider-consulecs"), "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for _, folder := range configurations(t, filepath.Join("..", "examples")) {
+		t.Run(filepath.ToSlash(folder), func(t *testing.T) {
+			t.Parallel()
+			changes := planned(t, c, bin, folder)
+			if strings.Contains(folder, "provider") != (len(changes) == 0) {
+				t.Errorf("plan changes %v", changes)
+			}
+		})
+	}
+}
+
+// configurations are the folders below root that hold Terraform files.
+func configurations(t *testing.T, root string) []string {
+	t.Helper()
+	folders := map[string]bool{}
+	err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(name) == ".tf" {
+			folders[filepath.Dir(name)] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Sorted(maps.Keys(folders))
+}
+
+// planned copies a folder, adds what an excerpt leaves out, and returns what a plan of it would change.
+func planned(t *testing.T, c cloud, bin, folder string) []string {
+	t.Helper()
+	copied, work := t.TempDir(), t.TempDir()
+	files, err := filepath.Glob(filepath.Join(folder, "*.tf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := false
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole = whole || strings.Contains(string(text), "required_providers")
+		if err := os.WriteFile(filepath.Join(copied, filepath.Base(name)), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !whole {
+		frame := "terraform {\n  required_providers {\n    consulecs = { source = \"consulecs/consulecs\" }\n  }\n}\n" + c.provider()
+		if err := os.WriteFile(filepath.Join(copied, "frame.tf"), []byte(frame), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var variables map[string]string
+	if filepath.Base(folder) == "local" {
+		variables = testenv.Address{
+			AWS: c.url, Region: "us-east-1", Cluster: "arn:aws:ecs:us-east-1:123456789012:cluster/mesh", ConsulHost: "10.0.0.1", ConsulServerName: "server.dc1.consul",
+			CASecretARN:    "arn:aws:secretsmanager:us-east-1:123456789012:secret:ca",
+			TokenSecretARN: "arn:aws:secretsmanager:us-east-1:123456789012:secret:token",
+		}.Variables()
+	}
+	tf, err := testenv.NewTerraform(testenv.TerraformConfig{Folder: copied, Work: work, Provider: bin, Variables: variables, Env: []string{"AWS_ENDPOINT_URL=" + c.url}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes, err := tf.PlanChanges(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changes
+}
