@@ -16,11 +16,12 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
-// worldName labels everything the demo makes on Docker, so that it can be found again after a crash.
-const worldName = "consulecs-demo"
+// DefaultName is the world's name, unless told otherwise.
+const DefaultName = "consulecs-demo"
 
 // Config says where the demo works.
 type Config struct {
+	Name     string // labels everything the demo makes on Docker, so that it can be found again after a crash
 	Dir      string // the world's state and Terraform's; made, and removed at the end
 	Examples string // the folder with the Terraform configuration
 	Provider string // the folder with the built provider
@@ -63,7 +64,7 @@ var undoing = []step{
 
 // Run plays the demo. Whatever happens, also when ctx ends, the world is taken down again unless it is to be kept.
 func Run(ctx context.Context, c Config) (err error) {
-	if err := Down(ctx, c.Dir); err != nil {
+	if err := Down(ctx, c.Name, c.Dir); err != nil {
 		return fmt.Errorf("tidy up after an earlier demo: %w", err)
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
@@ -102,7 +103,7 @@ func (d *demo) play(ctx context.Context, s step) error {
 // abandon takes the world down after a failure. What it has logged stays readable until then.
 func (d *demo) abandon(ctx context.Context) error {
 	fmt.Fprintf(d.Out, "\nThe world's log ends:\n%s\n\nTaking the world down.\n", tail(logFile(d.Dir), 30))
-	if err := Down(context.WithoutCancel(ctx), d.Dir); err != nil {
+	if err := Down(context.WithoutCancel(ctx), d.Name, d.Dir); err != nil {
 		return fmt.Errorf("take the world down: %w\nhint: run make demo-down", err)
 	}
 	return nil

@@ -39,8 +39,8 @@ func heldFile(dir string) string { return filepath.Join(dir, "world.json") }
 func caFile(dir string) string   { return filepath.Join(dir, "consul-ca.pem") }
 func logFile(dir string) string  { return filepath.Join(dir, "world.log") }
 
-// Hold brings a world up in dir, says in dir/world.json where it is, and keeps it until ctx ends.
-func Hold(ctx context.Context, dir string) error {
+// Hold brings the world of that name up in dir, says in dir/world.json where it is, and keeps it until ctx ends.
+func Hold(ctx context.Context, name, dir string) error {
 	log, err := os.OpenFile(logFile(dir), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func Hold(ctx context.Context, dir string) error {
 		return err
 	}
 	world, err := testenv.StartWorld(ctx, testenv.WorldConfig{
-		Name: worldName, Dir: dir, Emulator: testenv.Moto, BootstrapToken: os.Getenv(tokenVariable), Log: log,
+		Name: name, Dir: dir, Emulator: testenv.Moto, BootstrapToken: os.Getenv(tokenVariable), Log: log,
 	})
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func readHeld(dir string) (held, error) {
 
 // startHolder starts the holder apart from this process group, so that a Ctrl-C here does not reach it, and waits until
 // its world stands.
-func startHolder(ctx context.Context, dir, token string) (held, error) {
+func startHolder(ctx context.Context, name, dir, token string) (held, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return held{}, err
@@ -101,7 +101,7 @@ func startHolder(ctx context.Context, dir, token string) (held, error) {
 		return held{}, err
 	}
 	defer out.Close()
-	cmd := exec.Command(self, "-hold", "-dir", dir)
+	cmd := exec.Command(self, "-hold", "-name", name, "-dir", dir)
 	cmd.Env = append(os.Environ(), tokenVariable+"="+token)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -117,6 +117,13 @@ func startHolder(ctx context.Context, dir, token string) (held, error) {
 		}
 		select {
 		case <-ctx.Done():
+			// Ended here: it may not have said yet who it is, and then Down would not find it.
+			_ = cmd.Process.Signal(syscall.SIGTERM) // an error: it has just ended
+			select {
+			case <-exited:
+			case <-time.After(stopLimit):
+				_ = cmd.Process.Kill()
+			}
 			return held{}, ctx.Err()
 		case err := <-exited:
 			return held{}, fmt.Errorf("the world ended while it came up: %v; its log ends:\n%s", err, tail(logFile(dir), 20))
@@ -127,8 +134,9 @@ func startHolder(ctx context.Context, dir, token string) (held, error) {
 	}
 }
 
-// Down ends the world of dir, whatever state it is in, and removes everything it made. Nothing there is no error.
-func Down(ctx context.Context, dir string) error {
+// Down ends the world of that name and dir, whatever state it is in, and removes everything it made. Nothing there is no
+// error.
+func Down(ctx context.Context, name, dir string) error {
 	h, err := readHeld(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -138,7 +146,7 @@ func Down(ctx context.Context, dir string) error {
 		h.end()
 	}
 	// By label, since a world that was killed could not tidy up.
-	if err := testenv.DownWorld(ctx, worldName); err != nil {
+	if err := testenv.DownWorld(ctx, name); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)

@@ -29,7 +29,7 @@ var services = []string{apiService, webService}
 const demoRate = 50
 
 func (d *demo) worldUp(ctx context.Context) error {
-	h, err := startHolder(ctx, d.Dir, d.token)
+	h, err := startHolder(ctx, d.Name, d.Dir, d.token)
 	if err != nil {
 		return err
 	}
@@ -242,10 +242,10 @@ func (d *demo) destroy(ctx context.Context) error {
 }
 
 func (d *demo) worldDown(ctx context.Context) error {
-	if err := Down(ctx, d.Dir); err != nil {
+	if err := Down(ctx, d.Name, d.Dir); err != nil {
 		return err
 	}
-	left, err := testenv.WorldLeftovers(ctx, worldName)
+	left, err := testenv.WorldLeftovers(ctx, d.Name)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	dir := flag.String("dir", ".demo", "folder of the world's state, made and removed by the demo")
+	name := flag.String("name", demo.DefaultName, "name of the world: demos that run at the same time need different ones")
 	examples := flag.String("examples", "examples/local", "folder of the Terraform configuration")
 	bin := flag.String("bin", "bin", "folder with the built provider")
 	keep := flag.Bool("keep", false, "stop before the destruction and leave the world up")
@@ -44,9 +45,9 @@ func run(ctx context.Context) error {
 	}
 	switch {
 	case *hold:
-		return demo.Hold(ctx, *dir)
+		return demo.Hold(ctx, *name, *dir)
 	case *down:
-		return demo.Down(ctx, *dir)
+		return demo.Down(ctx, *name, *dir)
 	}
-	return demo.Run(ctx, demo.Config{Dir: *dir, Examples: *examples, Provider: *bin, Keep: *keep, Out: os.Stdout})
+	return demo.Run(ctx, demo.Config{Name: *name, Dir: *dir, Examples: *examples, Provider: *bin, Keep: *keep, Out: os.Stdout})
 }
