@@ -57,6 +57,13 @@ func (c Config) listeners() []listener {
 		{what: "the service", path: problem.At("service", "port"), port: service.Port, address: address(proxy.LocalServiceAddress, everywhere),
 			with: []problem.Path{path.Child("localServiceAddress")}},
 	}
+	redirected := []problem.Path{problem.At("transparentProxy", "enabled")}
+	if c.RedirectsTraffic() {
+		all = append(all, listener{what: "Envoy's listener for redirected traffic", port: mesh.PortOutboundListener, address: loopback, with: redirected})
+	}
+	if c.ResolvesNames() {
+		all = append(all, listener{what: "the DNS proxy", port: mesh.PortDNS, address: loopback, with: redirected})
+	}
 	for i, u := range proxy.Upstreams {
 		at := path.Child("upstreams", i)
 		all = append(all, listener{what: at.String(), path: at.Child("localBindPort"), port: u.LocalBindPort,

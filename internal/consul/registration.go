@@ -41,6 +41,9 @@ type Registration struct {
 	service, proxy api.AgentService
 }
 
+// taggedVirtual is Consul's name for the address under which an application may call the service.
+const taggedVirtual = "virtual"
+
 // NewRegistration is the registration of the task as its configuration asks for it. Its checks are born critical. region
 // is for the locality, the task's own if "".
 func NewRegistration(cfg agentconfig.Config, task taskmeta.Task, region string) (Registration, error) {
@@ -65,9 +68,15 @@ func NewRegistration(cfg agentconfig.Config, task taskmeta.Task, region string) 
 		Locality: &api.Locality{Region: region, Zone: task.AvailabilityZone},
 	}
 	p := cfg.ProxySettings()
+	if cfg.RedirectsTraffic() { // under this address, too, traffic for the service is known
+		r.service.TaggedAddresses = map[string]api.ServiceAddress{taggedVirtual: {Address: r.address, Port: s.Port}}
+	}
 	r.proxy = r.service
 	r.proxy.Kind, r.proxy.ID, r.proxy.Service, r.proxy.Port = api.ServiceKindConnectProxy, r.ProxyID, r.ProxyName, p.PublicListenerPort
 	r.proxy.Proxy = proxyConfig(p, r, s.Port)
+	if cfg.RedirectsTraffic() {
+		r.proxy.Proxy.Mode = api.ProxyModeTransparent
+	}
 	for _, container := range slices.DeleteFunc(slices.Clone(cfg.HealthSyncContainers), func(c string) bool { return c == mesh.ContainerDataplane }) {
 		r.Checks = append(r.Checks, born(mesh.CheckNameContainer, container, r.ServiceID, r.ServiceName))
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
@@ -96,6 +97,24 @@ func TestTheMeshsMetaWins(t *testing.T) {
 	}
 	if r.service.Locality.Region != "eu-west-1" {
 		t.Errorf("locality %v, want the given region", r.service.Locality)
+	}
+}
+
+func TestATransparentProxyIsRegisteredAsOne(t *testing.T) {
+	t.Parallel()
+	cfg := parse(t, `{"bootstrapDir":"/consul","consulServers":{"hosts":"h"},"service":{"port":9090},"transparentProxy":{"enabled":true}}`)
+	r, err := NewRegistration(cfg, anAddressedTask(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]api.ServiceAddress{"virtual": {Address: r.address, Port: 9090}}
+	for _, s := range []api.AgentService{r.service, r.proxy} {
+		if diff := cmp.Diff(want, s.TaggedAddresses); diff != "" {
+			t.Errorf("%s: %s", s.ID, diff)
+		}
+	}
+	if r.proxy.Proxy.Mode != api.ProxyModeTransparent {
+		t.Errorf("mode %q", r.proxy.Proxy.Mode)
 	}
 }
 

@@ -12,11 +12,12 @@ import (
 // AgentConfig is what the agents of the task are told. What has a default is written out, so that the incumbent's agents,
 // whose defaults differ in places, read the same.
 func AgentConfig(s Spec) agentconfig.Config {
-	service, proxy := s.Service, s.Proxy
+	service, proxy, transparent := s.Service, s.Proxy, s.TransparentProxy
 	service.Name = mesh.ServiceName(service.Name, s.Family)
 	proxy.PublicListenerPort = cmp.Or(proxy.PublicListenerPort, mesh.PortPublicListener)
 	proxy.HealthCheckPort = cmp.Or(proxy.HealthCheckPort, mesh.PortReadiness)
 	proxy.Dataplane = s.dataplane()
+	transparent.Enabled = first(transparent.Enabled, aws.Bool(false)) // absent, the incumbent takes it for true
 	cfg := agentconfig.Config{
 		BootstrapDir:         mesh.BootstrapDir,
 		LogLevel:             s.LogLevel,
@@ -25,7 +26,7 @@ func AgentConfig(s Spec) agentconfig.Config {
 		HealthSyncContainers: s.healthSyncContainers(),
 		Service:              &service,
 		Proxy:                &proxy,
-		TransparentProxy:     &agentconfig.TransparentProxy{Enabled: aws.Bool(false)}, // absent, the incumbent takes it for true
+		TransparentProxy:     &transparent,
 	}
 	if s.Login.Enabled {
 		login := s.Login

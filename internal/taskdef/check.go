@@ -34,6 +34,7 @@ func Check(s Spec, unknown ...problem.Path) problem.List {
 	s.checkAgentConfig(&found)
 	s.Servers.checkSecrets(&found)
 	s.Task.check(&found)
+	s.checkRedirection(&found)
 	s.checkVolumes(&found)
 	s.checkContainers(&found)
 	s.checkSidecars(&found)

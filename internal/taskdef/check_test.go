@@ -136,8 +136,16 @@ func TestTasksThatECSWouldRefuse(t *testing.T) {
 	fargate := []ecstypes.Compatibility{ecstypes.CompatibilityFargate}
 	ec2 := []ecstypes.Compatibility{ecstypes.CompatibilityEc2}
 	testRefusals(t, map[string]refusal{
-		"launch type":             {func(s *taskdef.Spec) { s.Task.LaunchTypes = []ecstypes.Compatibility{"LAMBDA"} }, `task.launchTypes[0]: is "LAMBDA", want one of EC2, FARGATE, MANAGED_INSTANCES`},
-		"external":                {func(s *taskdef.Spec) { s.Task.LaunchTypes = []ecstypes.Compatibility{"EXTERNAL"} }, "task.launchTypes[0]: is EXTERNAL, which has no awsvpc network: the mesh needs one"},
+		"launch type": {func(s *taskdef.Spec) { s.Task.LaunchTypes = []ecstypes.Compatibility{"LAMBDA"} }, `task.launchTypes[0]: is "LAMBDA", want one of EC2, FARGATE, MANAGED_INSTANCES`},
+		"external":    {func(s *taskdef.Spec) { s.Task.LaunchTypes = []ecstypes.Compatibility{"EXTERNAL"} }, "task.launchTypes[0]: is EXTERNAL, which has no awsvpc network: the mesh needs one"},
+		"redirection on Fargate": {
+			func(s *taskdef.Spec) { s.TransparentProxy.Enabled = aws.Bool(true) },
+			"transparentProxy.enabled: is true, but FARGATE does not grant the capability NET_ADMIN that redirecting traffic takes: name EC2 or MANAGED_INSTANCES alone as launch type, or use proxy.upstreams",
+		},
+		"read-only root and DNS": {func(s *taskdef.Spec) {
+			s.Task.LaunchTypes, s.Sidecars.MeshInit.ReadonlyRoot = ec2, aws.Bool(true)
+			s.TransparentProxy = agentconfig.TransparentProxy{Enabled: aws.Bool(true), ConsulDNS: &agentconfig.ConsulDNS{Enabled: aws.Bool(true)}}
+		}, "sidecars.meshInit.readonlyRoot: is true, but with Consul DNS mesh-init writes /etc/resolv.conf"},
 		"launch type twice":       {func(s *taskdef.Spec) { s.Task.LaunchTypes = []ecstypes.Compatibility{"EC2", "EC2"} }, "task.launchTypes[1]: EC2 is in the list twice"},
 		"fargate CPU":             {func(s *taskdef.Spec) { s.Task.CPU = 300 }, "task.cpu: is 300, which FARGATE does not offer: want 256, 512, 1024, 2048, 4096, 8192 or 16384"},
 		"fargate memory for 256":  {func(s *taskdef.Spec) { s.Task.Memory = 1536 }, "task.memory: is 1536 MiB, which FARGATE does not offer with 256 CPU units: want 512, 1024 or 2048"},

@@ -16,6 +16,9 @@ import (
 // binary is where the agents' image has them; the image's entry point runs it, a health check has to name it.
 const binary = "/bin/consulecs-agent"
 
+// capNetAdmin is the capability that traffic redirection takes.
+const capNetAdmin = "NET_ADMIN"
+
 // maxContainers is ECS's limit for one task.
 const maxContainers = 10
 
@@ -53,9 +56,17 @@ func (s Spec) injected(config string) []ecstypes.ContainerDefinition {
 }
 
 func (s Spec) meshInit(config string) ecstypes.ContainerDefinition {
-	c := s.sidecar(mesh.ContainerMeshInit, s.Sidecars.MeshInit, reserveMeshInit)
+	settings, cfg := s.Sidecars.MeshInit, AgentConfig(s)
+	if cfg.ResolvesNames() {
+		settings.ReadonlyRoot = aws.Bool(false) // it writes /etc/resolv.conf, which is read-only where the root is
+	}
+	c := s.sidecar(mesh.ContainerMeshInit, settings, reserveMeshInit)
 	c.Command = []string{"mesh-init"}
 	c.User = uid(mesh.UIDMeshInit)
+	if cfg.RedirectsTraffic() {
+		c.User = aws.String(fmt.Sprintf("0:%d", mesh.UIDMeshInit)) // rules are loaded by root; by the group they know its traffic
+		c.LinuxParameters = &ecstypes.LinuxParameters{Capabilities: &ecstypes.KernelCapabilities{Add: []string{capNetAdmin}}}
+	}
 	c.Environment = withConfig(config, c.Environment)
 	c.Secrets = s.Servers.secrets()
 	c.MountPoints = meshVolume(false)

@@ -23,6 +23,8 @@ type Spec struct {
 	LogLevel     string // of the agents
 	LogJSON      bool
 
+	TransparentProxy agentconfig.TransparentProxy // off unless enabled
+
 	Task       Task
 	Containers []Container
 	Sidecars   Sidecars
@@ -95,7 +97,7 @@ type Sidecar struct {
 	Environment       map[string]string
 	LogConfiguration  *ecstypes.LogConfiguration
 	RestartPolicy     *ecstypes.ContainerRestartPolicy // of containers that stay: dataplane, health-sync, controller
-	ReadonlyRoot      *bool                            // default true
+	ReadonlyRoot      *bool                            // default true, but for mesh-init where it sets up Consul DNS
 	StopTimeout       int32                            // seconds; default: longer than every container of the user
 }
 
