@@ -334,3 +334,35 @@ func memory(t *testing.T, pid int) map[string]int {
 	}
 	return found
 }
+
+func TestMeshInitWritesOutlierDetectionWhereNobodyHas(t *testing.T) {
+	t.Parallel()
+	p := newPlayer(t)
+	seconds := int64(30 * time.Second)
+	p.cfg.Service.NetworkResilience = &agentconfig.NetworkResilience{Enabled: true, OutlierDetection: &agentconfig.OutlierDetection{Interval: &seconds}}
+	entries := stage.Consul.API.ConfigEntries()
+	t.Cleanup(func() {
+		if _, err := entries.Delete(api.ServiceDefaults, "web", nil); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, want := range []string{"outlier detection written to the service-defaults", "outlier detection left as the service-defaults have it"} {
+		r := p.start(t, "mesh-init")
+		r.exits(t, 0, 20*time.Second)
+		if !strings.Contains(r.log.String(), want) {
+			t.Errorf("the log does not say %q:\n%s", want, r.log)
+		}
+		if tooOld := `settings=["EnforcingConsecutiveGatewayFailure"]`; strings.Contains(want, "written") && !strings.Contains(r.log.String(), tooOld) { // Consul 1.22.7 does not know it
+			t.Errorf("the log does not say %q:\n%s", tooOld, r.log)
+		}
+	}
+	entry, _, err := entries.Get(api.ServiceDefaults, "web", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := entry.(*api.ServiceConfigEntry)
+	check := defaults.UpstreamConfig.Defaults.PassiveHealthCheck
+	if check == nil || check.Interval != 30*time.Second || check.MaxFailures != 5 || defaults.CreateIndex != defaults.ModifyIndex {
+		t.Errorf("service-defaults %+v with %+v", defaults, check)
+	}
+}

@@ -116,8 +116,7 @@ func TestBadInputIsNamed(t *testing.T) {
 func TestMeshInitRefusesWhatItDoesNotDo(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`,"transparentProxy":{"enabled":true}}`:                             "transparentProxy.enabled: this version does not redirect traffic",
-		`,"service":{"port":1,"networkResilienceConfig":{"enabled":true}}}`: "service.networkResilienceConfig.enabled: this version does not write service-defaults",
+		`,"transparentProxy":{"enabled":true}}`: "transparentProxy.enabled: this version does not redirect traffic",
 	} {
 		var stdout, stderr bytes.Buffer
 		getenv := func(name string) string { return map[string]string{"CONSUL_ECS_CONFIG_JSON": config + text}[name] }

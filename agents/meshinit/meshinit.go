@@ -5,6 +5,9 @@
 // the task's service and its sidecar proxy with all their checks critical, logs out, and exits. It holds no state: running
 // it again brings files and registration to what the configuration says and harms nothing.
 //
+// With service.networkResilienceConfig, the service's service-defaults get outlier detection for its upstreams, unless they
+// have one. Settings that Consul's servers are too old for are left out with a warning.
+//
 // Where containers of other images need the agents' program (shareAgent in the configuration; by default where it has no
 // proxy.dataplane, as the incumbent's module writes it), a copy goes to consul-ecs in the shared volume. The official
 // dataplane cannot mint the bearer token that it logs in with: with consulLogin.embedBearerToken, its file holds one. It is
@@ -72,16 +75,13 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	if err := writeFiles(cfg, settings, registration, bearer); err != nil {
 		return err
 	}
-	return register(ctx, settings, registration, log)
+	return register(ctx, settings, registration, cfg.OutlierDetection(), log)
 }
 
 // refuse names what the configuration asks for and this version does not do. Starting the task without it would be worse.
 func refuse(cfg agentconfig.Config) error {
 	if cfg.RedirectsTraffic() {
 		return errors.New("transparentProxy.enabled: this version does not redirect traffic\nhint: set it to false and reach other services by proxy.upstreams")
-	}
-	if s := cfg.Service; s != nil && s.NetworkResilience != nil && s.NetworkResilience.Enabled {
-		return errors.New("service.networkResilienceConfig.enabled: this version does not write service-defaults\nhint: set it to false and write the service-defaults yourself")
 	}
 	return nil
 }
@@ -100,8 +100,9 @@ func bearerToken(ctx context.Context, cfg agentconfig.Config, settings consul.Se
 	return bearer, err
 }
 
-// register brings the task into Consul's catalog. If it is stopped or refused half way, it leaves nothing behind.
-func register(ctx context.Context, settings consul.Settings, r consul.Registration, log hclog.Logger) error {
+// register brings the task into Consul's catalog, and its outlier detection, nil for none, into the service's defaults. If
+// it is stopped or refused half way, it leaves nothing of the task behind.
+func register(ctx context.Context, settings consul.Settings, r consul.Registration, outliers *agentconfig.OutlierDetection, log hclog.Logger) error {
 	start := time.Now()
 	try, cancel := context.WithTimeout(ctx, consul.StartTimeout)
 	defer cancel()
@@ -115,6 +116,9 @@ func register(ctx context.Context, settings consul.Settings, r consul.Registrati
 		}
 	}()
 	err = consul.Retry(try, log, "register the task", func(ctx context.Context) error { return conn.Register(ctx, r) })
+	if err == nil && outliers != nil {
+		err = setOutlierDetection(try, conn, r.ServiceName, *outliers, log)
+	}
 	if err == nil && ctx.Err() == nil {
 		log.Info("task registered", "service", r.ServiceName, "proxy_id", r.ProxyID, "took", time.Since(start).Round(time.Millisecond).String())
 		return nil
@@ -128,4 +132,23 @@ func register(ctx context.Context, settings consul.Settings, r consul.Registrati
 		err = fmt.Errorf("register the task: %w", context.Cause(ctx))
 	}
 	return err
+}
+
+// setOutlierDetection writes the service's outlier detection where nobody has set one.
+func setOutlierDetection(ctx context.Context, conn *consul.Connection, service string, o agentconfig.OutlierDetection, log hclog.Logger) error {
+	return consul.Retry(ctx, log, "set outlier detection", func(ctx context.Context) error {
+		done, err := conn.SetOutlierDetection(ctx, service, o)
+		switch {
+		case err != nil:
+			return err
+		case !done.Written:
+			log.Info("outlier detection left as the service-defaults have it", "service", service)
+		default:
+			log.Info("outlier detection written to the service-defaults", "service", service)
+		}
+		if len(done.Dropped) > 0 {
+			log.Warn("Consul's servers are too old for some settings of outlier detection: left out", "service", service, "settings", done.Dropped)
+		}
+		return nil
+	})
 }

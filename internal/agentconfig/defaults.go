@@ -62,6 +62,16 @@ func (c Config) ServiceSettings(family string) Service {
 	return service
 }
 
+// OutlierDetection is what the service-defaults of the service shall hold; nil for nothing.
+func (c Config) OutlierDetection() *OutlierDetection {
+	resilience := deref(deref(c.Service).NetworkResilience)
+	if !resilience.Enabled {
+		return nil
+	}
+	o := deref(resilience.OutlierDetection)
+	return &o
+}
+
 // ProxySettings is the proxy section with its default ports, also when the section is absent.
 func (c Config) ProxySettings() Proxy {
 	proxy := deref(c.Proxy)
