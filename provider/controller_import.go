@@ -96,8 +96,8 @@ func (m *controllerModel) importContainer(containers []ecstypes.ContainerDefinit
 		if image := aws.ToString(is.Image); image != d.image {
 			m.Image = &image
 		}
-		if !reflect.DeepEqual(is.LogConfiguration, d.logConfiguration.spec()) {
-			fromSpec(&m.LogConfiguration, is.LogConfiguration)
+		if log := importLog(is.LogConfiguration); !reflect.DeepEqual(log, importLog(d.logConfiguration.spec())) {
+			m.LogConfiguration = log
 		}
 		if is.RepositoryCredentials != nil {
 			m.PullCredentialsSecretARN = is.RepositoryCredentials.CredentialsParameter

@@ -167,8 +167,3 @@ func familyAndRevision(arn string) (family string, revision int) {
 	revision, _ = strconv.Atoi(number) // 0: none was named
 	return family, revision
 }
-
-func withoutRevision(arn string) string {
-	family, _ := familyAndRevision(arn)
-	return arn[:strings.LastIndexByte(arn, '/')+1] + family
-}

@@ -114,8 +114,8 @@ func (m *meshTaskModel) importSidecars(d *ecstypes.TaskDefinition, def defaults)
 	if image := aws.ToString(first.Image); image != def.image {
 		s.Image = &image
 	}
-	if !reflect.DeepEqual(first.LogConfiguration, def.logConfiguration.spec()) {
-		fromSpec(&s.LogConfiguration, first.LogConfiguration)
+	if log := importLog(first.LogConfiguration); !reflect.DeepEqual(log, importLog(def.logConfiguration.spec())) {
+		s.LogConfiguration = log
 	}
 	if first.RepositoryCredentials != nil {
 		s.PullCredentialsSecretARN = first.RepositoryCredentials.CredentialsParameter
@@ -136,6 +136,13 @@ func (m *meshTaskModel) importSidecars(d *ecstypes.TaskDefinition, def defaults)
 	if reflect.DeepEqual(s, sidecarsModel{}) {
 		m.Sidecars = nil
 	}
+}
+
+// importLog says the same as log without what is empty.
+func importLog(log *ecstypes.LogConfiguration) *logConfigurationModel {
+	var m *logConfigurationModel
+	fromSpec(&m, log)
+	return m
 }
 
 // wouldBe are the injected containers that the model gets; nil if nothing can be built of it.
@@ -175,8 +182,8 @@ func importSidecar(is, wouldBe ecstypes.ContainerDefinition) *sidecarModel {
 	if aws.ToBool(is.ReadonlyRootFilesystem) != aws.ToBool(wouldBe.ReadonlyRootFilesystem) {
 		m.ReadonlyRoot = aws.Bool(aws.ToBool(is.ReadonlyRootFilesystem))
 	}
-	if !reflect.DeepEqual(is.LogConfiguration, wouldBe.LogConfiguration) {
-		fromSpec(&m.LogConfiguration, is.LogConfiguration)
+	if log := importLog(is.LogConfiguration); !reflect.DeepEqual(log, importLog(wouldBe.LogConfiguration)) {
+		m.LogConfiguration = log
 	}
 	m.Environment, _ = importPairs(is)
 	delete(m.Environment, mesh.ConfigVariable)

@@ -70,15 +70,14 @@ func (d design) plan(before before) (planned, error) {
 	} else {
 		p.open["arn"], p.open["revision"] = true, true
 	}
-	switch {
-	case d.service == nil:
-	case had.ECSServiceARN != nil && d.service.sameService(before.service):
-		p.ECSServiceARN, p.ECSServiceRunning = had.ECSServiceARN, p.ARN
-		p.open["ecs_service_running_arn"] = p.open["arn"]
-	default:
+	if d.service == nil {
+		return p, nil
+	}
+	p.ECSServiceRunning, p.open["ecs_service_running_arn"] = p.ARN, p.open["arn"]
+	if had.ECSServiceARN != nil && d.service.sameService(before.service) {
+		p.ECSServiceARN = had.ECSServiceARN
+	} else {
 		p.open["ecs_service_arn"] = true
-		p.ECSServiceRunning = p.ARN
-		p.open["ecs_service_running_arn"] = p.open["arn"]
 	}
 	return p, nil
 }

@@ -117,11 +117,3 @@ func (c cloud) roles(t *testing.T, family string) []string {
 	}
 	return names
 }
-
-// cluster makes an ECS cluster.
-func (c cloud) cluster(t *testing.T, name string) {
-	t.Helper()
-	if _, err := c.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: &name}); err != nil {
-		t.Fatal(err)
-	}
-}

@@ -66,7 +66,8 @@ func validate(t *testing.T, resource string, config fields, unknown ...string) [
 	if err != nil {
 		t.Fatal(err)
 	}
-	value, err := tftypes.ValueFromJSON(text, typ) //nolint:staticcheck // the only reader of JSON that fills in absent attributes
+	//lint:ignore SA1019 the only reader of JSON that fills in absent attributes
+	value, err := tftypes.ValueFromJSON(text, typ)
 	if err != nil {
 		return []*tfprotov6.Diagnostic{{Severity: tfprotov6.DiagnosticSeverityError, Summary: "type", Detail: err.Error()}}
 	}
