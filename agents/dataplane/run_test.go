@@ -204,6 +204,22 @@ func TestAProxyThatIsRegisteredLateIsWaitedFor(t *testing.T) {
 	eventually(t, "the first configuration is noticed", func() bool { return strings.Contains(k.output.String(), "first configuration applied") })
 }
 
+func TestABusyUpstreamPortEndsTheAgent(t *testing.T) {
+	t.Parallel()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	c := sharedConsul(t)
+	k := newTask(t, c)
+	k.register(t, c, freePort(t), api.Upstream{DestinationName: "other", LocalBindPort: busy.Addr().(*net.TCPAddr).Port})
+	k.run(t)
+	if code, _ := k.awaitExit(t, 20*time.Second); code != 1 || !strings.Contains(k.output.String(), "Address already in use") || !strings.Contains(k.output.String(), "hint: ") {
+		t.Errorf("exit code %d, want 1, the reason and a hint in the log", code)
+	}
+}
+
 func TestABusyReadyPortIsNamed(t *testing.T) {
 	t.Parallel()
 	busy, err := net.Listen("tcp", "127.0.0.1:0")

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +48,7 @@ type Proxy struct {
 	mu         sync.Mutex
 	waiting    map[string]bool // types whose first response Envoy has not applied yet
 	configured chan struct{}
+	unbound    error // Envoy cannot listen where it should
 }
 
 // Start listens at addr, which must be loopback, and serves. Port 0 means any free port.
@@ -69,12 +71,19 @@ func Start(addr netip.AddrPort, consul Consul, log hclog.Logger) (*Proxy, error)
 		grpc.MaxSendMsgSize(maxMessage),
 	)
 	go func() {
-		if err := p.server.Serve(listener); err != nil {
-			p.err = fmt.Errorf("serve xDS: %w", err)
-		}
+		p.err = p.serve()
 		close(p.done)
 	}()
 	return p, nil
+}
+
+func (p *Proxy) serve() error {
+	if err := p.server.Serve(p.listener); err != nil {
+		return fmt.Errorf("serve xDS: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.unbound
 }
 
 // Addr is where the proxy listens.
@@ -86,7 +95,7 @@ func (p *Proxy) Configured() <-chan struct{} { return p.configured }
 // Done is closed when the proxy serves no more.
 func (p *Proxy) Done() <-chan struct{} { return p.done }
 
-// Err says, once Done is closed, why; nil after Close.
+// Err says, once Done is closed, why; nil after Close. That Envoy cannot listen where it should is a reason too.
 func (p *Proxy) Err() error {
 	select {
 	case <-p.done:
@@ -134,13 +143,26 @@ func (p *Proxy) renew(ctx context.Context, cause error, stale string) {
 	p.log.Info("token renewed")
 }
 
+// refused tells of a configuration that Envoy does not take. If it cannot listen where its first listeners should be,
+// there is no use in going on: Envoy calls itself ready nonetheless, and nobody would reach the task.
+func (p *Proxy) refused(r request) {
+	p.log.Warn("configuration refused by envoy", "type", r.typeURL, "reason", r.complain)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.typeURL == TypeListener && p.waiting[TypeListener] && p.unbound == nil && strings.Contains(r.complain, "cannot bind") {
+		p.unbound = fmt.Errorf("envoy: %s\nhint: another container of the task listens there: let it listen elsewhere, or change proxy.publicListenerPort or the upstream's localBindPort",
+			strings.TrimSpace(r.complain))
+		go p.server.Stop() // it waits for the stream that told us
+	}
+}
+
 // saw notes what Envoy tells about the configuration it has got.
 func (p *Proxy) saw(r request) {
 	switch {
 	case !r.answers:
 		return
 	case r.refused:
-		p.log.Warn("configuration refused by envoy", "type", r.typeURL, "reason", r.complain)
+		p.refused(r)
 		return
 	}
 	p.mu.Lock()
