@@ -3,6 +3,7 @@ package dataplane
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/proto-public/pbdataplane"
@@ -35,19 +36,26 @@ func (a *agent) consulSettings(ctx context.Context) (consul.Settings, error) {
 		Hosts: c.Addresses, SkipServerWatch: c.ServerWatchDisabled,
 		GRPC:      agentconfig.Endpoint{Port: c.GRPCPort, TLS: !c.TLS.Disabled, ServerName: c.TLS.ServerName, CACertFile: c.TLS.CACertsPath},
 		GRPCCAPEM: a.getenv(mesh.VariableGRPCCACert),
-		Token:     a.getenv(mesh.VariableToken),
+		Token:     strings.TrimSpace(a.getenv(mesh.VariableToken)),
 		Scope:     mesh.Scope{Partition: p.Partition, Namespace: p.Namespace},
+		CertFile:  c.TLS.CertFile, KeyFile: c.TLS.KeyFile, InsecureSkipVerify: c.TLS.InsecureSkipVerify,
 	}
 	if c.Credentials == nil || s.Token != "" {
+		return s, nil
+	}
+	if c.Credentials.Type == dataplanefile.CredentialsStatic {
+		s.Token = strings.TrimSpace(c.Credentials.Static.Token)
+	}
+	if c.Credentials.Type != dataplanefile.CredentialsLogin {
 		return s, nil
 	}
 	l := c.Credentials.Login
 	s.Login = &consul.Login{
 		Method: l.AuthMethod, Datacenter: l.Datacenter, Partition: l.Partition, Namespace: l.Namespace, Meta: l.Meta,
 		Region: l.Region, STSEndpoint: l.STSEndpoint, IAMEndpoint: l.IAMEndpoint,
-		IncludeEntity: l.IncludeEntity, ServerIDHeaderValue: l.ServerIDHeaderValue,
+		IncludeEntity: l.IncludeEntity, ServerIDHeaderValue: l.ServerIDHeaderValue, BearerFile: l.BearerTokenPath,
 	}
-	if s.Login.Region == "" {
+	if s.Login.Region == "" && s.Login.BearerFile == "" {
 		task, err := taskmeta.Read(ctx, a.getenv(taskmeta.Variable))
 		if err != nil {
 			return consul.Settings{}, fmt.Errorf("find the region to log in from: %w", err)
@@ -66,11 +74,7 @@ func fetchParams(ctx context.Context, conn *consul.Connection, proxy dataplanefi
 		defer cancel()
 		token := conn.Token()
 		var err error
-		resp, err = pbdataplane.NewDataplaneServiceClient(conn.GRPC()).GetEnvoyBootstrapParams(conn.WithToken(ctx), &pbdataplane.GetEnvoyBootstrapParamsRequest{
-			NodeSpec: &pbdataplane.GetEnvoyBootstrapParamsRequest_NodeName{NodeName: proxy.NodeName},
-			ProxyId:   proxy.ID,
-			Namespace: proxy.Namespace, Partition: proxy.Partition,
-		})
+		resp, err = pbdataplane.NewDataplaneServiceClient(conn.GRPC()).GetEnvoyBootstrapParams(conn.WithToken(ctx), paramsRequest(proxy))
 		if xds.TokenLost(err) {
 			if lost++; lost > lagging {
 				lost = 0
@@ -80,6 +84,18 @@ func fetchParams(ctx context.Context, conn *consul.Connection, proxy dataplanefi
 		return explain(err)
 	})
 	return resp, err
+}
+
+// paramsRequest names the proxy by its ID and its node, by the node's ID where that is known.
+func paramsRequest(proxy dataplanefile.Proxy) *pbdataplane.GetEnvoyBootstrapParamsRequest {
+	req := &pbdataplane.GetEnvoyBootstrapParamsRequest{
+		NodeSpec: &pbdataplane.GetEnvoyBootstrapParamsRequest_NodeName{NodeName: proxy.NodeName},
+		ProxyId:  proxy.ID, Namespace: proxy.Namespace, Partition: proxy.Partition,
+	}
+	if proxy.NodeID != "" {
+		req.NodeSpec = &pbdataplane.GetEnvoyBootstrapParamsRequest_NodeId{NodeId: proxy.NodeID}
+	}
+	return req
 }
 
 // renewed makes the call once more with another token, or tells why there is none.

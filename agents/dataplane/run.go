@@ -9,9 +9,19 @@
 // Environment: CONSUL_HTTP_TOKEN is a static token that takes the place of the login; CONSUL_GRPC_CACERT_PEM is the CA of
 // the servers and beats the file's; CONSULECS_ENVOY is Envoy's program; ECS_CONTAINER_METADATA_URI_V4 is set by ECS.
 //
-// SIGTERM: Envoy serves until the application's containers have stopped, or until the time that
-// envoy.stopWithinSeconds allows is nearly over (25 by default, less than the 30 s after which ECS kills). Then
-// it drains, ends, or is killed. A second SIGTERM means now. A log-out follows, and exit code 0.
+// The operator's envoy_* keys in Consul (proxy-defaults, service-defaults) shape the bootstrap, unless the file says
+// telemetry.useCentralConfig: false. envoy_bootstrap_json_tpl, a template for all of it, is refused.
+//
+// On loopback, port 20300 by default: /healthz answers 200 or 503 with what the agent needs to be of use, /graceful_startup
+// answers 200 once Envoy is ready or 503 when envoy.startupGracePeriodSeconds are over, /graceful_shutdown is as SIGTERM.
+// Where the keys ask for a Prometheus listener, the agent merges on loopback, port 20100 by default, its own metrics with
+// Envoy's and those of telemetry.prometheus.serviceMetricsURL.
+//
+// SIGTERM: Envoy serves until the application's containers have stopped and envoy.shutdownGracePeriodSeconds are over, or
+// until the time that envoy.stopWithinSeconds allows is nearly over (25 by default, less than the 30 s after which ECS
+// kills). Then it drains, ends, or is killed. A second SIGTERM means now. A log-out follows, and exit code 0.
+// envoy.shutdownDrainListenersEnabled makes it drain at once, envoy.dumpEnvoyConfigOnExitEnabled first prints its
+// configuration to stdout.
 //
 // When Envoy ends by itself, even with exit code 0, the agent ends with an error that tells Envoy's exit and last lines, so
 // that ECS's restart policy starts the container again. Envoy dies with the agent in any case.
@@ -23,11 +33,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/netip"
+	"net/http"
 	"strings"
 	"time"
 
-	"github.com/hashicorp/consul/proto-public/pbdataplane"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
@@ -36,6 +45,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/footprint"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
@@ -76,14 +86,20 @@ func Run(ctx context.Context, getenv func(string) string, args []string, stdout,
 		file: file, getenv: getenv, stdout: stdout, stderr: stderr,
 		log: agentlog.New(Name, file.Logging.LogLevel, file.Logging.LogJSON, stderr).With("proxy_id", file.Proxy.ID),
 	}
+	for _, remark := range file.Remarks {
+		a.log.Warn("configuration file has something odd in it", "remark", remark)
+	}
 	return a.run(ctx)
 }
 
 // run is the agent's life. Whatever it started has ended when it returns.
-func (a *agent) run(ctx context.Context) error {
+func (a *agent) run(told context.Context) error {
+	ctx, stop := context.WithCancel(told)
+	defer stop()
 	starting, cancel := context.WithTimeoutCause(ctx, consul.StartTimeout, errors.New("start took too long"))
 	defer cancel()
-	conn, err := a.connect(starting)
+	own := metrics.NewDataplane()
+	conn, err := a.connect(starting, own)
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
@@ -97,15 +113,41 @@ func (a *agent) run(ctx context.Context) error {
 		return err
 	}
 	defer proxy.Close()
+	watch(own, conn, proxy)
+	life, err := serve(a.file.Envoy.Graceful(), a.lifeCycle(stop, func(r *http.Request) health { return a.health(r, conn, proxy) }),
+		"another program of the task listens there; envoy.gracefulPort names another port")
+	if err != nil {
+		return err
+	}
+	defer life.close()
 	params, err := fetchParams(starting, conn, a.file.Proxy, a.log)
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	child, err := a.startEnvoy(params, proxy.Addr())
+	endDNS, err := a.serveDNS(conn, params)
 	if err != nil {
 		return err
 	}
-	return a.supervise(ctx, child, proxy)
+	defer endDNS()
+	bootstrap, err := a.bootstrap(params, proxy.Addr())
+	if err != nil {
+		return err
+	}
+	ends := []ending{{proxy.Done(), proxy.Err}, life.ending()}
+	if bootstrap.Central.Prometheus.IsValid() {
+		page, err := serve(bootstrap.Prometheus.Backend, a.metricsPage(own), "another program of the task listens there; telemetry.prometheus.mergePort names another port")
+		if err != nil {
+			return err
+		}
+		defer page.close()
+		ends = append(ends, page.ending())
+	}
+	child, err := a.startEnvoy(bootstrap)
+	if err != nil {
+		return err
+	}
+	go a.watchStart(ctx, proxy.Configured())
+	return a.supervise(ctx, told, child, ends)
 }
 
 // unlessStopped is err, unless the reason of it is that the agent was told to stop: that is a clean end at any time.
@@ -116,53 +158,68 @@ func unlessStopped(ctx context.Context, err error) error {
 	return err
 }
 
-func (a *agent) connect(ctx context.Context) (*consul.Connection, error) {
+func (a *agent) connect(ctx context.Context, own *metrics.Dataplane) (*consul.Connection, error) {
 	settings, err := a.consulSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return consul.Connect(ctx, settings, a.log)
+	settings.Took = func(step consul.Step, d time.Duration) { own.Took(string(step), d) }
+	began := time.Now()
+	conn, err := consul.Connect(ctx, settings, a.log)
+	if err == nil {
+		own.Took(metrics.StepConnect, time.Since(began))
+	}
+	return conn, err
 }
 
 func (a *agent) serveXDS(conn *consul.Connection) (*xds.Proxy, error) {
 	return xds.Start(a.file.XDSServer.Listen(), xds.Consul{Conn: conn.GRPC, Token: conn.Token, Renew: conn.Renew}, a.log)
 }
 
-func (a *agent) startEnvoy(params *pbdataplane.GetEnvoyBootstrapParamsResponse, xdsAddr netip.AddrPort) (*process.Child, error) {
-	e := a.file.Envoy
-	bootstrap, err := envoy.Bootstrap{
-		ProxyID: a.file.Proxy.ID, Service: params.GetIdentity(), NodeName: params.GetNodeName(),
-		Namespace: params.GetNamespace(), Partition: params.GetPartition(), AccessLogs: params.GetAccessLogs(),
-		XDS: xdsAddr, Admin: e.Admin(), Ready: e.Ready(),
-	}.JSON()
+func (a *agent) startEnvoy(b envoy.Bootstrap) (*process.Child, error) {
+	bootstrap, err := b.JSON()
 	if err != nil {
 		return nil, err
 	}
+	e := a.file.Envoy
 	path := a.getenv(envoy.EnvPath)
 	if path == "" {
 		path = e.ExecutablePath
 	}
 	child, err := envoy.Start(bootstrap, envoy.Settings{
-		Path: path, Concurrency: e.Concurrency, DrainTimeSeconds: e.DrainTimeSeconds,
+		Path: path, Concurrency: e.Concurrency, DrainTimeSeconds: e.DrainTimeSeconds, DrainStrategy: e.DrainStrategy,
 		LogLevel: a.file.Logging.LogLevel, LogJSON: a.file.Logging.LogJSON, Stdout: a.stdout, Stderr: a.stderr,
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.log.Info("envoy started", "pid", child.PID(), "service", params.GetIdentity())
+	a.log.Info("envoy started", "pid", child.PID(), "service", b.Service)
 	return child, nil
 }
 
-// supervise waits until Envoy or the xDS proxy ends, which neither should, or until the agent is told to stop.
-func (a *agent) supervise(ctx context.Context, child *process.Child, proxy *xds.Proxy) error {
-	go a.watchStart(ctx, proxy.Configured())
+// ending is the end of something that should not end by itself, and why it did.
+type ending struct {
+	done <-chan struct{}
+	err  func() error
+}
+
+// supervise waits until Envoy or one of our servers ends, which none should, or until ctx says to stop. told is of the
+// signals alone.
+func (a *agent) supervise(ctx, told context.Context, child *process.Child, ends []ending) error {
+	first := make(chan ending, len(ends))
+	for _, e := range ends {
+		go func() {
+			<-e.done
+			first <- e
+		}()
+	}
 	select {
 	case <-ctx.Done():
-		return a.stop(ctx, child)
+		return a.stop(ctx, child, told.Err() != nil)
 	case <-child.Done():
 		return unexpected(child)
-	case <-proxy.Done():
-		return errors.Join(proxy.Err(), child.Stop(context.WithoutCancel(ctx), killAfter))
+	case e := <-first:
+		return errors.Join(e.err(), child.Stop(context.WithoutCancel(ctx), killAfter))
 	}
 }
 

@@ -61,6 +61,7 @@ type task struct {
 	file     dataplanefile.File
 	public   netip.AddrPort // of the proxy
 	metadata *metadata
+	central  map[string]any // the proxy's configuration in Consul
 	env      []string
 	program  []string // with its first arguments; nil: this test program as the agent
 
@@ -83,7 +84,8 @@ func newTask(t *testing.T, c *testenv.Consul) *task {
 		Proxy:  dataplanefile.Proxy{NodeName: node, ID: mesh.ProxyID(serviceID)},
 		Envoy: dataplanefile.Envoy{
 			AdminBindPort: int(freePort(t).Port()), ReadyBindAddress: "127.0.0.1", ReadyBindPort: int(freePort(t).Port()),
-			Concurrency: 1, ExecutablePath: tool(t, "envoy"),
+			GracefulPort: int(freePort(t).Port()),
+			Concurrency:  1, ExecutablePath: tool(t, "envoy"),
 		},
 	}
 	if c != nil {
@@ -104,6 +106,7 @@ func (k *task) register(t *testing.T, c *testenv.Consul, app netip.AddrPort, ups
 			ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(k.service), Kind: api.ServiceKindConnectProxy, Address: "127.0.0.1", Port: int(k.public.Port()),
 			Proxy: &api.AgentServiceConnectProxyConfig{
 				DestinationServiceName: k.service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: int(app.Port()), Upstreams: upstreams,
+				Config: k.central,
 			},
 		},
 	} {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,8 +30,13 @@ const (
 )
 
 // Mint makes a bearer token: an STS request signed with the task role's credentials, which Consul's server sends in our
-// place. AWS honours the signature for minutes only, so each login needs its own.
+// place. AWS honours the signature for minutes only, so each login needs its own. Where a file holds the bearer token, it is
+// what the file holds now.
 func (l Login) Mint(ctx context.Context, log hclog.Logger) (string, error) {
+	if l.BearerFile != "" {
+		bearer, err := os.ReadFile(l.BearerFile)
+		return strings.TrimSpace(string(bearer)), err
+	}
 	cfg, err := l.aws(ctx)
 	if err != nil {
 		return "", err

@@ -114,10 +114,12 @@ func (n *session) logIn(ctx context.Context) error {
 
 // discover resolves the servers' addresses anew, in random order.
 func (n *session) discover(ctx context.Context) ([]string, error) {
+	began := time.Now()
 	found, err := discovery.NewNetaddrsDiscoverer(n.servers, agentlog.Quieter(n.log, "discovery")).Discover(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("discover: %w", err)
 	}
+	n.settings.took(StepDiscover, began)
 	addresses := make([]string, len(found))
 	for i, j := range rand.Perm(len(found)) {
 		addresses[i] = found[j].String()
@@ -169,6 +171,7 @@ func (n *session) at(ctx context.Context, addr string, do func(context.Context, 
 
 // tryServer logs in at one server, or finds out whether it takes the static token (or none).
 func (n *session) tryServer(ctx context.Context, addr, bearer string) (token *aclToken, err error) {
+	began := time.Now()
 	err = n.at(ctx, addr, func(ctx context.Context, conn grpc.ClientConnInterface) (err error) {
 		if n.settings.Login == nil {
 			token = &aclToken{secretID: n.settings.Token}
@@ -178,6 +181,7 @@ func (n *session) tryServer(ctx context.Context, addr, bearer string) (token *ac
 		return err
 	})
 	if err == nil && n.settings.Login != nil {
+		n.settings.took(StepLogin, began)
 		n.log.Info("logged in", "auth_method", n.settings.Login.Method, "accessor_id", token.accessorID, "consul_addr", addr)
 	}
 	return token, err

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -23,6 +24,26 @@ type Settings struct {
 	Token                string     // static, "" for none; where there is one, nobody logs in
 	Login                *Login     // nil: no login
 	Scope                mesh.Scope // of the service; in the queries of the HTTP API
+
+	CertFile, KeyFile  string // the client's certificate, for servers that want one; "" for none
+	InsecureSkipVerify bool   // any server will do
+
+	Took func(step Step, d time.Duration) // hears how long the steps took that succeeded; nil: nobody asks
+}
+
+// Step is a part of getting connected.
+type Step string
+
+// The steps.
+const (
+	StepDiscover Step = "discover_servers"
+	StepLogin    Step = "login"
+)
+
+func (s Settings) took(step Step, since time.Time) {
+	if s.Took != nil {
+		s.Took(step, time.Since(since))
+	}
 }
 
 // Login is how an agent turns the task's IAM role into a Consul token. The bearer token is minted for each login and never kept.
@@ -32,6 +53,7 @@ type Login struct {
 	STSEndpoint, IAMEndpoint                 string // "" means the AWS SDK's: its environment, else the AWS partition's
 	ServerIDHeaderValue                      string
 	IncludeEntity                            bool
+	BearerFile                               string            // of an auth method other than aws-iam: read for each login; "" means that a bearer token is minted
 	Meta                                     map[string]string // ends up in the token's description
 }
 
@@ -88,7 +110,14 @@ func (s Settings) tlsConfig(e agentconfig.Endpoint, pem string) (*tls.Config, er
 	if !e.TLS {
 		return nil, nil
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: e.ServerName}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: e.ServerName, InsecureSkipVerify: s.InsecureSkipVerify}
+	if s.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read client certificate: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
 	if cfg.ServerName == "" && !strings.HasPrefix(s.Hosts, "exec=") {
 		cfg.ServerName = s.Hosts
 	}

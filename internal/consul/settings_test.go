@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/pki"
 )
 
 func aTask() taskmeta.Task {
@@ -151,5 +153,44 @@ func TestTheCAIsTheEnvironmentsThenTheFilesThenTheSystems(t *testing.T) {
 	}
 	if cfg, err := (Settings{}).tlsConfig(agentconfig.Endpoint{}, "anything"); cfg != nil || err != nil {
 		t.Errorf("without TLS: %v, %v", cfg, err)
+	}
+}
+
+func TestAServerMayWantTheClientsCertificate(t *testing.T) {
+	t.Parallel()
+	ca, err := pki.New("servers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := ca.Leaf([]string{"client"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	s := Settings{Hosts: "consul.example", CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem"), InsecureSkipVerify: true}
+	if _, err := s.tlsConfig(agentconfig.Endpoint{TLS: true}, ca.PEM); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without its files: %v", err)
+	}
+	for name, text := range map[string]string{s.CertFile: leaf.CertPEM, s.KeyFile: leaf.KeyPEM} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, err := s.tlsConfig(agentconfig.Endpoint{TLS: true}, ca.PEM)
+	if err != nil || len(cfg.Certificates) != 1 || !cfg.InsecureSkipVerify {
+		t.Errorf("got %v, %v", cfg, err)
+	}
+}
+
+func TestABearerTokenInAFileIsReadForEachLogin(t *testing.T) {
+	t.Parallel()
+	l := Login{BearerFile: filepath.Join(t.TempDir(), "bearer")}
+	for _, want := range []string{"first", "second"} {
+		if err := os.WriteFile(l.BearerFile, []byte(" "+want+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := l.Mint(t.Context(), nil); err != nil || got != want {
+			t.Errorf("got %q, %v", got, err)
+		}
 	}
 }

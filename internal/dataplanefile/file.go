@@ -8,6 +8,8 @@ package dataplanefile
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"time"
 )
 
 // Name is the file's name in the shared volume; DefaultPath is where the injected containers see it.
@@ -18,11 +20,17 @@ const (
 
 // File is the whole document.
 type File struct {
-	Consul    Consul    `json:"consul"`
-	Proxy     Proxy     `json:"proxy"`
-	XDSServer XDSServer `json:"xdsServer"`
-	Envoy     Envoy     `json:"envoy"`
-	Logging   Logging   `json:"logging"`
+	Mode      string     `json:"mode,omitempty"` // sidecar, the default and the only one that is supported
+	Consul    Consul     `json:"consul"`
+	Proxy     Proxy      `json:"proxy"`
+	XDSServer XDSServer  `json:"xdsServer"`
+	Envoy     Envoy      `json:"envoy"`
+	Logging   Logging    `json:"logging"`
+	DNSServer *DNSServer `json:"dnsServer,omitempty"` // nil: none
+	Telemetry Telemetry  `json:"telemetry,omitzero"`
+
+	// Remarks are what Read found odd but no error, each with its JSON path.
+	Remarks []string `json:"-"`
 }
 
 // Consul says how to reach Consul's servers.
@@ -37,21 +45,26 @@ type Consul struct {
 // TLS is the TLS of the servers' gRPC port. The official dataplane reads serverName while the incumbent's mesh-init writes
 // tlsServerName: both keys are read and both are written.
 type TLS struct {
-	Disabled    bool
-	CACertsPath string // a PEM file or a folder of them; "" means the system's roots
-	ServerName  string // to verify the certificate by; "" means the host as given
+	Disabled           bool
+	CACertsPath        string // a PEM file or a folder of them; "" means the system's roots
+	ServerName         string // to verify the certificate by; "" means the host as given
+	CertFile, KeyFile  string // the client's certificate; both or neither
+	InsecureSkipVerify bool
 }
 
 type tlsJSON struct {
-	Disabled      bool   `json:"disabled"`
-	CACertsPath   string `json:"caCertsPath,omitempty"`
-	ServerName    string `json:"serverName,omitempty"`
-	TLSServerName string `json:"tlsServerName,omitempty"`
+	Disabled           bool   `json:"disabled"`
+	CACertsPath        string `json:"caCertsPath,omitempty"`
+	ServerName         string `json:"serverName,omitempty"`
+	TLSServerName      string `json:"tlsServerName,omitempty"`
+	CertFile           string `json:"certFile,omitempty"`
+	KeyFile            string `json:"keyFile,omitempty"`
+	InsecureSkipVerify bool   `json:"insecureSkipVerify,omitempty"`
 }
 
 // MarshalJSON writes the server name under both of its keys.
 func (t TLS) MarshalJSON() ([]byte, error) {
-	return json.Marshal(tlsJSON{t.Disabled, t.CACertsPath, t.ServerName, t.ServerName})
+	return json.Marshal(tlsJSON{t.Disabled, t.CACertsPath, t.ServerName, t.ServerName, t.CertFile, t.KeyFile, t.InsecureSkipVerify})
 }
 
 // UnmarshalJSON reads the server name from either key. Two different names are an error.
@@ -66,17 +79,26 @@ func (t *TLS) UnmarshalJSON(data []byte) error {
 	if raw.ServerName == "" {
 		raw.ServerName = raw.TLSServerName
 	}
-	*t = TLS{raw.Disabled, raw.CACertsPath, raw.ServerName}
+	*t = TLS{raw.Disabled, raw.CACertsPath, raw.ServerName, raw.CertFile, raw.KeyFile, raw.InsecureSkipVerify}
 	return nil
 }
 
-// CredentialsLogin is the only Credentials.Type that is supported: a static token reaches the dataplane by its environment.
-const CredentialsLogin = "login"
+// The types of Credentials; "" is no token at all.
+const (
+	CredentialsLogin  = "login"
+	CredentialsStatic = "static"
+)
 
-// Credentials says where the dataplane's Consul token comes from.
+// Credentials says where the dataplane's Consul token comes from. A token in the dataplane's environment beats it.
 type Credentials struct {
-	Type  string `json:"type"`
-	Login Login  `json:"login"`
+	Type   string `json:"type"`
+	Static Static `json:"static,omitzero"`
+	Login  Login  `json:"login,omitzero"`
+}
+
+// Static is a token that is given. mesh-init never writes one: the file is readable by every container.
+type Static struct {
+	Token string `json:"token"`
 }
 
 // Login is the login with the task role.
@@ -85,7 +107,8 @@ type Login struct {
 	Namespace           string            `json:"namespace,omitempty"`
 	Partition           string            `json:"partition,omitempty"`
 	Datacenter          string            `json:"datacenter"`
-	BearerToken         string            `json:"bearerToken,omitempty"` // for the official dataplane alone
+	BearerToken         string            `json:"bearerToken,omitempty"`     // for the official dataplane alone
+	BearerTokenPath     string            `json:"bearerTokenPath,omitempty"` // a file that holds the bearer token, read at each login
 	Meta                map[string]string `json:"meta"`
 	Region              string            `json:"region,omitempty"`              // ours; default: the region of the task's ARN
 	STSEndpoint         string            `json:"stsEndpoint,omitempty"`         // ours; default: the AWS SDK's
@@ -97,7 +120,9 @@ type Login struct {
 // Proxy names the registered proxy that Envoy runs for.
 type Proxy struct {
 	NodeName  string `json:"nodeName"`
+	NodeID    string `json:"nodeID,omitempty"` // beats the name
 	ID        string `json:"id"`
+	IDPath    string `json:"idPath,omitempty"` // a file that holds the ID, where there is none
 	Namespace string `json:"namespace"`
 	Partition string `json:"partition"`
 }
@@ -116,12 +141,64 @@ type Envoy struct {
 	ReadyBindPort     int    `json:"readyBindPort"`              // default 22000
 	Concurrency       int    `json:"concurrency,omitempty"`      // worker threads; default: the task's CPUs, at most 2
 	DrainTimeSeconds  int    `json:"drainTimeSeconds,omitempty"` // how long listeners drain; default 30
+	DrainStrategy     string `json:"drainStrategy,omitempty"`    // immediate (default) or gradual
 	ExecutablePath    string `json:"executablePath,omitempty"`
-	StopWithinSeconds int    `json:"stopWithinSeconds,omitempty"` // ours: from SIGTERM to exit at the most; default 25
+	StopWithinSeconds int    `json:"stopWithinSeconds,omitempty"` // ours: from SIGTERM to exit at the most; default 25, more with a long grace period
+
+	GracefulAddr                  string `json:"gracefulAddr,omitempty"`                  // of the life-cycle endpoints; default 127.0.0.1
+	GracefulPort                  int    `json:"gracefulPort,omitempty"`                  // default 20300
+	GracefulStartupPath           string `json:"gracefulStartupPath,omitempty"`           // default /graceful_startup
+	StartupGracePeriodSeconds     int    `json:"startupGracePeriodSeconds,omitempty"`     // how long that waits for Envoy to be ready; default: it does not
+	GracefulShutdownPath          string `json:"gracefulShutdownPath,omitempty"`          // default /graceful_shutdown
+	ShutdownGracePeriodSeconds    int    `json:"shutdownGracePeriodSeconds,omitempty"`    // how long Envoy serves on at the least once told to stop
+	ShutdownDrainListenersEnabled bool   `json:"shutdownDrainListenersEnabled,omitempty"` // listeners drain at once, not only when the application has stopped
+	DumpEnvoyConfigOnExitEnabled  bool   `json:"dumpEnvoyConfigOnExitEnabled,omitempty"`  // Envoy's configuration is printed when told to stop
 }
 
 // Logging is the dataplane's own log and Envoy's.
 type Logging struct {
 	LogLevel string `json:"logLevel"`          // trace, debug, info (default), warn or error, in any case
 	LogJSON  bool   `json:"logJSON,omitempty"` // log lines as JSON objects
+}
+
+// Telemetry is about metrics, Envoy's and the dataplane's own.
+type Telemetry struct {
+	UseCentralConfig *bool      `json:"useCentralConfig,omitempty"` // whether the envoy_* keys in Consul count; default true
+	Prometheus       Prometheus `json:"prometheus,omitzero"`
+}
+
+// Prometheus is about what Prometheus scrapes, where Consul's configuration of the proxy asks for that.
+type Prometheus struct {
+	RetentionTime     Duration `json:"retentionTime,omitempty"` // accepted without effect: no metric of ours grows old
+	CACertsPath       string   `json:"caCertsPath,omitempty"`   // a PEM file or a folder of them; who scrapes needs a certificate of these
+	CertFile          string   `json:"certFile,omitempty"`
+	KeyFile           string   `json:"keyFile,omitempty"`
+	ServiceMetricsURL string   `json:"serviceMetricsURL,omitempty"` // the application's, merged into the page
+	ScrapePath        string   `json:"scrapePath,omitempty"`        // default /metrics
+	MergePort         int      `json:"mergePort,omitempty"`         // loopback; default 20100
+}
+
+// Duration is a Go duration in a string, or a number of nanoseconds.
+type Duration time.Duration
+
+// MarshalJSON writes a string.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+
+// UnmarshalJSON reads either form; the fraction of a number is cut off.
+func (d *Duration) UnmarshalJSON(data []byte) error {
+	var value any
+	if err := json.Unmarshal(data, &value); err != nil {
+		return err
+	}
+	switch v := value.(type) {
+	case float64:
+		*d = Duration(v)
+		return nil
+	case string:
+		parsed, err := time.ParseDuration(v)
+		*d = Duration(parsed)
+		return err
+	default:
+		return fmt.Errorf("invalid duration: %s", data)
+	}
 }

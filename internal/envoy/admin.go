@@ -17,6 +17,9 @@ import (
 // callTimeout bounds one call to Envoy: it is on the same host, so a slow answer is as good as none.
 const callTimeout = 2 * time.Second
 
+// dumpTimeout bounds a dump of the configuration, which can be tens of MiB.
+const dumpTimeout = 10 * time.Second
+
 // maxBody bounds what is read of an answer.
 const maxBody = 4 << 20
 
@@ -66,6 +69,36 @@ func (a *Admin) Inbound(ctx context.Context) (int, error) {
 	return sum, nil
 }
 
+// DumpConfig writes Envoy's whole configuration to w, as JSON. Envoy leaves private keys out of it.
+func (a *Admin) DumpConfig(ctx context.Context, w io.Writer) error {
+	const path = "/config_dump"
+	ctx, cancel := context.WithTimeout(ctx, dumpTimeout)
+	defer cancel()
+	return stream(ctx, &http.Client{Transport: a.client.Transport}, a.base+path+"?include_eds", path, w)
+}
+
+// Metrics writes Envoy's metrics to w, in the text format of Prometheus. query is Prometheus's own.
+func (a *Admin) Metrics(ctx context.Context, query string, w io.Writer) error {
+	return stream(ctx, &http.Client{Transport: a.client.Transport}, a.base+MergedPath+"?"+query, MergedPath, w)
+}
+
+// stream copies the body of an answer with status 200 to w.
+func stream(ctx context.Context, client *http.Client, url, short string, w io.Writer) error {
+	resp, err := send(ctx, client, http.MethodGet, url)
+	if err == nil {
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%d", resp.StatusCode)
+		} else {
+			_, err = io.Copy(w, resp.Body)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("GET %s: %w", short, err)
+	}
+	return nil
+}
+
 func (a *Admin) call(ctx context.Context, method, path string) ([]byte, error) {
 	return call(ctx, a.client, method, a.base, path)
 }
@@ -73,16 +106,8 @@ func (a *Admin) call(ctx context.Context, method, path string) ([]byte, error) {
 // call returns the body of an answer with status 200; any other is an error that names it.
 func call(ctx context.Context, client *http.Client, method, base, path string) ([]byte, error) {
 	short, _, _ := strings.Cut(path, "?")
-	req, err := http.NewRequestWithContext(ctx, method, base+path, nil)
+	resp, err := send(ctx, client, method, base+path)
 	if err != nil {
-		return nil, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		var detail *url.Error // names method and URL once more
-		if errors.As(err, &detail) {
-			err = detail.Err
-		}
 		return nil, fmt.Errorf("%s %s: %w", method, short, err)
 	}
 	defer resp.Body.Close()
@@ -94,6 +119,20 @@ func call(ctx context.Context, client *http.Client, method, base, path string) (
 		return nil, fmt.Errorf("%s %s: %d: %s", method, short, resp.StatusCode, bytes.TrimSpace(body[:min(len(body), 200)]))
 	}
 	return body, nil
+}
+
+// send makes a request. Its error leaves method and URL to the caller.
+func send(ctx context.Context, client *http.Client, method, at string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, at, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	var detail *url.Error
+	if errors.As(err, &detail) {
+		err = detail.Err
+	}
+	return resp, err
 }
 
 // CheckReady asks the ready listener at addr. It returns nil when Envoy is live: the first listeners and clusters have

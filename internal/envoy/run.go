@@ -30,6 +30,7 @@ type Settings struct {
 	Path             string // of the program; "" means imagePath, else the one on PATH
 	Concurrency      int    // worker threads; 0 means as many as the container has CPUs, at most 2
 	DrainTimeSeconds int
+	DrainStrategy    string // immediate or gradual
 	LogLevel         string // trace, debug, info, warn or error
 	LogJSON          bool
 	Stdout, Stderr   io.Writer // access logs go to stdout, Envoy's own log to stderr
@@ -64,23 +65,29 @@ func program(configured string) string {
 }
 
 func (s Settings) args() []string {
-	return []string{
+	args := []string{
 		"--config-path", "/dev/fd/3", // the first of ExtraFiles; a path without suffix is read as JSON
 		"--disable-hot-restart", // its shared memory would collide between the Envoys of one host
 		"--concurrency", strconv.Itoa(cmp.Or(s.Concurrency, min(runtime.GOMAXPROCS(0), maxDefaultConcurrency))),
 		"--drain-time-s", strconv.Itoa(s.DrainTimeSeconds),
-		"--drain-strategy", "immediate", // every answer while draining asks its peer to go, not a growing share of them
+		// immediate: every answer while draining asks its peer to go, not a growing share of them.
+		"--drain-strategy", s.DrainStrategy,
 		"--log-level", strings.ToLower(s.LogLevel),
 		"--log-format", s.logFormat(),
 	}
+	if strings.EqualFold(s.LogLevel, "info") {
+		// At info it lists its extensions at each start, in some seventy long lines.
+		args = append(args, "--component-log-level", "main:warning")
+	}
+	return args
 }
 
 // logFormat matches the agent's own lines, so that one parser reads the container's log.
 func (s Settings) logFormat() string {
 	if s.LogJSON {
-		return `{"@timestamp":"%Y-%m-%dT%T.%fZ","@module":"envoy.%n","@level":"%l","@message":"%j","thread":%t}`
+		return `{"@timestamp":"%Y-%m-%dT%T.%f%z","@module":"envoy.%n","@level":"%l","@message":"%j","thread":%t}`
 	}
-	return "%Y-%m-%dT%T.%eZ [%l] envoy.%n(%t) %v"
+	return "%Y-%m-%dT%T.%e%z [%l] envoy.%n(%t) %v"
 }
 
 // environment keeps from Envoy what concerns the agent alone: among it may be a Consul token.

@@ -36,7 +36,7 @@ func start(t *testing.T, server *ads.Server) (*process.Child, envoy.Bootstrap) {
 	t.Helper()
 	b := bootstrap()
 	b.XDS, b.Admin, b.Ready = server.Addr, freePort(t), freePort(t)
-	return run(t, b, envoy.Settings{Path: program(t), Concurrency: 1, DrainTimeSeconds: 1, LogLevel: "WARN"}), b
+	return run(t, b, envoy.Settings{Path: program(t), Concurrency: 1, DrainTimeSeconds: 1, DrainStrategy: "immediate", LogLevel: "WARN"}), b
 }
 
 func run(t *testing.T, b envoy.Bootstrap, s envoy.Settings) *process.Child {
@@ -124,7 +124,7 @@ func TestEnvoyThatCannotListenTellsWhy(t *testing.T) {
 	defer busy.Close()
 	b := bootstrap()
 	b.XDS, b.Admin, b.Ready = freePort(t), busy.Addr().(*net.TCPAddr).AddrPort(), freePort(t)
-	child := run(t, b, envoy.Settings{Path: program(t), Concurrency: 1, DrainTimeSeconds: 1, LogLevel: "warn"})
+	child := run(t, b, envoy.Settings{Path: program(t), Concurrency: 1, DrainTimeSeconds: 1, DrainStrategy: "immediate", LogLevel: "warn"})
 	select {
 	case <-child.Done():
 	case <-time.After(20 * time.Second):

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"strings"
@@ -49,6 +50,14 @@ type Proxy struct {
 	waiting    map[string]bool // types whose first response Envoy has not applied yet
 	configured chan struct{}
 	unbound    error // Envoy cannot listen where it should
+	status     Status
+}
+
+// Status is how Envoy's streams to Consul fare.
+type Status struct {
+	Streams   int                // that are open up to a server
+	Ended     map[codes.Code]int // streams that ended otherwise than by Envoy's will, by Consul's status
+	TokenLost bool               // Consul has refused the token, and there is no other
 }
 
 // Start listens at addr, which must be loopback, and serves. Port 0 means any free port.
@@ -63,6 +72,7 @@ func Start(addr netip.AddrPort, consul Consul, log hclog.Logger) (*Proxy, error)
 	p := &Proxy{
 		consul: consul, log: log, listener: listener, done: make(chan struct{}),
 		waiting: map[string]bool{TypeCluster: true, TypeListener: true}, configured: make(chan struct{}),
+		status: Status{Ended: map[codes.Code]int{}},
 	}
 	p.server = grpc.NewServer(
 		grpc.ForceServerCodecV2(rawCodec{}),
@@ -91,6 +101,21 @@ func (p *Proxy) Addr() netip.AddrPort { return p.listener.Addr().(*net.TCPAddr).
 
 // Configured is closed once Envoy has applied its first clusters and its first listeners.
 func (p *Proxy) Configured() <-chan struct{} { return p.configured }
+
+// Status tells how it is now.
+func (p *Proxy) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.status
+	s.Ended = maps.Clone(s.Ended)
+	return s
+}
+
+func (p *Proxy) note(change func(*Status)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.status)
+}
 
 // Done is closed when the proxy serves no more.
 func (p *Proxy) Done() <-chan struct{} { return p.done }
@@ -124,6 +149,7 @@ func (p *Proxy) handle(_ any, fromEnvoy grpc.ServerStream) error {
 		p.log.Info("xds stream ended: its ACL token was replaced")
 	default:
 		p.log.Warn("xds stream ended", "err", err)
+		p.note(func(s *Status) { s.Ended[status.Code(err)]++ })
 		p.renew(fromEnvoy.Context(), err, token)
 	}
 	return err
@@ -134,12 +160,14 @@ func (p *Proxy) renew(ctx context.Context, cause error, stale string) {
 	if !TokenLost(cause) {
 		return
 	}
+	p.note(func(s *Status) { s.TokenLost = true })
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	if err := p.consul.Renew(ctx, stale); err != nil {
 		p.log.Warn("token not renewed", "err", err)
 		return
 	}
+	p.note(func(s *Status) { s.TokenLost = false })
 	p.log.Info("token renewed")
 }
 

@@ -41,10 +41,12 @@ func (p *Proxy) relay(fromEnvoy grpc.ServerStream, token string) error {
 	if err != nil {
 		return err
 	}
+	p.note(func(s *Status) { s.Streams++ })
+	defer p.note(func(s *Status) { s.Streams-- })
 	up := make(chan error, 1)
 	go func() { up <- p.requests(fromEnvoy, toConsul) }()
 	down := make(chan error, 1)
-	go func() { down <- responses(toConsul, fromEnvoy) }()
+	go func() { down <- p.responses(toConsul, fromEnvoy) }()
 	look := time.NewTicker(tokenPoll)
 	defer look.Stop()
 	for {
@@ -97,7 +99,7 @@ func (p *Proxy) requests(from grpc.ServerStream, to grpc.ClientStream) error {
 }
 
 // responses passes Consul's messages on and returns the status that ends them, nil for OK.
-func responses(from grpc.ClientStream, to grpc.ServerStream) error {
+func (p *Proxy) responses(from grpc.ClientStream, to grpc.ServerStream) error {
 	for first := true; ; first = false {
 		var f frame
 		if err := from.RecvMsg(&f); errors.Is(err, io.EOF) {
@@ -106,6 +108,7 @@ func responses(from grpc.ClientStream, to grpc.ServerStream) error {
 			return err
 		}
 		if first {
+			p.note(func(s *Status) { s.TokenLost = false }) // a static token may come back
 			header, err := from.Header()
 			if err != nil {
 				return err

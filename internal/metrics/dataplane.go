@@ -1,0 +1,83 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Prefix begins the name of each metric of the dataplane's own.
+const Prefix = "consul_dataplane_"
+
+// Streams is how Envoy's configuration streams fare: how many are open, and how many ended with which status.
+type Streams struct {
+	Open  int
+	Ended map[string]int
+}
+
+// Dataplane are the metrics of a dataplane. They are gathered when they are asked for.
+type Dataplane struct {
+	*prometheus.Registry
+	steps map[string]prometheus.Summary
+}
+
+// The steps whose durations are kept, by the names that dashboards know.
+const (
+	StepConnect  = "connect"
+	StepDiscover = "discover_servers"
+	StepLogin    = "login"
+)
+
+// NewDataplane makes them. Nothing is registered but durations until Watch.
+func NewDataplane() *Dataplane {
+	d := &Dataplane{Registry: prometheus.NewRegistry(), steps: map[string]prometheus.Summary{}}
+	own := d.prefixed()
+	own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for step, help := range map[string]string{
+		StepConnect:  "How long it took to get connected to Consul, in milliseconds.",
+		StepDiscover: "How long it took to find Consul's servers, in milliseconds.",
+		StepLogin:    "How long it took to log in to Consul, in milliseconds.",
+	} {
+		d.steps[step] = prometheus.NewSummary(prometheus.SummaryOpts{Name: step + "_duration", Help: help})
+		own.MustRegister(d.steps[step])
+	}
+	return d
+}
+
+func (d *Dataplane) prefixed() prometheus.Registerer {
+	return prometheus.WrapRegistererWithPrefix(Prefix, d.Registry)
+}
+
+// Took notes how long a step took.
+func (d *Dataplane) Took(step string, t time.Duration) {
+	d.steps[step].Observe(float64(t) / float64(time.Millisecond))
+}
+
+// Watch adds what streams and connected tell at each gathering. It is called once.
+func (d *Dataplane) Watch(streams func() Streams, connected func() bool) {
+	own := d.prefixed()
+	own.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "envoy_connected", Help: "Whether Envoy has a configuration stream to Consul."},
+			func() float64 { return truth(streams().Open > 0) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "consul_connected", Help: "Whether the dataplane has a connection to a Consul server."},
+			func() float64 { return truth(connected()) }),
+		streamErrors{prometheus.NewDesc("connection_errors", "How many configuration streams ended with an error.", []string{"error_code"}, nil), streams},
+	)
+}
+
+// streamErrors counts by status.
+type streamErrors struct {
+	desc    *prometheus.Desc
+	streams func() Streams
+}
+
+// Describe is of a prometheus.Collector.
+func (e streamErrors) Describe(to chan<- *prometheus.Desc) { to <- e.desc }
+
+// Collect is of a prometheus.Collector.
+func (e streamErrors) Collect(to chan<- prometheus.Metric) {
+	for code, n := range e.streams().Ended {
+		to <- prometheus.MustNewConstMetric(e.desc, prometheus.CounterValue, float64(n), code)
+	}
+}
