@@ -32,7 +32,7 @@ func TestACrashedSidecarIsRestartedInPlace(t *testing.T) {
 			}
 			return "not yet", err
 		})
-		quiet.answers(t, web)
+		answers(t, web)
 		quiet.passes(t, "api-crash", crashed)
 	}
 	task := quiet.stop(t, crashed)

@@ -143,7 +143,7 @@ func (i incumbent) runs(t *testing.T) ecstypes.Task {
 	if err != nil {
 		t.Fatal(err)
 	}
-	task := i.stage.startOf(t, aws.ToString(registered.TaskDefinition.TaskDefinitionArn))
+	task := i.stage.run(t, aws.ToString(registered.TaskDefinition.TaskDefinitionArn))
 	i.stage.passes(t, i.service, task)
 	return i.stage.again(t, task)
 }
@@ -155,7 +155,7 @@ func TestTheIncumbentsDefinitionsRunWithOurImage(t *testing.T) {
 	}
 	api := incumbent{stage: quiet, service: "api-dropin", port: 9090, shutdownDelay: true}.runs(t)
 	web := incumbent{stage: quiet, service: "web-dropin", port: 8080, upstream: "api-dropin"}.runs(t)
-	quiet.answers(t, web)
+	answers(t, web)
 	for service, task := range map[string]ecstypes.Task{"web-dropin": web, "api-dropin": api} {
 		ended(t, quiet.stop(t, task))
 		quiet.gone(t, service, task)

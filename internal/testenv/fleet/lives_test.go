@@ -114,7 +114,7 @@ func (s *stage) rolls(t *testing.T, order engine.StopOrder) {
 		t.Fatal(err)
 	}
 	web := s.service(t, app{name: "web-" + string(order), port: 8080, upstream: api.name})
-	s.answers(t, web)
+	answers(t, web)
 	first := s.only(t, api.name)
 	s.healthy(t, first)
 	end := s.load(t, web)

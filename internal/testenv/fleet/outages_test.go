@@ -131,7 +131,7 @@ func (o outage) obeysIntentions(t *testing.T) {
 	if err := o.catalog.Allow(t.Context(), "web", "api"); err != nil {
 		t.Fatal(err)
 	}
-	o.answers(t, o.web)
+	answers(t, o.web)
 }
 
 func (o outage) ecsAway(t *testing.T) {
@@ -161,5 +161,5 @@ func (o outage) nodeDeleted(t *testing.T) {
 	}
 	o.passes(t, "api", o.api)
 	o.passes(t, "web", o.web)
-	o.answers(t, o.web)
+	answers(t, o.web)
 }

@@ -62,7 +62,7 @@ func run(m *testing.M) int {
 	var group sync.WaitGroup
 	var bad [2]error
 	for i, s := range []**stage{&quiet, &troubled} {
-		group.Go(func() { *s, bad[i] = newStage(filepath.Join(dir, fmt.Sprint(i)), fmt.Sprint("consulecs-fleet-", i)) })
+		group.Go(func() { *s, bad[i] = openStage(filepath.Join(dir, fmt.Sprint(i)), fmt.Sprint("consulecs-fleet-", i)) })
 	}
 	group.Wait()
 	code := 1
@@ -80,7 +80,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-func newStage(dir, name string) (s *stage, err error) {
+func openStage(dir, name string) (s *stage, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -98,6 +98,21 @@ func newStage(dir, name string) (s *stage, err error) {
 		return s, err
 	}
 	return s, s.Serve(ctx, controllerService, controller)
+}
+
+// newStage is a world for one test alone.
+func newStage(t *testing.T, name string) *stage {
+	t.Helper()
+	s, err := openStage(t.TempDir(), name)
+	t.Cleanup(func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // close takes the world down and looks whether anything is left of it.
@@ -158,10 +173,10 @@ func (s *stage) register(t *testing.T, a app) (definition string) {
 	return definition
 }
 
-// start runs one task, which is stopped when the test ends. When the test fails, the logs of its containers are shown.
-func (s *stage) start(t *testing.T, a app) ecstypes.Task { return s.startOf(t, s.register(t, a)) }
+func (s *stage) start(t *testing.T, a app) ecstypes.Task { return s.run(t, s.register(t, a)) }
 
-func (s *stage) startOf(t *testing.T, definition string) ecstypes.Task {
+// run runs one task, which is stopped when the test ends. When the test fails, the logs of its containers are shown.
+func (s *stage) run(t *testing.T, definition string) ecstypes.Task {
 	t.Helper()
 	task, err := s.Run(t.Context(), definition)
 	if err != nil {
@@ -202,7 +217,7 @@ func (s *stage) mesh(t *testing.T, suffix string) (api, web ecstypes.Task) {
 	}
 	api = s.service(t, app{name: "api" + suffix, port: 9090})
 	web = s.service(t, app{name: "web" + suffix, port: 8080, upstream: "api" + suffix})
-	s.answers(t, web)
+	answers(t, web)
 	return api, web
 }
 
@@ -312,7 +327,7 @@ func (s *stage) healthy(t *testing.T, task ecstypes.Task) {
 func url(web ecstypes.Task) string { return fmt.Sprintf("http://%s:8080/", fleet.IPAddress(web)) }
 
 // answers waits until web gets its answer from its upstream.
-func (s *stage) answers(t *testing.T, web ecstypes.Task) {
+func answers(t *testing.T, web ecstypes.Task) {
 	t.Helper()
 	eventually(t, "web gets its answer", func() (string, error) {
 		if err := fleet.Ask(t.Context(), client, url(web)); err != nil {
