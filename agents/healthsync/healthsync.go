@@ -2,9 +2,13 @@
 //
 // It mirrors ECS's verdict on each tracked container (healthSyncContainers in the configuration) in a check of its own.
 // The proxy's readiness and all the verdicts together make the dataplane's checks, on which traffic depends; their output
-// names whatever is not well. A container without an ECS health check is well while it runs. Consul is written to when
-// something changes, and not otherwise. Every half minute it looks whether service, proxy and checks are still in the
-// catalog, and registers again what somebody removed. A restarted health-sync goes on where the last one was.
+// names whatever is not well. A container without an ECS health check is well while it runs. One with a readiness probe
+// (readinessProbes) is asked directly for as long as ECS has no verdict on it: ten times a second until it is ready, then
+// every five seconds; three failures in a row take that back.
+//
+// Consul is written to when something changes, and not otherwise. Every half minute it looks whether service, proxy and
+// checks are still in the catalog, and registers again what somebody removed. A restarted health-sync goes on where the
+// last one was.
 //
 // On SIGTERM the checks turn critical at once and stay so. When the dataplane's container has stopped, or one second
 // after the time that the dataplane has for it (proxy.dataplane.stopWithinSeconds, 25 s by default), service and proxy are
@@ -95,7 +99,7 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	m := &mirror{
 		log: log, registration: registration, held: newLedger(), passed: gate.passed,
 		task: metadata.Task, proxyProblem: proxyProblem(cfg.ProxySettings().HealthCheckPort),
-		lookup: conn.Lookup, register: conn.Register, setChecks: conn.SetChecks, deregister: conn.Deregister,
+		probes: newProbes(cfg), lookup: conn.Lookup, register: conn.Register, setChecks: conn.SetChecks, deregister: conn.Deregister,
 	}
 	log.Info("mirroring the task's health", "containers", cfg.HealthSyncContainers)
 	go settle(ctx, log)

@@ -36,6 +36,7 @@ type mirror struct {
 	register     func(context.Context, consul.Registration) error
 	setChecks    func(context.Context, consul.Registration, []consul.Check) error
 	deregister   func(context.Context, consul.Registration) error
+	probes       probes
 	passed       func() // called when Consul first holds every check as passing
 
 	held     ledger        // what Consul holds
@@ -59,7 +60,7 @@ func (m *mirror) run(ctx context.Context) {
 		}
 		failing = err != nil
 		if task.ARN != "" {
-			want := judge(m.registration.Checks, task, m.proxyProblem(ctx))
+			want := judge(m.registration.Checks, task, m.proxyProblem(ctx), m.probes.ask(ctx, task))
 			changed := m.mend(ctx, want)
 			if first := !started && m.held.passing(want); first || started && changed {
 				if first {
@@ -68,10 +69,13 @@ func (m *mirror) run(ctx context.Context) {
 				started, fastUntil = true, time.Now().Add(fastAfter)
 			}
 		}
-		if time.Now().Before(fastUntil) {
-			sleep(ctx, fastPoll)
-		} else {
+		switch {
+		case !time.Now().Before(fastUntil):
 			sleep(ctx, slowPoll)
+		case m.probes.pending():
+			sleep(ctx, probePoll)
+		default:
+			sleep(ctx, fastPoll)
 		}
 	}
 }

@@ -161,7 +161,7 @@ func TestARestartedHealthSyncGoesOnWithoutAWrite(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(well()...)
-		s.registered(judge(born("app"), s.task, ""))
+		s.registered(judge(born("app"), s.task, "", nil))
 		s.play(t, s.mirror(), func() { time.Sleep(5 * time.Minute) })
 		if n := s.count("set") + s.count("register"); n != 0 {
 			t.Errorf("%d writes, want none: %v", n, s.calls)
@@ -308,7 +308,7 @@ func TestTheCriticalWriteIsRetriedUntilItLands(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(well()...)
-		s.registered(judge(born("app"), s.task, ""))
+		s.registered(judge(born("app"), s.task, "", nil))
 		s.down = errors.New("no server")
 		_, err := s.drain(t, s.mirror(), 30*time.Second, 26*time.Second, func() {
 			s.after(10*time.Second, func() { s.down = nil })
@@ -330,7 +330,7 @@ func TestACheckThatAnEarlierWriteTurnedBackIsTurnedCriticalAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(well()...)
 		_, err := s.drain(t, s.mirror(), 30*time.Second, 26*time.Second, func() {
-			s.after(0, func() { s.registered(judge(born("app"), s.task, "")) }) // the write that was on its way
+			s.after(0, func() { s.registered(judge(born("app"), s.task, "", nil)) }) // the write that was on its way
 			s.after(2*raced, func() {
 				if passing, _ := s.statuses(); passing != 0 {
 					t.Errorf("%d checks pass while the task drains", passing)

@@ -19,8 +19,8 @@ type opinion struct {
 
 // judge gives the checks the status that the containers deserve. A tracked container's own check mirrors that container.
 // The dataplane's checks, on which traffic depends, pass only if the proxy is ready and every tracked container is well;
-// their output names each one that is not.
-func judge(checks []consul.Check, task taskmeta.Task, proxyProblem string) []consul.Check {
+// their output names each one that is not. probed holds what the readiness probes of containers found, "" for nothing.
+func judge(checks []consul.Check, task taskmeta.Task, proxyProblem string, probed map[string]string) []consul.Check {
 	proxy := judgeProxy(task, proxyProblem)
 	opinions := map[string]opinion{}
 	var guilty []string
@@ -31,7 +31,7 @@ func judge(checks []consul.Check, task taskmeta.Task, proxyProblem string) []con
 		if _, known := opinions[c.Container]; known || c.Container == mesh.ContainerDataplane {
 			continue
 		}
-		o := judgeContainer(task, c.Container)
+		o := judgeContainer(task, c.Container, probed)
 		opinions[c.Container] = o
 		if o.status != consul.Passing {
 			guilty = append(guilty, o.reason)
@@ -63,10 +63,11 @@ func notStarted(task taskmeta.Task, tracked map[string]opinion) []string {
 	return reasons
 }
 
-// judgeContainer mirrors ECS's verdict. A container without a health check has none: it is well while it runs, as ECS
-// itself sees it.
-func judgeContainer(task taskmeta.Task, name string) opinion {
+// judgeContainer mirrors ECS's verdict. As long as there is none, the container's readiness probe decides. A container
+// without a health check and without a probe is well while it runs, as ECS itself sees it.
+func judgeContainer(task taskmeta.Task, name string, probed map[string]string) opinion {
 	c, found := task.Container(name)
+	problem, asked := probed[name]
 	switch {
 	case !found:
 		return opinion{consul.Critical, fmt.Sprintf("container %q is not in the task", name)}
@@ -74,12 +75,21 @@ func judgeContainer(task taskmeta.Task, name string) opinion {
 		return opinion{consul.Critical, notRunning(c)}
 	case c.Health == taskmeta.Healthy:
 		return opinion{consul.Passing, fmt.Sprintf("container %q is HEALTHY in ECS", name)}
+	case asked && !hasVerdict(c) && problem != "":
+		return opinion{consul.Critical, fmt.Sprintf("container %q is not ready: %s", name, problem)}
+	case asked && !hasVerdict(c):
+		return opinion{consul.Passing, fmt.Sprintf("container %q passes its readiness probe; ECS has no verdict yet", name)}
 	case c.Health == taskmeta.HealthNone:
 		return opinion{consul.Passing, fmt.Sprintf("container %q is RUNNING; it has no ECS health check", name)}
 	case c.Health == taskmeta.HealthUnknown:
 		return opinion{consul.Critical, fmt.Sprintf("container %q is UNKNOWN in ECS: its health check has not passed yet", name)}
 	}
 	return opinion{consul.Critical, fmt.Sprintf("container %q is %s in ECS", name, c.Health)}
+}
+
+// hasVerdict reports whether ECS has made up its mind about the container's health.
+func hasVerdict(c taskmeta.Container) bool {
+	return c.Health == taskmeta.Healthy || c.Health == taskmeta.Unhealthy
 }
 
 // judgeProxy asks the proxy before it asks ECS: ECS's shortest interval is five seconds. What ECS holds against the

@@ -61,7 +61,7 @@ func TestTheProxysChecksAreTheMinimumOfAll(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := judge(born("app"), taskmeta.Task{Containers: tc.containers}, tc.proxy)
+			got := judge(born("app"), taskmeta.Task{Containers: tc.containers}, tc.proxy, nil)
 			if diff := cmp.Diff([]consul.CheckStatus{tc.app, tc.dataplane, tc.dataplane}, []consul.CheckStatus{got[0].Status, got[1].Status, got[2].Status}); diff != "" {
 				t.Errorf("app, service and proxy (-want +got):\n%s", diff)
 			}
@@ -79,7 +79,7 @@ func TestOneSickContainerLeavesTheOthersCheckAlone(t *testing.T) {
 	t.Parallel()
 	got := judge(born("app", "log"), taskmeta.Task{Containers: []taskmeta.Container{
 		running(mesh.ContainerDataplane, taskmeta.Healthy), running("app", taskmeta.Healthy), running("log", taskmeta.Unhealthy),
-	}}, "")
+	}}, "", nil)
 	if got[0].Status != consul.Passing || got[1].Status != consul.Critical || got[2].Status != consul.Critical {
 		t.Errorf("app %s, log %s, service %s; want passing, critical, critical", got[0].Status, got[1].Status, got[2].Status)
 	}
@@ -90,7 +90,7 @@ func TestOneSickContainerLeavesTheOthersCheckAlone(t *testing.T) {
 
 func TestDrainingTurnsEveryCheckCritical(t *testing.T) {
 	t.Parallel()
-	for _, c := range drained(judge(born("app"), taskmeta.Task{}, "")) {
+	for _, c := range drained(judge(born("app"), taskmeta.Task{}, "", nil)) {
 		if c.Status != consul.Critical || c.Output != "task is stopping" {
 			t.Errorf("%s is %s (%s)", c.ID, c.Status, c.Output)
 		}

@@ -14,6 +14,7 @@ type Config struct {
 	ConsulLogin          *ConsulLogin      `json:"consulLogin,omitempty"`
 	Controller           *Controller       `json:"controller,omitempty"`
 	HealthSyncContainers []string          `json:"healthSyncContainers,omitempty" rule:"unique"` // containers whose ECS health reaches Consul
+	ReadinessProbes      []ReadinessProbe  `json:"readinessProbes,omitempty"`                    // ours: ask the application itself until ECS has a verdict
 	Service              *Service          `json:"service,omitempty"`
 	Proxy                *Proxy            `json:"proxy,omitempty"`
 	TransparentProxy     *TransparentProxy `json:"transparentProxy,omitempty"`

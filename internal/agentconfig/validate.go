@@ -34,6 +34,7 @@ func (c Config) Problems() problem.List {
 	if c.Proxy != nil {
 		c.Proxy.check(&found)
 	}
+	c.checkReadinessProbes(&found)
 	c.checkPorts(&found)
 	if c.TransparentProxy != nil {
 		c.TransparentProxy.check(&found)

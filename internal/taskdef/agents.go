@@ -2,6 +2,7 @@ package taskdef
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -24,6 +25,7 @@ func AgentConfig(s Spec) agentconfig.Config {
 		LogJSON:              s.LogJSON,
 		ConsulServers:        s.Servers.resolved(),
 		HealthSyncContainers: s.healthSyncContainers(),
+		ReadinessProbes:      s.ReadinessProbes,
 		Service:              &service,
 		Proxy:                &proxy,
 		TransparentProxy:     &transparent,
@@ -91,18 +93,19 @@ func (s Servers) grpcCA() string {
 func (s Spec) healthSyncContainers() []string {
 	var names []string
 	for _, c := range s.Containers {
-		if c.syncsHealth() {
+		if s.syncsHealth(c) {
 			names = append(names, aws.ToString(c.Definition.Name))
 		}
 	}
 	return names
 }
 
-func (c Container) syncsHealth() bool {
+func (s Spec) syncsHealth(c Container) bool {
 	if c.HealthSync != nil {
 		return *c.HealthSync
 	}
-	return c.essential() && c.Definition.HealthCheck != nil
+	probed := func(p agentconfig.ReadinessProbe) bool { return p.Container == aws.ToString(c.Definition.Name) }
+	return c.essential() && c.Definition.HealthCheck != nil || slices.ContainsFunc(s.ReadinessProbes, probed)
 }
 
 // essential is ECS's default: what is not said to be inessential is essential.

@@ -25,9 +25,10 @@ type Spec struct {
 
 	TransparentProxy agentconfig.TransparentProxy // off unless enabled
 
-	Task       Task
-	Containers []Container
-	Sidecars   Sidecars
+	Task            Task
+	Containers      []Container
+	ReadinessProbes []agentconfig.ReadinessProbe // of containers, whose health is then copied to Consul
+	Sidecars        Sidecars
 
 	TaskRoleARN      string // may be empty at plan, when the role does not exist yet
 	ExecutionRoleARN string
