@@ -55,7 +55,7 @@ type agent struct {
 }
 
 const (
-	readsConfig = "It takes no arguments. It reads CONSUL_ECS_CONFIG_JSON, ECS_CONTAINER_METADATA_URI_V4, CONSUL_HTTP_TOKEN,\n" +
+	readsConfig = "It reads CONSUL_ECS_CONFIG_JSON, ECS_CONTAINER_METADATA_URI_V4, CONSUL_HTTP_TOKEN,\n" +
 		"CONSUL_GRPC_CACERT_PEM, CONSUL_HTTPS_CACERT_PEM and what the AWS SDK reads.\n"
 	exitCodes    = "Exit codes: 0 done, 1 error (the log's last line), 2 wrong usage.\n"
 	wrapperCodes = "Exit codes: the command's, 128 and the number of the signal that ended it, 1 if it could not be started.\n"
@@ -65,9 +65,9 @@ const (
 func agents() []agent {
 	return []agent{
 		{
-			name: "mesh-init", does: "registers the task's service and proxy, and configures its dataplane",
+			name: meshinit.Name, does: "registers the task's service and proxy, and configures its dataplane",
 			manual: readsConfig + "It ends once the task is registered, within seconds; after two minutes without Consul it gives up.\n" + exitCodes,
-			run:    meshinit.Run,
+			flags:  true, run: meshinit.Run,
 		},
 		{
 			name: dataplane.Name, does: "runs Envoy for the task, proxies its configuration and drains it in the end",

@@ -113,15 +113,16 @@ func TestBadInputIsNamed(t *testing.T) {
 	}
 }
 
-func TestMeshInitRefusesWhatItDoesNotDo(t *testing.T) {
+func TestADryRunPrintsTheRulesAndDoesNothing(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`,"transparentProxy":{"enabled":true}}`: "transparentProxy.enabled: this version does not redirect traffic",
+		`,"transparentProxy":{"enabled":true,"excludeOutboundPorts":[5432]}}`: "-A CONSUL_PROXY_OUTPUT -p tcp -m tcp --dport 5432 ",
+		`,"transparentProxy":{"enabled":false}}`:                              "no traffic is redirected",
 	} {
 		var stdout, stderr bytes.Buffer
 		getenv := func(name string) string { return map[string]string{"CONSUL_ECS_CONFIG_JSON": config + text}[name] }
-		if code := dispatch(t.Context(), getenv, []string{"mesh-init"}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), want) {
-			t.Errorf("exit code %d, want 1 and %q\n%s", code, want, &stderr)
+		if code := dispatch(t.Context(), getenv, []string{"mesh-init", "-dry-run"}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), want) {
+			t.Errorf("exit code %d, want 0 and %q\n%s%s", code, want, &stdout, &stderr)
 		}
 	}
 }

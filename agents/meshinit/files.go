@@ -11,6 +11,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
 // caFile is the name of the CA certificates in the shared volume; the incumbent's.
@@ -74,6 +75,9 @@ func dataplaneFile(cfg agentconfig.Config, s consul.Settings, r consul.Registrat
 	}
 	if s.GRPC.TLS {
 		f.Consul.TLS.CACertsPath, f.Consul.TLS.ServerName = ca, s.GRPC.ServerName
+	}
+	if cfg.ResolvesNames() {
+		f.DNSServer = &dataplanefile.DNSServer{BindAddress: loopback.String(), BindPort: new(mesh.PortDNS)}
 	}
 	if d := proxy.Dataplane; d != nil {
 		f.Envoy.Concurrency, f.Envoy.DrainTimeSeconds, f.Envoy.StopWithinSeconds = d.Concurrency, d.DrainTimeSeconds, d.StopWithinSeconds

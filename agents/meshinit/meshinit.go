@@ -5,6 +5,12 @@
 // the task's service and its sidecar proxy with all their checks critical, logs out, and exits. It holds no state: running
 // it again brings files and registration to what the configuration says and harms nothing.
 //
+// With transparentProxy.enabled it also makes the task's TCP traffic go through Envoy, and with consulDNS.enabled the
+// task's DNS queries to Consul first: rules of the nat table and a line in /etc/resolv.conf, both for the whole task. That
+// takes user 0 and the capability NET_ADMIN, and a root file system that can be written for the DNS. As group 5997 it keeps
+// its own traffic out of the mesh. -dry-run prints the rules that follow from the configuration, without what Consul's own
+// says about the proxy, and does nothing else.
+//
 // With service.networkResilienceConfig, the service's service-defaults get outlier detection for its upstreams, unless they
 // have one. Settings that Consul's servers are too old for are left out with a warning.
 //
@@ -30,6 +36,7 @@ package meshinit
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"time"
@@ -43,17 +50,31 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
+// Name is the agent's name on the command line and in its log.
+const Name = "mesh-init"
+
 // undoTimeout is how long a stopped mesh-init may take to take its registration back.
 const undoTimeout = 3 * time.Second
 
 // Run registers the task. ctx ends with the first SIGTERM.
-func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr io.Writer) error {
+func Run(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	dryRun := flags.Bool("dry-run", false, "print the rules of traffic redirection and do nothing")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
 	cfg, err := agentenv.Load(getenv)
 	if err != nil {
 		return err
 	}
-	if err := refuse(cfg); err != nil {
-		return err
+	if *dryRun {
+		return printRules(cfg, stdout)
 	}
 	task, err := taskmeta.Read(ctx, getenv(taskmeta.Variable))
 	if err != nil {
@@ -67,7 +88,7 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	if err != nil {
 		return err
 	}
-	log := agentlog.New("mesh-init", cfg.LogLevel, cfg.LogJSON, stderr).With("service_id", registration.ServiceID, "task_arn", task.ARN)
+	log := agentlog.New(Name, cfg.LogLevel, cfg.LogJSON, stderr).With("service_id", registration.ServiceID, "task_arn", task.ARN)
 	bearer, err := bearerToken(ctx, cfg, settings, log)
 	if err != nil {
 		return err
@@ -75,15 +96,7 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	if err := writeFiles(cfg, settings, registration, bearer); err != nil {
 		return err
 	}
-	return register(ctx, settings, registration, cfg.OutlierDetection(), log)
-}
-
-// refuse names what the configuration asks for and this version does not do. Starting the task without it would be worse.
-func refuse(cfg agentconfig.Config) error {
-	if cfg.RedirectsTraffic() {
-		return errors.New("transparentProxy.enabled: this version does not redirect traffic\nhint: set it to false and reach other services by proxy.upstreams")
-	}
-	return nil
+	return register(ctx, cfg, settings, registration, log)
 }
 
 // bearerToken is the bearer token for the official dataplane; "" unless the configuration asks for it and somebody logs in.
@@ -100,9 +113,10 @@ func bearerToken(ctx context.Context, cfg agentconfig.Config, settings consul.Se
 	return bearer, err
 }
 
-// register brings the task into Consul's catalog, and its outlier detection, nil for none, into the service's defaults. If
-// it is stopped or refused half way, it leaves nothing of the task behind.
-func register(ctx context.Context, settings consul.Settings, r consul.Registration, outliers *agentconfig.OutlierDetection, log hclog.Logger) error {
+// register brings the task into Consul's catalog, and where the configuration asks for it, outlier detection into the
+// service's defaults and the task's traffic into the mesh. If it is stopped or refused half way, it leaves nothing of the
+// task behind.
+func register(ctx context.Context, cfg agentconfig.Config, settings consul.Settings, r consul.Registration, log hclog.Logger) error {
 	start := time.Now()
 	try, cancel := context.WithTimeout(ctx, consul.StartTimeout)
 	defer cancel()
@@ -116,8 +130,11 @@ func register(ctx context.Context, settings consul.Settings, r consul.Registrati
 		}
 	}()
 	err = consul.Retry(try, log, "register the task", func(ctx context.Context) error { return conn.Register(ctx, r) })
-	if err == nil && outliers != nil {
+	if outliers := cfg.OutlierDetection(); err == nil && outliers != nil {
 		err = setOutlierDetection(try, conn, r.ServiceName, *outliers, log)
+	}
+	if err == nil && cfg.RedirectsTraffic() {
+		err = redirectTraffic(try, cfg, conn, r, log)
 	}
 	if err == nil && ctx.Err() == nil {
 		log.Info("task registered", "service", r.ServiceName, "proxy_id", r.ProxyID, "took", time.Since(start).Round(time.Millisecond).String())
