@@ -55,6 +55,7 @@ type agent struct {
 }
 
 const (
+	noArguments = "It takes no arguments. "
 	readsConfig = "It reads CONSUL_ECS_CONFIG_JSON, ECS_CONTAINER_METADATA_URI_V4, CONSUL_HTTP_TOKEN,\n" +
 		"CONSUL_GRPC_CACERT_PEM, CONSUL_HTTPS_CACERT_PEM and what the AWS SDK reads.\n"
 	exitCodes    = "Exit codes: 0 done, 1 error (the log's last line), 2 wrong usage.\n"
@@ -86,7 +87,7 @@ func agents() []agent {
 		},
 		{
 			name: "health-sync", does: "keeps Consul told how the task's containers are, and deregisters it in the end",
-			manual: readsConfig + "It runs until SIGTERM, then until the dataplane's container has stopped.\n" + exitCodes,
+			manual: noArguments + readsConfig + "It runs until SIGTERM, then until the dataplane's container has stopped.\n" + exitCodes,
 			run:    healthsync.Run,
 		},
 		{
@@ -96,7 +97,7 @@ func agents() []agent {
 		},
 		{
 			name: "controller", does: "prepares Consul for an ECS cluster's tasks and cleans up after dead ones",
-			manual: readsConfig + "It runs until SIGTERM.\n" + exitCodes,
+			manual: noArguments + readsConfig + "It runs until SIGTERM.\n" + exitCodes,
 			run:    controller.Run,
 		},
 		{
