@@ -13,8 +13,8 @@ import (
 
 func ecsServiceAttribute() schema.SingleNestedAttribute {
 	fields := attributes{
-		"cluster":       requiredText("Name or ARN of the ECS cluster. Changing it moves the service: the old one is deleted, then a new one is created."),
-		"name":          text("Name of the ECS service. Default: the family. Changing it makes a new service.", stringvalidator.RegexMatches(validFamily, familyRule)),
+		"cluster":       requiredText("Name or ARN of the ECS cluster. Changing it moves the service: a new one is made, then the old one is deleted."),
+		"name":          text("Name of the ECS service. Default: the family. Changing it moves the service, as with `cluster`.", stringvalidator.RegexMatches(validFamily, familyRule)),
 		"desired_count": number("Number of tasks. Left out: 1 at first, then whatever autoscaling or others make of it.", atLeast(0)),
 		"deployment": object("How tasks are replaced.", attributes{
 			"minimum_healthy_percent": number("Share of `desired_count` that keeps running. Default 100.", atLeast(0)),
@@ -51,7 +51,7 @@ func networkAttributes(strategy path.Expression) attributes {
 		"subnets":          requiredTextSet("IDs of the subnets.", setvalidator.SizeAtLeast(1)),
 		"security_groups":  textSet("IDs of the security groups. Default: the VPC's own."),
 		"assign_public_ip": flag("A public address for every task, on Fargate. Default `false`."),
-		"launch_type": text("`FARGATE`, `EC2` or `MANAGED_INSTANCES`, one of `task.launch_types`. Default: the ECS cluster's capacity providers. Changing it makes a new service.",
+		"launch_type": text("`FARGATE`, `EC2` or `MANAGED_INSTANCES`, one of `task.launch_types`. Default: the ECS cluster's capacity providers. Changing it deletes the service, then makes a new one.",
 			stringvalidator.OneOf("EC2", "FARGATE", "MANAGED_INSTANCES"), stringvalidator.ConflictsWith(strategy)),
 		"platform_version": text("Fargate's platform version. Default `LATEST`."),
 		"capacity_provider_strategy": objects("Capacity providers, instead of a launch type.", attributes{

@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -31,16 +32,18 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// useTerraform tells the test framework which Terraform or OpenTofu there is, and the provider where credentials are.
+// useTerraform tells the test framework which Terraform or OpenTofu there is, and the provider where credentials are. One that
+// the environment names is used.
 func useTerraform() {
 	tools, _ := toolcache.Find() // a missing tool fails the tests that need it
+	binary := cmp.Or(os.Getenv("TF_ACC_TERRAFORM_PATH"), tools.Terraform)
 	for name, value := range map[string]string{
-		"TF_ACC_TERRAFORM_PATH": tools.Terraform, "CHECKPOINT_DISABLE": "1",
+		"TF_ACC_TERRAFORM_PATH": binary, "CHECKPOINT_DISABLE": "1",
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		_ = os.Setenv(name, value)
 	}
-	if strings.HasPrefix(filepath.Base(tools.Terraform), "tofu") {
+	if strings.HasPrefix(filepath.Base(binary), "tofu") {
 		_ = os.Setenv("TF_ACC_PROVIDER_HOST", "registry.opentofu.org")
 	}
 }

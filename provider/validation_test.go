@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,36 +62,39 @@ func validate(t *testing.T, resource string, config fields, unknown ...string) [
 	if err != nil {
 		t.Fatal(err)
 	}
-	typ := schemas.ResourceSchemas[resource].ValueType()
-	text, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	//lint:ignore SA1019 the only reader of JSON that fills in absent attributes
-	value, err := tftypes.ValueFromJSON(text, typ)
+	value, err := configValue(schemas.ResourceSchemas[resource].ValueType(), config, unknown...)
 	if err != nil {
 		return []*tfprotov6.Diagnostic{{Severity: tfprotov6.DiagnosticSeverityError, Summary: "type", Detail: err.Error()}}
 	}
-	value, err = tftypes.Transform(value, func(at *tftypes.AttributePath, v tftypes.Value) (tftypes.Value, error) {
-		for _, place := range unknown {
-			if spelled(at) == place {
-				return tftypes.NewValue(v.Type(), tftypes.UnknownValue), nil
-			}
-		}
-		return v, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dynamic, err := tfprotov6.NewDynamicValue(typ, value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{TypeName: resource, Config: &dynamic})
+	resp, err := server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{TypeName: resource, Config: value})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return resp.Diagnostics
+}
+
+// configValue is a configuration as Terraform sends it.
+func configValue(typ tftypes.Type, config fields, unknown ...string) (*tfprotov6.DynamicValue, error) {
+	text, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	//lint:ignore SA1019 the only reader of JSON that fills in absent attributes
+	value, err := tftypes.ValueFromJSON(text, typ)
+	if err != nil {
+		return nil, err
+	}
+	value, err = tftypes.Transform(value, func(at *tftypes.AttributePath, v tftypes.Value) (tftypes.Value, error) {
+		if slices.Contains(unknown, spelled(at)) {
+			return tftypes.NewValue(v.Type(), tftypes.UnknownValue), nil
+		}
+		return v, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	dynamic, err := tfprotov6.NewDynamicValue(typ, value)
+	return &dynamic, err
 }
 
 // spelled writes a path as container[0].name, and as ["key"] below maps.
