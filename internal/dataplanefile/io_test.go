@@ -117,7 +117,7 @@ func TestAFileOfTheIncumbentIsReadWithDefaults(t *testing.T) {
 	}
 }
 
-// valid is a file that is good but for the part, which is put before the rest and so loses to it for no key but its own.
+// valid is a file that is good but for the part.
 func valid(part string) string {
 	if strings.HasPrefix(part, `"consul"`) {
 		return `{"proxy":{"id":"p"},` + part + `}`

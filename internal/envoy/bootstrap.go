@@ -41,7 +41,7 @@ const MergedPath = "/stats/prometheus"
 // ServerTLS is the TLS of a listener. Envoy reads the files.
 type ServerTLS struct {
 	CertFile, KeyFile string
-	CAPEM             string // "" : clients need no certificate
+	CAPEM             string // of the clients; "" means that they need no certificate
 }
 
 // Names in the bootstrap that other programs know.

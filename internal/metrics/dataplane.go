@@ -29,7 +29,7 @@ const (
 	StepLogin    = "login"
 )
 
-// NewDataplane makes them. Nothing is registered but durations until Watch.
+// NewDataplane makes them; those of Envoy and Consul come with Watch.
 func NewDataplane() *Dataplane {
 	d := &Dataplane{Registry: prometheus.NewRegistry(), steps: map[string]prometheus.Summary{}}
 	own := d.prefixed()

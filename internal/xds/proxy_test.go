@@ -314,3 +314,34 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		}
 	}
 }
+
+func TestTheStatusTellsHowTheStreamsFare(t *testing.T) {
+	t.Parallel()
+	w := start(t, "hopeless")
+	eventually := func(what string, condition func(xds.Status) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); !condition(w.proxy.Status()); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("not within 10 s: %s: %+v", what, w.proxy.Status())
+			}
+		}
+	}
+	w.server.Answer(xds.TypeCluster)
+	stream := w.open(t, method)
+	send(t, stream, xds.TypeCluster, "", "")
+	if _, err := receive(stream); err != nil {
+		t.Fatal(err)
+	}
+	eventually("a stream is open", func(s xds.Status) bool { return s.Streams == 1 && len(s.Ended) == 0 && !s.TokenLost })
+	w.server.Break()
+	eventually("it has ended", func(s xds.Status) bool { return s.Streams == 0 && s.Ended[codes.Unavailable] == 1 && !s.TokenLost })
+
+	w.server.Refuse("hopeless", codes.Unauthenticated, "ACL not found")
+	_, _ = receive(w.open(t, method))
+	eventually("the token is lost", func(s xds.Status) bool { return s.TokenLost && s.Ended[codes.Unauthenticated] == 1 })
+
+	w.server.Refuse("hopeless", codes.OK, "") // the token is known again
+	stream = w.open(t, method)
+	send(t, stream, xds.TypeCluster, "", "")
+	eventually("the token is good", func(s xds.Status) bool { return s.Streams == 1 && !s.TokenLost })
+}
