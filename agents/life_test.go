@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,7 +100,14 @@ func TestAStoppedMeshInitLeavesNothing(t *testing.T) {
 		p := newPlayer(t)
 		p.setMetadata(500)
 		r := p.start(t, "mesh-init")
-		time.Sleep(100 * time.Millisecond)
+		eventually(t, 10*time.Second, "the metadata are asked for", func() error {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.asked == 0 {
+				return errors.New("they are not")
+			}
+			return nil
+		})
 		r.signal(t, syscall.SIGTERM)
 		r.exits(t, 1, 2*time.Second)
 	})

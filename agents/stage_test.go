@@ -68,6 +68,7 @@ type player struct {
 	mu         sync.Mutex
 	containers []container
 	status     int  // of the metadata endpoint, 0 for 200
+	asked      int  // how often the metadata were asked for
 	proxyReady bool // what the ready listener says
 }
 
@@ -137,6 +138,7 @@ func (p *player) setMetadata(status int) {
 func (p *player) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.asked++
 	if p.status != 0 {
 		http.Error(w, "no", p.status)
 		return
