@@ -337,10 +337,10 @@ func answers(t *testing.T, web ecstypes.Task) {
 	})
 }
 
-// load asks web 50 times a second until end is called, which fails the test if any request did.
+// load asks web 25 times a second until end is called, which fails the test if any request did.
 func (s *stage) load(t *testing.T, web ecstypes.Task) (end func()) {
 	t.Helper()
-	const rate = 50
+	const rate = 25
 	ctx, cancel := context.WithCancel(t.Context())
 	var load fleet.Load
 	done := make(chan struct{})
