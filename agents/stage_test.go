@@ -22,6 +22,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/meshstage"
 )
 
@@ -29,10 +30,6 @@ import (
 const asAgent = "CONSULECS_TEST_AS_AGENT"
 
 var stage *meshstage.Stage // of this package's tests, brought up and taken down by TestMain
-
-// healthSyncs is held by the test whose task has a health-sync: it listens on a socket of the network namespace, which
-// these tests share where tasks have one each.
-var healthSyncs sync.Mutex
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asAgent) != "" {
@@ -63,7 +60,7 @@ type player struct {
 	env           map[string]string
 	readyPort     int
 	program       string // of the agent; this test's own unless set
-	syncs         bool   // holds healthSyncs
+	syncs         bool   // has a health-sync, or had one
 
 	mu         sync.Mutex
 	containers []container
@@ -186,8 +183,8 @@ func (l *lockedBuffer) String() string {
 func (p *player) start(t *testing.T, agent string) *run {
 	t.Helper()
 	if agent == "health-sync" && !p.syncs {
-		healthSyncs.Lock()
-		t.Cleanup(healthSyncs.Unlock)
+		// It listens on a socket of the network namespace, which the tests share where tasks have one each.
+		testenv.Alone(t, mesh.ContainerHealthSync)
 		p.syncs = true
 	}
 	config, err := agentconfig.Marshal(p.cfg)

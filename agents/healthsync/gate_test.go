@@ -7,11 +7,14 @@ import (
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/agents/passing"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
 
 // The gate's name is one in a network namespace, so one test tells its whole story.
 func TestTheHealthCheckWaitsUntilTheTaskIsInTheMesh(t *testing.T) {
 	t.Parallel()
+	testenv.Alone(t, mesh.ContainerHealthSync)
 	probe := func(timeout string) error {
 		return passing.Run(t.Context(), nil, []string{"-timeout", timeout}, io.Discard, io.Discard)
 	}
