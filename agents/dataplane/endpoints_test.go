@@ -15,6 +15,8 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 )
 
 // ask is the status and the body of an answer, or what went wrong.
@@ -58,10 +60,10 @@ func TestPrometheusGetsOnePageOfAllThatAnswer(t *testing.T) {
 		fmt.Fprint(w, "orders_total 7\nquery{is=\"", r.URL.RawQuery, "\"} 1")
 	}))
 	t.Cleanup(app.Close)
-	listener := int(freePort(t).Port())
+	listener := int(freeport.Loopback(t).Port())
 	k := readyTask(t, sharedConsul(t), func(k *task) {
 		k.central = map[string]any{"envoy_prometheus_bind_addr": fmt.Sprintf("127.0.0.1:%d", listener), "envoy_stats_tags": []string{"canary"}}
-		k.file.Telemetry.Prometheus.MergePort = int(freePort(t).Port())
+		k.file.Telemetry.Prometheus.MergePort = int(freeport.Loopback(t).Port())
 		k.file.Telemetry.Prometheus.ServiceMetricsURL = app.URL + "/app?own=1"
 		k.file.Telemetry.Prometheus.ScrapePath = "/scrape"
 	})
@@ -111,7 +113,7 @@ func TestABusyMetricsPortLeavesNoEnvoy(t *testing.T) {
 	k := newTask(t, c)
 	k.central = map[string]any{"envoy_prometheus_bind_addr": "127.0.0.1:20200"}
 	k.file.Telemetry.Prometheus.MergePort = busy.Addr().(*net.TCPAddr).Port
-	k.register(t, c, freePort(t))
+	k.register(t, c, freeport.Loopback(t))
 	k.run(t)
 	code, _ := k.awaitExit(t, 20*time.Second)
 	if out := k.output.String(); code != 1 || !strings.Contains(out, "telemetry.prometheus.mergePort names another port") || strings.Contains(out, "envoy started") {
@@ -125,7 +127,7 @@ func TestCentralConfigCountsUnlessTheFileSaysNo(t *testing.T) {
 	const template = "envoy_bootstrap_json_tpl"
 	k := newTask(t, c)
 	k.central = map[string]any{template: "{{ .ProxyID }}", "envoy_tracing_json": "{"}
-	k.register(t, c, freePort(t))
+	k.register(t, c, freeport.Loopback(t))
 	k.run(t)
 	code, _ := k.awaitExit(t, 20*time.Second)
 	for _, want := range []string{template + ": a template for the whole bootstrap is not supported", "envoy_tracing_json: want JSON objects"} {
@@ -147,7 +149,7 @@ func TestHealthTellsWhatIsMissing(t *testing.T) {
 	c := sharedConsul(t)
 	k := newTask(t, c)
 	k.token = newToken(t, c, "another") // Consul withholds the configuration
-	k.register(t, c, freePort(t))
+	k.register(t, c, freeport.Loopback(t))
 	k.run(t)
 	health := func() (h map[string]bool) {
 		status, body, _ := strings.Cut(k.asked("/healthz"), " ")
@@ -193,7 +195,7 @@ func TestHealthTellsThatTheTokenIsLost(t *testing.T) {
 		}
 	}
 	eventually(t, "the token is told to be lost", func() bool {
-		k.register(t, c, freePort(t)) // Consul looks at a stream's token when it has something to send
+		k.register(t, c, freeport.Loopback(t)) // Consul looks at a stream's token when it has something to send
 		return strings.HasPrefix(k.asked("/healthz"), "503 {\"token\":false,")
 	})
 	if !k.ready() {
@@ -216,7 +218,7 @@ func TestTheStartWaitsForEnvoyAsLongAsItMay(t *testing.T) {
 		t.Fatalf("answered before there is an Envoy: %s", got)
 	case <-time.After(300 * time.Millisecond):
 	}
-	k.register(t, c, freePort(t))
+	k.register(t, c, freeport.Loopback(t))
 	if got := <-answer; got != "200 " {
 		t.Errorf("got %s", got)
 	}

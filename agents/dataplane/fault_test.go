@@ -12,6 +12,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 )
 
 // script is a program in the place of Envoy that misbehaves.
@@ -40,7 +41,7 @@ func TestAnEnvoyThatDoesNotStart(t *testing.T) {
 			t.Parallel()
 			k := newTask(t, c)
 			k.env = append(k.env, envoy.EnvPath+"="+s.program) // beats the file
-			k.register(t, c, freePort(t))
+			k.register(t, c, freeport.Loopback(t))
 			k.run(t)
 			if code, _ := k.awaitExit(t, 20*time.Second); code != s.code || !strings.Contains(k.output.String(), s.said) {
 				t.Errorf("exit code %d, want %d and %q in the log", code, s.code, s.said)
@@ -55,7 +56,7 @@ func TestAnEnvoyThatIgnoresSIGTERMIsKilledInTime(t *testing.T) {
 	k := newTask(t, c)
 	k.file.Envoy.ExecutablePath = script(t, "trap '' TERM; echo deaf >&2; while :; do sleep 0.1; done")
 	k.file.Envoy.StopWithinSeconds = 4
-	k.register(t, c, freePort(t))
+	k.register(t, c, freeport.Loopback(t))
 	k.run(t)
 	eventually(t, "the program runs", func() bool { return strings.Contains(k.output.String(), "deaf") })
 	pid := k.envoyPID()
@@ -82,7 +83,7 @@ func silent(t *testing.T) int {
 
 func TestSIGTERMBeforeEnvoyRunsIsACleanEnd(t *testing.T) {
 	t.Parallel()
-	for name, port := range map[string]int{"nobody listens": int(freePort(t).Port()), "a server that is silent": silent(t)} {
+	for name, port := range map[string]int{"nobody listens": int(freeport.Loopback(t).Port()), "a server that is silent": silent(t)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := newTask(t, nil)
@@ -136,7 +137,7 @@ func TestRefusalsEndTheAgentWithAHint(t *testing.T) {
 			t.Parallel()
 			k := newTask(t, c)
 			s.change(k)
-			k.register(t, c, freePort(t))
+			k.register(t, c, freeport.Loopback(t))
 			k.run(t)
 			code, _ := k.awaitExit(t, 30*time.Second)
 			for _, said := range s.said {
@@ -153,7 +154,7 @@ func TestAConfigurationThatConsulWithholdsIsTold(t *testing.T) {
 	c := sharedConsul(t)
 	k := newTask(t, c)
 	k.token = newToken(t, c, "another")
-	k.register(t, c, freePort(t))
+	k.register(t, c, freeport.Loopback(t))
 	k.run(t)
 	eventually(t, "the log tells", func() bool { return strings.Contains(k.output.String(), "no configuration from Consul yet") })
 	if k.ready() {

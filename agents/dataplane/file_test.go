@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/pki"
 )
 
@@ -31,7 +32,7 @@ func TestAFileOfTheOfficialDataplaneIsObeyed(t *testing.T) {
 	t.Parallel()
 	c := sharedConsul(t)
 	k := newTask(t, c)
-	k.register(t, c, freePort(t))
+	k.register(t, c, freeport.Loopback(t))
 	id, ca := write(t, "id", k.file.Proxy.ID+"\n"), write(t, "ca.pem", c.CAPEM)
 	file := write(t, "official.json", fmt.Sprintf(`{"mode":"sidecar","consul":{"addresses":"127.0.0.1","grpcPort":%d,"surprise":1,
 		"tls":{"caCertsPath":%q,"tlsServerName":%q},"credentials":{"type":"static","static":{"token":%q}}},
@@ -63,11 +64,11 @@ func TestPrometheusMustShowACertificateWhereThereIsACA(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener := freePort(t)
+	listener := freeport.Loopback(t)
 	readyTask(t, sharedConsul(t), func(k *task) { // readiness is asked in plain text
 		k.central = map[string]any{"envoy_prometheus_bind_addr": listener.String()}
 		k.file.Telemetry.Prometheus = dataplanefile.Prometheus{
-			MergePort: int(freePort(t).Port()), CACertsPath: filepath.Dir(write(t, "ca.pem", authority.PEM)), // a folder
+			MergePort: int(freeport.Loopback(t).Port()), CACertsPath: filepath.Dir(write(t, "ca.pem", authority.PEM)), // a folder
 			CertFile: write(t, "cert.pem", leaf.CertPEM), KeyFile: write(t, "key.pem", leaf.KeyPEM),
 		}
 	})
@@ -126,7 +127,7 @@ func TestTheGracePeriodBeginsAfterTheDump(t *testing.T) {
 	k.file.Envoy.AdminBindPort = admin.Listener.Addr().(*net.TCPAddr).Port
 	k.file.Envoy.ExecutablePath = script(t, "trap 'exit 0' TERM; echo runs >&2; while :; do sleep 0.05; done")
 	k.file.Envoy.DumpEnvoyConfigOnExitEnabled, k.file.Envoy.ShutdownGracePeriodSeconds = true, 1
-	k.register(t, c, freePort(t))
+	k.register(t, c, freeport.Loopback(t))
 	k.run(t)
 	eventually(t, "the program runs", func() bool { return strings.Contains(k.output.String(), "runs") })
 	k.metadata.stopApp()

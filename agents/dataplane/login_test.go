@@ -10,6 +10,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/meshstage"
 )
 
@@ -32,7 +33,7 @@ func TestTheTaskRoleLogsInAgainWhenItsTokenIsGoneAndOutAtTheEnd(t *testing.T) {
 		AuthMethod: mesh.AuthMethod, IncludeEntity: true, STSEndpoint: stage.AWS.URL, IAMEndpoint: stage.AWS.URL,
 		Meta: map[string]string{mesh.LoginMetaTaskID: taskID, mesh.LoginMetaCluster: node},
 	}}
-	k.register(t, stage.Consul, freePort(t))
+	k.register(t, stage.Consul, freeport.Loopback(t))
 	k.run(t)
 	k.awaitReady(t)
 	tokens := stage.LoginTokens(t, taskID)

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 )
 
 // app is the application of service api.
@@ -40,9 +41,9 @@ func get(addr netip.AddrPort) string {
 // pair is web, which calls api at upstream through two proxies.
 func pair(t *testing.T, c *testenv.Consul) (web, apiTask *task, upstream netip.AddrPort) {
 	t.Helper()
-	web, apiTask, upstream = newTask(t, c), newTask(t, c), freePort(t)
+	web, apiTask, upstream = newTask(t, c), newTask(t, c), freeport.Loopback(t)
 	apiTask.register(t, c, app(t))
-	web.register(t, c, freePort(t), api.Upstream{DestinationName: apiTask.service, LocalBindAddress: "127.0.0.1", LocalBindPort: int(upstream.Port())})
+	web.register(t, c, freeport.Loopback(t), api.Upstream{DestinationName: apiTask.service, LocalBindAddress: "127.0.0.1", LocalBindPort: int(upstream.Port())})
 	web.run(t)
 	apiTask.run(t)
 	web.awaitReady(t)
@@ -110,7 +111,7 @@ func readyTask(t *testing.T, c *testenv.Consul, changes ...func(*task)) *task {
 	for _, change := range changes {
 		change(k)
 	}
-	k.register(t, c, freePort(t))
+	k.register(t, c, freeport.Loopback(t))
 	k.run(t)
 	k.awaitReady(t)
 	return k
@@ -199,7 +200,7 @@ func TestAProxyThatIsRegisteredLateIsWaitedFor(t *testing.T) {
 	k := newTask(t, c)
 	k.run(t)
 	eventually(t, "the agent has asked in vain", func() bool { return strings.Contains(k.output.String(), "NotFound") })
-	k.register(t, c, freePort(t))
+	k.register(t, c, freeport.Loopback(t))
 	k.awaitReady(t)
 	eventually(t, "the first configuration is noticed", func() bool { return strings.Contains(k.output.String(), "first configuration applied") })
 }
@@ -213,7 +214,7 @@ func TestABusyUpstreamPortEndsTheAgent(t *testing.T) {
 	defer busy.Close()
 	c := sharedConsul(t)
 	k := newTask(t, c)
-	k.register(t, c, freePort(t), api.Upstream{DestinationName: "other", LocalBindPort: busy.Addr().(*net.TCPAddr).Port})
+	k.register(t, c, freeport.Loopback(t), api.Upstream{DestinationName: "other", LocalBindPort: busy.Addr().(*net.TCPAddr).Port})
 	k.run(t)
 	if code, _ := k.awaitExit(t, 20*time.Second); code != 1 || !strings.Contains(k.output.String(), "Address already in use") || !strings.Contains(k.output.String(), "hint: ") {
 		t.Errorf("exit code %d, want 1, the reason and a hint in the log", code)
@@ -230,7 +231,7 @@ func TestABusyReadyPortIsNamed(t *testing.T) {
 	c := sharedConsul(t)
 	k := newTask(t, c)
 	k.file.Envoy.ReadyBindPort = busy.Addr().(*net.TCPAddr).Port
-	k.register(t, c, freePort(t))
+	k.register(t, c, freeport.Loopback(t))
 	k.run(t)
 	if code, _ := k.awaitExit(t, 20*time.Second); code != 1 || !strings.Contains(k.output.String(), "Address already in use") {
 		t.Errorf("exit code %d, want 1 and the reason in the log", code)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -28,6 +27,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -78,13 +78,13 @@ func newTask(t *testing.T, c *testenv.Consul) *task {
 	t.Helper()
 	service := fmt.Sprintf("svc%d", tasks.Add(1))
 	serviceID := mesh.ServiceID(service, "1f3a")
-	k := &task{service: service, public: freePort(t), metadata: startMetadata(t), output: &output{}}
+	k := &task{service: service, public: freeport.Loopback(t), metadata: startMetadata(t), output: &output{}}
 	k.file = dataplanefile.File{
 		Consul: dataplanefile.Consul{Addresses: "127.0.0.1", TLS: dataplanefile.TLS{Disabled: true}},
 		Proxy:  dataplanefile.Proxy{NodeName: node, ID: mesh.ProxyID(serviceID)},
 		Envoy: dataplanefile.Envoy{
-			AdminBindPort: int(freePort(t).Port()), ReadyBindAddress: "127.0.0.1", ReadyBindPort: int(freePort(t).Port()),
-			GracefulPort: int(freePort(t).Port()),
+			AdminBindPort: int(freeport.Loopback(t).Port()), ReadyBindAddress: "127.0.0.1", ReadyBindPort: int(freeport.Loopback(t).Port()),
+			GracefulPort: int(freeport.Loopback(t).Port()),
 			Concurrency:  1, ExecutablePath: tool(t, "envoy"),
 		},
 	}
@@ -257,23 +257,6 @@ func tool(t *testing.T, name string) string {
 		t.Fatalf("%s is not there: %v", name, err)
 	}
 	return path
-}
-
-// ports are handed out below the range from which the kernel takes the ports of outgoing connections.
-var ports atomic.Int32
-
-func freePort(t *testing.T) netip.AddrPort {
-	t.Helper()
-	for range 1000 {
-		port := 10000 + (os.Getpid()*101+int(ports.Add(1)))%20000
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			defer l.Close()
-			return l.Addr().(*net.TCPAddr).AddrPort()
-		}
-	}
-	t.Fatal("no free port")
-	return netip.AddrPort{}
 }
 
 // gone reports whether the process has ended; one that waits to be reaped has.

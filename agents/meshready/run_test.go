@@ -3,7 +3,6 @@ package meshready_test
 import (
 	"bytes"
 	"context"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/ads"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
@@ -44,7 +44,7 @@ func start(ctx context.Context, args ...string) <-chan error {
 func TestItEndsTheMomentEnvoyHasItsFirstConfiguration(t *testing.T) {
 	t.Parallel()
 	server := ads.Start(t)
-	b := envoy.Bootstrap{ProxyID: "web", Service: "web", XDS: server.Addr, Admin: freePort(t), Ready: freePort(t)}
+	b := envoy.Bootstrap{ProxyID: "web", Service: "web", XDS: server.Addr, Admin: freeport.Loopback(t), Ready: freeport.Loopback(t)}
 	data, err := b.JSON()
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestItEndsTheMomentEnvoyHasItsFirstConfiguration(t *testing.T) {
 
 func TestItEndsInTimeWithTheReason(t *testing.T) {
 	t.Parallel()
-	addr := freePort(t)
+	addr := freeport.Loopback(t)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, c := range map[string]struct {
@@ -109,16 +109,6 @@ func TestItEndsInTimeWithTheReason(t *testing.T) {
 			}
 		})
 	}
-}
-
-func freePort(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
 // program is the real Envoy.

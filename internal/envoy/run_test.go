@@ -17,25 +17,15 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/ads"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
-
-// freePort is a loopback address that nobody listens at.
-func freePort(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort()
-}
 
 // start runs the real Envoy against server.
 func start(t *testing.T, server *ads.Server) (*process.Child, envoy.Bootstrap) {
 	t.Helper()
 	b := bootstrap()
-	b.XDS, b.Admin, b.Ready = server.Addr, freePort(t), freePort(t)
+	b.XDS, b.Admin, b.Ready = server.Addr, freeport.Loopback(t), freeport.Loopback(t)
 	return run(t, b, envoy.Settings{Path: program(t), Concurrency: 1, DrainTimeSeconds: 1, DrainStrategy: "immediate", LogLevel: "WARN"}), b
 }
 
@@ -123,7 +113,7 @@ func TestEnvoyThatCannotListenTellsWhy(t *testing.T) {
 	}
 	defer busy.Close()
 	b := bootstrap()
-	b.XDS, b.Admin, b.Ready = freePort(t), busy.Addr().(*net.TCPAddr).AddrPort(), freePort(t)
+	b.XDS, b.Admin, b.Ready = freeport.Loopback(t), busy.Addr().(*net.TCPAddr).AddrPort(), freeport.Loopback(t)
 	child := run(t, b, envoy.Settings{Path: program(t), Concurrency: 1, DrainTimeSeconds: 1, DrainStrategy: "immediate", LogLevel: "warn"})
 	select {
 	case <-child.Done():
@@ -147,7 +137,7 @@ func TestAMissingEnvoyIsNamedWithAHint(t *testing.T) {
 
 func TestAnAdminThatDoesNotAnswerWellIsAnError(t *testing.T) {
 	t.Parallel()
-	down := freePort(t)
+	down := freeport.Loopback(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "PRE_INITIALIZING", http.StatusServiceUnavailable)
 	}))

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 )
 
 // daemon is a server that runs as a child of this process and dies with it.
@@ -111,12 +112,11 @@ func (d *daemon) tail(lines int) string {
 func freePorts(address string, n int) ([]int, error) {
 	var ports []int
 	for range n {
-		l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
+		port, err := freeport.Find(address)
 		if err != nil {
-			return nil, fmt.Errorf("find a free port on %s: %w", address, err)
+			return nil, err
 		}
-		defer l.Close() // at the end, so that the ports differ
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		ports = append(ports, port)
 	}
 	return ports, nil
 }

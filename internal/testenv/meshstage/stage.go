@@ -98,11 +98,13 @@ func (s *Stage) RoleEnv(t *testing.T, path, name, service string) map[string]str
 	if service != "" {
 		role.Tags = []iamtypes.Tag{{Key: aws.String(mesh.RoleTagServiceName), Value: &service}}
 	}
-	made, err := iam.NewFromConfig(cfg).CreateRole(t.Context(), role)
-	if err != nil {
+	// The SDK asks again when an answer is late; the second request then finds what the first has made.
+	var exists *iamtypes.EntityAlreadyExistsException
+	if _, err := iam.NewFromConfig(cfg).CreateRole(t.Context(), role); err != nil && !errors.As(err, &exists) {
 		t.Fatalf("create role %s: %v", name, err)
 	}
-	assumed, err := sts.NewFromConfig(cfg).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: made.Role.Arn, RoleSessionName: aws.String("task")})
+	arn := "arn:aws:iam::" + account + ":role" + path + name
+	assumed, err := sts.NewFromConfig(cfg).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: &arn, RoleSessionName: aws.String("task")})
 	if err != nil {
 		t.Fatalf("assume role %s: %v", name, err)
 	}
