@@ -100,21 +100,6 @@ func openStage(dir, name string) (s *stage, err error) {
 	return s, s.Serve(ctx, controllerService, controller)
 }
 
-// newStage is a world for one test alone.
-func newStage(t *testing.T, name string) *stage {
-	t.Helper()
-	s, err := openStage(t.TempDir(), name)
-	t.Cleanup(func() {
-		if err := s.close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // close takes the world down and looks whether anything is left of it.
 func (s *stage) close() error {
 	if s == nil || s.world == nil {

@@ -23,6 +23,7 @@ type Host struct {
 	DockerDenied  bool   // a daemon is there, but not for this user
 	Dockerd       string // path of dockerd
 	Iptables      bool   // dockerd needs it for its networks
+	Compiler      bool   // a C compiler: the tests' race detector is linked with one
 }
 
 // Todo says which parts are still to be brought, for needs.
@@ -53,6 +54,7 @@ func look(ctx context.Context, privateSocket string) Host {
 		Apt:      onPath("apt-get") != "" && onPath("dpkg") != "",
 		Dockerd:  onPath("dockerd"),
 		Iptables: onPath("iptables") != "",
+		Compiler: onPath("gcc") != "" || onPath("cc") != "" || onPath("clang") != "",
 	}
 	lists, _ := filepath.Glob("/var/lib/apt/lists/*_Packages*")
 	h.AptLists = len(lists) > 0

@@ -27,6 +27,9 @@ func needs(h Host, todo Todo, minPython string) (packages []string, missing Miss
 	case !h.Iptables:
 		want("iptables, for Docker's networks", "iptables", "sudo apt-get install iptables")
 	}
+	if !h.Compiler {
+		want("a C compiler, for Go's race detector", "gcc libc6-dev", "sudo apt-get install gcc libc6-dev")
+	}
 	if todo.Python {
 		switch {
 		case h.Python == "":

@@ -11,7 +11,7 @@ func TestNeeds(t *testing.T) {
 	t.Parallel()
 	ready := Host{
 		Root: true, Apt: true, AptLists: true, Python: "/usr/bin/python3", PythonVersion: "3.11", PythonVenv: true,
-		DockerSocket: "/run/docker.sock", Dockerd: "/usr/sbin/dockerd", Iptables: true,
+		DockerSocket: "/run/docker.sock", Dockerd: "/usr/sbin/dockerd", Iptables: true, Compiler: true,
 	}
 	user := func(change func(*Host)) Host {
 		h := ready
@@ -33,9 +33,9 @@ func TestNeeds(t *testing.T) {
 	}{
 		"root, everything there":            {host: ready, todo: all},
 		"user, everything there":            {host: user(func(*Host) {}), todo: all},
-		"root, bare machine":                {host: Host{Root: true, Apt: true}, todo: all, packages: []string{"docker.io", "iptables", "python3", "python3-venv"}},
-		"user, bare machine":                {host: Host{Apt: true}, todo: all, missing: []string{"a Docker daemon", "Python 3", "apt's package lists"}},
-		"root, no apt":                      {host: Host{Root: true}, todo: all, missing: []string{"a Docker daemon", "Python 3", "apt-get and dpkg"}},
+		"root, bare machine":                {host: Host{Root: true, Apt: true}, todo: all, packages: []string{"docker.io", "iptables", "gcc", "libc6-dev", "python3", "python3-venv"}},
+		"user, bare machine":                {host: Host{Apt: true}, todo: all, missing: []string{"a Docker daemon", "a C compiler", "Python 3", "apt's package lists"}},
+		"root, no apt":                      {host: Host{Root: true}, todo: all, missing: []string{"a Docker daemon", "a C compiler", "Python 3", "apt-get and dpkg"}},
 		"root, daemon to be started":        {host: root(func(h *Host) { h.DockerSocket = "" }), todo: all},
 		"root, dockerd without iptables":    {host: root(func(h *Host) { h.DockerSocket, h.Iptables = "", false }), todo: all, packages: []string{"iptables"}},
 		"user, daemon does not run":         {host: user(func(h *Host) { h.DockerSocket = "" }), todo: all, missing: []string{"a running Docker daemon"}},
@@ -45,6 +45,7 @@ func TestNeeds(t *testing.T) {
 		"Python too old":                    {host: root(func(h *Host) { h.PythonVersion = "3.9" }), todo: all, missing: []string{"Python 3.10 or newer"}},
 		"Python no longer needed":           {host: root(func(h *Host) { h.Python = "" }), todo: Todo{Base: true}},
 		"base made already":                 {host: user(func(h *Host) { h.AptLists, h.Apt = false, false }), todo: Todo{Python: true}},
+		"root, no C compiler":               {host: root(func(h *Host) { h.Compiler = false }), todo: Todo{}, packages: []string{"gcc", "libc6-dev"}},
 		"root refreshes the lists itself":   {host: root(func(h *Host) { h.AptLists = false }), todo: all},
 	}
 	for name, test := range tests {
