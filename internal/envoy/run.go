@@ -30,7 +30,7 @@ type Settings struct {
 	Path             string // of the program; "" means imagePath, else the one on PATH
 	Concurrency      int    // worker threads; 0 means as many as the container has CPUs, at most 2
 	DrainTimeSeconds int
-	DrainStrategy    string // immediate or gradual
+	DrainStrategy    string // immediate (default) or gradual
 	LogLevel         string // trace, debug, info, warn or error
 	LogJSON          bool
 	Stdout, Stderr   io.Writer // access logs go to stdout, Envoy's own log to stderr
@@ -71,7 +71,7 @@ func (s Settings) args() []string {
 		"--concurrency", strconv.Itoa(cmp.Or(s.Concurrency, min(runtime.GOMAXPROCS(0), maxDefaultConcurrency))),
 		"--drain-time-s", strconv.Itoa(s.DrainTimeSeconds),
 		// immediate: every answer while draining asks its peer to go, not a growing share of them.
-		"--drain-strategy", s.DrainStrategy,
+		"--drain-strategy", cmp.Or(s.DrainStrategy, "immediate"),
 		"--log-level", strings.ToLower(s.LogLevel),
 		"--log-format", s.logFormat(),
 	}
