@@ -96,8 +96,7 @@ func (c Cache) startDaemon(ctx context.Context, dockerd string) error {
 	if err := dropStalePid(pidFile, "dockerd"); err != nil {
 		return fmt.Errorf("%w, but does not answer\nhint: end it, then run make setup again", err)
 	}
-	// A living containerd is taken over by the new daemon; a dead one's number would make it wait for nothing.
-	if err := dropStalePid(filepath.Join(home, "exec", "containerd", "containerd.pid"), "containerd"); err != nil && !errors.Is(err, errRuns) {
+	if err := endOrphan(filepath.Join(home, "exec", "containerd", "containerd.pid"), "containerd"); err != nil {
 		return err
 	}
 	logName := filepath.Join(home, "dockerd.log")
@@ -148,6 +147,9 @@ func awaitDaemon(ctx context.Context, socket, logName string, gone <-chan error)
 // errRuns says that the program of a pid file is alive.
 var errRuns = errors.New("runs")
 
+// orphanLimit is how long a killed process may take to be gone.
+const orphanLimit = 10 * time.Second
+
 // dropStalePid removes the pid file that a killed program left: dockerd refuses to start over its own, even where the
 // number belongs to another process by now. Where the program runs the file stays, and the error is errRuns.
 func dropStalePid(pidFile, program string) error {
@@ -162,6 +164,27 @@ func dropStalePid(pidFile, program string) error {
 		return fmt.Errorf("%s (pid %d) %w", program, pid, errRuns)
 	}
 	return os.Remove(pidFile)
+}
+
+// endOrphan ends the containerd that a dead dockerd left, which may be about to die with it: a new dockerd would take it over
+// and wait for it in vain. Containers go on without it.
+func endOrphan(pidFile, program string) error {
+	for deadline := time.Now().Add(orphanLimit); ; time.Sleep(20 * time.Millisecond) {
+		err := dropStalePid(pidFile, program)
+		if !errors.Is(err, errRuns) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w, and stays\nhint: end it, then run make setup again", err)
+		}
+		raw, err := os.ReadFile(pidFile)
+		if err != nil {
+			continue // gone meanwhile
+		}
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // the next look tells whether it worked
+		}
+	}
 }
 
 // runs reports whether the process is alive and of that program. One that ended and was not reaped is not alive.
