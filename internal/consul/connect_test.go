@@ -25,22 +25,7 @@ import (
 var stage *meshstage.Stage
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-		defer cancel()
-		s, err := meshstage.Start(ctx)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		stage = s
-		code := m.Run()
-		if err := s.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return code
-	}())
+	os.Exit(meshstage.Main(m, func(s *meshstage.Stage) { stage = s }))
 }
 
 // taskOf is a task of the ECS cluster named as the test.

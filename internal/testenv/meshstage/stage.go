@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -47,6 +49,25 @@ func Start(ctx context.Context) (s *Stage, err error) {
 		return s, err
 	}
 	return s, s.authMethod()
+}
+
+// Main is the body of a TestMain: it brings the stage up, hands it to use, runs the tests, and takes the stage down. It
+// returns the exit code.
+func Main(m *testing.M, use func(*Stage)) int {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	s, err := Start(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	use(s)
+	code := m.Run()
+	if err := s.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func (s *Stage) authMethod() error {
