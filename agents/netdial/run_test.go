@@ -67,7 +67,7 @@ func TestADialEndsInTime(t *testing.T) {
 	addr := full(t)
 	began := time.Now()
 	check(t, []string{"-timeout", "300ms", addr}, 2, "i/o timeout")
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("took %s", took)
 	}
 }

