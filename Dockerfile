@@ -12,7 +12,8 @@ VOLUME ["/consul"]
 
 COPY bin/consulecs-agent /bin/consulecs-agent
 
-# The names by which the incumbent's task definitions call its own program and the official dataplane's: links to ours.
+# The names by which the incumbent's task definitions call its own program, the official dataplane's and go-discover's:
+# links to ours.
 COPY bin/links/ /bin/
 COPY bin/links/ /usr/local/bin/
 

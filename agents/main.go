@@ -1,6 +1,7 @@
 // Command consulecs-agent is what the containers of a mesh task run, and the controller's: one program, which agent it is
 // its first argument says. Each agent's package comment is its manual. It answers to the incumbent's commands too, and
-// called consul-dataplane it is the dataplane, so that the incumbent's task definitions run with our image.
+// called consul-dataplane it is the dataplane, called discover the search for servers, so that the incumbent's task
+// definitions run with our image.
 //
 // Exit codes, unless an agent's manual says more: 0 done, 1 it ended by an error, which is the last line of the log,
 // 2 wrong usage.
@@ -20,6 +21,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/agents/app"
 	"github.com/consulecs/terraform-provider-consulecs/agents/controller"
 	"github.com/consulecs/terraform-provider-consulecs/agents/dataplane"
+	"github.com/consulecs/terraform-provider-consulecs/agents/discover"
 	"github.com/consulecs/terraform-provider-consulecs/agents/healthsync"
 	"github.com/consulecs/terraform-provider-consulecs/agents/hold"
 	"github.com/consulecs/terraform-provider-consulecs/agents/meshinit"
@@ -51,6 +53,7 @@ type agent struct {
 	manual     string // for --help: what it reads and when it ends
 	flags      bool   // it takes arguments of its own
 	wraps      bool   // it runs a command, to which the process's signals and its exit code belong
+	plain      bool   // another program reads its errors: they are printed as they are
 	run        func(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) error
 }
 
@@ -115,6 +118,11 @@ func agents() []agent {
 			manual: "Exit codes: 0 something does, 2 nothing does, 1 wrong arguments.\n",
 			flags:  true, run: netdial.Run,
 		},
+		{
+			name: discover.Name, does: "prints the addresses of Consul's servers, for exec=discover in consulServers.hosts",
+			manual: "Exit codes: 0 it has found some, 1 none (stderr says why), 2 wrong usage.\n",
+			flags:  true, plain: true, run: discover.Run,
+		},
 	}
 }
 
@@ -128,10 +136,14 @@ func find(args []string) (agent, bool) {
 	return agent{}, false
 }
 
-// arguments are those of the command line. Called by the name of the official dataplane's program, this one is it.
+// arguments are those of the command line. Called by the name of the official dataplane's program or of go-discover's,
+// this one is it.
 func arguments(argv []string) []string {
-	if filepath.Base(argv[0]) == officialDataplane {
+	switch filepath.Base(argv[0]) {
+	case officialDataplane:
 		return append([]string{dataplane.Name}, argv[1:]...)
+	case discover.Name:
+		return append([]string{discover.Name}, argv[1:]...)
 	}
 	return argv[1:]
 }
@@ -189,13 +201,22 @@ func (a agent) start(ctx context.Context, getenv func(string) string, args []str
 	case a.wraps && errors.As(err, &ended):
 		return ended.ExitCode() // the command has said what there is to say
 	}
-	cfg, _ := agentenv.Load(getenv) // its error, if any, is err; here it only tells the form of the log
-	agentlog.New(a.name, cfg.LogLevel, cfg.LogJSON, stderr).Error("agent ended", agentlog.Fields(err)...)
+	a.tell(err, getenv, stderr)
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {
 		return coded.ExitCode()
 	}
 	return exitError
+}
+
+// tell says why the agent has ended.
+func (a agent) tell(err error, getenv func(string) string, stderr io.Writer) {
+	if a.plain {
+		fmt.Fprintln(stderr, err)
+		return
+	}
+	cfg, _ := agentenv.Load(getenv) // its error, if any, is err; here it only tells the form of the log
+	agentlog.New(a.name, cfg.LogLevel, cfg.LogJSON, stderr).Error("agent ended", agentlog.Fields(err)...)
 }
 
 func usage() string {

@@ -62,7 +62,7 @@ func dataplaneFile(cfg agentconfig.Config, s consul.Settings, r consul.Registrat
 	proxy := cfg.ProxySettings()
 	f := dataplanefile.File{
 		Consul: dataplanefile.Consul{
-			Addresses: s.Hosts, GRPCPort: s.GRPC.Port, ServerWatchDisabled: s.SkipServerWatch,
+			Addresses: dataplanefile.Addresses(s.Hosts), GRPCPort: s.GRPC.Port, ServerWatchDisabled: s.SkipServerWatch,
 			TLS: dataplanefile.TLS{Disabled: !s.GRPC.TLS},
 		},
 		Proxy:     dataplanefile.Proxy{NodeName: r.Node, ID: r.ProxyID, Namespace: s.Scope.Namespace, Partition: s.Scope.Partition},

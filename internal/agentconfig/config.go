@@ -26,7 +26,7 @@ func (c Config) SharesAgent() bool { return or(c.ShareAgent, deref(c.Proxy).Data
 
 // ConsulServers says how to reach Consul's servers. Defaults apply to both ports; HTTP and GRPC override them field by field.
 type ConsulServers struct {
-	Hosts           string          `json:"hosts" rule:"required"` // an IP address, a DNS name, or exec= and a command that prints addresses
+	Hosts           string          `json:"hosts" rule:"required"` // an IP address, a DNS name, or exec= and a command that prints addresses; ours: several addresses and names with commas between, or provider=aws tag_key=... tag_value=... to find servers by a tag
 	SkipServerWatch bool            `json:"skipServerWatch,omitempty"`
 	Defaults        *ServerDefaults `json:"defaults,omitempty"`
 	HTTP            *ServerHTTP     `json:"http,omitempty"`

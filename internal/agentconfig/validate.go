@@ -50,35 +50,12 @@ func (c Config) Problems() problem.List {
 func (s ConsulServers) check(found *problem.List) {
 	path := problem.At("consulServers")
 	if s.Hosts != "" {
-		checkHosts(s.Hosts, path.Child("hosts"), found)
+		s.checkHosts(path, found)
 	}
 	if s.HTTP != nil && s.HTTP.TLS != nil && *s.HTTP.TLS != or(s.HTTP.HTTPS, true) {
 		found.AddWith([]problem.Path{path.Child("http", "https")}, path.Child("http", "tls"),
 			"is %t, but https is %t: https alone decides, so set both alike or leave tls out", *s.HTTP.TLS, or(s.HTTP.HTTPS, true))
 	}
-}
-
-// validHost is a DNS name; underscores occur in names of service discovery.
-var validHost = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
-
-// hostWithPort is a host that goes on with a port, the one mistake that has an answer of its own.
-var hostWithPort = regexp.MustCompile(`^([^:]+|\[.*\]):\d+$`)
-
-func checkHosts(hosts string, path problem.Path, found *problem.List) {
-	if command, ok := strings.CutPrefix(hosts, "exec="); ok {
-		if strings.TrimSpace(command) == "" {
-			found.Add(path, "has no command after exec=")
-		}
-		return
-	}
-	if _, err := netip.ParseAddr(hosts); err == nil || validHost.MatchString(hosts) {
-		return
-	}
-	if hostWithPort.MatchString(hosts) {
-		found.Add(path, "%q has a port: give the host alone, and ports in http.port and grpc.port", hosts)
-		return
-	}
-	found.Add(path, "is %q, want an IP address, a DNS name, or exec= and a command that prints addresses", hosts)
 }
 
 func (c Controller) check(found *problem.List) {

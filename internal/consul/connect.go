@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 )
 
@@ -122,13 +123,29 @@ func (c *Connection) guard(ctx context.Context) {
 func (s Settings) discovery() (discovery.Config, error) {
 	tls, err := s.tlsConfig(s.GRPC, s.GRPCCAPEM)
 	return discovery.Config{
-		Addresses:           s.Hosts,
+		Addresses:           s.addresses(),
 		GRPCPort:            s.GRPC.Port,
 		ServerWatchDisabled: s.SkipServerWatch,
 		TLS:                 tls,
 		ServerEvalFn:        discovery.SupportsDataplaneFeatures("DATAPLANE_FEATURES_ENVOY_BOOTSTRAP_CONFIGURATION"),
 		BackOff:             discovery.BackOffConfig{InitialInterval: firstPause, MaxInterval: maxPause},
 	}, err
+}
+
+// ourselves is this program, also when its file has been replaced, and without white space in its name.
+const ourselves = "/proc/self/exe"
+
+// addresses is Hosts as the manager takes it, which knows one address, one name or a command. Where there is more to know,
+// the command is this very program: the manager looks for servers anew when it has lost all that it knew.
+func (s Settings) addresses() string {
+	hosts, _ := agentconfig.ParseHosts(s.Hosts) // whoever made the settings has tried it
+	switch {
+	case hosts.Command != "":
+		return s.Hosts
+	case hosts.OneName() != "":
+		return hosts.OneName()
+	}
+	return hosts.Exec(ourselves + " " + agentconfig.Program)
 }
 
 // tokenField is the gRPC metadata key of the ACL token.

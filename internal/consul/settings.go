@@ -3,7 +3,6 @@ package consul
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -17,7 +16,7 @@ import (
 
 // Settings is everything needed to reach Consul's servers, with every default applied.
 type Settings struct {
-	Hosts                string // an IP address, a DNS name, or exec= and a command that prints addresses
+	Hosts                string // as agentconfig.ParseHosts reads it
 	SkipServerWatch      bool
 	HTTP, GRPC           agentconfig.Endpoint
 	HTTPCAPEM, GRPCCAPEM string     // PEM text from the environment; beats the endpoints' files
@@ -70,8 +69,8 @@ func SettingsOf(cfg agentconfig.Config, task taskmeta.Task, getenv func(string) 
 		Token:           strings.TrimSpace(getenv(mesh.VariableToken)),
 		Scope:           mesh.Scope{Partition: service.Partition, Namespace: service.Namespace},
 	}
-	if strings.TrimSpace(s.Hosts) == "" {
-		return Settings{}, errors.New("consulServers.hosts: empty\nhint: give an IP address, a DNS name, or exec= and a command that prints addresses")
+	if _, err := agentconfig.ParseHosts(s.Hosts); err != nil {
+		return Settings{}, fmt.Errorf("consulServers.hosts: %w", err)
 	}
 	for variable, text := range map[string]string{mesh.VariableHTTPSCACert: s.HTTPCAPEM, mesh.VariableGRPCCACert: s.GRPCCAPEM} {
 		if text != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(text)) {
@@ -118,8 +117,9 @@ func (s Settings) tlsConfig(e agentconfig.Endpoint, pem string) (*tls.Config, er
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}
-	if cfg.ServerName == "" && !strings.HasPrefix(s.Hosts, "exec=") {
-		cfg.ServerName = s.Hosts
+	if cfg.ServerName == "" {
+		hosts, _ := agentconfig.ParseHosts(s.Hosts) // whoever made the settings has tried it
+		cfg.ServerName = hosts.OneName()
 	}
 	if pem == "" && e.CACertFile == "" {
 		return cfg, nil

@@ -104,7 +104,9 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		env   []string
 		want  string
 	}{
-		"no hosts":    {" ", nil, "consulServers.hosts: empty"},
+		"no hosts":    {" ", nil, "consulServers.hosts: is empty"},
+		"bad port":    {"h:8503", nil, `consulServers.hosts: "h:8503" has a port`},
+		"bad tags":    {"provider=aws tag_key=k", nil, "consulServers.hosts: lacks tag_value"},
 		"bad gRPC CA": {"h", []string{mesh.VariableGRPCCACert, "garbage"}, "CONSUL_GRPC_CACERT_PEM holds no certificate in PEM form"},
 		"bad HTTP CA": {"h", []string{mesh.VariableHTTPSCACert, "garbage"}, "CONSUL_HTTPS_CACERT_PEM holds no certificate in PEM form"},
 	} {
@@ -135,6 +137,8 @@ func TestTheCAIsTheEnvironmentsThenTheFilesThenTheSystems(t *testing.T) {
 	}{
 		"system":         {agentconfig.Endpoint{TLS: true}, "consul.example", "consul.example", false, ""},
 		"server name":    {agentconfig.Endpoint{TLS: true, ServerName: "server.dc1.consul"}, "10.0.0.1", "server.dc1.consul", false, ""},
+		"one of a list":  {agentconfig.Endpoint{TLS: true}, "10.0.0.1,10.0.0.2", "", false, ""},
+		"cloud":          {agentconfig.Endpoint{TLS: true}, "provider=aws tag_key=k tag_value=v", "", false, ""},
 		"command":        {agentconfig.Endpoint{TLS: true}, "exec=discover", "", false, ""},
 		"missing file":   {agentconfig.Endpoint{TLS: true, CACertFile: filepath.Join(dir, "none")}, "h", "h", true, "read CA certificates: open"},
 		"file of rubble": {agentconfig.Endpoint{TLS: true, CACertFile: bad}, "h", "h", true, "bad.pem holds no certificate"},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
@@ -80,9 +81,7 @@ func (f File) check() error {
 	if f.Mode != "" && f.Mode != sidecar {
 		p.add("mode", "%q, want %q", f.Mode, sidecar)
 	}
-	if f.Consul.Addresses == "" {
-		p.add("consul.addresses", "missing")
-	}
+	f.checkServers(&p)
 	if f.Proxy.ID == "" {
 		p.add("proxy.id", "missing")
 	}
@@ -101,6 +100,19 @@ func (f File) check() error {
 		p.add("envoy.shutdownGracePeriodSeconds", "%d, want less than stopWithinSeconds, %d", e.ShutdownGracePeriodSeconds, e.StopWithinSeconds)
 	}
 	return errors.Join(p...)
+}
+
+func (f File) checkServers(p *problems) {
+	c := f.Consul
+	hosts, err := agentconfig.ParseHosts(c.Addresses)
+	switch {
+	case c.Addresses == "":
+		p.add("consul.addresses", "missing")
+	case err != nil:
+		p.add("consul.addresses", "%w", err)
+	case !c.TLS.Disabled && c.TLS.ServerName == "" && !c.TLS.InsecureSkipVerify && hosts.OneName() == "":
+		p.add("consul.tls.serverName", "missing, as consul.addresses is no single name that the servers' certificates could be for")
+	}
 }
 
 func (f File) checkCredentials(p *problems) {

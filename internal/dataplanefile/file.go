@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 )
 
 // Name is the file's name in the shared volume; DefaultPath is where the injected containers see it.
@@ -35,11 +37,21 @@ type File struct {
 
 // Consul says how to reach Consul's servers.
 type Consul struct {
-	Addresses           string       `json:"addresses"` // an IP address, a DNS name, or exec= and a command that prints addresses
+	Addresses           string       `json:"addresses"` // as agentconfig.ParseHosts reads it; see Addresses
 	GRPCPort            int          `json:"grpcPort"`  // default 8502, as the official format has it
 	ServerWatchDisabled bool         `json:"serverWatchDisabled"`
 	TLS                 TLS          `json:"tls"`
 	Credentials         *Credentials `json:"credentials,omitempty"` // nil: no token
+}
+
+// Addresses is hosts of the configuration in the official format, as far as that has one: cloud auto-join becomes a call of
+// go-discover's program, which the official image has as well as ours. Several addresses stay as they are: the official
+// dataplane takes one.
+func Addresses(hosts string) string {
+	if parsed, err := agentconfig.ParseHosts(hosts); err == nil && parsed.AutoJoin != "" {
+		return parsed.Exec(agentconfig.Program)
+	}
+	return hosts
 }
 
 // TLS is the TLS of the servers' gRPC port. The official dataplane reads serverName while the incumbent's mesh-init writes

@@ -78,6 +78,24 @@ func TestServerNameIsWrittenUnderBothKeys(t *testing.T) {
 	}
 }
 
+func TestAddressesAreInTheOfficialFormAsFarAsThereIsOne(t *testing.T) {
+	t.Parallel()
+	for hosts, want := range map[string]string{
+		"consul.example":                     "consul.example",
+		"10.0.0.1,10.0.0.2":                  "10.0.0.1,10.0.0.2",
+		"exec=discover -q addrs x=y":         "exec=discover -q addrs x=y",
+		"provider=aws tag_key=k tag_value=v": "exec=discover -q addrs provider=aws tag_key=k tag_value=v",
+	} {
+		if got := dataplanefile.Addresses(hosts); got != want {
+			t.Errorf("%s: got %q, want %q", hosts, got, want)
+		}
+		section := `"consul":{"addresses":"` + dataplanefile.Addresses(hosts) + `","tls":{"serverName":"server.dc1.consul"}}`
+		if f, err := dataplanefile.Read(file(t, valid(section))); err != nil || f.Consul.Addresses != want {
+			t.Errorf("%s: read %q (%v), want %q", hosts, f.Consul.Addresses, err, want)
+		}
+	}
+}
+
 // incumbent is a file as the incumbent's mesh-init writes it.
 const incumbent = `{"consul":{"addresses":"10.0.0.1","grpcPort":8503,"serverWatchDisabled":false,
 	"tls":{"disabled":false,"caCertsPath":"/consul/consul-grpc-ca-cert.pem","tlsServerName":"server.dc1.consul"},
@@ -148,6 +166,9 @@ func TestABadFileIsRefusedWithItsPath(t *testing.T) {
 		"no path":           {valid(`"envoy":{"gracefulStartupPath":"up"}`), `envoy.gracefulStartupPath: "up", want a path`},
 		"a grace too long":  {valid(`"envoy":{"shutdownGracePeriodSeconds":30,"stopWithinSeconds":30}`), "envoy.shutdownGracePeriodSeconds: 30, want less than stopWithinSeconds, 30"},
 		"a socket":          {valid(`"xdsServer":{"bindAddress":"unix:///xds.sock"}`), `xdsServer.bindAddress: "unix:///xds.sock", want a loopback IP address`},
+		"exec= and nothing": {valid(`"consul":{"addresses":"exec="}`), "consul.addresses: has no command after exec="},
+		"address with port": {valid(`"consul":{"addresses":"10.0.0.1:8502"}`), `consul.addresses: "10.0.0.1:8502" has a port`},
+		"nameless servers":  {valid(`"consul":{"addresses":"10.0.0.1,10.0.0.2"}`), "consul.tls.serverName: missing, as consul.addresses is no single name"},
 		"no auth method":    {`{"consul":{"addresses":"a","credentials":{"type":"login"}},"proxy":{"id":"p"}}`, "consul.credentials.login.authMethod: missing"},
 		"unknown log level": {`{"consul":{"addresses":"a"},"proxy":{"id":"p"},"logging":{"logLevel":"loud"}}`, `logging.logLevel: "loud"`},
 	} {

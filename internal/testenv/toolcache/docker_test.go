@@ -1,9 +1,14 @@
 package toolcache
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -168,4 +173,60 @@ func TestDaemonThatCannotStartTellsItsLog(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no space left") || !strings.Contains(err.Error(), "exit status 1") {
 		t.Errorf("got %v, want the exit and the log", err)
 	}
+}
+
+func TestTheAgentImageAnswersToTheNamesOfOthers(t *testing.T) {
+	t.Parallel()
+	e := newEngine(daemonSocket(t))
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"consul-ecs":       {[]string{"version"}, "consulecs-agent "},
+		"consul-dataplane": {[]string{"--help"}, "Usage: consulecs-agent dataplane"},
+		"discover":         {[]string{"-q", "hosts", "127.0.0.9"}, "127.0.0.9\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := e.output(t, append([]string{name}, tc.args...)); !strings.Contains(got, tc.want) {
+				t.Errorf("it says %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// output is what a command prints in a container of the agent's image.
+func (e engine) output(t *testing.T, command []string) string {
+	t.Helper()
+	call := func(method, path string, q url.Values, body any) []byte {
+		t.Helper()
+		raw, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, "http://docker/v1.41"+path+"?"+q.Encode(), bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := e.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode >= 300 {
+			t.Fatalf("%s %s: %s: %s (%v)", method, path, resp.Status, answer, err)
+		}
+		return answer
+	}
+	var created struct{ ID string }
+	spec := map[string]any{"Image": AgentImage, "Entrypoint": command[:1], "Cmd": command[1:], "Tty": true}
+	if err := json.Unmarshal(call("POST", "/containers/create", nil, spec), &created); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { call("DELETE", "/containers/"+created.ID, url.Values{"force": {"1"}}, nil) })
+	call("POST", "/containers/"+created.ID+"/start", nil, nil)
+	call("POST", "/containers/"+created.ID+"/wait", nil, nil)
+	return strings.ReplaceAll(string(call("GET", "/containers/"+created.ID+"/logs", url.Values{"stdout": {"1"}}, nil)), "\r", "")
 }

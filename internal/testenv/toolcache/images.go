@@ -89,7 +89,7 @@ func (m images) agent(ctx context.Context) (how string, err error) {
 			if err := t.folder("bin/volume/consul", volumeMode); err != nil {
 				return err
 			}
-			for _, name := range []string{"consul-ecs", "consul-dataplane"} {
+			for _, name := range []string{"consul-ecs", "consul-dataplane", "discover"} {
 				if err := t.link("bin/links/"+name, "/bin/consulecs-agent"); err != nil {
 					return err
 				}
