@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +40,8 @@ func (c *Connection) newHTTP() (*api.Client, error) {
 		scheme = "https"
 	}
 	return api.NewClient(&api.Config{
-		Address:    "consul.invalid", // replaced for each request
+		Address:    "consul.invalid", // replaced for each request, as the token is
+		Token:      "none",           // or the library looks for one in the environment
 		Scheme:     scheme,
 		HttpClient: &http.Client{Transport: serverTransport{c}},
 		Namespace:  c.settings.Scope.Namespace,
@@ -74,6 +76,7 @@ func (t serverTransport) once(req *http.Request, token string) (*http.Response, 
 	}
 	out := req.Clone(req.Context())
 	out.URL.Host, out.Host = host, host
+	out.URL.RawQuery = t.c.settings.scoped(out.URL.Query()).Encode()
 	out.Header.Del("Authorization") // the API library takes it from the environment
 	out.Header.Del("X-Consul-Token")
 	if token != "" {
@@ -84,6 +87,17 @@ func (t serverTransport) once(req *http.Request, token string) (*http.Response, 
 		return nil, fmt.Errorf("server %s: %w", host, err)
 	}
 	return resp, nil
+}
+
+// scoped is a query without what the API library has taken from the environment.
+func (s Settings) scoped(query url.Values) url.Values {
+	if s.Scope.Namespace == "" {
+		query.Del("ns")
+	}
+	if s.Scope.Partition == "" {
+		query.Del("partition")
+	}
+	return query
 }
 
 // refresh does what may make Consul know the token.
