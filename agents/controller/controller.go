@@ -71,8 +71,12 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	if err != nil {
 		return err
 	}
+	method := authMethod(cfg.ControllerSettings(), task)
+	if method.Fallback, err = consul.ReplayOf(ctx, task.Region); err != nil {
+		return err
+	}
 	k := keeper{
-		task: task, method: authMethod(cfg.ControllerSettings(), task),
+		task: task, method: method,
 		ecs:    ecsView{awsapi.ECS(awsConfig), task.ClusterARN, task.ID},
 		absent: map[string]time.Time{}, log: log,
 	}

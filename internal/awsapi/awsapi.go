@@ -104,6 +104,20 @@ func STS(cfg aws.Config) *sts.Client {
 	return sts.NewFromConfig(cfg, func(o *sts.Options) { o.BaseEndpoint = endpoint(cfg, ServiceSTS, o.BaseEndpoint) })
 }
 
+// LoginEndpoints are the public endpoints of STS in the region and of IAM in the region's AWS partition, as the SDK's clients
+// choose them.
+func LoginEndpoints(ctx context.Context, region string) (stsURL, iamURL string, err error) {
+	s, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sts.EndpointParameters{Region: &region}.WithDefaults())
+	if err != nil {
+		return "", "", fmt.Errorf("find the endpoint of STS in %s: %w", region, err)
+	}
+	i, err := iam.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, iam.EndpointParameters{Region: &region}.WithDefaults())
+	if err != nil {
+		return "", "", fmt.Errorf("find the endpoint of IAM for %s: %w", region, err)
+	}
+	return s.URI.String(), i.URI.String(), nil
+}
+
 func assume(cfg aws.Config, role AssumeRole) *stscreds.AssumeRoleProvider {
 	return stscreds.NewAssumeRoleProvider(STS(cfg), role.RoleARN, func(o *stscreds.AssumeRoleOptions) {
 		if role.SessionName != "" {

@@ -162,3 +162,20 @@ func TestAThrottledCallIsRecognisedFromTheWire(t *testing.T) {
 		t.Errorf("GetCallerIdentity = %v, want a throttled call", err)
 	}
 }
+
+func TestLoginEndpointsAreTheAWSPartitions(t *testing.T) {
+	t.Parallel()
+	for region, want := range map[string][2]string{
+		"eu-west-1":      {"https://sts.eu-west-1.amazonaws.com", "https://iam.amazonaws.com"},
+		"cn-northwest-1": {"https://sts.cn-northwest-1.amazonaws.com.cn", "https://iam.cn-north-1.amazonaws.com.cn"},
+		"us-gov-east-1":  {"https://sts.us-gov-east-1.amazonaws.com", "https://iam.us-gov.amazonaws.com"},
+	} {
+		sts, iam, err := awsapi.LoginEndpoints(t.Context(), region)
+		if err != nil || [2]string{sts, iam} != want {
+			t.Errorf("%s: got %s, %s (%v), want %s", region, sts, iam, err, want)
+		}
+	}
+	if _, _, err := awsapi.LoginEndpoints(t.Context(), "no region"); err == nil || !strings.Contains(err.Error(), "find the endpoint of STS in no region") {
+		t.Errorf("got %v for what is no region", err)
+	}
+}

@@ -17,6 +17,7 @@ type AuthMethod struct {
 	BoundPrincipals     []string // ARNs of IAM roles that may log in; a trailing * is a wildcard
 	STSEndpoint         string   // where Consul's servers replay a login's requests
 	IAMEndpoint         string
+	Fallback            Replay // where neither STSEndpoint and IAMEndpoint nor an operator say so
 	ServerIDHeaderValue string
 }
 

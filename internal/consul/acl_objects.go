@@ -131,6 +131,11 @@ func mergeAuthMethod(have api.ACLAuthMethod, want AuthMethod) (merged api.ACLAut
 			merged.Config[key], changed = value, true
 		}
 	}
+	for key, value := range map[string]string{configSTSEndpoint: want.Fallback.STSEndpoint, configIAMEndpoint: want.Fallback.IAMEndpoint} {
+		if before, _ := merged.Config[key].(string); value != "" && before == "" {
+			merged.Config[key], changed = value, true
+		}
+	}
 	return merged, changed
 }
 

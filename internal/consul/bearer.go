@@ -41,11 +41,15 @@ func (l Login) Mint(ctx context.Context, log hclog.Logger) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	iamEndpoint, err := l.iamEndpoint(ctx, cfg)
+	if err != nil {
+		return "", err
+	}
 	in := &iamauth.LoginInput{
 		Creds:                  cfg.Credentials,
 		IncludeIAMEntity:       l.IncludeEntity,
 		STSEndpoint:            endpoint(awsapi.STS(cfg).Options().BaseEndpoint),
-		IAMEndpoint:            endpoint(awsapi.IAM(cfg).Options().BaseEndpoint),
+		IAMEndpoint:            iamEndpoint,
 		STSRegion:              l.Region,
 		Logger:                 log,
 		ServerIDHeaderValue:    l.ServerIDHeaderValue,
@@ -82,6 +86,20 @@ func (l Login) aws(ctx context.Context) (aws.Config, error) {
 	return awsapi.Load(ctx, awsapi.Config{Region: l.Region, Endpoints: map[string]string{
 		awsapi.ServiceSTS: l.STSEndpoint, awsapi.ServiceIAM: l.IAMEndpoint,
 	}})
+}
+
+// iamEndpoint is the one of the login, "" where it is AWS's own: IAM wants its requests signed for one region of each AWS
+// partition, which the SDK knows for its own endpoint alone. At any other it signs for the region of the login.
+func (l Login) iamEndpoint(ctx context.Context, cfg aws.Config) (string, error) {
+	given := endpoint(awsapi.IAM(cfg).Options().BaseEndpoint)
+	if given == "" {
+		return "", nil
+	}
+	_, own, err := awsapi.LoginEndpoints(ctx, l.Region)
+	if given == endpoint(&own) {
+		given = ""
+	}
+	return given, err
 }
 
 // untagged looks at the task role of a login that Consul refused without a reason. It returns a Refusal that names the role

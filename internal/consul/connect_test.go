@@ -17,6 +17,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/meshstage"
 )
 
@@ -249,4 +250,9 @@ func TestALoginWaitsForTheController(t *testing.T) {
 	if err := <-made; err != nil {
 		t.Fatal(err)
 	}
+}
+
+// endpointOf is a port of a server of the tests.
+func endpointOf(server *testenv.Consul, port int) agentconfig.Endpoint {
+	return agentconfig.Endpoint{Port: port, TLS: server.CAPEM != "", ServerName: server.ServerName}
 }

@@ -51,6 +51,7 @@ var dials = []reason{
 	{codes.Unavailable, "x509: ", 1, "the certificate does not fit the name: set consulServers.defaults.tlsServerName, such as server.dc1.consul"},
 	{codes.Unavailable, "does not look like a TLS handshake", 1, "the port speaks plain text: set consulServers.grpc.tls to false, or use the port for gRPC over TLS"},
 	{codes.Unavailable, "server preface", 0, "the port may want TLS: see consulServers.grpc.tls and consulServers.grpc.port"},
+	{codes.Unavailable, "produced no addresses", 0, "the servers know none of the datacenter that the login is for: see consulLogin.datacenter"},
 	{codes.OK, "", 0, "see consulServers.hosts and consulServers.grpc.port, and whether the task's security group may reach them"},
 }
 
