@@ -36,6 +36,7 @@ type Connection struct {
 	session  *session
 	http     *api.Client
 	sockets  *http.Transport // of http
+	spoken   atomic.Bool     // an answer has come by them
 
 	watcher    *discovery.Watcher
 	watcherLog hclog.Logger

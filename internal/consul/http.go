@@ -83,10 +83,14 @@ func (t serverTransport) once(req *http.Request, token string) (*http.Response, 
 		out.Header.Set("X-Consul-Token", token)
 	}
 	resp, err := t.c.sockets.RoundTrip(out)
-	if err != nil {
+	switch {
+	case err == nil:
+		t.c.spoken.Store(true)
+		return resp, nil
+	case req.Context().Err() != nil:
 		return nil, fmt.Errorf("server %s: %w", host, err)
 	}
-	return resp, nil
+	return nil, unspoken(fmt.Errorf("server %s: %w", host, err), t.c.spoken.Load())
 }
 
 // scoped is a query without what the API library has taken from the environment.

@@ -55,6 +55,14 @@ var dials = []reason{
 	{codes.OK, "", 0, "see consulServers.hosts and consulServers.grpc.port, and whether the task's security group may reach them"},
 }
 
+// httpDials are causes for which a server's HTTP API cannot be spoken to.
+var httpDials = []reason{
+	{codes.OK, "x509: certificate signed by unknown authority", 1, "the certificate of the servers' HTTP API comes from another CA: give theirs in " + mesh.VariableHTTPSCACert + " or consulServers.http.caCertFile"},
+	{codes.OK, "x509: ", 1, "the certificate of the servers' HTTP API does not fit the name: set consulServers.defaults.tlsServerName, such as server.dc1.consul"},
+	{codes.OK, "does not look like a TLS handshake", 1, "the port speaks plain text: set consulServers.http.https to false, or use the port for HTTPS"},
+	{codes.OK, "", 0, "see consulServers.http.port, and whether the task's security group may reach it"},
+}
+
 // find returns the first reason that matches, else one that says nothing.
 func find(reasons []reason, code codes.Code, text string) reason {
 	for _, r := range reasons {
@@ -98,6 +106,16 @@ func unreachable(errs []error, s Settings) error {
 	return &Refusal{Err: errors.Join(errs...), Hint: worst.hint, Tries: worst.tries}
 }
 
+// unspoken explains why no answer came from the HTTP API of a server. It is final only where none has ever come: what has
+// worked before may work again.
+func unspoken(err error, spoken bool) error {
+	r := find(httpDials, codes.OK, err.Error())
+	if spoken {
+		r.tries = 0
+	}
+	return &Refusal{Err: err, Hint: r.hint, Tries: r.tries}
+}
+
 // catalogRefusal explains an answer of the HTTP API to a write of the task's own registration.
 func catalogRefusal(err error) error {
 	var status api.StatusError
@@ -113,6 +131,8 @@ func explainCatalog(err error, code int, text string) error {
 		return &Refusal{Err: err, Hint: "the synthetic node of the ECS cluster is missing in Consul's catalog: the controller must run; it makes the node at its start"}
 	case strings.Contains(text, "service:write"):
 		return &Refusal{Err: err, Tries: 1, Hint: "the token is for another service: the tag " + mesh.RoleTagServiceName + " of the task role must be the name of the service"}
+	case strings.Contains(text, "HTTP request to an HTTPS server"):
+		return &Refusal{Err: err, Tries: 1, Hint: "the port wants HTTPS: set consulServers.http.https to true, or use the port for plain HTTP"}
 	case code == http.StatusForbidden:
 		return &Refusal{Err: err, Tries: briefly}
 	case code == http.StatusBadRequest:
