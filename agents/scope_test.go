@@ -10,13 +10,13 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/scopes"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/front"
 )
 
 func TestATaskLivesInItsScope(t *testing.T) {
 	t.Parallel()
 	scope := mesh.Scope{Partition: "retail", Namespace: "team"}
-	consul := scopes.Start(t, stage.Consul)
+	consul := front.Start(t, stage.Consul)
 	off := false
 	p := newPlayer(t)
 	p.cfg.ConsulServers = agentconfig.ConsulServers{
@@ -37,7 +37,7 @@ func TestATaskLivesInItsScope(t *testing.T) {
 
 	for _, sent := range consul.Sent() {
 		want := scope
-		if sent.Call == scopes.Login || sent.Call == "PUT /v1/catalog/register" && sent.Place == "body " {
+		if sent.Call == front.Login || sent.Call == "PUT /v1/catalog/register" && sent.Place == "body " {
 			want.Namespace = "" // neither auth methods nor nodes of ours lie in one
 		}
 		if sent.Scope != want {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/front"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/pki"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/scopes"
 )
 
 // authorities are what an agent may be told to trust: files, a folder, and the text of Consul's own.
@@ -79,7 +79,7 @@ func TestServersAreVerifiedAsTheConfigurationSays(t *testing.T) {
 		http     = agentconfig.ServerHTTP
 		grpc     = agentconfig.ServerGRPC
 	)
-	a, plain, no := makeAuthorities(t), scopes.Start(t, stage.Consul), false
+	a, plain, no := makeAuthorities(t), front.Start(t, stage.Consul), false
 	both := map[string]string{mesh.VariableGRPCCACert: a.text, mesh.VariableHTTPSCACert: a.text}
 	for name, tc := range map[string]tlsCase{
 		"PEM text":             {servers(func(*defaults, *http, *grpc) {}), both, ""},
@@ -115,7 +115,7 @@ func TestAServerThatCannotBeVerifiedIsRefusedWithTheFix(t *testing.T) {
 		http     = agentconfig.ServerHTTP
 		grpc     = agentconfig.ServerGRPC
 	)
-	a, plain, no := makeAuthorities(t), scopes.Start(t, stage.Consul), false
+	a, plain, no := makeAuthorities(t), front.Start(t, stage.Consul), false
 	both := map[string]string{mesh.VariableGRPCCACert: a.text, mesh.VariableHTTPSCACert: a.text}
 	for name, tc := range map[string]tlsCase{
 		"no CA":                {servers(func(*defaults, *http, *grpc) {}), nil, "give theirs in CONSUL_GRPC_CACERT_PEM or consulServers.grpc.caCertFile"},

@@ -9,7 +9,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/scopes"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/front"
 )
 
 func TestTheScopeIsInEveryCallOfTheDataplane(t *testing.T) {
@@ -23,7 +23,7 @@ func TestTheScopeIsInEveryCallOfTheDataplane(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			enterprise := scopes.Start(t, c)
+			enterprise := front.Start(t, c)
 			k := newTask(t, c)
 			k.register(t, c, freeport.Loopback(t))
 			resolver := freeport.Loopback(t)
@@ -35,10 +35,10 @@ func TestTheScopeIsInEveryCallOfTheDataplane(t *testing.T) {
 			if _, err := dns.Exchange(new(dns.Msg).SetQuestion("consul.service.consul.", dns.TypeA), resolver.String()); err != nil {
 				t.Error(err)
 			}
-			for _, want := range []scopes.Sent{
-				{Call: scopes.Params, Place: "message", Scope: tc.scope},
-				{Call: scopes.XDS, Place: "message", Scope: tc.envoy},
-				{Call: scopes.Query, Place: "metadata", Scope: tc.scope},
+			for _, want := range []front.Sent{
+				{Call: front.Params, Place: "message", Scope: tc.scope},
+				{Call: front.XDS, Place: "message", Scope: tc.envoy},
+				{Call: front.Query, Place: "metadata", Scope: tc.scope},
 			} {
 				if sent := enterprise.Sent(); !slices.Contains(sent, want) {
 					t.Errorf("%+v was not sent, but %+v", want, sent)

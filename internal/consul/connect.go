@@ -27,6 +27,10 @@ const (
 	logoutTimeout = 2 * time.Second  // of Close
 	callTimeout   = 10 * time.Second // of one call of the HTTP API, fail-over included
 	guardPause    = 500 * time.Millisecond
+
+	// probePause is between two looks at the current server where it is not watched. It bounds how long a lost one is missed;
+	// the library's own minute is long for a task that is to be deregistered.
+	probePause = 15 * time.Second
 )
 
 // Connection is a usable connection to Consul's servers. Its methods may be called at the same time.
@@ -126,10 +130,10 @@ func (s Settings) discovery() (discovery.Config, error) {
 	return discovery.Config{
 		Addresses:           s.addresses(),
 		GRPCPort:            s.GRPC.Port,
-		ServerWatchDisabled: s.SkipServerWatch,
-		TLS:                 tls,
-		ServerEvalFn:        discovery.SupportsDataplaneFeatures("DATAPLANE_FEATURES_ENVOY_BOOTSTRAP_CONFIGURATION"),
-		BackOff:             discovery.BackOffConfig{InitialInterval: firstPause, MaxInterval: maxPause},
+		ServerWatchDisabled: s.SkipServerWatch, ServerWatchDisabledInterval: probePause,
+		TLS:          tls,
+		ServerEvalFn: discovery.SupportsDataplaneFeatures("DATAPLANE_FEATURES_ENVOY_BOOTSTRAP_CONFIGURATION"),
+		BackOff:      discovery.BackOffConfig{InitialInterval: firstPause, MaxInterval: maxPause},
 	}, err
 }
 

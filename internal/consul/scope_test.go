@@ -11,11 +11,11 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/scopes"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/front"
 )
 
 // liveInScope connects to the stand-in as the task t1 of the service scoped, and does all that agents do there.
-func liveInScope(t *testing.T, consul *scopes.Consul, scope mesh.Scope) {
+func liveInScope(t *testing.T, consul *front.Consul, scope mesh.Scope) {
 	t.Helper()
 	off := false
 	cfg := agentconfig.Config{
@@ -61,10 +61,10 @@ func liveInScope(t *testing.T, consul *scopes.Consul, scope mesh.Scope) {
 }
 
 // places are where the agents send a scope, each with the scope that belongs there.
-func places(node string, scope mesh.Scope) []scopes.Sent {
+func places(node string, scope mesh.Scope) []front.Sent {
 	partition := mesh.Scope{Partition: scope.Partition}
-	return []scopes.Sent{
-		{Call: scopes.Login, Place: "message", Scope: partition}, // the auth method lies in the partition's default namespace
+	return []front.Sent{
+		{Call: front.Login, Place: "message", Scope: partition}, // the auth method lies in the partition's default namespace
 		{Call: "PUT /v1/catalog/register", Place: "query", Scope: scope},
 		{Call: "PUT /v1/catalog/register", Place: "body ", Scope: partition}, // of the node, which has no namespace
 		{Call: "PUT /v1/catalog/register", Place: "body Service", Scope: scope},
@@ -90,7 +90,7 @@ func TestTheScopeIsInEveryCall(t *testing.T) {
 			asRole(t, mesh.RolePath, "scoped")
 			node := stage.Node(t, clusterName(t))
 			forget(t, "scoped")
-			consul := scopes.Start(t, stage.Consul)
+			consul := front.Start(t, stage.Consul)
 			liveInScope(t, consul, scope)
 			checkSent(t, consul, places(node, scope))
 		})
@@ -98,9 +98,9 @@ func TestTheScopeIsInEveryCall(t *testing.T) {
 }
 
 // checkSent wants all the places to have been sent, each with its scope alone, and no place besides.
-func checkSent(t *testing.T, consul *scopes.Consul, want []scopes.Sent) {
+func checkSent(t *testing.T, consul *front.Consul, want []front.Sent) {
 	t.Helper()
-	order := func(a, b scopes.Sent) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
+	order := func(a, b front.Sent) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
 	got := consul.Sent()
 	slices.SortFunc(got, order)
 	slices.SortFunc(want, order)
@@ -122,7 +122,7 @@ func TestVariablesOfConsulsOwnProgramsDoNotLeakIn(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	consul := scopes.Start(t, stage.Consul)
+	consul := front.Start(t, stage.Consul)
 	liveInScope(t, consul, mesh.Scope{})
 	checkSent(t, consul, places(node, mesh.Scope{}))
 }

@@ -1,7 +1,7 @@
-// Package scopes is a Consul for tests that has admin partitions and namespaces, as far as a caller can tell: it notes the
-// scope of everything that is sent to it, takes it out, and hands the rest to a real Consul, whose community edition would
-// refuse it. What Consul Enterprise would tell of a scope, it tells.
-package scopes
+// Package front puts itself before a real Consul in tests, as a server that has admin partitions and namespaces and that may
+// be short of resources. It notes the scope of everything that is sent to it, takes it out, and hands the rest on, which the
+// community edition behind it would refuse. What Consul Enterprise would tell of a scope, it tells.
+package front
 
 import (
 	"crypto/tls"
@@ -29,17 +29,24 @@ type Sent struct {
 	Scope mesh.Scope
 }
 
-// Consul is the stand-in, in plain text on loopback. Its methods may be called at any time.
+// Consul is the front, in plain text on loopback. Its methods may be called at any time.
 type Consul struct {
 	HTTPPort, GRPCPort int
 
-	servers *grpc.ClientConn // to the real one
-	mu      sync.Mutex
-	sent    []Sent
+	servers   *grpc.ClientConn // to the real one
+	mu        sync.Mutex
+	sent      []Sent
+	exhausted bool
 }
 
-// Start serves until the test ends, in front of a real Consul.
+// Start serves until the test ends, before a real Consul.
 func Start(t *testing.T, real *testenv.Consul) *Consul {
+	t.Helper()
+	return At(t, real, "127.0.0.1:0")
+}
+
+// At is Start with an address for gRPC.
+func At(t *testing.T, real *testenv.Consul, address string) *Consul {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(real.CAPEM))
@@ -64,7 +71,7 @@ func Start(t *testing.T, real *testenv.Consul) *Consul {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.servers.Close() })
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +80,19 @@ func Start(t *testing.T, real *testenv.Consul) *Consul {
 	t.Cleanup(server.Stop)
 	c.GRPCPort = listener.Addr().(*net.TCPAddr).Port
 	return c
+}
+
+// Exhaust makes streams of configuration end with ResourceExhausted, as Consul does where another server has fewer of them.
+func (c *Consul) Exhaust() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.exhausted = true
+}
+
+func (c *Consul) isExhausted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.exhausted
 }
 
 func (c *Consul) note(call, place string, scope mesh.Scope) {

@@ -1,4 +1,4 @@
-package scopes
+package front
 
 import (
 	"errors"
@@ -7,7 +7,9 @@ import (
 	"github.com/hashicorp/consul/proto-public/pbacl"
 	"github.com/hashicorp/consul/proto-public/pbdataplane"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -27,6 +29,9 @@ const (
 // handle hands a call of any method on, message by message.
 func (c *Consul) handle(_ any, caller grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(caller)
+	if method == XDS && c.isExhausted() {
+		return status.Error(codes.ResourceExhausted, "this server has too many xDS streams open, please try another")
+	}
 	md, _ := metadata.FromIncomingContext(caller.Context())
 	md = md.Copy()
 	if method == Query {
@@ -38,7 +43,7 @@ func (c *Consul) handle(_ any, caller grpc.ServerStream) error {
 	if err != nil {
 		return err
 	}
-	scopes := make(chan mesh.Scope, 1) // of the first message
+	asked := make(chan mesh.Scope, 1) // of the first message
 	go func() {
 		for number := 0; ; number++ {
 			message := &emptypb.Empty{} // its unknown fields are the message
@@ -48,7 +53,7 @@ func (c *Consul) handle(_ any, caller grpc.ServerStream) error {
 			}
 			scope := c.stripMessage(method, message)
 			if number == 0 {
-				scopes <- scope
+				asked <- scope
 			}
 			if server.SendMsg(message) != nil {
 				return // so does what is received
@@ -63,7 +68,7 @@ func (c *Consul) handle(_ any, caller grpc.ServerStream) error {
 			return err
 		}
 		if method == Params {
-			answerScope(message, <-scopes)
+			answerScope(message, <-asked)
 		}
 		if err := caller.SendMsg(message); err != nil {
 			return err
