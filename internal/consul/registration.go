@@ -1,7 +1,7 @@
 package consul
 
 import (
-	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -48,7 +48,7 @@ const taggedVirtual = "virtual"
 // is for the locality, the task's own if "".
 func NewRegistration(cfg agentconfig.Config, task taskmeta.Task, region string) (Registration, error) {
 	if !task.Address.IsValid() {
-		return Registration{}, errors.New("the task has no IP address of its own\nhint: mesh tasks need networkMode awsvpc")
+		return Registration{}, fmt.Errorf("the task has no IP address of its own (network mode %q)\nhint: mesh tasks need networkMode awsvpc", task.NetworkMode)
 	}
 	if region == "" {
 		region = task.Region

@@ -2,10 +2,10 @@ package consul
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -121,7 +121,28 @@ func TestATransparentProxyIsRegisteredAsOne(t *testing.T) {
 func TestATaskWithoutItsOwnAddressIsRefused(t *testing.T) {
 	t.Parallel()
 	cfg := parse(t, `{"bootstrapDir":"/consul","consulServers":{"hosts":"h"}}`)
-	if _, err := NewRegistration(cfg, aTask(), ""); err == nil || !strings.Contains(err.Error(), "hint: mesh tasks need networkMode awsvpc") {
-		t.Errorf("got %v", err)
+	for _, mode := range []string{"bridge", "host", ""} {
+		task := aTask()
+		task.NetworkMode = mode
+		want := fmt.Sprintf("the task has no IP address of its own (network mode %q)\nhint: mesh tasks need networkMode awsvpc", mode)
+		if _, err := NewRegistration(cfg, task, ""); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestATaskMayHaveIPv6Alone(t *testing.T) {
+	t.Parallel()
+	task := aTask()
+	task.Address = netip.MustParseAddr("2001:db8::7")
+	r, err := NewRegistration(parse(t, `{"bootstrapDir":"/consul","consulServers":{"hosts":"h"},"service":{"port":80},"transparentProxy":{"enabled":true}}`), task, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []api.AgentService{r.service, r.proxy} {
+		entry := r.entry(&s, nil)
+		if entry.Address != "2001:db8::7" || s.Address != "2001:db8::7" || s.TaggedAddresses["virtual"].Address != "2001:db8::7" {
+			t.Errorf("%s is registered as %+v at %s", s.ID, s, entry.Address)
+		}
 	}
 }

@@ -1,10 +1,13 @@
 package taskmeta_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -41,11 +44,24 @@ func truncated(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte(good[:20]))
 }
 
+func says(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
+}
+
 func hangs(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func TestReadOutlastsABadMoment(t *testing.T) {
 	t.Parallel()
-	for name, bad := range map[string]http.HandlerFunc{"throttled": status(429), "broken": status(500), "truncated": truncated, "late": status(404), "slow": hangs} {
+	for name, bad := range map[string]http.HandlerFunc{
+		"throttled": status(429), "broken": status(500), "late": status(404), "slow": hangs, "cut off": truncated,
+		"cut JSON": says(good[:20]), "HTML": says("<html><body>Too Many Requests</body></html>"), "empty": says(""), "another's": says(`{"name":"x"}`),
+		"wrong types": says(`{"TaskARN":7}`), "endless": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"Family":"`))
+			for range 6 { // MiB
+				_, _ = w.Write(bytes.Repeat([]byte("x"), 1<<20))
+			}
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			uri, asked := serve(t, bad, ok)
@@ -80,6 +96,60 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	}
 	if took := time.Since(start); took > 1900*time.Millisecond {
 		t.Errorf("took %s", took)
+	}
+}
+
+func TestTheReasonIsThatOfTheLastAnswer(t *testing.T) {
+	t.Parallel()
+	for want, bad := range map[string]http.HandlerFunc{
+		"429 Too Many Requests":          status(429),
+		"unexpected EOF":                 truncated,
+		"unexpected end of JSON input":   says(good[:20]),
+		"invalid character '<'":          says("<html>"),
+		"task metadata endpoint is gone": status(410),
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			uri, _ := serve(t, bad)
+			endpoint, err := taskmeta.New(uri)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := endpoint.Task(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		})
+	}
+}
+
+func TestTheEndpointMayHaveAnIPv6Address(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		if os.Getenv("REQUIRE_REAL") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip("this machine has no IPv6: ", err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(ok)}
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() })
+	if task, err := taskmeta.Read(t.Context(), "http://"+listener.Addr().String()+"/v4/x"); err != nil || task.ID != "abc" {
+		t.Errorf("task %q, %v", task.ID, err)
+	}
+}
+
+// TestNoProxyIsAskedForTheMetadata has one that would answer, and no endpoint.
+func TestNoProxyIsAskedForTheMetadata(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(ok))
+	t.Cleanup(proxy.Close)
+	t.Setenv("HTTP_PROXY", proxy.URL)
+	endpoint, err := taskmeta.New("http://metadata.invalid/v4/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := endpoint.Task(t.Context()); err == nil || !strings.Contains(err.Error(), "lookup metadata.invalid") {
+		t.Errorf("got %v, want it not to be found", err)
 	}
 }
 

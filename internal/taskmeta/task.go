@@ -28,6 +28,7 @@ type Task struct {
 	AvailabilityZone string
 	DesiredStatus    string
 	KnownStatus      string
+	NetworkMode      string     // awsvpc, bridge or host; "" where the containers are in no network
 	Address          netip.Addr // of the task's network interface; invalid where it has none of its own
 	Containers       []Container
 }
@@ -138,7 +139,7 @@ func Parse(data []byte) (Task, error) {
 		})
 		networks = append(networks, c.Networks...)
 	}
-	task.Address = address(networks)
+	task.NetworkMode, task.Address = mode(networks), address(networks)
 	return task, nil
 }
 
@@ -166,6 +167,16 @@ func (t *Task) identify(cluster string) error {
 	}
 	t.ClusterARN = strings.Join(append(parts[:5:5], "cluster/"+cluster), ":")
 	return nil
+}
+
+// mode is what the task definition says, which is told for each container alike.
+func mode(networks []network) string {
+	for _, n := range networks {
+		if n.NetworkMode != "" {
+			return n.NetworkMode
+		}
+	}
+	return ""
 }
 
 // address chooses the address at which the rest of the network reaches the task: that of its own interface (awsvpc), IPv4

@@ -1,6 +1,7 @@
 package taskmeta_test
 
 import (
+	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -15,7 +16,7 @@ import (
 
 func TestATaskIsReadWhole(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("testdata/task.json")
+	data, err := os.ReadFile("testdata/ec2.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,7 @@ func TestATaskIsReadWhole(t *testing.T) {
 		ClusterARN: "arn:aws:ecs:us-west-2:111122223333:cluster/default",
 		Family:     "web", Revision: "26", Partition: "aws", Region: "us-west-2", AccountID: "111122223333",
 		AvailabilityZone: "us-west-2b", DesiredStatus: "RUNNING", KnownStatus: "RUNNING",
-		Address: netip.MustParseAddr("10.0.2.106"),
+		NetworkMode: "awsvpc", Address: netip.MustParseAddr("10.0.2.106"),
 		Containers: []taskmeta.Container{
 			{Name: "~internal~ecs~pause", Type: "CNI_PAUSE", DesiredStatus: "RESOURCES_PROVISIONED", KnownStatus: "RESOURCES_PROVISIONED", StartedAt: time.Date(2026, 10, 2, 0, 43, 6, 0, time.UTC)},
 			{Name: "consul-ecs-mesh-init", Type: "NORMAL", DesiredStatus: "STOPPED", KnownStatus: "STOPPED", ExitCode: &code, StartedAt: time.Date(2026, 10, 2, 0, 43, 7, 0, time.UTC), FinishedAt: time.Date(2026, 10, 2, 0, 43, 8, 0, time.UTC)},
@@ -47,6 +48,37 @@ func TestATaskIsReadWhole(t *testing.T) {
 		if is := [3]bool{c.Running(), c.Stopped(), c.Normal()}; !found || is != want {
 			t.Errorf("%s: running, stopped, normal = %v, want %v", name, is, want)
 		}
+	}
+}
+
+func TestWhatFargateAndEC2Answer(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]struct {
+		cluster, address, mode string
+		unstopped              []string
+	}{
+		"fargate":            {"default", "192.0.2.3", "awsvpc", []string{"curl"}},
+		"fargate-dual-stack": {"default", "192.0.2.3", "awsvpc", []string{"curl"}},
+		"fargate-ipv6":       {"default", "2001:db8:10b:a900:a9ab:5b5a:4d4b:1", "awsvpc", []string{"curl"}},
+		"ec2":                {"default", "10.0.2.106", "awsvpc", []string{"app"}},
+		"ec2-bridge":         {"default", "invalid IP", "bridge", []string{"app"}},
+		"ec2-host":           {"default", "invalid IP", "host", []string{"app"}},
+		"ec2-none":           {"default", "invalid IP", "", []string{"app"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			uri, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "testdata/"+name+".json") })
+			task, err := taskmeta.Read(t.Context(), uri)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if task.ClusterARN != "arn:aws:ecs:us-west-2:111122223333:cluster/"+want.cluster || task.Region != "us-west-2" || task.Address.String() != want.address || task.NetworkMode != want.mode {
+				t.Errorf("got %s in %s at %s by %q, want %+v", task.ClusterARN, task.Region, task.Address, task.NetworkMode, want)
+			}
+			if diff := cmp.Diff(want.unstopped, task.Unstopped()); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 
