@@ -175,3 +175,44 @@ func TestWhatCannotRunIsNamed(t *testing.T) {
 		})
 	}
 }
+
+// TestAWaitingWrapperRests measures the wrapper's own processor time, while the application runs and while the command drains.
+func TestAWaitingWrapperRests(t *testing.T) {
+	t.Parallel()
+	const drain = 3 * time.Second
+	var app atomic.Value
+	app.Store("STOPPED")
+	cmd, lines := start(t, metadata(t, &app), "sh", "-c", `trap 'echo draining; sleep 3; exit 0' TERM; echo up; while :; do sleep 0.01; done`)
+	until(t, lines, "up")
+	before := ticks(t, cmd.Process.Pid)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	until(t, lines, "draining")
+	time.Sleep(drain * 2 / 3) // the time over which is measured
+	used := time.Duration(ticks(t, cmd.Process.Pid)-before) * time.Second / 100
+	t.Logf("%s of processor time while its command drained", used)
+	if used > drain/6 {
+		t.Errorf("it used %s of processor time in %s, want it to rest", used, drain*2/3)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// ticks are the hundredths of a second that a process has run, without its children.
+func ticks(t *testing.T, pid int) int {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // what follows the name: the fields from the third one on
+	var user, system int
+	if fields := strings.Fields(rest); len(fields) < 13 {
+		t.Fatalf("/proc/%d/stat: %s", pid, stat)
+	} else if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+		t.Fatal(err)
+	}
+	return user + system
+}

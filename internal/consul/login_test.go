@@ -50,11 +50,11 @@ type signed struct {
 	Headers                   []string // those of Consul
 }
 
-var scope = regexp.MustCompile(`Credential=[^/]+/\d+/([^/]+)/(?:sts|iam)/aws4_request, SignedHeaders=([^,]+),`)
+var credentialScope = regexp.MustCompile(`Credential=[^/]+/\d+/([^/]+)/(?:sts|iam)/aws4_request, SignedHeaders=([^,]+),`)
 
 func signedRequest(t *testing.T, method, url, body string, headers http.Header) signed {
 	t.Helper()
-	match := scope.FindStringSubmatch(headers.Get("Authorization"))
+	match := credentialScope.FindStringSubmatch(headers.Get("Authorization"))
 	if match == nil {
 		t.Fatalf("Authorization: %s", headers.Get("Authorization"))
 	}
