@@ -33,7 +33,7 @@ import (
 )
 
 // Name is the agent's name on the command line, and that of go-discover's program.
-const Name = agentconfig.Program
+const Name = agentconfig.DiscoverProgram
 
 const (
 	timeout   = 30 * time.Second // of a search

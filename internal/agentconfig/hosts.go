@@ -19,11 +19,11 @@ type Hosts struct {
 	AutoJoin string   // key=value pairs by which go-discover finds the servers in a cloud
 }
 
-// Program is the name of go-discover's own program, which our image has too.
-const Program = "discover"
+// DiscoverProgram is the name of go-discover's own program, to which our image answers too.
+const DiscoverProgram = "discover"
 
-// Exec is the form of hosts for those who know one address or a command only: program finds the addresses, which is
-// Program where AutoJoin is set. Only ours finds Names.
+// Exec is the form of hosts for those who know one name or a command only: program finds the addresses. It may be
+// DiscoverProgram where AutoJoin is set; Names are found by our own alone.
 func (h Hosts) Exec(program string) string {
 	if h.AutoJoin != "" {
 		return execPrefix + program + " -q addrs " + h.AutoJoin

@@ -87,7 +87,7 @@ func TestHostsAreFoundByACommand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := parsed.Exec(agentconfig.Program); got != want {
+		if got := parsed.Exec(agentconfig.DiscoverProgram); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

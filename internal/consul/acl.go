@@ -219,6 +219,8 @@ func aclRefusal(err error) error {
 		return &Refusal{Err: err, Tries: 1, Hint: "tasks log in through ACLs: set acl.enabled in the configuration of Consul's servers"}
 	case strings.Contains(err.Error(), "ACL not found"):
 		return &Refusal{Err: err, Tries: briefly, Hint: "Consul does not know the controller's token: it was deleted, or is another datacenter's"}
+	case strings.Contains(err.Error(), plainToTLS):
+		return &Refusal{Err: err, Tries: 1, Hint: hintHTTPS}
 	case hasStatus(err, http.StatusForbidden):
 		return &Refusal{Err: err, Tries: 1, Hint: "the controller's token needs acl = \"write\", agent_prefix \"\" read, node_prefix \"\" write and service_prefix \"\" write"}
 	default:

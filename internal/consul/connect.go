@@ -150,7 +150,7 @@ func (s Settings) addresses() string {
 	case hosts.OneName() != "":
 		return hosts.OneName()
 	}
-	return hosts.Exec(ourselves + " " + agentconfig.Program)
+	return hosts.Exec(ourselves + " " + agentconfig.DiscoverProgram)
 }
 
 // tokenField is the gRPC metadata key of the ACL token.

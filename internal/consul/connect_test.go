@@ -256,3 +256,14 @@ func TestALoginWaitsForTheController(t *testing.T) {
 func endpointOf(server *testenv.Consul, port int) agentconfig.Endpoint {
 	return agentconfig.Endpoint{Port: port, TLS: server.CAPEM != "", ServerName: server.ServerName}
 }
+
+func TestPlainHTTPToAPortForHTTPSIsToldTheFix(t *testing.T) {
+	c := mustConnect(t, Settings{
+		Hosts: stage.Consul.Address, Token: stage.Consul.BootstrapToken, GRPCCAPEM: stage.Consul.CAPEM,
+		HTTP: agentconfig.Endpoint{Port: stage.Consul.HTTPPort}, GRPC: endpointOf(stage.Consul, stage.Consul.GRPCPort),
+	})
+	var refusal *Refusal
+	if _, _, err := c.NodeServices(t.Context(), "server"); !errors.As(err, &refusal) || refusal.Hint != hintHTTPS || refusal.Tries != 1 {
+		t.Errorf("got %v, want the hint %q", err, hintHTTPS)
+	}
+}

@@ -201,3 +201,22 @@ func TestAServerThatHasTooManyStreamsIsLeft(t *testing.T) {
 		})
 	}
 }
+
+func TestAServerMayHaveAnIPv6Address(t *testing.T) {
+	server, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{Address: "::1"})
+	if err != nil {
+		if os.Getenv("REQUIRE_REAL") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip("this machine has no IPv6: ", err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	c := operated(t, server)
+	if _, found, err := c.NodeServices(t.Context(), "server"); err != nil || !found {
+		t.Errorf("the server's own node: found %v, %v", found, err)
+	}
+}

@@ -55,6 +55,12 @@ var dials = []reason{
 	{codes.OK, "", 0, "see consulServers.hosts and consulServers.grpc.port, and whether the task's security group may reach them"},
 }
 
+// What a server answers to plain HTTP where it wants TLS, and the fix.
+const (
+	plainToTLS = "HTTP request to an HTTPS server"
+	hintHTTPS  = "the port wants HTTPS: set consulServers.http.https to true, or use the port for plain HTTP"
+)
+
 // httpDials are causes for which a server's HTTP API cannot be spoken to.
 var httpDials = []reason{
 	{codes.OK, "x509: certificate signed by unknown authority", 1, "the certificate of the servers' HTTP API comes from another CA: give theirs in " + mesh.VariableHTTPSCACert + " or consulServers.http.caCertFile"},
@@ -131,8 +137,8 @@ func explainCatalog(err error, code int, text string) error {
 		return &Refusal{Err: err, Hint: "the synthetic node of the ECS cluster is missing in Consul's catalog: the controller must run; it makes the node at its start"}
 	case strings.Contains(text, "service:write"):
 		return &Refusal{Err: err, Tries: 1, Hint: "the token is for another service: the tag " + mesh.RoleTagServiceName + " of the task role must be the name of the service"}
-	case strings.Contains(text, "HTTP request to an HTTPS server"):
-		return &Refusal{Err: err, Tries: 1, Hint: "the port wants HTTPS: set consulServers.http.https to true, or use the port for plain HTTP"}
+	case strings.Contains(text, plainToTLS):
+		return &Refusal{Err: err, Tries: 1, Hint: hintHTTPS}
 	case code == http.StatusForbidden:
 		return &Refusal{Err: err, Tries: briefly}
 	case code == http.StatusBadRequest:

@@ -49,7 +49,7 @@ type Consul struct {
 // dataplane takes one.
 func Addresses(hosts string) string {
 	if parsed, err := agentconfig.ParseHosts(hosts); err == nil && parsed.AutoJoin != "" {
-		return parsed.Exec(agentconfig.Program)
+		return parsed.Exec(agentconfig.DiscoverProgram)
 	}
 	return hosts
 }
