@@ -72,23 +72,32 @@ func (e *Endpoint) Wait(ctx context.Context) (Task, error) {
 
 // Task asks once.
 func (e *Endpoint) Task(ctx context.Context) (Task, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url, nil)
+	body, err := e.get(ctx, e.url)
 	if err != nil {
-		return Task{}, fmt.Errorf("read task metadata: %w", err)
+		return Task{}, err
+	}
+	return Parse(body)
+}
+
+// get asks for a document of the endpoint's once.
+func (e *Endpoint) get(ctx context.Context, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read task metadata: %w", err)
 	}
 	resp, err := e.client.Do(req)
 	if err != nil {
-		return Task{}, fmt.Errorf("read task metadata: %w", err)
+		return nil, fmt.Errorf("read task metadata: %w", err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	switch {
 	case err != nil:
-		return Task{}, fmt.Errorf("read task metadata: GET %s: %w", e.url, err)
+		return nil, fmt.Errorf("read task metadata: GET %s: %w", url, err)
 	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
-		return Task{}, fmt.Errorf("read task metadata: GET %s: %s: %w", e.url, resp.Status, ErrGone)
+		return nil, fmt.Errorf("read task metadata: GET %s: %s: %w", url, resp.Status, ErrGone)
 	case resp.StatusCode != http.StatusOK:
-		return Task{}, fmt.Errorf("read task metadata: GET %s: %s", e.url, resp.Status)
+		return nil, fmt.Errorf("read task metadata: GET %s: %s", url, resp.Status)
 	}
-	return Parse(body)
+	return body, nil
 }
