@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coreos/go-iptables/iptables"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
@@ -70,13 +69,9 @@ func ipv6() (has, beyondLink bool, err error) {
 }
 
 func (t Table) apply(ctx context.Context) error {
-	family := iptables.ProtocolIPv4
-	if t.IPv6 {
-		family = iptables.ProtocolIPv6
-	}
-	kernel, err := iptables.New(iptables.IPFamily(family), iptables.Timeout(lockSeconds))
+	kernel, err := t.kernel()
 	if err != nil {
-		return fmt.Errorf("find iptables: %w", err)
+		return err
 	}
 	var replaced []string
 	for _, chain := range []string{chainOutput, chainPrerouting} {
@@ -89,14 +84,8 @@ func (t Table) apply(ctx context.Context) error {
 	if err := restore(ctx, restoreProgram(t.IPv6), t.Script(replaced...)); err != nil {
 		return err
 	}
-	for _, chain := range append(ourChains(), chainOutput, chainPrerouting) {
-		listed, err := kernel.List(natTable, chain)
-		if err == nil {
-			err = t.missing(chain, listed)
-		}
-		if err != nil {
-			return fmt.Errorf("verify: %w", err)
-		}
+	if err := t.verify(kernel); err != nil {
+		return fmt.Errorf("verify: %w", err)
 	}
 	return nil
 }

@@ -115,13 +115,22 @@ func applyingMendsWhatIsThere(t *testing.T) {
 		run(t, "iptables", append([]string{"-t", "nat"}, strings.Fields(rule)...)...)
 	}
 	least := redirect.Spec{InboundPort: 20000, OutboundPort: 15001}
+	if err := redirect.Verify(least.Tables()); err == nil {
+		t.Error("rules that nobody has loaded are in place")
+	}
 	apply(t, least)
 	want := saved(t, "iptables-save")
+	if err := redirect.Verify(least.Tables()); err != nil {
+		t.Error(err)
+	}
 
 	apply(t, everything()) // another configuration, then rules of ours in wrong places and twice
 	run(t, "iptables", "-t", "nat", "-A", "CONSUL_PROXY_INBOUND", "-j", "RETURN")
 	run(t, "iptables", "-t", "nat", "-I", "OUTPUT", "-p", "tcp", "-j", "CONSUL_PROXY_OUTPUT")
 	run(t, "iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-m", "comment", "--comment", "an 'odd' comment", "-j", "CONSUL_PROXY_INBOUND")
+	if err := redirect.Verify(least.Tables()); err == nil || !strings.Contains(err.Error(), "verify IPv4 rules: ") {
+		t.Errorf("rules in wrong places: %v", err)
+	}
 	apply(t, least)
 	got := saved(t, "iptables-save")
 	if diff := cmp.Diff(want, got); diff != "" {
