@@ -52,12 +52,17 @@ type Connection struct {
 // Connect finds a server, logs in if asked, and returns when the connection is usable. It tries until ctx ends: give it a
 // deadline (StartTimeout). What a retry cannot mend, such as a refusal, ends it at once. The connection outlives ctx.
 func Connect(ctx context.Context, s Settings, log hclog.Logger) (*Connection, error) {
+	return connectBy(ctx, s, log, (*session).open)
+}
+
+// connectBy gets its token by logIn.
+func connectBy(ctx context.Context, s Settings, log hclog.Logger, logIn func(*session, context.Context) error) (*Connection, error) {
 	c := &Connection{settings: s, log: log}
 	var err error
 	if c.session, err = newSession(s, log); err != nil {
 		return nil, fmt.Errorf("connect to Consul: %w", err)
 	}
-	if err := c.session.open(ctx); err != nil {
+	if err := logIn(c.session, ctx); err != nil {
 		return nil, fmt.Errorf("connect to Consul: %w", err)
 	}
 	if err := c.follow(ctx); err != nil {

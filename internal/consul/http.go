@@ -35,18 +35,25 @@ func (c *Connection) newHTTP() (*api.Client, error) {
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     90 * time.Second,
 	}
-	scheme := "http"
-	if tls != nil {
-		scheme = "https"
-	}
 	return api.NewClient(&api.Config{
-		Address:    "consul.invalid", // replaced for each request, as the token is
-		Token:      "none",           // or the library looks for one in the environment
-		Scheme:     scheme,
+		Address:    anyServer,
+		Token:      "none", // replaced for each request; without one the library looks for one in the environment
+		Scheme:     c.settings.scheme(),
 		HttpClient: &http.Client{Transport: serverTransport{c}},
 		Namespace:  c.settings.Scope.Namespace,
 		Partition:  c.settings.Scope.Partition,
 	})
+}
+
+// anyServer is the host of requests: serverTransport replaces it.
+const anyServer = "consul.invalid"
+
+// scheme is that of the HTTP API's URLs.
+func (s Settings) scheme() string {
+	if s.HTTP.TLS {
+		return "https"
+	}
+	return "http"
 }
 
 // serverTransport sends requests to the current server with the current token.
