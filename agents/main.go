@@ -22,6 +22,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/agents/controller"
 	"github.com/consulecs/terraform-provider-consulecs/agents/dataplane"
 	"github.com/consulecs/terraform-provider-consulecs/agents/discover"
+	"github.com/consulecs/terraform-provider-consulecs/agents/doctor"
 	"github.com/consulecs/terraform-provider-consulecs/agents/healthsync"
 	"github.com/consulecs/terraform-provider-consulecs/agents/hold"
 	"github.com/consulecs/terraform-provider-consulecs/agents/meshinit"
@@ -123,6 +124,12 @@ func agents() []agent {
 			manual: "Exit codes: 0 it has found some, 1 none (stderr says why), 2 wrong usage.\n",
 			flags:  true, plain: true, run: discover.Run,
 		},
+		{
+			name: doctor.Name, does: "looks for what keeps the task out of the mesh, and says how to mend it",
+			manual: readsConfig + "It changes nothing, and ends within -timeout.\n" +
+				"Exit codes: 0 no check failed, 1 one did or SIGTERM came, 2 wrong usage.\n",
+			flags: true, run: doctor.Run,
+		},
 	}
 }
 
@@ -198,6 +205,8 @@ func (a agent) start(ctx context.Context, getenv func(string) string, args []str
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, doctor.ErrFound):
+		return exitError // its report has said it
 	case a.wraps && errors.As(err, &ended):
 		return ended.ExitCode() // the command has said what there is to say
 	}

@@ -48,6 +48,7 @@ type player struct {
 
 	mu         sync.Mutex
 	containers []container
+	tags       map[string]string
 	status     int  // of the metadata endpoint, 0 for 200
 	asked      int  // how often the metadata were asked for
 	proxyReady bool // what the ready listener says
@@ -56,6 +57,7 @@ type player struct {
 type container struct {
 	Name, Type, DesiredStatus, KnownStatus string
 	Health                                 map[string]string `json:",omitempty"`
+	ExitCode                               *int              `json:",omitempty"`
 	Networks                               []any
 }
 
@@ -126,7 +128,7 @@ func (p *player) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"Cluster": p.node, "TaskARN": strings.Replace(p.node, ":cluster/", ":task/", 1) + "/" + p.id, "Family": "Web",
-		"AvailabilityZone": "us-east-1a", "Containers": p.containers,
+		"AvailabilityZone": "us-east-1a", "Containers": p.containers, "LaunchType": "EC2", "TaskTags": p.tags,
 	})
 }
 
@@ -164,7 +166,7 @@ func (l *lockedBuffer) String() string {
 }
 
 // start runs an agent as the task's container would.
-func (p *player) start(t *testing.T, agent string) *run {
+func (p *player) start(t *testing.T, agent string, args ...string) *run {
 	t.Helper()
 	if agent == "health-sync" && !p.syncs {
 		// It listens on a socket of the network namespace, which the tests share where tasks have one each.
@@ -175,7 +177,7 @@ func (p *player) start(t *testing.T, agent string) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{name: agent, cmd: exec.Command(cmp.Or(p.program, os.Args[0]), agent), log: &lockedBuffer{}, done: make(chan struct{})}
+	r := &run{name: agent, cmd: exec.Command(cmp.Or(p.program, os.Args[0]), append([]string{agent}, args...)...), log: &lockedBuffer{}, done: make(chan struct{})}
 	r.cmd.Env = []string{asAgent + "=1", mesh.ConfigVariable + "=" + string(config), "AWS_EC2_METADATA_DISABLED=true", "GOCOVERDIR=" + t.TempDir()}
 	for name, value := range p.env {
 		r.cmd.Env = append(r.cmd.Env, name+"="+value)

@@ -1,0 +1,157 @@
+// Package doctor is the agent that looks for what keeps a task out of the mesh, and says how to mend it:
+//
+//	consulecs-agent doctor [-json] [-timeout 30s]
+//
+// It runs in a container of the task, as one more container of the definition or through ECS Exec, with the environment of
+// mesh-init; by hand elsewhere it checks what can be checked there. To look at the rules of traffic redirection it needs
+// mesh-init's user (0:5997) and the capability NET_ADMIN too; user 5996 is right for everything else.
+//
+// The checks, by their names, which stay as they are:
+//
+//	config, ca-certificates                the agents' configuration, and the certificates that the servers are verified by
+//	metadata, task-address, launch-type    the task metadata endpoint, the task's own address, what the launch type allows
+//	task-tags                              the tags by which controllers know the task, propagated from its definition
+//	aws-credentials, sts, iam-get-role     the task role: its credentials, who it is, and that it may read itself
+//	role-tags, role-path                   the service that the role stands for, and where the auth method wants roles
+//	server-addresses                       the addresses of Consul's servers
+//	grpc-tcp, grpc-tls, http-tcp,          the servers' ports, with what is wrong about their certificates
+//	http-tls, http-api
+//	login, dataplane-features              the login, as refused or taken, or the static token; what the servers offer
+//	synthetic-node, permissions,           what a registration needs, and how the task's registration and its checks are
+//	registration
+//	port-public, port-ready, port-admin,   the ports of Envoy and the dataplane: theirs or free, or taken by something else
+//	port-outbound, port-dns, port-upstreams
+//	envoy-ready                            whether the proxy serves
+//	net-admin, iptables, redirect-rules,   transparent proxy
+//	resolv-conf
+//	app, app-bypass                        whether the proxy reaches the application, and whether others reach it past the proxy
+//
+// It prints a line for each check: ok, warn, FAIL or skip, the name, what was found, and what to do about it; in the end a
+// summary. With -json it prints an array of objects with the keys check, status (ok, warn, fail, skip), found and fix. A check
+// takes ten seconds at the most, all of them -timeout. One that cannot be made says on which it depends.
+//
+// It changes nothing: the one login that it makes is logged out again, also after SIGTERM. Neither tokens nor keys nor the
+// configuration are printed.
+//
+// Environment:
+//
+//	CONSUL_ECS_CONFIG_JSON         the configuration, see internal/agentconfig
+//	ECS_CONTAINER_METADATA_URI_V4  set by ECS
+//	CONSUL_HTTP_TOKEN              a static ACL token; then nobody logs in
+//	CONSUL_GRPC_CACERT_PEM         the CA of the servers' gRPC port as PEM text, instead of a file
+//	CONSUL_HTTPS_CACERT_PEM        the same for their HTTPS port
+//	AWS_*                          credentials and endpoints as the AWS SDK reads them; ECS sets what is needed
+//
+// Exit codes: 0 no check failed, 1 one did, or SIGTERM came, 2 wrong usage.
+package doctor
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Name is the agent's name on the command line.
+const Name = "doctor"
+
+const (
+	defaultTimeout = 30 * time.Second
+	exitUsage      = 2
+)
+
+// ErrFound means that the report, which is printed, holds failures.
+var ErrFound = errors.New("a check failed")
+
+// usage is an error in the arguments. It has an exit code of its own.
+type usage struct{ error }
+
+func (usage) ExitCode() int { return exitUsage }
+
+// Run makes the checks and prints what they found. ctx ends with the first SIGTERM.
+func Run(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	asJSON := flags.Bool("json", false, "print the findings as JSON")
+	timeout := flags.Duration("timeout", defaultTimeout, "how long all the checks may take")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return usage{err}
+	}
+	if flags.NArg() > 0 {
+		return usage{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
+	}
+	if *timeout <= 0 {
+		return usage{fmt.Errorf("-timeout is %s, want more than 0", *timeout)}
+	}
+	f := &facts{getenv: getenv, log: hclog.NewNullLogger()}
+	limited, cancel := context.WithTimeout(ctx, *timeout)
+	defer cancel()
+	found := examine(limited, checks(), f)
+	if f.conn != nil {
+		found = append(found, f.logOut())
+	}
+	if err := found.write(stdout, *asJSON); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("look for what is wrong: %w", context.Cause(ctx))
+	}
+	if found.count(Fail) > 0 {
+		return ErrFound
+	}
+	return nil
+}
+
+// checks lists everything that is looked at. What a check reads of the facts, it waits for.
+func checks() []check {
+	return []check{
+		{name: "config", look: (*facts).lookConfig},
+		{name: "ca-certificates", needs: []string{"config"}, look: (*facts).lookTrust},
+
+		{name: "metadata", look: (*facts).lookMetadata},
+		{name: "task-address", needs: []string{"config", "metadata"}, look: (*facts).lookAddress},
+		{name: "launch-type", needs: []string{"config", "metadata"}, look: (*facts).lookLaunchType},
+		{name: "task-tags", needs: []string{"config", "metadata"}, look: (*facts).lookTaskTags},
+
+		{name: "aws-credentials", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookCredentials},
+		{name: "sts", needs: []string{"aws-credentials"}, look: (*facts).lookSTS},
+		{name: "iam-get-role", needs: []string{"sts"}, look: (*facts).lookRole},
+		{name: "role-tags", needs: []string{"iam-get-role"}, look: (*facts).lookRoleTags},
+		{name: "role-path", needs: []string{"iam-get-role"}, look: (*facts).lookRolePath},
+
+		{name: "server-addresses", needs: []string{"ca-certificates"}, look: (*facts).lookServers},
+		{name: "grpc-tcp", needs: []string{"server-addresses"}, look: (*facts).lookGRPCPort},
+		{name: "grpc-tls", needs: []string{"grpc-tcp"}, look: (*facts).lookGRPCGreeting},
+		{name: "http-tcp", needs: []string{"server-addresses"}, look: (*facts).lookHTTPPort},
+		{name: "http-tls", needs: []string{"http-tcp"}, look: (*facts).lookHTTPGreeting},
+		{name: "http-api", needs: []string{"http-tls"}, look: (*facts).lookLeader},
+
+		{name: "login", needs: []string{"grpc-tls", "sts"}, after: []string{"metadata"}, look: (*facts).lookLogin},
+		{name: "dataplane-features", needs: []string{"login"}, look: (*facts).lookFeatures},
+		{name: "synthetic-node", needs: []string{"login", "http-api", "metadata"}, look: (*facts).lookNode},
+		{name: "permissions", needs: []string{"login", "http-api", "task-address"}, look: (*facts).lookPermissions},
+		{name: "registration", needs: []string{"login", "http-api", "task-address"}, look: (*facts).lookRegistration},
+
+		{name: "port-public", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookPublicPort},
+		{name: "port-ready", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookReadyPort},
+		{name: "port-admin", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookAdminPort},
+		{name: "port-outbound", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookOutboundPort},
+		{name: "port-dns", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookDNSPort},
+		{name: "port-upstreams", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookUpstreamPorts},
+		{name: "envoy-ready", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookReady},
+
+		{name: "net-admin", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookNetAdmin},
+		{name: "iptables", needs: []string{"config"}, look: (*facts).lookIptables},
+		{name: "redirect-rules", needs: []string{"config", "iptables"}, after: []string{"net-admin", "registration"}, look: (*facts).lookRules},
+		{name: "resolv-conf", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookResolver},
+
+		{name: "app", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookApp},
+		{name: "app-bypass", needs: []string{"config"}, look: (*facts).lookBypass},
+	}
+}
