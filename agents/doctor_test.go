@@ -157,7 +157,7 @@ func wellStatuses() map[string]string {
 		"ok": "config ca-certificates metadata task-address launch-type task-tags aws-credentials sts iam-get-role role-tags role-path " +
 			"server-addresses grpc-tcp grpc-tls http-tcp http-tls http-api login dataplane-features synthetic-node permissions registration " +
 			"port-public port-ready port-admin port-upstreams envoy-ready app app-bypass logout",
-		"skip": "port-outbound port-dns net-admin iptables redirect-rules resolv-conf",
+		"skip": "port-outbound port-dns doctor-user net-admin iptables redirect-rules resolv-conf",
 	} {
 		for check := range strings.FieldsSeq(checks) {
 			well[check] = status
@@ -198,7 +198,7 @@ func TestTheDoctorFindsNothingWrongWithATaskThatIsWell(t *testing.T) {
 	}
 	r := p.player.start(t, "doctor")
 	r.exits(t, 0, time.Minute)
-	if text := r.log.String(); !strings.Contains(text, "\n30 ok, 0 warnings, 0 failed, 6 skipped\n") || strings.Contains(text, "[ERROR]") {
+	if text := r.log.String(); !strings.Contains(text, "\n30 ok, 0 warned, 0 failed, 7 skipped\n") || strings.Contains(text, "[ERROR]") {
 		t.Errorf("the text is\n%s", text)
 	}
 }
@@ -269,6 +269,10 @@ func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 			func(_ *testing.T, p *patient) { p.cfg.ConsulLogin.Method = "nobodys" },
 			"login=fail " + needsLogin, "login", "nobodys", "run the controller",
 		},
+		"no binding rule": {
+			func(t *testing.T, p *patient) { p.authMethod(t, stage.AWS.URL) },
+			"login=fail " + needsLogin, "login", "PermissionDenied", "no binding rule of the auth method matches",
+		},
 		"unknown static token": {
 			func(_ *testing.T, p *patient) { p.env[mesh.VariableToken] = "5f0c1a52-8a3e-4f4e-9d5b-3f7f3ad1c111" },
 			"aws-credentials=skip sts=skip iam-get-role=skip role-tags=skip role-path=skip login=fail " + needsLogin,
@@ -287,6 +291,19 @@ func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 			func(_ *testing.T, p *patient) { p.env["ECS_CONTAINER_METADATA_URI_V4"] = "" },
 			"metadata=fail task-address=skip launch-type=skip task-tags=skip login=skip " + needsLogin,
 			"metadata", "ECS_CONTAINER_METADATA_URI_V4 is not set", "does not run outside",
+		},
+		"metadata broken": {
+			func(_ *testing.T, p *patient) { p.setMetadata(500) },
+			"metadata=fail task-address=skip launch-type=skip task-tags=skip login=skip " + needsLogin,
+			"metadata", "500 Internal Server Error", "link-local address",
+		},
+		"no address of its own": {
+			func(_ *testing.T, p *patient) {
+				for i := range p.containers {
+					p.containers[i].Networks = []any{map[string]any{"NetworkMode": "bridge", "IPv4Addresses": []string{"172.17.0.2"}}}
+				}
+			},
+			"task-address=fail permissions=skip registration=skip", "task-address", "no IP address of its own", "awsvpc",
 		},
 		"tags not propagated": {
 			func(_ *testing.T, p *patient) { p.tags = nil }, "task-tags=fail",
@@ -433,6 +450,16 @@ func between(t *testing.T, servers http.HandlerFunc) (at string) {
 // through makes the task log in by an auth method of its own, whose calls of AWS go to the URL.
 func (p *patient) through(t *testing.T, url string) {
 	t.Helper()
+	p.authMethod(t, url)
+	rule := &api.ACLBindingRule{AuthMethod: p.id, BindType: api.BindingRuleBindTypeService, BindName: "web"}
+	if _, _, err := stage.Consul.API.ACL().BindingRuleCreate(rule, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// authMethod is through without a binding rule.
+func (p *patient) authMethod(t *testing.T, url string) {
+	t.Helper()
 	method, _, err := stage.Consul.API.ACL().AuthMethodRead(mesh.AuthMethod, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -440,10 +467,6 @@ func (p *patient) through(t *testing.T, url string) {
 	method.Name = p.id
 	method.Config["STSEndpoint"], method.Config["IAMEndpoint"] = url, url
 	if _, _, err := stage.Consul.API.ACL().AuthMethodCreate(method, nil); err != nil {
-		t.Fatal(err)
-	}
-	rule := &api.ACLBindingRule{AuthMethod: method.Name, BindType: api.BindingRuleBindTypeService, BindName: "web"}
-	if _, _, err := stage.Consul.API.ACL().BindingRuleCreate(rule, nil); err != nil {
 		t.Fatal(err)
 	}
 	p.cfg.ConsulLogin.Method, p.env["AWS_ENDPOINT_URL"] = method.Name, url

@@ -22,8 +22,8 @@
 //	port-public, port-ready, port-admin,   the ports of Envoy and the dataplane: theirs or free, or taken by something else
 //	port-outbound, port-dns, port-upstreams
 //	envoy-ready                            whether the proxy serves
-//	net-admin, iptables, redirect-rules,   transparent proxy
-//	resolv-conf
+//	doctor-user, net-admin, iptables,      transparent proxy: who looks, and what can and has been redirected
+//	redirect-rules, resolv-conf
 //	app, app-bypass                        whether the proxy reaches the application, and whether others reach it past the proxy
 //
 // It prints a line for each check: ok, warn, FAIL or skip, the name, what was found, and what to do about it; in the end a
@@ -146,6 +146,7 @@ func checks() []check {
 		{name: "port-upstreams", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookUpstreamPorts},
 		{name: "envoy-ready", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookReady},
 
+		{name: "doctor-user", needs: []string{"config"}, look: (*facts).lookUser},
 		{name: "net-admin", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookNetAdmin},
 		{name: "iptables", needs: []string{"config"}, look: (*facts).lookIptables},
 		{name: "redirect-rules", needs: []string{"config", "iptables"}, after: []string{"net-admin", "registration"}, look: (*facts).lookRules},

@@ -100,7 +100,7 @@ func (r report) writeText(w io.Writer) error {
 			fmt.Fprintf(&b, "%-26sfix: %s\n", "", f.Fix)
 		}
 	}
-	fmt.Fprintf(&b, "\n%d ok, %d warnings, %d failed, %d skipped\n", r.count(OK), r.count(Warn), r.count(Fail), r.count(Skip))
+	fmt.Fprintf(&b, "\n%d ok, %d warned, %d failed, %d skipped\n", r.count(OK), r.count(Warn), r.count(Fail), r.count(Skip))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

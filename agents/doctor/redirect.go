@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,23 @@ import (
 )
 
 func notTransparent() Finding { return notAsked("transparentProxy.enabled is not true") }
+
+func (f *facts) lookUser(context.Context) Finding {
+	if !f.cfg.RedirectsTraffic() {
+		return notTransparent()
+	}
+	return userFinding(os.Getuid(), os.Getgid(), f.cfg.TransparentProxySettings().ExcludeUIDs)
+}
+
+// userFinding tells whether the doctor's own connections go where it sends them, or into the proxy as the application's do.
+func userFinding(uid, gid int, excluded []string) Finding {
+	found := fmt.Sprintf("user %d, group %d", uid, gid)
+	if uid == mesh.UIDDataplane || uid == mesh.UIDHealthSync || gid == mesh.UIDMeshInit || slices.Contains(excluded, strconv.Itoa(uid)) {
+		return ok("%s: past the redirection", found)
+	}
+	return warn(found+": once traffic is redirected, what is found of the servers is seen through the proxy",
+		fmt.Sprintf("run the doctor as user %d, or as 0:%d to look at the rules too", mesh.UIDHealthSync, mesh.UIDMeshInit))
+}
 
 // capNetAdmin is the number of the capability CAP_NET_ADMIN.
 const capNetAdmin = 12

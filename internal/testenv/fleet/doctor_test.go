@@ -1,0 +1,101 @@
+package fleet_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
+)
+
+// The doctor is one more container of the task, as its users run it.
+func TestADoctorInTheTaskFindsItWell(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change  func(*taskdef.Spec)
+		user    string
+		skipped []string // checks of what the task does not ask for
+	}{
+		"plain": {func(*taskdef.Spec) {}, fmt.Sprint(mesh.UIDHealthSync),
+			[]string{"port-outbound", "port-dns", "doctor-user", "net-admin", "iptables", "redirect-rules", "resolv-conf"}},
+		"transparent": {transparent(""), fmt.Sprintf("0:%d", mesh.UIDMeshInit), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			service := "doctor-" + name
+			task := quiet.start(t, app{name: service, port: 9090, change: func(s *taskdef.Spec) {
+				s.Containers[0].Definition = fleet.App(service, "127.0.0.1:9090", "", false)
+				s.Proxy.Upstreams = []agentconfig.Upstream{fleet.Upstream("nobody", 1234)}
+				tc.change(s)
+				s.Containers = append(s.Containers, taskdef.Container{Definition: doctor(t, *s, tc.user)})
+			}})
+			eventually(t, "the doctor has ended", func() (string, error) {
+				task = quiet.again(t, task)
+				i := slices.IndexFunc(task.Containers, func(c ecstypes.Container) bool { return aws.ToString(c.Name) == "doctor" })
+				if i < 0 || task.Containers[i].ExitCode == nil {
+					return "it has not", nil
+				}
+				return "", nil
+			})
+			exited(t, task, "doctor", 0)
+			log, err := quiet.Logs(t.Context(), aws.ToString(task.TaskArn), "doctor")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var findings []struct{ Check, Status, Found, Fix string }
+			if err := json.Unmarshal([]byte(log), &findings); err != nil {
+				t.Fatalf("%v\n%s", err, log)
+			}
+			var skipped []string
+			for _, f := range findings {
+				// A task that has just started may not have got so far.
+				young := f.Check == "registration" && f.Status == "warn" && strings.Contains(f.Found, " is registered, but ")
+				switch {
+				case f.Status == "skip":
+					skipped = append(skipped, f.Check)
+				case f.Status != "ok" && !young:
+					t.Errorf("%+v", f)
+				}
+			}
+			if !slices.Equal(skipped, tc.skipped) || len(findings) < 30 {
+				t.Errorf("skipped %v, want %v\n%s", skipped, tc.skipped, log)
+			}
+		})
+	}
+}
+
+// doctor is a container with mesh-init's environment. user 0 gets mesh-init's capability too.
+func doctor(t *testing.T, s taskdef.Spec, user string) ecstypes.ContainerDefinition {
+	t.Helper()
+	config, err := agentconfig.Marshal(taskdef.AgentConfig(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := ecstypes.ContainerDefinition{
+		Name: aws.String("doctor"), Image: aws.String(toolcache.AgentImage), Essential: aws.Bool(false), User: &user,
+		Command: []string{"doctor", "-json"}, ReadonlyRootFilesystem: aws.Bool(true),
+		Environment: []ecstypes.KeyValuePair{{Name: aws.String(mesh.ConfigVariable), Value: aws.String(string(config))}},
+		Secrets: []ecstypes.Secret{
+			{Name: aws.String(mesh.VariableGRPCCACert), ValueFrom: &s.Servers.CASecretARN},
+			{Name: aws.String(mesh.VariableHTTPSCACert), ValueFrom: &s.Servers.CASecretARN},
+		},
+		MountPoints: []ecstypes.MountPoint{{SourceVolume: aws.String(mesh.VolumeName), ContainerPath: aws.String(mesh.BootstrapDir), ReadOnly: aws.Bool(true)}},
+		DependsOn: []ecstypes.ContainerDependency{
+			{ContainerName: aws.String("app"), Condition: ecstypes.ContainerConditionStart},
+			{ContainerName: aws.String(mesh.ContainerDataplane), Condition: ecstypes.ContainerConditionHealthy}, // by then the checks pass
+		},
+	}
+	if strings.HasPrefix(user, "0:") {
+		c.LinuxParameters = &ecstypes.LinuxParameters{Capabilities: &ecstypes.KernelCapabilities{Add: []string{"NET_ADMIN"}}}
+	}
+	return c
+}
