@@ -68,7 +68,7 @@ func (f *facts) lookNode(ctx context.Context) Finding {
 	there, err := f.conn.HasNode(ctx, f.task.ClusterARN)
 	switch {
 	case err != nil:
-		return failed(err, "")
+		return failed(err, "see the log of Consul's servers")
 	case !there:
 		return fail("the catalog has no node "+f.task.ClusterARN, "run the controller of the ECS cluster: it makes the node at its start")
 	}
@@ -78,7 +78,7 @@ func (f *facts) lookNode(ctx context.Context) Finding {
 func (f *facts) lookPermissions(ctx context.Context) Finding {
 	refused, err := f.conn.MayRegister(ctx, *f.registration)
 	if err != nil {
-		return warn("Consul does not say: "+err.Error(), "")
+		return warn("Consul does not say: "+err.Error(), "see whether mesh-init registers the task, and what its log says")
 	}
 	return permissionsFinding(refused, *f.registration, f.settings.Token != "")
 }
@@ -98,7 +98,7 @@ func permissionsFinding(refused []string, r consul.Registration, static bool) Fi
 func (f *facts) lookRegistration(ctx context.Context) Finding {
 	checks, complete, err := f.conn.Lookup(ctx, *f.registration)
 	if err != nil {
-		return failed(err, "")
+		return failed(err, "see the log of Consul's servers")
 	}
 	return registrationFinding(*f.registration, checks, complete, f.task.Task)
 }

@@ -115,12 +115,12 @@ func (f *facts) lookGreeting(ctx context.Context, port consul.Port) Finding {
 			said += " for " + shaken.ServerName
 		}
 		return said, nil
-	}), "")
+	}), "see what listens at the port, and what stands between it and the task")
 }
 
 func (f *facts) lookLeader(ctx context.Context) Finding {
 	return serversFinding(f.askAll(func(server netip.Addr) (string, error) {
 		leader, err := f.settings.Leader(ctx, server)
 		return "follows " + leader, err
-	}), "")
+	}), "see the log of Consul's servers")
 }

@@ -59,7 +59,11 @@ func (s Settings) Endpoint(p Port) (e agentconfig.Endpoint, pem string) {
 
 func (s Settings) tlsOf(p Port) (*tls.Config, error) {
 	e, pem := s.Endpoint(p)
-	return s.tlsConfig(e, pem)
+	cfg, err := s.tlsConfig(e, pem)
+	if cfg != nil && p == PortGRPC {
+		cfg.NextProtos = []string{"h2"} // as gRPC's own client asks
+	}
+	return cfg, err
 }
 
 // Trust names what decides whether the certificate of a server at the port is to be believed. Its error tells what makes
@@ -185,11 +189,7 @@ func (p Port) explainTLS(err error, serverName string) error {
 			refusal.Err = fmt.Errorf("%w (it is by %q)", err, authority.Cert.Issuer.CommonName)
 		}
 	case errors.As(err, &name):
-		names := slices.Clone(name.Certificate.DNSNames)
-		for _, ip := range name.Certificate.IPAddresses {
-			names = append(names, ip.String())
-		}
-		refusal.Err = fmt.Errorf("the certificate is not for %q, but for %s", serverName, strings.Join(names, ", "))
+		refusal.Err = fmt.Errorf("the certificate is not for %q, but for %s", serverName, namesOf(name.Certificate))
 		refusal.Hint = fmt.Sprintf("set consulServers.%s.tlsServerName, or that of consulServers.defaults, to one of those names", p)
 	case errors.As(err, &invalid):
 		refusal.Hint = "renew the certificate of Consul's servers"
@@ -198,8 +198,22 @@ func (p Port) explainTLS(err error, serverName string) error {
 		}
 	case strings.Contains(err.Error(), clientCertificateWanted):
 		refusal.Hint = hintClientCertificate
+	case strings.Contains(err.Error(), noProtocol):
+		refusal.Hint = hintNoProtocol
 	}
 	return refusal
+}
+
+// namesOf lists whom a certificate is for.
+func namesOf(cert *x509.Certificate) string {
+	names := slices.Clone(cert.DNSNames)
+	for _, ip := range cert.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		return "nobody"
+	}
+	return strings.Join(names, ", ")
 }
 
 // Leader asks one server's HTTP API who leads the servers. It takes no token.

@@ -2,6 +2,10 @@ package consul
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -156,5 +160,78 @@ func TestAConnectionTellsWhatATaskMayDo(t *testing.T) {
 	}
 	if list := stage.Services(t, task.ClusterARN); len(list) > 0 {
 		t.Errorf("services %v: something was written", list)
+	}
+}
+
+func TestAServerThatWantsACertificateOfItsClientsIsNamed(t *testing.T) {
+	t.Parallel()
+	authority, err := pki.New("Consul's CA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := authority.Leaf([]string{"server.dc1.consul"}, net.IPv4(127, 0, 0, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair([]byte(leaf.CertPEM), []byte(leaf.KeyPEM))
+	if err != nil {
+		t.Fatal(err)
+	}
+	strict := httptest.NewUnstartedServer(http.NotFoundHandler())
+	strict.Config.ErrorLog = log.New(io.Discard, "", 0)
+	strict.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert, NextProtos: []string{"h2", "http/1.1"}}
+	strict.StartTLS()
+	defer strict.Close()
+	s := settings(t, taskOf(t, "t1"), func(s *Settings) {
+		s.GRPCCAPEM, s.HTTPCAPEM, s.Login = authority.PEM, authority.PEM, nil
+		s.GRPC.Port = strict.Listener.Addr().(*net.TCPAddr).Port
+		s.HTTP.Port = s.GRPC.Port
+	})
+	_, greeting := s.Greet(t.Context(), PortGRPC, here)
+	_, leader := s.Leader(t.Context(), here)
+	_, attempt := Attempt(t.Context(), s, hclog.NewNullLogger())
+	for what, err := range map[string]error{"greeting": greeting, "HTTP API": leader, "attempt": attempt} {
+		if err == nil || !strings.Contains(err.Error(), "\nhint: the servers want a client certificate") {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+}
+
+func TestAServerOfAnotherProtocolIsNamed(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewUnstartedServer(http.NotFoundHandler()) // speaks HTTP/1.1 alone
+	web.Config.ErrorLog = log.New(io.Discard, "", 0)
+	web.StartTLS()
+	defer web.Close()
+	s := settings(t, taskOf(t, "t1"), func(s *Settings) {
+		s.InsecureSkipVerify, s.Login, s.GRPC.Port = true, nil, web.Listener.Addr().(*net.TCPAddr).Port
+	})
+	_, greeting := s.Greet(t.Context(), PortGRPC, here)
+	_, attempt := Attempt(t.Context(), s, hclog.NewNullLogger())
+	for what, err := range map[string]error{"greeting": greeting, "attempt": attempt} {
+		if err == nil || !strings.Contains(err.Error(), "\nhint: what listens at the port does not speak gRPC") {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+}
+
+func TestCertificatesThatAreNoGoodAreExplained(t *testing.T) {
+	t.Parallel()
+	at := func(year int) time.Time { return time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC) }
+	cert := &x509.Certificate{NotBefore: at(2020), NotAfter: at(2021)}
+	for name, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"expired":   {x509.CertificateInvalidError{Cert: cert, Reason: x509.Expired}, "valid from 2020-01-01T00:00:00Z to 2021-01-01T00:00:00Z; or set this host's clock"},
+		"no names":  {x509.HostnameError{Certificate: cert, Host: "h"}, `not for "h", but for nobody`},
+		"any other": {x509.CertificateInvalidError{Cert: cert, Reason: x509.NotAuthorizedToSign}, "hint: renew the certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := PortGRPC.explainTLS(&tls.CertificateVerificationError{Err: tc.err}, "h"); !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
 	}
 }

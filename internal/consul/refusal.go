@@ -45,10 +45,17 @@ var refusals = []reason{
 	{codes.Unauthenticated, "", 1, "the aws-iam auth method refused the task role"},
 }
 
-// clientCertificateWanted is in the error of a connection that a server ends because of verify_incoming.
+// Parts of the errors of handshakes for which crypto/tls has no types: a server ends the connection because of
+// verify_incoming, or does not speak HTTP/2.
 const (
 	clientCertificateWanted = "certificate required"
-	hintClientCertificate   = "the servers want a client certificate, which tasks have none of: set verify_incoming to false in tls.grpc and tls.https of the servers' configuration"
+	noProtocol              = "no application protocol"
+)
+
+// The hints for them.
+const (
+	hintNoProtocol        = "what listens at the port does not speak gRPC: see consulServers.grpc.port"
+	hintClientCertificate = "the servers want a client certificate, which tasks have none of: set verify_incoming to false in tls.grpc and tls.https of the servers' configuration"
 )
 
 // dials are causes for which a server cannot be spoken to.
@@ -57,6 +64,7 @@ var dials = []reason{
 	{codes.Unavailable, "x509: ", 1, "the certificate does not fit the name: set consulServers.defaults.tlsServerName, such as server.dc1.consul"},
 	{codes.Unavailable, "does not look like a TLS handshake", 1, "the port speaks plain text: set consulServers.grpc.tls to false, or use the port for gRPC over TLS"},
 	{codes.Unavailable, clientCertificateWanted, 1, hintClientCertificate},
+	{codes.Unavailable, noProtocol, 1, hintNoProtocol},
 	{codes.Unavailable, "server preface", 0, "the port may want TLS: see consulServers.grpc.tls and consulServers.grpc.port"},
 	{codes.Unavailable, "produced no addresses", 0, "the servers know none of the datacenter that the login is for: see consulLogin.datacenter"},
 	{codes.OK, "", 0, "see consulServers.hosts and consulServers.grpc.port, and whether the task's security group may reach them"},
