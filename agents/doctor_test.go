@@ -157,7 +157,7 @@ func wellStatuses() map[string]string {
 		"ok": "config ca-certificates metadata task-address launch-type task-tags aws-credentials sts iam-get-role role-tags role-path " +
 			"server-addresses grpc-tcp grpc-tls http-tcp http-tls http-api login dataplane-features synthetic-node permissions registration " +
 			"port-public port-ready port-admin port-upstreams envoy-ready app app-bypass logout",
-		"skip": "port-outbound port-dns doctor-user net-admin iptables redirect-rules resolv-conf",
+		"skip": "port-outbound port-dns port-exposed doctor-user net-admin iptables redirect-rules resolv-conf",
 	} {
 		for check := range strings.FieldsSeq(checks) {
 			well[check] = status
@@ -198,7 +198,7 @@ func TestTheDoctorFindsNothingWrongWithATaskThatIsWell(t *testing.T) {
 	}
 	r := p.player.start(t, "doctor")
 	r.exits(t, 0, time.Minute)
-	if text := r.log.String(); !strings.Contains(text, "\n30 ok, 0 warned, 0 failed, 7 skipped\n") || strings.Contains(text, "[ERROR]") {
+	if text := r.log.String(); !strings.Contains(text, "\n30 ok, 0 warned, 0 failed, 8 skipped\n") || strings.Contains(text, "[ERROR]") {
 		t.Errorf("the text is\n%s", text)
 	}
 }
@@ -312,6 +312,12 @@ func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 		"busy port": {
 			func(t *testing.T, p *patient) { p.cfg.Proxy.PublicListenerPort = portOf(listenAs(t, 0, "127.0.0.1:0")) }, "port-public=fail",
 			"port-public", "is taken by user 0", "proxy.publicListenerPort",
+		},
+		"busy port of a path": {
+			func(t *testing.T, p *patient) {
+				p.cfg.Proxy.Expose = &agentconfig.Expose{Paths: []agentconfig.ExposePath{{ListenerPort: portOf(listenAs(t, 0, "127.0.0.1:0")), Path: "/health", LocalPathPort: 1}}}
+			},
+			"port-exposed=fail", "port-exposed", "is taken by user 0", "proxy.expose.paths[0].listenerPort",
 		},
 		"proxy not ready": {
 			func(_ *testing.T, p *patient) { p.setReady(false) }, "envoy-ready=fail", "envoy-ready", "503", mesh.ContainerDataplane,
@@ -514,8 +520,11 @@ func TestADoctorThatIsStoppedWhileItLogsInLeavesNoToken(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t)
 	begun, goOn := make(chan struct{}), make(chan struct{})
-	p.through(t, between(t, func(http.ResponseWriter, *http.Request) {
-		begun <- struct{}{}
+	p.through(t, between(t, func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case begun <- struct{}{}:
+		case <-r.Context().Done():
+		}
 		<-goOn
 	}))
 	r := p.player.start(t, "doctor")

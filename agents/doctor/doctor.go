@@ -20,7 +20,8 @@
 //	synthetic-node, permissions,           what a registration needs, and how the task's registration and its checks are
 //	registration
 //	port-public, port-ready, port-admin,   the ports of Envoy and the dataplane: theirs or free, or taken by something else
-//	port-outbound, port-dns, port-upstreams
+//	port-outbound, port-dns,
+//	port-upstreams, port-exposed
 //	envoy-ready                            whether the proxy serves
 //	doctor-user, net-admin, iptables,      transparent proxy: who looks, and what can and has been redirected
 //	redirect-rules, resolv-conf
@@ -144,6 +145,7 @@ func checks() []check {
 		{name: "port-outbound", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookOutboundPort},
 		{name: "port-dns", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookDNSPort},
 		{name: "port-upstreams", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookUpstreamPorts},
+		{name: "port-exposed", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookExposedPorts},
 		{name: "envoy-ready", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookReady},
 
 		{name: "doctor-user", needs: []string{"config"}, look: (*facts).lookUser},

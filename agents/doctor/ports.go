@@ -183,13 +183,17 @@ func loopbackPort(port int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
 }
 
+func anyPort(port int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port))
+}
+
 func (f *facts) lookPublicPort(context.Context) Finding {
 	proxy := f.cfg.ProxySettings()
 	port := proxy.PublicListenerPort
-	if bound, set := proxy.Config["bind_port"].(float64); set { // Envoy listens there instead
+	if bound, err := strconv.ParseUint(fmt.Sprint(proxy.Config["bind_port"]), 10, 16); err == nil { // Envoy listens there instead
 		port = int(bound)
 	}
-	return f.lookPlaces(place{netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)), "proxy.publicListenerPort"})
+	return f.lookPlaces(place{anyPort(port), "proxy.publicListenerPort"})
 }
 
 func (f *facts) lookReadyPort(context.Context) Finding {
@@ -244,6 +248,18 @@ func upstreamPlaces(upstreams []agentconfig.Upstream) []place {
 		places = append(places, place{at, fmt.Sprintf("proxy.upstreams[%d].localBindPort", i)})
 	}
 	return places
+}
+
+func (f *facts) lookExposedPorts(context.Context) Finding {
+	expose := f.cfg.ProxySettings().Expose
+	if expose == nil || len(expose.Paths) == 0 {
+		return notAsked("the configuration exposes no path")
+	}
+	var places []place
+	for i, path := range expose.Paths {
+		places = append(places, place{anyPort(path.ListenerPort), fmt.Sprintf("proxy.expose.paths[%d].listenerPort", i)})
+	}
+	return f.lookPlaces(places...)
 }
 
 func (f *facts) lookReady(ctx context.Context) Finding {

@@ -26,8 +26,8 @@ func TestADoctorInTheTaskFindsItWell(t *testing.T) {
 		skipped []string // checks of what the task does not ask for
 	}{
 		"plain": {func(*taskdef.Spec) {}, fmt.Sprint(mesh.UIDHealthSync),
-			[]string{"port-outbound", "port-dns", "doctor-user", "net-admin", "iptables", "redirect-rules", "resolv-conf"}},
-		"transparent": {transparent(""), fmt.Sprintf("0:%d", mesh.UIDMeshInit), nil},
+			[]string{"port-outbound", "port-dns", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules", "resolv-conf"}},
+		"transparent": {transparent(""), fmt.Sprintf("0:%d", mesh.UIDMeshInit), []string{"port-exposed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
