@@ -36,7 +36,6 @@ type patient struct {
 func newPatient(t *testing.T) *patient {
 	t.Helper()
 	p := &patient{player: newPlayer(t)}
-	p.tags = map[string]string{mesh.TaskTagMesh: "true", mesh.TaskTagServiceName: "web"}
 	ready := &http.Server{Handler: http.HandlerFunc(p.serveReady)}
 	readyListener, admin := listenAs(t, mesh.UIDDataplane, "127.0.0.1:0"), listenAs(t, mesh.UIDDataplane, "127.0.0.1:0")
 	go func() { _ = ready.Serve(readyListener) }() // until its listener is closed
@@ -49,12 +48,14 @@ func newPatient(t *testing.T) *patient {
 
 	p.player.start(t, "mesh-init").exits(t, 0, 20*time.Second)
 	p.setChecks(t, "passing")
-	done := 0
-	p.containers = []container{
-		aContainer(mesh.ContainerMeshInit, "STOPPED", ""), aContainer(mesh.ContainerDataplane, "RUNNING", "HEALTHY"),
-		aContainer(mesh.ContainerHealthSync, "RUNNING", ""), aContainer("app", "RUNNING", "HEALTHY"),
-	}
-	p.containers[0].ExitCode = &done
+	p.tells(func() {
+		p.tags = map[string]string{mesh.TaskTagMesh: "true", mesh.TaskTagServiceName: "web"}
+		p.containers = []container{
+			aContainer(mesh.ContainerMeshInit, "STOPPED", ""), aContainer(mesh.ContainerDataplane, "RUNNING", "HEALTHY"),
+			aContainer(mesh.ContainerHealthSync, "RUNNING", ""), aContainer("app", "RUNNING", "HEALTHY"),
+		}
+		p.containers[0].ExitCode = new(int)
+	})
 	file, err := dataplanefile.Read(p.file(dataplanefile.Name))
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +65,13 @@ func newPatient(t *testing.T) *patient {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// tells changes what the metadata tell.
+func (p *patient) tells(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
 }
 
 // setChecks writes the status of all the task's checks, as health-sync does.
@@ -299,14 +307,16 @@ func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 		},
 		"no address of its own": {
 			func(_ *testing.T, p *patient) {
-				for i := range p.containers {
-					p.containers[i].Networks = []any{map[string]any{"NetworkMode": "bridge", "IPv4Addresses": []string{"172.17.0.2"}}}
-				}
+				p.tells(func() {
+					for i := range p.containers {
+						p.containers[i].Networks = []any{map[string]any{"NetworkMode": "bridge", "IPv4Addresses": []string{"172.17.0.2"}}}
+					}
+				})
 			},
 			"task-address=fail permissions=skip registration=skip", "task-address", "no IP address of its own", "awsvpc",
 		},
 		"tags not propagated": {
-			func(_ *testing.T, p *patient) { p.tags = nil }, "task-tags=fail",
+			func(_ *testing.T, p *patient) { p.tells(func() { p.tags = nil }) }, "task-tags=fail",
 			"task-tags", `consul.hashicorp.com/mesh is ""`, `propagate_tags = "TASK_DEFINITION"`,
 		},
 		"busy port": {
@@ -339,7 +349,7 @@ func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 		"container unhealthy": {
 			func(t *testing.T, p *patient) {
 				p.setChecks(t, "critical")
-				p.containers[3].Health["status"] = "UNHEALTHY"
+				p.tells(func() { p.containers[3].Health["status"] = "UNHEALTHY" })
 			},
 			"registration=fail", "registration", "is critical: Service web is not ready", "container app as UNHEALTHY",
 		},
