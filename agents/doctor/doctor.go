@@ -16,7 +16,7 @@
 //	server-addresses                       the addresses of Consul's servers
 //	grpc-tcp, grpc-tls, http-tcp,          the servers' ports, with what is wrong about their certificates
 //	http-tls, http-api
-//	login, dataplane-features              the login, as refused or taken, or the static token; what the servers offer
+//	login, dataplane-features, logout      the login, as refused or taken, or the static token; what the servers offer
 //	synthetic-node, permissions,           what a registration needs, and how the task's registration and its checks are
 //	registration
 //	port-public, port-ready, port-admin,   the ports of Envoy and the dataplane: theirs or free, or taken by something else

@@ -139,10 +139,13 @@ func (s Settings) Greet(ctx context.Context, p Port, server netip.Addr) (Handsha
 	}
 	if cfg == nil {
 		_, err := p.greet(ctx, s.At(p, server), &tls.Config{InsecureSkipVerify: true})
-		if err == nil {
+		switch {
+		case ctx.Err() != nil:
+			return Handshake{}, context.Cause(ctx)
+		case err == nil || !isPlain(err):
 			return Handshake{}, &Refusal{Err: errors.New("the port speaks TLS, the configuration says plain text"), Hint: "set " + p.tlsSwitch() + " to true, or use the port for plain text"}
 		}
-		return Handshake{}, context.Cause(ctx)
+		return Handshake{}, nil
 	}
 	state, err := p.greet(ctx, s.At(p, server), cfg)
 	if err != nil {
@@ -172,15 +175,20 @@ func (p Port) greet(ctx context.Context, at netip.AddrPort, cfg *tls.Config) (tl
 	return conn.ConnectionState(), nil
 }
 
+// isPlain reports whether a handshake failed as it does at a port that speaks plain text.
+func isPlain(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.As(err, &record) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
 // explainTLS adds what an operator can do about a failed handshake that expected serverName.
 func (p Port) explainTLS(err error, serverName string) error {
-	var record tls.RecordHeaderError
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	refusal := &Refusal{Err: err, Tries: 1}
 	switch {
-	case errors.As(err, &record) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
+	case isPlain(err):
 		refusal.Err = fmt.Errorf("the port does not answer in TLS: %w", err)
 		refusal.Hint = fmt.Sprintf("set %s to false, or use the port for TLS in consulServers.%s.port", p.tlsSwitch(), p)
 	case errors.As(err, &authority):

@@ -187,6 +187,11 @@ func TestAServerThatWantsACertificateOfItsClientsIsNamed(t *testing.T) {
 		s.GRPC.Port = strict.Listener.Addr().(*net.TCPAddr).Port
 		s.HTTP.Port = s.GRPC.Port
 	})
+	plain := s
+	plain.GRPC.TLS = false
+	if _, err := plain.Greet(t.Context(), PortGRPC, here); err == nil || !strings.Contains(err.Error(), "the port speaks TLS") {
+		t.Errorf("plain text expected: got %v", err)
+	}
 	_, greeting := s.Greet(t.Context(), PortGRPC, here)
 	_, leader := s.Leader(t.Context(), here)
 	_, attempt := Attempt(t.Context(), s, hclog.NewNullLogger())
