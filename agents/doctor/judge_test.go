@@ -68,6 +68,7 @@ func TestTheTaskIsJudged(t *testing.T) {
 		"partition and namespace": {taskTagsFinding(tags(mesh.TaskTagPartition, "p", mesh.TaskTagNamespace, "n"), enterprise),
 			OK, "", ""},
 		"no partition":           {taskTagsFinding(tags(mesh.TaskTagNamespace, "n"), enterprise), Fail, mesh.TaskTagPartition, "keep the tags"},
+		"the default partition":  {taskTagsFinding(tags(mesh.TaskTagPartition, "default", mesh.TaskTagNamespace, "default"), web), OK, "", ""},
 		"namespace out of place": {taskTagsFinding(tags(mesh.TaskTagNamespace, "n"), web), Fail, `says ""`, ""},
 	})
 }
@@ -99,6 +100,7 @@ func TestTheRoleIsJudged(t *testing.T) {
 		"no name of a service":   {roleTagsFinding(tag("My Web", ""), agentconfig.Service{Name: "My Web"}), Fail, "lower-case", "rename"},
 		"name not known":         {roleTagsFinding(tag("web", ""), agentconfig.Service{}), Skip, "needs metadata", ""},
 		"namespace":              {roleTagsFinding(tag("web", "n"), agentconfig.Service{Name: "web", Namespace: "n"}), OK, "", ""},
+		"default namespace":      {roleTagsFinding(tag("web", "default"), web), OK, "", ""},
 		"another namespace":      {roleTagsFinding(tag("web", ""), agentconfig.Service{Name: "web", Namespace: "n"}), Fail, mesh.RoleTagNamespace, "namespace"},
 
 		"path":            {rolePathFinding("arn:aws:iam::1:role/consul-ecs/web", "/consul-ecs/"), OK, "/consul-ecs/", ""},

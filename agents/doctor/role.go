@@ -192,7 +192,7 @@ func roleTagsFinding(tags map[string]string, service agentconfig.Service) Findin
 	case mesh.CheckServiceName(got) != nil:
 		return fail(mesh.CheckServiceName(got).Error(), "rename the service, in the configuration and in the tag")
 	}
-	if space := tags[mesh.RoleTagNamespace]; space != service.Namespace {
+	if space := tags[mesh.RoleTagNamespace]; !sameScope(space, service.Namespace) {
 		return fail(fmt.Sprintf("%s is %q, but the service's namespace is %q", mesh.RoleTagNamespace, space, service.Namespace), "set the tag of the task role to the namespace, or remove both")
 	}
 	return ok("%s is %q", mesh.RoleTagServiceName, got)

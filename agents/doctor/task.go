@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -113,7 +114,7 @@ func taskTagsFinding(tags taskmeta.Tags, service agentconfig.Service) Finding {
 	for _, tag := range []struct{ key, want string }{
 		{mesh.TaskTagPartition, service.Partition}, {mesh.TaskTagNamespace, service.Namespace},
 	} {
-		if got := tags.Values[tag.key]; got != tag.want {
+		if got := tags.Values[tag.key]; !sameScope(got, tag.want) {
 			return fail(fmt.Sprintf("%s is %q, but the configuration says %q", tag.key, got, tag.want), propagate)
 		}
 	}
@@ -121,6 +122,12 @@ func taskTagsFinding(tags taskmeta.Tags, service agentconfig.Service) Finding {
 		return warn(fmt.Sprintf("%s is %q, but the service is %q", mesh.TaskTagServiceName, got, service.Name), "set the tag of the task definition to the service's name")
 	}
 	return ok("%s is \"true\"", mesh.TaskTagMesh)
+}
+
+// sameScope compares names of admin partitions or of namespaces; none means Consul's default.
+func sameScope(a, b string) bool {
+	const standard = "default"
+	return cmp.Or(a, standard) == cmp.Or(b, standard)
 }
 
 // service is the service section with its name, "" where only the metadata would tell it.
