@@ -54,7 +54,7 @@ func newPatient(t *testing.T) *patient {
 			aContainer(mesh.ContainerMeshInit, "STOPPED", ""), aContainer(mesh.ContainerDataplane, "RUNNING", "HEALTHY"),
 			aContainer(mesh.ContainerHealthSync, "RUNNING", ""), aContainer("app", "RUNNING", "HEALTHY"),
 		}
-		p.containers[0].ExitCode = new(int)
+		p.containers[0].ExitCode, p.containers[0].DesiredStatus = new(int), "RUNNING" // as ECS has it of what ended by itself
 	})
 	file, err := dataplanefile.Read(p.file(dataplanefile.Name))
 	if err != nil {

@@ -41,7 +41,7 @@ func (f *facts) application() life {
 		switch {
 		case c.Running():
 			return lifeRuns
-		case !c.Stopped():
+		case !ended(c):
 			stage = lifeAhead
 		}
 	}

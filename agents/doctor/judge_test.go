@@ -133,8 +133,8 @@ func TestTheRegistrationIsJudged(t *testing.T) {
 	code := func(n int) *int { return &n }
 	task := func(containers ...taskmeta.Container) taskmeta.Task { return taskmeta.Task{Containers: containers} }
 	running := func(name string) taskmeta.Container { return taskmeta.Container{Name: name, KnownStatus: "RUNNING"} }
-	ended := func(name string, exit int) taskmeta.Container {
-		return taskmeta.Container{Name: name, KnownStatus: "STOPPED", DesiredStatus: "STOPPED", ExitCode: code(exit)}
+	exited := func(name string, exit int) taskmeta.Container {
+		return taskmeta.Container{Name: name, KnownStatus: "STOPPED", DesiredStatus: "RUNNING", ExitCode: code(exit)}
 	}
 	sick := running("app")
 	sick.Health = taskmeta.Unhealthy
@@ -145,11 +145,11 @@ func TestTheRegistrationIsJudged(t *testing.T) {
 		"passing":                  {registrationFinding(r, passing, true, task()), OK, "1 checks pass", ""},
 		"critical":                 {registrationFinding(r, critical, true, task(running("app"))), Warn, "check web-1-app is critical: not ready", "just started"},
 		"critical as ECS says so":  {registrationFinding(r, critical, true, task(sick)), Fail, "critical", "container app as UNHEALTHY"},
-		"critical, nobody syncs":   {registrationFinding(r, critical, true, task(ended(mesh.ContainerHealthSync, 1))), Fail, "critical", "has ended"},
+		"critical, nobody syncs":   {registrationFinding(r, critical, true, task(exited(mesh.ContainerHealthSync, 1))), Fail, "critical", "has ended"},
 		"before mesh-init":         {registrationFinding(r, nil, false, task(running(mesh.ContainerMeshInit))), Skip, "needs mesh-init", ""},
 		"no container of the mesh": {registrationFinding(r, nil, false, task()), Skip, "needs mesh-init", ""},
-		"after mesh-init":          {registrationFinding(r, nil, false, task(ended(mesh.ContainerMeshInit, 0))), Fail, "is not registered", "logs"},
-		"mesh-init failed":         {registrationFinding(r, nil, false, task(ended(mesh.ContainerMeshInit, 1))), Fail, "exit code 1", "its log"},
+		"after mesh-init":          {registrationFinding(r, nil, false, task(exited(mesh.ContainerMeshInit, 0))), Fail, "is not registered", "logs"},
+		"mesh-init failed":         {registrationFinding(r, nil, false, task(exited(mesh.ContainerMeshInit, 1))), Fail, "exit code 1", "its log"},
 		"lost":                     {registrationFinding(r, nil, false, task(running(mesh.ContainerHealthSync))), Fail, "lacks web-1", "health-sync"},
 	})
 }

@@ -110,9 +110,9 @@ func registrationFinding(r consul.Registration, checks map[string]consul.Check, 
 	case complete:
 	case syncs.Running():
 		return fail(fmt.Sprintf("the catalog lacks %s, its proxy or a check", r.ServiceID), "health-sync registers it again within half a minute, unless its log says why not")
-	case there && init.Stopped() && init.ExitCode != nil && *init.ExitCode != 0:
+	case there && ended(init) && init.ExitCode != nil && *init.ExitCode != 0:
 		return fail(fmt.Sprintf("%s is not registered, and %s ended with exit code %d", r.ServiceID, mesh.ContainerMeshInit, *init.ExitCode), "its log says why, and the other findings here")
-	case there && init.Stopped():
+	case there && ended(init):
 		return fail(r.ServiceID+" is not registered, though mesh-init has been here", "see the logs of the mesh's containers and of the controller")
 	default:
 		return skip("needs mesh-init: nothing is registered yet")
@@ -132,7 +132,7 @@ func registrationFinding(r consul.Registration, checks map[string]consul.Check, 
 			return fail(found, fmt.Sprintf("ECS has container %s as UNHEALTHY: see its log and its health check", c.Container))
 		}
 	}
-	if container, there := task.Container(mesh.ContainerHealthSync); there && container.Stopped() {
+	if container, there := task.Container(mesh.ContainerHealthSync); there && ended(container) {
 		return fail(found, mesh.ContainerHealthSync+" has ended: its log says why")
 	}
 	return warn(found, "a task that has just started gets there by itself; else see what the check names")

@@ -113,8 +113,12 @@ const (
 	lifeUnknown life = iota // no metadata
 	lifeAhead               // it has not started, or is not in the task
 	lifeRuns
-	lifeOver
+	lifeOver                // its last run has ended
 )
+
+// ended reports whether a container's last run is over. ECS goes on to desire that a container runs which has ended by
+// itself, such as mesh-init.
+func ended(c taskmeta.Container) bool { return c.KnownStatus == taskmeta.StatusStopped }
 
 func (f *facts) life(name string) life {
 	if f.task == nil {
@@ -123,7 +127,7 @@ func (f *facts) life(name string) life {
 	switch c, _ := f.task.Container(name); {
 	case c.Running():
 		return lifeRuns
-	case c.Stopped():
+	case ended(c):
 		return lifeOver
 	}
 	return lifeAhead

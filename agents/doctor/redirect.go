@@ -78,7 +78,7 @@ func (f *facts) meshInit() initLife {
 	}
 	c, _ := f.task.Container(mesh.ContainerMeshInit)
 	switch {
-	case !c.Stopped() || c.ExitCode == nil:
+	case !ended(c) || c.ExitCode == nil:
 		return initUnknown
 	case *c.ExitCode == 0:
 		return initDone
