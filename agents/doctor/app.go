@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
 const noPort = "service.port is 0: the task only calls others"
@@ -36,16 +37,20 @@ func (f *facts) application() life {
 	if f.task == nil {
 		return lifeUnknown
 	}
-	var stage life = lifeOver
-	for _, c := range f.task.Others(mesh.InjectedContainers()...) {
-		switch {
-		case c.Running():
+	return lifeOfAll(f.task.Others(mesh.InjectedContainers()...))
+}
+
+func lifeOfAll(containers []taskmeta.Container) life {
+	all := lifeOver
+	for _, c := range containers {
+		switch lifeOf(c) {
+		case lifeRuns:
 			return lifeRuns
-		case !ended(c):
-			stage = lifeAhead
+		case lifeAhead:
+			all = lifeAhead
 		}
 	}
-	return stage
+	return all
 }
 
 // onPort are the sockets on a port that are not the dataplane's.

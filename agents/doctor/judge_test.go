@@ -238,6 +238,24 @@ func TestTheApplicationIsJudged(t *testing.T) {
 	}
 }
 
+func TestTheApplicationRunsAsSoonAsOneContainerDoes(t *testing.T) {
+	t.Parallel()
+	c := func(status string) taskmeta.Container { return taskmeta.Container{KnownStatus: status} }
+	for name, tc := range map[string]struct {
+		containers []taskmeta.Container
+		want       life
+	}{
+		"one of two": {[]taskmeta.Container{c("PENDING"), c("RUNNING")}, lifeRuns},
+		"none yet":   {[]taskmeta.Container{c("STOPPED"), c("CREATED")}, lifeAhead},
+		"all over":   {[]taskmeta.Container{c("STOPPED"), c("STOPPED")}, lifeOver},
+		"stopping":   {[]taskmeta.Container{{KnownStatus: "RUNNING", DesiredStatus: "STOPPED"}}, lifeRuns},
+	} {
+		if got := lifeOfAll(tc.containers); got != tc.want {
+			t.Errorf("%s: got %d, want %d", name, got, tc.want)
+		}
+	}
+}
+
 func TestTheKernelsTablesAreRead(t *testing.T) {
 	t.Parallel()
 	const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

@@ -113,7 +113,7 @@ const (
 	lifeUnknown life = iota // no metadata
 	lifeAhead               // it has not started, or is not in the task
 	lifeRuns
-	lifeOver                // its last run has ended
+	lifeOver // its last run has ended
 )
 
 // ended reports whether a container's last run is over. ECS goes on to desire that a container runs which has ended by
@@ -124,8 +124,14 @@ func (f *facts) life(name string) life {
 	if f.task == nil {
 		return lifeUnknown
 	}
-	switch c, _ := f.task.Container(name); {
-	case c.Running():
+	c, _ := f.task.Container(name)
+	return lifeOf(c)
+}
+
+// lifeOf is the same of a container that is being stopped and of one that is to go on.
+func lifeOf(c taskmeta.Container) life {
+	switch {
+	case c.KnownStatus == taskmeta.StatusRunning:
 		return lifeRuns
 	case ended(c):
 		return lifeOver
