@@ -143,19 +143,18 @@ func Parse(data []byte) (Task, error) {
 	return task, nil
 }
 
-// identify takes apart the task's ARN, arn:PARTITION:ecs:REGION:ACCOUNT:task/CLUSTER/ID. ECS on EC2 gives the cluster's
-// bare name, on Fargate its ARN.
+// identify takes apart the task's ARN. ECS on EC2 gives the cluster's bare name, on Fargate its ARN.
 func (t *Task) identify(cluster string) error {
-	parts := strings.SplitN(t.ARN, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || !strings.HasPrefix(parts[5], "task/") {
+	parts, ok := ecsARN(t.ARN, "task/")
+	if !ok {
 		return fmt.Errorf("TaskARN %q is not the ARN of a task", t.ARN)
 	}
 	t.Partition, t.Region, t.AccountID = parts[1], parts[3], parts[4]
 	t.ID = t.ARN[strings.LastIndexByte(t.ARN, '/')+1:]
-	if t.ID == "" {
-		return fmt.Errorf("TaskARN %q has no task ID", t.ARN)
-	}
 	if strings.HasPrefix(cluster, "arn:") {
+		if _, ok := ecsARN(cluster, "cluster/"); !ok {
+			return fmt.Errorf("the member Cluster, %q, is not the ARN of an ECS cluster", cluster)
+		}
 		t.ClusterARN = cluster
 		return nil
 	}
@@ -177,6 +176,15 @@ func mode(networks []network) string {
 		}
 	}
 	return ""
+}
+
+// ecsARN takes apart arn:PARTITION:ecs:REGION:ACCOUNT:RESOURCE. It is not ok when a part is empty or the resource is of
+// another kind than wanted.
+func ecsARN(arn, kind string) (parts []string, ok bool) {
+	parts = strings.SplitN(arn, ":", 6)
+	ok = len(parts) == 6 && !slices.Contains(parts, "") && parts[0] == "arn" && parts[2] == "ecs" &&
+		strings.HasPrefix(parts[5], kind) && !strings.HasSuffix(parts[5], "/")
+	return parts, ok
 }
 
 // address chooses the address at which the rest of the network reaches the task: that of its own interface (awsvpc), IPv4

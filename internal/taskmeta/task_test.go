@@ -129,13 +129,17 @@ func TestTheTasksOwnAddressIsChosen(t *testing.T) {
 func TestBadMetadataAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		``:                                 "parse task metadata: unexpected end of JSON",
-		`Too Many Requests`:                "parse task metadata: invalid character",
-		`{"TaskARN":"x"}`:                  `TaskARN "x" is not the ARN of a task`,
-		`{}`:                               `TaskARN "" is not the ARN of a task`,
-		`{"TaskARN":"arn:a:b:c:d:e"}`:      "is not the ARN of a task",
-		`{"TaskARN":"arn:a:b:c:d:task/"}`:  "has no task ID",
-		`{"TaskARN":"arn:a:b:c:d:task/1"}`: "neither Cluster nor TaskARN names the ECS cluster",
+		``:                                    "parse task metadata: unexpected end of JSON",
+		`Too Many Requests`:                   "parse task metadata: invalid character",
+		`{"TaskARN":"x"}`:                     `TaskARN "x" is not the ARN of a task`,
+		`{}`:                                  `TaskARN "" is not the ARN of a task`,
+		`{"TaskARN":"arn:a:ecs:c:d:e"}`:       "is not the ARN of a task",
+		`{"TaskARN":"arn:a:b:c:d:task/1"}`:    "is not the ARN of a task",
+		`{"TaskARN":"arn:a:ecs::d:task/1"}`:   "is not the ARN of a task",
+		`{"TaskARN":"arn:a:ecs:c:d:task/"}`:   "is not the ARN of a task",
+		`{"TaskARN":"arn:a:ecs:c:d:task/c/"}`: "is not the ARN of a task",
+		`{"TaskARN":"arn:a:ecs:c:d:task/1"}`:  "neither Cluster nor TaskARN names the ECS cluster",
+		`{"TaskARN":"arn:a:ecs:c:d:task/1","Cluster":"arn:a:ecs:c:d:task/1"}`: `the member Cluster, "arn:a:ecs:c:d:task/1", is not the ARN of an ECS cluster`,
 	} {
 		if _, err := taskmeta.Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", text, err, want)
