@@ -76,7 +76,7 @@ func references(containers []ecstypes.ContainerDefinition) []string {
 func secretARN(reference string) (arn string, ok bool) {
 	const parts = 7 // arn:partition:secretsmanager:region:account:secret:name
 	fields := strings.Split(reference, ":")
-	if len(fields) < parts || fields[2] != "secretsmanager" {
+	if len(fields) < parts || fields[0] != "arn" || fields[2] != "secretsmanager" || fields[parts-1] == "" {
 		return "", false
 	}
 	return strings.Join(fields[:parts], ":"), true
