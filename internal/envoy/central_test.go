@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +82,22 @@ func centralCases() map[string]map[string]any {
 	}
 }
 
+// So that Envoy has judged what each of them makes of the bootstrap.
+func TestEveryKeyOfCentralConfigHasAGolden(t *testing.T) {
+	t.Parallel()
+	var set []string
+	for _, config := range centralCases() {
+		for key := range config {
+			set = append(set, strings.ToLower(key))
+		}
+	}
+	for _, key := range envoy.CentralKeys() {
+		if key != "envoy_bootstrap_json_tpl" && !slices.Contains(set, key) { // which is refused
+			t.Errorf("no golden has %s", key)
+		}
+	}
+}
+
 func central(t *testing.T, config map[string]any) envoy.Central {
 	t.Helper()
 	c, err := envoy.ParseCentral(config, func(string) string { return "" })
@@ -104,6 +121,7 @@ func TestAWrongKeyOfCentralConfigIsNamed(t *testing.T) {
 		"several wrong":          {map[string]any{"envoy_prometheus_bind_addr": "9090", "envoy_stats_bind_addr": "localhost:1"}, "envoy_prometheus_bind_addr: \"9090\", want an IP address and a port\nenvoy_stats_bind_addr: \"localhost:1\""},
 		"a number as text":       {map[string]any{"envoy_statsd_url": float64(8125)}, `envoy_statsd_url: "8125": unsupported protocol ""`},
 		"statsd over TCP":        {map[string]any{"envoy_statsd_url": "tcp://127.0.0.1:1"}, `envoy_statsd_url: "tcp://127.0.0.1:1": unsupported protocol "tcp", want udp or unix`},
+		"statsd without a path":  {map[string]any{"envoy_statsd_url": "unix:"}, `envoy_statsd_url: "unix:", want unix:// with a path`},
 		"from a variable":        {map[string]any{"envoy_dogstatsd_url": "$STATSD"}, `envoy_dogstatsd_url: "tcp://127.0.0.1:8125": unsupported protocol "tcp"`},
 		"an empty variable":      {map[string]any{"envoy_dogstatsd_url": "$NOTHING"}, "envoy_dogstatsd_url: the variable NOTHING is empty"},
 		"the host's address":     {map[string]any{"envoy_statsd_url": "udp://${HOST_IP}:8125"}, ""},

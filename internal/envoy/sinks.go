@@ -66,6 +66,9 @@ func sinkAddress(text string, getenv func(string) string) (anAddress, error) {
 		}
 		return address(to), nil
 	case "unix":
+		if u.Path == "" {
+			return anAddress{}, fmt.Errorf("%q, want unix:// with a path", text)
+		}
 		return pipe(u.Path), nil
 	default:
 		return anAddress{}, fmt.Errorf("%q: unsupported protocol %q, want udp or unix", text, u.Scheme)
