@@ -53,8 +53,7 @@ func WithServer(content string, server netip.Addr) string {
 	at := 0
 	for existing := range strings.Lines(content) {
 		if address, ok := nameServer(existing); ok {
-			// Only a keyword in the first column is one to every resolver.
-			if address == server.String() && strings.HasPrefix(existing, keyword) {
+			if address == server.String() && plain(existing) {
 				return content
 			}
 			return content[:at] + line + content[at:]
@@ -65,6 +64,11 @@ func WithServer(content string, server netip.Addr) string {
 		content += "\n"
 	}
 	return content + line
+}
+
+// plain reports whether every resolver reads the line: its keyword is in the first column, and only spaces and tabs part it.
+func plain(line string) bool {
+	return strings.HasPrefix(line, keyword) && !strings.ContainsAny(line, "\r\v\f")
 }
 
 // nameServer reads a line that names a name server.

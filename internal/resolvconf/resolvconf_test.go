@@ -25,22 +25,38 @@ nameserver 10.0.0.2
 options ndots:2 timeout:2 attempts:3 rotate edns0 trust-ad
 `
 
-var contents = map[string]struct{ before, after string }{
-	"all directives":          {amazon, strings.Replace(amazon, "nameserver 169", "nameserver 127.0.0.1\nnameserver 169", 1)},
-	"docker":                  {"nameserver 127.0.0.11\noptions ndots:0\n", "nameserver 127.0.0.1\nnameserver 127.0.0.11\noptions ndots:0\n"},
-	"done already":            {"nameserver 127.0.0.1\nnameserver 10.0.0.2\n", "nameserver 127.0.0.1\nnameserver 10.0.0.2\n"},
-	"done with tab":           {"nameserver\t127.0.0.1 # ours\n", "nameserver\t127.0.0.1 # ours\n"},
-	"not the first":           {"nameserver 10.0.0.2\nnameserver 127.0.0.1\n", "nameserver 127.0.0.1\nnameserver 10.0.0.2\nnameserver 127.0.0.1\n"},
-	"in a comment":            {"#nameserver 127.0.0.1\nnameserver 10.0.0.2\n", "#nameserver 127.0.0.1\nnameserver 127.0.0.1\nnameserver 10.0.0.2\n"},
-	"indented":                {" nameserver 127.0.0.1\n", "nameserver 127.0.0.1\n nameserver 127.0.0.1\n"},
-	"none":                    {"search example.com\n", "search example.com\nnameserver 127.0.0.1\n"},
-	"without an address":      {"nameserver\n", "nameserver\nnameserver 127.0.0.1\n"},
-	"without a last line end": {"search example.com", "search example.com\nnameserver 127.0.0.1\n"},
+type content struct {
+	before, after string
+	domains       []string // that resolvers put behind a short name, in order
+}
+
+var contents = map[string]content{
+	"all directives":          {amazon, strings.Replace(amazon, "nameserver 169", "nameserver 127.0.0.1\nnameserver 169", 1), []string{"us-east-1.compute.internal.", "example.com."}},
+	"docker":                  {"nameserver 127.0.0.11\noptions ndots:0\n", "nameserver 127.0.0.1\nnameserver 127.0.0.11\noptions ndots:0\n", nil},
+	"done already":            {"nameserver 127.0.0.1\nnameserver 10.0.0.2\n", "nameserver 127.0.0.1\nnameserver 10.0.0.2\n", nil},
+	"done with tab":           {"nameserver\t127.0.0.1 # ours\n", "nameserver\t127.0.0.1 # ours\n", nil},
+	"not the first":           {"nameserver 10.0.0.2\nnameserver 127.0.0.1\n", "nameserver 127.0.0.1\nnameserver 10.0.0.2\nnameserver 127.0.0.1\n", nil},
+	"in a comment":            {"#nameserver 127.0.0.1\nnameserver 10.0.0.2\n", "#nameserver 127.0.0.1\nnameserver 127.0.0.1\nnameserver 10.0.0.2\n", nil},
+	"indented":                {" nameserver 127.0.0.1\n", "nameserver 127.0.0.1\n nameserver 127.0.0.1\n", nil},
+	"line ends of DOS":        {"nameserver 127.0.0.1\r\n", "nameserver 127.0.0.1\nnameserver 127.0.0.1\r\n", nil},
+	"none":                    {"search example.com\n", "search example.com\nnameserver 127.0.0.1\n", []string{"example.com."}},
+	"without an address":      {"nameserver\n", "nameserver\nnameserver 127.0.0.1\n", nil},
+	"without a last line end": {"search example.com", "search example.com\nnameserver 127.0.0.1\n", []string{"example.com."}},
+	"a domain":                {"domain example.com\nnameserver 127.0.0.11\n", "domain example.com\nnameserver 127.0.0.1\nnameserver 127.0.0.11\n", []string{"example.com."}},
 	"IPv6 and more than three": {
 		"nameserver fd00:ec2::253\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n",
-		"nameserver 127.0.0.1\nnameserver fd00:ec2::253\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n",
+		"nameserver 127.0.0.1\nnameserver fd00:ec2::253\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n", nil,
 	},
-	"empty": {"", "nameserver 127.0.0.1\n"},
+	"empty": {"", "nameserver 127.0.0.1\n", nil},
+}
+
+// asked are the names that a resolver asks for when it looks for the probe.
+func (c content) asked() []string {
+	var names []string
+	for _, domain := range c.domains {
+		names = append(names, probe+"."+domain)
+	}
+	return append(names, probe+".")
 }
 
 func TestWithServer(t *testing.T) {
