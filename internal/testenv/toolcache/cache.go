@@ -59,6 +59,9 @@ func (c Cache) fill(tool, key string, build func(tmp string) error) error {
 	if err := build(tmp); err != nil {
 		return err
 	}
+	if err := takeInventory(tmp); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
 		return err
 	}

@@ -64,6 +64,50 @@ func TestFillLeavesACompleteEntryOrNone(t *testing.T) {
 	}
 }
 
+func TestADamagedEntryIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		harm    func(entry string) error
+		damaged bool
+	}{
+		"a file is empty":        {func(entry string) error { return os.Truncate(filepath.Join(entry, "bin", "tool"), 0) }, true},
+		"a file is gone":         {func(entry string) error { return os.Remove(filepath.Join(entry, "bin", "tool")) }, true},
+		"a folder is gone":       {func(entry string) error { return os.RemoveAll(filepath.Join(entry, "bin")) }, true},
+		"the inventory is empty": {func(entry string) error { return os.Truncate(filepath.Join(entry, inventoryName), 0) }, true},
+		"no inventory":           {func(entry string) error { return os.Remove(filepath.Join(entry, inventoryName)) }, false},
+		"what Python renews":     {func(entry string) error { return os.RemoveAll(filepath.Join(entry, "__pycache__")) }, false},
+		"a file more":            {func(entry string) error { return os.WriteFile(filepath.Join(entry, "more"), nil, 0o644) }, false},
+		"nothing":                {func(string) error { return nil }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, made := newCache(t), 0
+			fill := func() {
+				if err := c.fill("tool", "1.0", func(tmp string) error {
+					made++
+					writeFile(t, filepath.Join(tmp, "bin", "tool"), "…")
+					writeFile(t, filepath.Join(tmp, "__pycache__", "a.pyc"), "…")
+					return os.Symlink("nowhere", filepath.Join(tmp, "link"))
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			fill()
+			if err := test.harm(c.dir("tool", "1.0")); err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			if err := c.dropDamaged(&out); err != nil {
+				t.Fatal(err)
+			}
+			fill()
+			if again := made == 2; again != test.damaged || strings.Contains(out.String(), "is damaged and made anew: ") != test.damaged {
+				t.Errorf("made anew: %v, want %v; told %q", again, test.damaged, &out)
+			}
+		})
+	}
+}
+
 func TestFindForgetsToolsThatAreGone(t *testing.T) {
 	t.Parallel()
 	c := newCache(t)

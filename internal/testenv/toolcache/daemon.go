@@ -92,14 +92,18 @@ func (c Cache) startDaemon(ctx context.Context, dockerd string) error {
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return err
 	}
-	pidFile := filepath.Join(home, "docker.pid")
-	if err := dropStalePid(pidFile, "dockerd"); err != nil {
-		return fmt.Errorf("%w, but does not answer\nhint: end it, then run make setup again", err)
+	pidFile, logName := filepath.Join(home, "docker.pid"), filepath.Join(home, "dockerd.log")
+	if err := dropStalePid(pidFile, "dockerd"); errors.Is(err, errRuns) { // a run that was interrupted has just started it
+		if late := awaitDaemon(ctx, c.privateSocket(), logName, nil); late != nil {
+			return fmt.Errorf("%w, but does not answer: %w\nhint: end it, then run make setup again", err, late)
+		}
+		return nil
+	} else if err != nil {
+		return err
 	}
 	if err := endOrphan(filepath.Join(home, "exec", "containerd", "containerd.pid"), "containerd"); err != nil {
 		return err
 	}
-	logName := filepath.Join(home, "dockerd.log")
 	log, err := os.Create(logName)
 	if err != nil {
 		return err

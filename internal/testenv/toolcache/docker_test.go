@@ -132,13 +132,21 @@ func TestKilledDaemonStartsAgain(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := c.startDaemon(t.Context(), program); err != nil {
-		t.Fatal(err)
+	// A run that is interrupted leaves a daemon that will answer in a moment.
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if err := c.startDaemon(interrupted, program); !errors.Is(err, context.Canceled) {
+		t.Fatalf("interrupted: %v", err)
 	}
 	pidFile := filepath.Join(c.Root, "docker", "docker.pid")
-	raw, err := os.ReadFile(pidFile)
-	if err != nil {
-		t.Fatal(err)
+	var raw []byte
+	for deadline := time.Now().Add(time.Minute); len(raw) == 0; time.Sleep(10 * time.Millisecond) {
+		if raw, err = os.ReadFile(pidFile); time.Now().After(deadline) {
+			t.Fatalf("no pid file: %v", err)
+		}
+	}
+	if err := c.startDaemon(t.Context(), program); err != nil {
+		t.Fatalf("start after an interruption: %v", err)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
 	if err != nil || !runs(pid, "dockerd") {

@@ -61,8 +61,12 @@ func downloadDebs(ctx context.Context, h Host, dir string, packages []string) er
 		return err
 	}
 	if h.AptLists {
-		if err := download(); err == nil || !h.Root {
-			return err
+		err := download()
+		if err == nil {
+			return nil
+		}
+		if !h.Root {
+			return fmt.Errorf("%w\nhint: apt's package lists may be too old: sudo apt-get update", err)
 		}
 	}
 	if err := aptUpdate(ctx); err != nil {

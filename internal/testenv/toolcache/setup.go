@@ -32,6 +32,9 @@ func (s Setup) Run(ctx context.Context) error {
 	if err := os.RemoveAll(s.Cache.scratch()); err != nil { // what an interrupted run left
 		return err
 	}
+	if err := s.Cache.dropDamaged(s.Out); err != nil {
+		return err
+	}
 	host, err := s.prepare(ctx)
 	if err != nil {
 		return err
