@@ -29,12 +29,17 @@ func everything() redirect.Spec {
 	}
 }
 
-func TestGoldens(t *testing.T) {
-	t.Parallel()
-	for name, spec := range map[string]redirect.Spec{
+// specs are those of the golden files.
+func specs() map[string]redirect.Spec {
+	return map[string]redirect.Spec{
 		"everything": everything(),
 		"least":      {InboundPort: 20000, OutboundPort: 15001},
-	} {
+	}
+}
+
+func TestGoldens(t *testing.T) {
+	t.Parallel()
+	for name, spec := range specs() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var b strings.Builder
