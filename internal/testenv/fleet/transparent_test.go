@@ -2,10 +2,9 @@ package fleet_test
 
 import (
 	"fmt"
+	"maps"
 	"net"
-	"os"
-	"path/filepath"
-	"runtime"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -14,10 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/miekg/dns"
-	"golang.org/x/sys/unix"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/contained"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
@@ -79,62 +78,47 @@ func guarded(t *testing.T, address string) {
 	}
 }
 
-// resolves asks as a program in web's task does.
+// resolves asks as a program in web's task does: from its network, over both protocols.
 func resolves(t *testing.T, web, api ecstypes.Task) {
 	t.Helper()
-	for name, want := range map[string]string{
+	wanted := map[string]string{
 		"api-transparent.virtual.consul.": "240.0.0.",
 		"api-transparent.service.consul.": fleet.IPAddress(api),
-	} {
-		for _, network := range []string{"udp", "tcp"} {
-			var answer *dns.Msg
-			err := inNetwork(t, fleet.IPAddress(web), func() (err error) {
-				c := &dns.Client{Net: network, Timeout: 5 * time.Second}
-				answer, _, err = c.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), "127.0.0.1:53")
-				return err
-			})
-			if err != nil {
-				t.Errorf("%s over %s: %v", name, network, err)
-				continue
-			}
-			if !slices.ContainsFunc(answer.Answer, func(rr dns.RR) bool {
-				a, ok := rr.(*dns.A)
-				return ok && strings.HasPrefix(a.A.String(), want)
-			}) {
-				t.Errorf("%s over %s: got %v, want %s…", name, network, answer, want)
+	}
+	network := contained.NetworkOf(t, netip.MustParseAddr(fleet.IPAddress(web)))
+	out, err := contained.Run(t, contained.Command{Network: network, Env: []string{askVariable + "=" + strings.Join(slices.Collect(maps.Keys(wanted)), " ")}})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, want := range wanted {
+		for _, protocol := range protocols {
+			if !strings.Contains(out, name+" "+protocol+" "+want) {
+				t.Errorf("%s over %s: want %s… in\n%s", name, protocol, want, out)
 			}
 		}
 	}
 }
 
-// inNetwork runs do in the network namespace that has the address.
-func inNetwork(t *testing.T, address string, do func() error) error {
-	t.Helper()
-	tables, err := filepath.Glob("/proc/[0-9]*/net/fib_trie")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, table := range tables {
-		routes, err := os.ReadFile(table)
-		if err != nil || !strings.Contains(strings.Join(strings.Fields(string(routes)), " "), "|-- "+address+" /32 host LOCAL") {
-			continue // the process is gone, or elsewhere
-		}
-		namespace, err := os.Open(filepath.Join(filepath.Dir(table), "..", "ns", "net"))
-		if err != nil {
-			continue
-		}
-		defer namespace.Close()
-		done := make(chan error)
-		go func() {
-			runtime.LockOSThread() // for good: the thread ends with this goroutine
-			if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
-				done <- err
-				return
+// askVariable makes this program ask for the addresses of the names in it and print them.
+const askVariable = "FLEET_TEST_ASK"
+
+var protocols = []string{"udp", "tcp"}
+
+// ask prints NAME PROTOCOL ADDRESS, or why there is none, for each answer to each query.
+func ask(names []string) {
+	for _, name := range names {
+		for _, protocol := range protocols {
+			c := &dns.Client{Net: protocol, Timeout: 5 * time.Second}
+			answer, _, err := c.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), "127.0.0.1:53")
+			if err != nil {
+				fmt.Println(name, protocol, err)
+				continue
 			}
-			done <- do()
-		}()
-		return <-done
+			for _, record := range answer.Answer {
+				if a, ok := record.(*dns.A); ok {
+					fmt.Println(name, protocol, a.A)
+				}
+			}
+		}
 	}
-	t.Fatalf("no process has the address %s", address)
-	return nil
 }
