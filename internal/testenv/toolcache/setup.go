@@ -29,9 +29,8 @@ func (s Setup) Run(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if err := os.RemoveAll(s.Cache.scratch()); err != nil { // what an interrupted run left
-		return err
-	}
+	// What an interrupted run left. Where a child of a child outlives it and still writes there, the next run takes the rest.
+	_ = os.RemoveAll(s.Cache.scratch())
 	if err := s.Cache.dropDamaged(s.Out); err != nil {
 		return err
 	}
