@@ -16,6 +16,11 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
+const (
+	pingAfter   = 15 * time.Second // of silence
+	pingTimeout = 5 * time.Second
+)
+
 // freshFor is how long a token counts as one that a lagging server may not know yet.
 const freshFor = 3 * time.Second
 
@@ -34,6 +39,10 @@ func (c *Connection) newHTTP() (*api.Client, error) {
 		TLSHandshakeTimeout: 5 * time.Second,
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     90 * time.Second,
+		// Consul speaks HTTP/2 where it speaks TLS. So one connection has room for the queries of Watch, which wait, and for
+		// all others; Consul limits the connections of a client, not its requests. A server that is silent is left by pings.
+		ForceAttemptHTTP2: true,
+		HTTP2:             &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	return api.NewClient(&api.Config{
 		Address:    anyServer,
