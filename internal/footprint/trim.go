@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ import (
 // much again, and 4 MB at the least, which an agent that makes a little garbage a second would fill and hold for ever.
 const heapGrowth = 25
 
-// Settle is for an agent that mostly waits. It lets the start pass, makes the program small, and keeps it so.
+// Settle is for an agent that mostly waits. It lets the start pass, makes the program small, and keeps it so until ctx ends.
 func Settle(ctx context.Context, after time.Duration) error {
 	select {
 	case <-ctx.Done():
@@ -26,7 +27,34 @@ func Settle(ctx context.Context, after time.Duration) error {
 	case <-time.After(after):
 	}
 	debug.SetGCPercent(heapGrowth)
-	return Trim()
+	if err := Trim(); err != nil {
+		return err
+	}
+	return stay(ctx)
+}
+
+// stay drops the pages of the program's file after each collection of garbage: for that the collector has touched some
+// megabytes of tables that nothing else needs.
+func stay(ctx context.Context) error {
+	collected := make(chan struct{}, 1)
+	tellAfterCollection(collected)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-collected:
+		}
+		if err := dropProgram(); err != nil {
+			return err
+		}
+		tellAfterCollection(collected)
+	}
+}
+
+// tellAfterCollection sends once, when garbage has been collected: among it is something that is made for that.
+func tellAfterCollection(collected chan<- struct{}) {
+	garbage := new([64]byte) // by itself in memory, which smaller things are not
+	runtime.AddCleanup(garbage, func(c chan<- struct{}) { c <- struct{}{} }, collected)
 }
 
 // Trim gives back what only the start needed: garbage of the heap, and the pages of the program's own file, most of which
@@ -34,6 +62,11 @@ func Settle(ctx context.Context, after time.Duration) error {
 // in its cache anyway and maps them again, without reading a disk, when they are used. It costs some hundred page faults.
 func Trim() error {
 	debug.FreeOSMemory()
+	return dropProgram()
+}
+
+// dropProgram gives back the pages of the program's own file.
+func dropProgram() error {
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return fmt.Errorf("trim memory: %w", err)

@@ -1,12 +1,16 @@
 package footprint
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func TestOnlyUnchangedPartsOfTheProgramAreDropped(t *testing.T) {
@@ -45,13 +49,67 @@ func TestTheProgramRunsOnWithLessMemory(t *testing.T) {
 	}
 }
 
-func resident(t *testing.T) (kib int) {
+func TestTheProgramStaysSmall(t *testing.T) {
+	if err := Trim(); err != nil {
+		t.Fatal(err)
+	}
+	middle := status(t, "RssFile:")
+	use(t)
+	middle = (middle + status(t, "RssFile:")) / 2
+	ctx, cancel := context.WithCancel(t.Context())
+	settled := make(chan error, 1)
+	go func() { settled <- Settle(ctx, 0) }()
+	for range 3 { // it lasts
+		for limit := time.Now().Add(20 * time.Second); status(t, "RssFile:") < middle; {
+			if use(t); time.Now().After(limit) {
+				t.Fatal("the program cannot be used")
+			}
+		}
+		for limit := time.Now().Add(20 * time.Second); status(t, "RssFile:") > middle; time.Sleep(time.Millisecond) {
+			if runtime.GC(); time.Now().After(limit) {
+				t.Fatalf("%d KiB of the program are still resident after a collection of garbage", status(t, "RssFile:"))
+			}
+		}
+	}
+	cancel()
+	if err := <-settled; err != nil {
+		t.Error(err)
+	}
+}
+
+// use touches every page of the program.
+func use(t *testing.T) {
 	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
+	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	defer smaps.Close()
+	exe, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var some [4096]byte
+	for _, m := range unchanged(smaps, exe) {
+		for at := m.start; at < m.end; at += uintptr(len(some)) {
+			local := []unix.Iovec{{Base: &some[0], Len: uint64(len(some))}}
+			if _, err := unix.ProcessVMReadv(os.Getpid(), local, []unix.RemoteIovec{{Base: at, Len: len(some)}}, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func resident(t *testing.T) int { return status(t, "VmRSS:") }
+
+// status is a number of KiB in the process's status.
+func status(t *testing.T, field string) (kib int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), field)
 	if _, err := fmt.Sscan(rest, &kib); err != nil {
 		t.Fatal(err)
 	}
