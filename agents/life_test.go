@@ -285,7 +285,7 @@ func TestATaskThatStopsWhileConsulIsAwayEndsInTime(t *testing.T) {
 // TestTheReleasedProgramIsSmall builds the agent as a release does.
 func TestTheReleasedProgramIsSmall(t *testing.T) {
 	t.Parallel()
-	const maxProgram, maxResident = 30 << 20, 20 << 20
+	const maxProgram, maxResident = 30 << 20, 17 << 20
 	program := filepath.Join(t.TempDir(), "consulecs-agent")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

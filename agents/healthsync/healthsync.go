@@ -6,9 +6,10 @@
 // (readinessProbes) is asked directly for as long as ECS has no verdict on it: ten times a second until it is ready, then
 // every five seconds; three failures in a row take that back.
 //
-// Consul is written to when something changes, and not otherwise. Every half minute it looks whether service, proxy and
-// checks are still in the catalog, and registers again what somebody removed. A restarted health-sync goes on where the
-// last one was.
+// Consul is written to when something changes, and not otherwise. It watches the checks of service and proxy, and when
+// somebody else has changed or removed something it looks and registers again what is missing, within seconds; where the
+// synthetic node is missing, as soon as the controller has made it again. Every half minute it looks without being told. A
+// restarted health-sync goes on where the last one was.
 //
 // On SIGTERM the checks turn critical at once and stay so. When the dataplane's container has stopped, or one second
 // after the time that the dataplane has for it (proxy.dataplane.stopWithinSeconds, 25 s by default), service and proxy are
@@ -97,12 +98,13 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	go gate.serve()
 	defer gate.close()
 	m := &mirror{
-		log: log, registration: registration, held: newLedger(), passed: gate.passed,
+		log: log, registration: registration, held: newLedger(), passed: gate.passed, suspected: make(chan struct{}, 1),
 		task: metadata.Task, proxyProblem: proxyProblem(cfg.ProxySettings().HealthCheckPort),
 		probes: newProbes(cfg), lookup: conn.Lookup, register: conn.Register, setChecks: conn.SetChecks, deregister: conn.Deregister,
 	}
 	log.Info("mirroring the task's health", "containers", cfg.HealthSyncContainers)
 	go settle(ctx, log)
+	go conn.Watch(ctx, registration, m.suspect)
 	m.run(ctx)
 	return errors.Join(m.drain(life, wait), conn.Close())
 }

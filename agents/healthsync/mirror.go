@@ -39,11 +39,12 @@ type mirror struct {
 	probes       probes
 	passed       func() // called when Consul first holds every check as passing
 
-	held     ledger        // what Consul holds
-	whole    bool          // the registration is all there
-	nextLook time.Time     // at the registration
-	retryAt  time.Time     // after a call that failed; zero else
-	pause    time.Duration // before retryAt
+	suspected chan struct{} // holds one element when somebody else may have changed the registration
+	held      ledger        // what Consul holds
+	whole     bool          // the registration is all there
+	nextLook  time.Time     // at the registration
+	retryAt   time.Time     // after a call that failed; zero else
+	pause     time.Duration // before retryAt
 }
 
 // run mirrors until ctx ends. It writes when a check changes, and at no other time.
@@ -71,12 +72,33 @@ func (m *mirror) run(ctx context.Context) {
 		}
 		switch {
 		case !time.Now().Before(fastUntil):
-			sleep(ctx, slowPoll)
+			m.rest(ctx, slowPoll)
 		case m.probes.pending():
-			sleep(ctx, probePoll)
+			m.rest(ctx, probePoll)
 		default:
-			sleep(ctx, fastPoll)
+			m.rest(ctx, fastPoll)
 		}
+	}
+}
+
+// suspect makes the mirror look at the registration now. It never blocks.
+func (m *mirror) suspect() {
+	select {
+	case m.suspected <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// rest waits for d, or until the registration is suspected to be another than it was: then it is time to look at it, and
+// no pause after an earlier failure counts.
+func (m *mirror) rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-m.suspected:
+		m.nextLook, m.retryAt = time.Time{}, time.Time{}
 	}
 }
 

@@ -69,6 +69,7 @@ func (s *stage) count(verb string) (n int) {
 func (s *stage) mirror() *mirror {
 	return &mirror{
 		log: hclog.NewNullLogger(), registration: consul.Registration{ServiceID: "web-1", Checks: born("app")}, held: newLedger(),
+		suspected: make(chan struct{}, 1),
 		task: func(context.Context) (taskmeta.Task, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

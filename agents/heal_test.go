@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+)
+
+// whole checks that the task is in the catalog as it was: both registrations, and every check passing.
+func (p *player) whole(t *testing.T) error {
+	t.Helper()
+	checks := stage.Checks(t, p.node)
+	for id, c := range checks {
+		if c.Status != "passing" {
+			return fmt.Errorf("%s is %s: %s", id, c.Status, c.Output)
+		}
+	}
+	if services := stage.Services(t, p.node); len(services) != 2 || len(checks) != 3 {
+		return fmt.Errorf("%d services and %d checks, want 2 and 3", len(services), len(checks))
+	}
+	return nil
+}
+
+func (p *player) deregister(t *testing.T, what api.CatalogDeregistration) {
+	t.Helper()
+	what.Node = p.node
+	if _, err := stage.Consul.API.Catalog().Deregister(&what, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Each loss is the only thing that happens, so no change of the task's own leads health-sync to it.
+func TestWhatIsTakenFromTheCatalogBehindItsBackIsBackInSeconds(t *testing.T) {
+	t.Parallel()
+	p := newPlayer(t)
+	r := p.begin(t)
+	r.says(t, "mirroring the task's health")
+	time.Sleep(2 * time.Second) // the watch is on, and what changed at the start is old
+	service := "web-" + p.id
+	proxy := mesh.ProxyID(service)
+	for _, loss := range []struct {
+		what string
+		do   func(*testing.T)
+	}{
+		{"the service", func(t *testing.T) { p.deregister(t, api.CatalogDeregistration{ServiceID: service}) }},
+		{"the proxy", func(t *testing.T) { p.deregister(t, api.CatalogDeregistration{ServiceID: proxy}) }},
+		{"both", func(t *testing.T) {
+			p.deregister(t, api.CatalogDeregistration{ServiceID: service})
+			p.deregister(t, api.CatalogDeregistration{ServiceID: proxy})
+		}},
+		{"a check", func(t *testing.T) { p.deregister(t, api.CatalogDeregistration{CheckID: mesh.CheckID(service, "app")}) }},
+		{"a check's verdict", func(t *testing.T) { p.turn(t, mesh.CheckID(proxy, mesh.ContainerDataplane), "critical") }},
+		{"the node", func(t *testing.T) {
+			p.deregister(t, api.CatalogDeregistration{})
+			r.says(t, "the synthetic node of the ECS cluster is missing")
+			time.Sleep(5 * time.Second) // health-sync tries more and more seldom
+			stage.Node(t, p.id)         // as the controller makes it again
+		}},
+	} {
+		before := mended(r)
+		loss.do(t)
+		took := eventually(t, 20*time.Second, loss.what+" is back", func() error {
+			if mended(r) == before {
+				return errors.New("health-sync has done nothing")
+			}
+			return p.whole(t)
+		})
+		t.Logf("%s: back after %s", loss.what, took.Round(time.Millisecond))
+		time.Sleep(time.Second) // the watch has seen its own agent's writes
+	}
+	p.end(t, r)
+}
+
+// mended counts what health-sync says that it has done.
+func mended(r *run) int {
+	log := r.log.String()
+	return strings.Count(log, "registering again") + strings.Count(log, "check written")
+}
+
+// turn writes the check's status as somebody else would.
+func (p *player) turn(t *testing.T, id, status string) {
+	t.Helper()
+	check := stage.Checks(t, p.node)[id]
+	if check == nil {
+		t.Fatalf("no check %s", id)
+	}
+	check.Status = status
+	entry := &api.CatalogRegistration{Node: p.node, SkipNodeUpdate: true, Check: &api.AgentCheck{
+		Node: p.node, CheckID: id, Name: check.Name, Status: status, ServiceID: check.ServiceID, ServiceName: check.ServiceName, Type: check.Type,
+	}}
+	if _, err := stage.Consul.API.Catalog().Register(entry, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNothingIsHealedOnceTheTaskStops(t *testing.T) {
+	t.Parallel()
+	p := newPlayer(t)
+	r := p.begin(t)
+	r.signal(t, syscall.SIGTERM)
+	p.checksAre(t, "critical", 5*time.Second)
+	service := "web-" + p.id
+	p.deregister(t, api.CatalogDeregistration{ServiceID: service})
+	time.Sleep(3 * time.Second)
+	if services := stage.Services(t, p.node); services[service] != nil || len(services) != 1 {
+		t.Errorf("the catalog holds %v, want the proxy alone", services)
+	}
+	for id, c := range stage.Checks(t, p.node) {
+		if c.Status != "critical" {
+			t.Errorf("%s is %s: %s", id, c.Status, c.Output)
+		}
+	}
+	p.set("STOPPED", "HEALTHY")
+	r.exits(t, 0, 10*time.Second)
+	p.leftNothing(t)
+}

@@ -1,0 +1,81 @@
+package healthsync
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+)
+
+// soon is when a suspicion has been acted on: at once, but for the other goroutine's turn.
+const soon = time.Millisecond
+
+func TestASuspicionIsLookedIntoAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*stage){
+		"lost":       func(s *stage) { s.catalog = nil },
+		"turned":     func(s *stage) { c := s.catalog["web-1-app"]; c.Status = consul.Critical; s.catalog["web-1-app"] = c },
+		"unfounded":  func(*stage) {},
+		"check lost": func(s *stage) { delete(s.catalog, "web-1-app") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(well()...)
+				m := s.mirror()
+				s.play(t, m, func() {
+					s.after(time.Minute+10*time.Millisecond, func() { s.calls = nil; spoil(s); m.suspect() })
+					s.after(soon, func() {
+						if passing, _ := s.statuses(); passing != 3 || s.count("lookup") != 1 {
+							t.Errorf("%d checks pass after the calls %v", passing, s.calls)
+						}
+						if writes := s.count("set") + s.count("register"); name == "unfounded" && writes != 0 {
+							t.Errorf("%d writes for nothing", writes)
+						}
+					})
+				})
+			})
+		})
+	}
+}
+
+func TestASuspicionEndsThePauseAfterAFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(well()...)
+		m := s.mirror()
+		s.play(t, m, func() {
+			s.after(time.Minute, func() { s.catalog, s.down = nil, errors.New("no node") })
+			s.after(3*time.Minute, func() { s.down = nil; m.suspect() })
+			s.after(soon, func() {
+				if passing, _ := s.statuses(); passing != 3 {
+					t.Errorf("%d checks pass once the node is back: %v", passing, s.calls)
+				}
+			})
+		})
+	})
+}
+
+func TestADrainingTaskIsNotRegisteredAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(well()...)
+		m := s.mirror()
+		_, err := s.drain(t, m, 30*time.Second, 26*time.Second, func() {
+			s.after(time.Second, func() { s.catalog = nil; m.suspect() })
+			s.after(10*time.Second, func() {
+				if s.count("register") != 0 {
+					t.Errorf("registered again: %v", s.calls)
+				}
+				s.task.Containers = []taskmeta.Container{stopped(mesh.ContainerDataplane, 0)}
+			})
+		})
+		if err != nil || s.catalog != nil {
+			t.Errorf("%v, catalog %v", err, s.catalog)
+		}
+	})
+}
