@@ -160,6 +160,7 @@ func main() {
 	ctx, stop := context.Background(), func() {}
 	if a, _ := find(args); !a.wraps { // else no signal may end anywhere but in the command
 		ctx, stop = signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+		context.AfterFunc(ctx, stop) // a second signal ends the program at once, unless the agent has a use for it
 	}
 	code := dispatch(ctx, os.Getenv, args, os.Stdout, os.Stderr)
 	stop()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -49,9 +50,10 @@ type player struct {
 	mu         sync.Mutex
 	containers []container
 	tags       map[string]string
-	status     int  // of the metadata endpoint, 0 for 200
-	asked      int  // how often the metadata were asked for
-	proxyReady bool // what the ready listener says
+	status     int                                                    // of the metadata endpoint, 0 for 200
+	fault      func(w http.ResponseWriter, asked int) (answered bool) // of it; nil: none
+	asked      int                                                    // how often the metadata were asked for
+	proxyReady bool                                                   // what the ready listener says
 }
 
 type container struct {
@@ -118,10 +120,22 @@ func (p *player) setMetadata(status int) {
 	p.status = status
 }
 
-func (p *player) serveMetadata(w http.ResponseWriter, _ *http.Request) {
+func (p *player) setFault(fault func(w http.ResponseWriter, asked int) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.fault, p.asked = fault, 0
+}
+
+func (p *player) serveMetadata(w http.ResponseWriter, _ *http.Request) {
+	p.mu.Lock()
 	p.asked++
+	asked, fault := p.asked, p.fault
+	p.mu.Unlock()
+	if fault != nil && fault(w, asked) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.status != 0 {
 		http.Error(w, "no", p.status)
 		return
@@ -173,13 +187,9 @@ func (p *player) start(t *testing.T, agent string, args ...string) *run {
 		testenv.Alone(t, mesh.ContainerHealthSync)
 		p.syncs = true
 	}
-	config, err := agentconfig.Marshal(p.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
 	r := &run{name: agent, cmd: exec.Command(cmp.Or(p.program, os.Args[0]), append([]string{agent}, args...)...), log: &lockedBuffer{}, done: make(chan struct{})}
-	r.cmd.Env = []string{asAgent + "=1", mesh.ConfigVariable + "=" + string(config), "AWS_EC2_METADATA_DISABLED=true", "GOCOVERDIR=" + t.TempDir()}
-	for name, value := range p.env {
+	r.cmd.Env = []string{asAgent + "=1", "AWS_EC2_METADATA_DISABLED=true", "GOCOVERDIR=" + t.TempDir()}
+	for name, value := range p.environment(t) {
 		r.cmd.Env = append(r.cmd.Env, name+"="+value)
 	}
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
@@ -199,6 +209,18 @@ func (p *player) start(t *testing.T, agent string, args ...string) *run {
 		}
 	})
 	return r
+}
+
+// environment is what the task's agents have in theirs.
+func (p *player) environment(t *testing.T) map[string]string {
+	t.Helper()
+	config, err := agentconfig.Marshal(p.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := maps.Clone(p.env)
+	env[mesh.ConfigVariable] = string(config)
+	return env
 }
 
 // exits waits for the agent's end, and says how long it took.

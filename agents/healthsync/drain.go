@@ -3,6 +3,7 @@ package healthsync
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"time"
 
@@ -17,13 +18,23 @@ import (
 const raced = time.Second
 
 // drain takes the task out of the mesh. The checks turn critical at once, so that no new traffic comes; service and proxy
-// leave the catalog once the proxy has stopped, or after wait, since until then connections may still use it. ctx bounds
-// it all. There is no way back: a draining task stays critical.
-func (m *mirror) drain(ctx context.Context, wait time.Duration) error {
+// leave the catalog once the proxy has stopped, or after wait, since until then connections may still use it, or as soon as
+// again tells of a second signal. ctx bounds it all. There is no way back: a draining task stays critical.
+func (m *mirror) drain(ctx context.Context, wait time.Duration, again <-chan os.Signal) error {
 	want := drained(m.registration.Checks)
 	end := time.Now().Add(wait)
 	latched, lookAt := false, time.Time{}
-	for ctx.Err() == nil {
+	hurried, hurry := context.WithCancel(ctx)
+	defer hurry()
+	go func() {
+		select {
+		case <-hurried.Done():
+		case <-again:
+			m.log.Warn("told to stop again: deregistering at once")
+			hurry()
+		}
+	}()
+	for hurried.Err() == nil {
 		switch {
 		case !latched:
 			latched = m.latch(ctx, want)
@@ -39,7 +50,7 @@ func (m *mirror) drain(ctx context.Context, wait time.Duration) error {
 			m.log.Warn("the proxy has not stopped in time: deregistering under it", "waited", wait.String())
 			break
 		}
-		sleep(ctx, fastPoll)
+		sleep(hurried, fastPoll)
 	}
 	err := consul.Retry(ctx, m.log, "deregister the task", func(ctx context.Context) error { return m.deregister(ctx, m.registration) })
 	if err == nil {

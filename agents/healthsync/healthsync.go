@@ -13,8 +13,8 @@
 //
 // On SIGTERM the checks turn critical at once and stay so. When the dataplane's container has stopped, or one second
 // after the time that the dataplane has for it (proxy.dataplane.stopWithinSeconds, 25 s by default), service and proxy are
-// deregistered and the login ends. All of it is retried for as long as there is time: the container's stop timeout should
-// be five seconds longer than the dataplane's time.
+// deregistered and the login ends; a second SIGTERM means now. All of it is retried for as long as there is time: the
+// container's stop timeout should be five seconds longer than the dataplane's time.
 //
 // Environment:
 //
@@ -35,6 +35,9 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -106,7 +109,10 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	go settle(ctx, log)
 	go conn.Watch(ctx, registration, m.suspect)
 	m.run(ctx)
-	return errors.Join(m.drain(life, wait), conn.Close())
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(again)
+	return errors.Join(m.drain(life, wait, again), conn.Close())
 }
 
 // settle makes the agent small once the start is over.

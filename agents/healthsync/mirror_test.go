@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -28,11 +29,12 @@ type stage struct {
 	down    error                   // what every call of Consul answers
 	calls   []string                // verbs, with the time since the start in seconds
 
-	start time.Time
+	start   time.Time
+	signals chan os.Signal // after the first
 }
 
 func newStage(containers ...taskmeta.Container) *stage {
-	s := &stage{task: taskmeta.Task{ARN: "arn", Containers: containers}, start: time.Now()}
+	s := &stage{task: taskmeta.Task{ARN: "arn", Containers: containers}, start: time.Now(), signals: make(chan os.Signal, 1)}
 	s.registered(born("app"))
 	return s
 }
@@ -259,7 +261,7 @@ func (s *stage) drain(t *testing.T, m *mirror, limit, wait time.Duration, script
 	s.start = time.Now()
 	done := make(chan error, 1)
 	took := make(chan time.Duration, 1)
-	go func() { done <- m.drain(ctx, wait); took <- time.Since(s.start) }()
+	go func() { done <- m.drain(ctx, wait, s.signals); took <- time.Since(s.start) }()
 	script()
 	return <-took, <-done
 }
@@ -290,6 +292,19 @@ func TestDrainingLatchesAtOnceAndDeregistersWhenTheProxyHasStopped(t *testing.T)
 		})
 		if err != nil || s.catalog != nil || took > 11*time.Second {
 			t.Errorf("drained in %s with %v, catalog %v", took, err, s.catalog)
+		}
+	})
+}
+
+func TestASecondSignalEndsTheWaitForTheProxy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(well()...)
+		took, err := s.drain(t, s.mirror(), 30*time.Second, 26*time.Second, func() {
+			s.after(5*time.Second, func() { s.signals <- os.Interrupt })
+		})
+		if err != nil || s.catalog != nil || took != 5*time.Second {
+			t.Errorf("%s, %v, catalog %v", took, err, s.catalog)
 		}
 	})
 }

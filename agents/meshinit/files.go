@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
@@ -90,6 +92,19 @@ func dataplaneFile(cfg agentconfig.Config, s consul.Settings, r consul.Registrat
 		}}
 	}
 	return f
+}
+
+// explainVolume says what an operator can do about a volume that cannot be written to.
+func explainVolume(err error, dir string) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w\nhint: the shared volume %s is full: give the task more ephemeral storage, or the volume fewer other files", err, dir)
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w\nhint: this container's user must be able to write to the shared volume %s: see the mount point's readOnly, and whose the folder is", err, dir)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w\nhint: bootstrapDir must be where the shared volume is mounted", err)
+	}
+	return err
 }
 
 // replace writes the file in one step, readable by the other containers' users. A file that an earlier run left is no

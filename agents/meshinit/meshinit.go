@@ -30,7 +30,8 @@
 //	AWS_*                          credentials and endpoints as the AWS SDK reads them; ECS sets what is needed
 //
 // It tries for two minutes to reach Consul, and ends at once where another try would not help. Exit codes: 0 registered,
-// 1 not registered (the log says why), 2 wrong usage. SIGTERM ends it within seconds, with what it registered taken back.
+// 1 not registered (the log says why), 2 wrong usage. SIGTERM ends it within seconds, with what it registered taken back;
+// a second one ends it at once.
 package meshinit
 
 import (
@@ -94,7 +95,7 @@ func Run(ctx context.Context, getenv func(string) string, args []string, stdout,
 		return err
 	}
 	if err := writeFiles(cfg, settings, registration, bearer); err != nil {
-		return err
+		return explainVolume(err, cfg.BootstrapDir)
 	}
 	return register(ctx, cfg, settings, registration, log)
 }
