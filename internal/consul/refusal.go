@@ -26,6 +26,10 @@ type reason struct {
 	hint  string
 }
 
+// clockHint is for signatures that AWS finds too old or too young. The AWS SDK corrects the time of the requests that it
+// sends, but those that a login consists of are sent by Consul's servers.
+const clockHint = "the clock of this container's host is minutes off, or Consul took that long to use the login: see the host's time synchronization"
+
 // refusals are Consul's answers to a login or to a token; the first match counts.
 var refusals = []reason{
 	{codes.InvalidArgument, "auth method", 0, "the auth method does not exist yet: the controller creates it; run the controller, or set consulLogin.method"},
@@ -39,6 +43,8 @@ var refusals = []reason{
 	{codes.Unauthenticated, "received error code 5", 0, ""},
 	{codes.Unauthenticated, "Throttl", 0, ""},
 	{codes.Unauthenticated, "not trusted", 1, "the auth method admits other roles: the task role must lie under its path (controller.iamRolePath), " + mesh.RolePath + " by default"},
+	{codes.Unauthenticated, "Signature expired", 1, clockHint},
+	{codes.Unauthenticated, "Signature not yet current", 1, clockHint},
 	{codes.Unauthenticated, "AccessDenied", 1, "the task role must be allowed iam:GetRole on itself"},
 	{codes.Unauthenticated, "NoSuchEntity", 1, "IAM does not know the task role: the login and the auth method must use the same account and IAM endpoint"},
 	{codes.Unauthenticated, "hostname", 1, "the login was signed for an endpoint that the auth method does not expect: give both the same STS and IAM endpoints"},
@@ -61,6 +67,7 @@ const (
 // dials are causes for which a server cannot be spoken to.
 var dials = []reason{
 	{codes.Unavailable, "x509: certificate signed by unknown authority", 1, "the servers' certificates come from another CA: give theirs in " + mesh.VariableGRPCCACert + " or consulServers.grpc.caCertFile"},
+	{codes.Unavailable, "x509: certificate has expired or is not yet valid", 1, "renew the servers' certificates, or set the clock of this container's host right"},
 	{codes.Unavailable, "x509: ", 1, "the certificate does not fit the name: set consulServers.defaults.tlsServerName, such as server.dc1.consul"},
 	{codes.Unavailable, "does not look like a TLS handshake", 1, "the port speaks plain text: set consulServers.grpc.tls to false, or use the port for gRPC over TLS"},
 	{codes.Unavailable, clientCertificateWanted, 1, hintClientCertificate},
