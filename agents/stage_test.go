@@ -45,6 +45,7 @@ type player struct {
 	env           map[string]string
 	readyPort     int
 	program       string // of the agent; this test's own unless set
+	uid           uint32 // of the agent's user; 0 for this test's own
 	syncs         bool   // has a health-sync, or had one
 
 	mu         sync.Mutex
@@ -194,6 +195,9 @@ func (p *player) start(t *testing.T, agent string, args ...string) *run {
 	}
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if p.uid != 0 {
+		r.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: p.uid, Gid: p.uid}
+	}
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

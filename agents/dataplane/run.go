@@ -78,6 +78,9 @@ func Run(ctx context.Context, getenv func(string) string, args []string, stdout,
 	} else if err != nil {
 		return err
 	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q\nhint: arguments for Envoy are not passed on; what can be set is in the file", flags.Arg(0))
+	}
 	file, err := dataplanefile.Read(*path)
 	if err != nil {
 		return err

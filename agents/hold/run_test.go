@@ -126,6 +126,28 @@ func TestSIGTERMWaitsForTheApplication(t *testing.T) {
 	}
 }
 
+// A wrapper that went on to look whether the application has stopped, or whose channel is closed, would take all the time
+// of a processor.
+func TestItSleepsWhileTheCommandTakesItsTime(t *testing.T) {
+	t.Parallel()
+	var app atomic.Value
+	app.Store("STOPPED")
+	cmd, lines := start(t, metadata(t, &app), "sh", "-c", `trap 'echo told; sleep 3; exit 55' TERM; echo up; sleep 60 & wait`)
+	until(t, lines, "up")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	until(t, lines, "told")
+	_ = cmd.Wait()
+	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	if t.Logf("%s of CPU in more than 3 s", used); used > time.Second {
+		t.Errorf("%s of CPU, want next to none", used)
+	}
+	if code := cmd.ProcessState.ExitCode(); code != 55 {
+		t.Errorf("exit code %d, want the command's, 55", code)
+	}
+}
+
 func TestOtherSignalsAndASecondSIGTERMPassAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
