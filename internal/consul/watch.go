@@ -82,8 +82,8 @@ func (c *Connection) watchChecks(ctx context.Context, r Registration, s api.Agen
 	}
 }
 
-// checksOf reads the statuses of the checks of the node's service, by ID. An index other than 0 makes it wait until something has
-// changed since, among all instances of the service.
+// checksOf reads the statuses of the checks of the node's service, by ID. An index other than 0 makes it wait until
+// something has changed since, among all instances of the service.
 func (c *Connection) checksOf(ctx context.Context, node string, s api.AgentService, index uint64) (map[string]string, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience(index))
 	defer cancel()
