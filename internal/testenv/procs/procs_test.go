@@ -1,0 +1,63 @@
+package procs
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+func TestMemoryAndTimeAreRead(t *testing.T) {
+	t.Parallel()
+	if n, err := resident("Name:\tx\nVmHWM:\t  900 kB\nVmRSS:\t   17 kB\nRssAnon:\t 5 kB\n"); n != 17*1024 || err != nil {
+		t.Errorf("got %d, %v, want 17 KiB", n, err)
+	}
+	if _, err := resident("Name:\tkthreadd\n"); err == nil {
+		t.Error("a process without memory has some")
+	}
+	if d, err := used("7 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 25 75 0 0 20 0"); d != time.Second || err != nil {
+		t.Errorf("got %s, %v, want 1 s", d, err)
+	}
+	if _, err := used("7 (a) S 1 2"); err == nil {
+		t.Error("a stat without times was read")
+	}
+}
+
+func TestTheUsageOfAControlGroupIsFoundInBothVersions(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		member, file, text string
+		want               time.Duration
+	}{
+		"version 1":         {"4:memory:/docker/1f\n2:cpuacct:/docker/1f\n1:cpu:/docker/1f\n0::/\n", "/sys/fs/cgroup/cpuacct/docker/1f/cpuacct.usage", "1500000\n", 1500 * time.Microsecond},
+		"version 1, joined": {"2:cpu,cpuacct:/docker/1f\n", "/sys/fs/cgroup/cpu,cpuacct/docker/1f/cpuacct.usage", "7\n", 7},
+		"version 2":         {"0::/system.slice/docker-1f.scope\n", "/sys/fs/cgroup/system.slice/docker-1f.scope/cpu.stat", "nr_periods 0\nusage_usec 42\nuser_usec 40\n", 42 * time.Microsecond},
+	} {
+		file, read, err := usageFile(c.member)
+		if err != nil || file != c.file {
+			t.Errorf("%s: got %s, %v, want %s", name, file, err, c.file)
+			continue
+		}
+		if got, err := read([]byte(c.text)); got != c.want || err != nil {
+			t.Errorf("%s: got %s, %v, want %s", name, got, err, c.want)
+		}
+	}
+	if _, _, err := usageFile("4:memory:/\n"); err == nil {
+		t.Error("control groups without processor time were accepted")
+	}
+}
+
+func TestTheOwnProcessIsSeen(t *testing.T) {
+	t.Parallel()
+	if n, err := Resident(os.Getpid()); n < 1<<20 || err != nil {
+		t.Errorf("memory %d, %v", n, err)
+	}
+	if _, err := CPU(os.Getpid()); err != nil {
+		t.Error(err)
+	}
+	if _, err := GroupCPU(os.Getpid()); err != nil {
+		t.Error(err)
+	}
+	if found, err := In("no container is called this"); err == nil {
+		t.Errorf("found %v", found)
+	}
+}
