@@ -130,7 +130,8 @@ func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) 
 		"bind_addr": c.Address, "client_addr": c.Address, "data_dir": filepath.Join(dir, "data"), "log_level": "INFO",
 		"connect": map[string]any{"enabled": true}, "ui_config": map[string]any{"enabled": true},
 		"performance": map[string]any{"raft_multiplier": 1}, "ports": ports,
-		"acl": map[string]any{"enabled": true, "default_policy": "deny"}, // no token is in a file: see bootstrap
+		"acl":       map[string]any{"enabled": true, "default_policy": "deny"}, // no token is in a file: see bootstrap
+		"telemetry": map[string]any{"prometheus_retention_time": metricsKept, "disable_hostname": true},
 	}
 	if cfg.Plaintext {
 		if cfg.UsualPorts {
