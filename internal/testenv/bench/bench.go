@@ -1,135 +1,130 @@
-// Package bench measures what the product is judged by, on a world of its own, and prints medians with their goals. The
-// goals are never asserted: machines are noisy, and figures are for people to compare within one run.
+// Package bench measures what the product is judged by and prints medians with their goals. Everything is real: the program
+// and the image that ship, Consul with ACLs and TLS, Envoy, tasks on a local ECS. The goals are never asserted: machines
+// are noisy, and figures are for people to compare within one run.
 package bench
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
-	"text/tabwriter"
+	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
 )
 
-const (
-	worldName = "consulecs-bench"
-	limit     = 60 * time.Second // of any one wait
-	idleFor   = 30 * time.Second // at rest, before memory and writes are looked at
-)
+const limit = 60 * time.Second // of any one wait
 
-// figure is one row of the result.
-type figure struct {
-	name, goal string
-	samples    []float64
-	unit       string
+// Settings say what is measured, and for how long. Defaults returns those of make bench.
+type Settings struct {
+	Dir       string        // for the state of what is started
+	Agent     string        // the agents' program, as it ships
+	Parts     []string      // by name; nil: all
+	Samples   int           // of each time
+	Round     time.Duration // of load, once
+	Rest      time.Duration // for which an idle mesh is watched
+	Upstreams int           // of the proxy whose first configuration is timed
+	Out       io.Writer
+}
+
+// Defaults are the settings by which the figures are made that others are compared with.
+func Defaults() Settings {
+	return Settings{Agent: "bin/consulecs-agent", Samples: 5, Round: 4 * time.Second, Rest: time.Minute, Upstreams: 500}
+}
+
+// part is what can be asked for by name.
+type part struct {
+	name, about string
+	run         func(*bench, context.Context) error
+}
+
+// parts are in the order in which they run: what needs no world comes first.
+func parts() []part {
+	return []part{
+		{"size", "the program and the images", (*bench).sizes},
+		{"dns", "the DNS proxy before a real Consul", (*bench).dns},
+		{"xds", "the xDS proxy's share of a large first configuration", (*bench).xds},
+		{"start", "starts and stops of tasks", (*bench).starts},
+		{"redirect", "starts with transparent proxy", (*bench).redirected},
+		{"heal", "a registration lost behind a task's back", (*bench).heals},
+		{"kill", "tasks that die without a goodbye", (*bench).kills},
+		{"traffic", "requests through two Envoys, and past them", (*bench).traffic},
+		{"idle", "memory, processor time and writes at rest", (*bench).idle},
+		{"writes", "Raft writes per start and stop", (*bench).writes},
+	}
+}
+
+// PartNames lists the parts for people, a line each.
+func PartNames() string {
+	var lines strings.Builder
+	for _, p := range parts() {
+		fmt.Fprintf(&lines, "  %-9s %s\n", p.name, p.about)
+	}
+	return lines.String()
+}
+
+// choose returns the parts of these names, in their own order; all of them where no name is given.
+func choose(names []string) ([]part, error) {
+	all := parts()
+	for _, name := range names {
+		if !slices.ContainsFunc(all, func(p part) bool { return p.name == name }) {
+			return nil, fmt.Errorf("no part is called %q; the parts are:\n%s", name, PartNames())
+		}
+	}
+	if len(names) == 0 {
+		return all, nil
+	}
+	return slices.DeleteFunc(all, func(p part) bool { return !slices.Contains(names, p.name) }), nil
 }
 
 // bench is one run.
 type bench struct {
-	*fleet.Fleet
-	catalog *fleet.Catalog
-	webURL  string
-	out     io.Writer
-	figures []*figure
+	Settings
+	began  time.Time
+	table  figures.Table
+	opened *stage // nil until a part needs it
 }
 
-// Run starts a world in dir, takes n samples of each time, and prints the figures to out.
-func Run(ctx context.Context, dir string, n int, out io.Writer) (err error) {
-	world, err := testenv.StartWorld(ctx, testenv.WorldConfig{Name: worldName, Dir: dir})
+// Run measures the parts one after the other and prints the figures to s.Out, progress before them. A part that fails does
+// not keep the others from running. When ctx ends, what has been measured is printed. Nothing that was started outlives Run.
+func Run(ctx context.Context, s Settings) error {
+	chosen, err := choose(s.Parts)
 	if err != nil {
 		return err
 	}
-	defer func() { err = cmp.Or(err, world.Close()) }()
-	b := &bench{Fleet: fleet.New(world.Address), out: out}
-	if b.catalog, err = fleet.NewCatalog(world.Address, world.Consul.BootstrapToken); err != nil {
-		return err
-	}
-	controller, web, err := b.prepare(ctx)
-	if err != nil {
-		return err
-	}
-	for _, part := range []func() error{
-		func() error { return b.sizes() },
-		func() error { return b.lives(ctx, n, "no ECS health check", false, "< 5 s") },
-		func() error { return b.lives(ctx, n, "ECS health check at 5 s", true, "< 10 s") },
-		func() error { return b.deaths(ctx, n) },
-		func() error { return b.idle(ctx, controller, web) },
-	} {
-		if err := part(); err != nil {
-			return err
+	b := &bench{Settings: s, began: time.Now()}
+	var errs []error
+	for _, p := range chosen {
+		b.say("── %s: %s", p.name, p.about)
+		if err := p.run(b, ctx); err != nil {
+			errs = append(errs, fmt.Errorf("part %s: %w", p.name, err))
+			b.say("NOT measured to the end: %v", err)
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return b.print()
+	errs = append(errs, b.closeStage())
+	b.say("── done\n")
+	return errors.Join(append(errs, b.table.Print(s.Out))...)
 }
 
-// add files a sample under the name of its figure.
-func (b *bench) add(name, goal, unit string, sample float64) {
-	i := slices.IndexFunc(b.figures, func(f *figure) bool { return f.name == name })
-	if i < 0 {
-		b.figures = append(b.figures, &figure{name: name, goal: goal, unit: unit})
-		i = len(b.figures) - 1
-	}
-	b.figures[i].samples = append(b.figures[i].samples, sample)
+// say prints a line of progress.
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(b.Out, "%6.1f s  %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-func (b *bench) seconds(name, goal string, d time.Duration) { b.add(name, goal, "s", d.Seconds()) }
+// add files samples of a figure.
+func (b *bench) add(f figures.Figure, samples ...float64) { b.table.Add(f, samples...) }
 
-func (b *bench) print() error {
-	w := tabwriter.NewWriter(b.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "FIGURE\tMEDIAN\tSPREAD\tSAMPLES\tGOAL")
-	for _, f := range b.figures {
-		slices.Sort(f.samples)
-		last := len(f.samples) - 1
-		fmt.Fprintf(w, "%s\t%.2f %s\t%.2f to %.2f\t%d\t%s\n", f.name, f.samples[len(f.samples)/2], f.unit, f.samples[0], f.samples[last], last+1, f.goal)
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
 	}
-	return w.Flush()
-}
-
-// prepare runs the controller, and web, which calls the service under test.
-func (b *bench) prepare(ctx context.Context) (controller, web string, err error) {
-	definition, err := b.RegisterController(ctx)
-	if err != nil {
-		return "", "", err
-	}
-	first, err := b.Run(ctx, definition)
-	if err != nil {
-		return "", "", err
-	}
-	spec := b.Spec("web", 8080, fleet.App("web", "0.0.0.0:8080", "http://127.0.0.1:1234", false))
-	spec.Proxy.Upstreams = append(spec.Proxy.Upstreams, fleet.Upstream(service, 1234))
-	if definition, err = b.Register(ctx, spec); err != nil {
-		return "", "", err
-	}
-	if err := b.catalog.Allow(ctx, "web", service); err != nil {
-		return "", "", err
-	}
-	task, err := b.Run(ctx, definition)
-	if err != nil {
-		return "", "", err
-	}
-	if _, err := b.catalog.Passes(ctx, "web", fleet.TaskID(task), limit); err != nil {
-		return "", "", err
-	}
-	if task, err = b.Task(ctx, aws.ToString(task.TaskArn)); err != nil {
-		return "", "", err
-	}
-	b.webURL = fmt.Sprintf("http://%s:8080/", fleet.IPAddress(task))
-	return aws.ToString(first.TaskArn), aws.ToString(task.TaskArn), nil
-}
-
-// sizes are those of what ships, as make build and make setup leave it.
-func (b *bench) sizes() error {
-	binary, err := os.Stat("bin/consulecs-agent")
-	if err != nil {
-		return fmt.Errorf("%w\nhint: run make bench from the repository's root", err)
-	}
-	b.add("consulecs-agent, binary", "< 30 MB", "MB", float64(binary.Size())/1e6)
-	return nil
 }

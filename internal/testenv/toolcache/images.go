@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // The images that a set-up leaves in the Docker daemon.
@@ -149,4 +150,20 @@ func fileDigests(names ...string) (string, error) {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))[:12], nil
+}
+
+// ImageSize is the size in bytes of an image in the daemon, its layers unpacked.
+func ImageSize(ctx context.Context, name string) (int64, error) {
+	found, err := Find()
+	if err != nil {
+		return 0, err
+	}
+	img, err := newEngine(strings.TrimPrefix(found.DockerHost, "unix://")).inspect(ctx, name)
+	switch {
+	case err != nil:
+		return 0, err
+	case img.ID == "":
+		return 0, fmt.Errorf("the daemon has no image %s\nhint: run make setup", name)
+	}
+	return img.Size, nil
 }

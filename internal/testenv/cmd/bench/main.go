@@ -1,4 +1,5 @@
-// Command bench prints the figures that the product is judged by. Exit codes: 0 printed, 1 an error, 2 wrong usage.
+// Command bench prints the figures that the product is judged by. Run it by make bench: it wants what make setup and make
+// build leave. Exit codes: 0 printed, 1 an error, 2 wrong usage.
 package main
 
 import (
@@ -7,31 +8,42 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/bench"
 )
 
 func main() {
-	n := flag.Int("n", 5, "samples of each time")
+	s := bench.Defaults()
+	flag.IntVar(&s.Samples, "n", s.Samples, "samples of each figure")
+	parts := flag.String("parts", "", "names of the parts to run, with commas between them; all by default")
+	flag.Usage = usage
 	flag.Parse()
-	if flag.NArg() > 0 || *n < 1 {
+	if flag.NArg() > 0 || s.Samples < 1 {
 		fmt.Fprintln(os.Stderr, "bench: want no argument, and -n of 1 at least")
 		os.Exit(2)
 	}
+	s.Parts = strings.FieldsFunc(*parts, func(r rune) bool { return r == ',' || r == ' ' })
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if err := run(ctx, *n); err != nil {
+	if err := run(ctx, s); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, n int) error {
-	dir, err := os.MkdirTemp("", "consulecs-bench-")
-	if err != nil {
+func usage() {
+	fmt.Fprintf(os.Stderr, "Usage: make bench [PARTS=dns,xds] [SAMPLES=5], or bin/bench [-parts dns,xds] [-n 5]\n\n")
+	flag.PrintDefaults()
+	fmt.Fprintf(os.Stderr, "\nThe parts:\n%s", bench.PartNames())
+}
+
+func run(ctx context.Context, s bench.Settings) (err error) {
+	if s.Dir, err = os.MkdirTemp("", "consulecs-bench-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	return bench.Run(ctx, dir, n, os.Stdout)
+	defer os.RemoveAll(s.Dir)
+	s.Out = os.Stdout
+	return bench.Run(ctx, s)
 }

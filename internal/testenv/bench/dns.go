@@ -1,0 +1,187 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/process"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/hammer"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
+)
+
+const (
+	dnsRate    = 5000 // questions a second
+	dnsClients = 32   // that ask at the same time
+	dnsName    = "api.service.consul"
+)
+
+// dns asks a dataplane agent for names in a real Consul, at a steady rate and as fast as answers come, and looks at the
+// agent's memory before and after.
+func (b *bench) dns(ctx context.Context) error {
+	return withConsul(ctx, testenv.ConsulConfig{}, func(c *testenv.Consul) error {
+		d, err := b.startDataplane(ctx, c)
+		if err != nil {
+			return err
+		}
+		return errors.Join(b.askNames(ctx, d), d.end())
+	})
+}
+
+func (b *bench) askNames(ctx context.Context, d *dataplane) error {
+	if err := sleep(ctx, 3*time.Second); err != nil { // the agent gives back what its start needed
+		return err
+	}
+	if err := b.addResident(d, "before the first question"); err != nil {
+		return err
+	}
+	asks, end, err := d.askers()
+	if err != nil {
+		return err
+	}
+	defer end()
+	if _, err := hammer.Flat(ctx, warmUp, asks); err != nil {
+		return err
+	}
+	answers := 0
+	for i := range b.Samples {
+		steady, err := hammer.Steady(ctx, b.Round, dnsRate, asks)
+		if err != nil {
+			return err
+		}
+		before, err := procs.CPU(d.child.PID())
+		if err != nil {
+			return err
+		}
+		flat, err := hammer.Flat(ctx, b.Round, asks)
+		if err != nil {
+			return err
+		}
+		after, err := procs.CPU(d.child.PID())
+		if err != nil {
+			return err
+		}
+		b.say("round %d of %d: %d/s asked: %s; as fast as answers come: %s", i+1, b.Samples, dnsRate, steady, flat)
+		if err := errors.Join(steady.Err, flat.Err); err != nil {
+			return err
+		}
+		answers += len(steady.Latency) + len(flat.Latency)
+		b.add(figures.Figure{Name: "DNS proxy, processor time of its agent for 1,000 answers", Unit: "s"}, 1000*(after-before).Seconds()/float64(len(flat.Latency)))
+		b.add(figures.Figure{Name: fmt.Sprintf("DNS proxy asked %d times a second, answers/s", dnsRate), Unit: "/s", Goal: "5,000/s"}, steady.Rate())
+		b.add(figures.Figure{Name: fmt.Sprintf("DNS proxy asked %d times a second, p99", dnsRate), Unit: "ms", Goal: "< 5 ms"}, steady.Milliseconds(0.99))
+		b.add(figures.Figure{Name: fmt.Sprintf("DNS proxy, %d clients without a pause, answers/s", dnsClients), Unit: "/s"}, flat.Rate())
+		if err := b.addResident(d, "after each round of questions"); err != nil {
+			return err
+		}
+	}
+	b.say("%d answers", answers)
+	return nil
+}
+
+func (b *bench) addResident(d *dataplane, when string) error {
+	n, err := procs.Resident(d.child.PID())
+	if err != nil {
+		return err
+	}
+	b.add(figures.Figure{Name: "DNS proxy, memory of its agent " + when, Unit: "MiB", Goal: "flat"}, float64(n)/mebibyte)
+	return nil
+}
+
+// dataplane is an agent with its Envoy on loopback.
+type dataplane struct {
+	child *process.Child
+	dns   netip.AddrPort
+	dir   string
+}
+
+// startDataplane starts the agent that ships, for a service of its own, and waits until its Envoy serves.
+func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *dataplane, err error) {
+	const service = "api"
+	at, err := loopbacks(5)
+	if err != nil {
+		return nil, err
+	}
+	public, dns, admin, ready, graceful := at[0], at[1], at[2], at[3], at[4]
+	token, err := registerTask(ctx, c, service, public, nil)
+	if err != nil {
+		return nil, err
+	}
+	tools, err := toolcache.Find()
+	if err != nil {
+		return nil, err
+	}
+	d = &dataplane{dns: dns}
+	if d.dir, err = os.MkdirTemp(b.Dir, "dataplane-"); err != nil {
+		return nil, err
+	}
+	err = dataplanefile.Write(d.dir, dataplanefile.File{
+		Consul: dataplanefile.Consul{Addresses: c.Address, GRPCPort: c.GRPCPort, TLS: dataplanefile.TLS{ServerName: c.ServerName}},
+		Proxy:  dataplanefile.Proxy{NodeName: node, ID: mesh.ProxyID(mesh.ServiceID(service, taskID))},
+		Envoy: dataplanefile.Envoy{
+			AdminBindPort: int(admin.Port()), ReadyBindAddress: ready.Addr().String(), ReadyBindPort: int(ready.Port()), GracefulPort: int(graceful.Port()),
+			Concurrency: 1, ExecutablePath: tools.Envoy,
+		},
+		DNSServer: &dataplanefile.DNSServer{BindPort: aws.Int(int(dns.Port()))},
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.child, err = process.Start(process.Command{
+		Path: b.Agent, Args: []string{"dataplane", "-config-file", filepath.Join(d.dir, dataplanefile.Name)},
+		Env: append(os.Environ(), mesh.VariableToken+"="+token, mesh.VariableGRPCCACert+"="+c.CAPEM),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := awaitEnvoy(ctx, ready, d.child.Done()); err != nil {
+		last := d.child.LastLines()
+		return nil, errors.Join(fmt.Errorf("start a dataplane: %w; its last lines:\n\t%s", err, strings.Join(last, "\n\t")), d.end())
+	}
+	return d, nil
+}
+
+// end kills the agent, and with it its Envoy: no ECS is there to tell it that its application has stopped.
+func (d *dataplane) end() error {
+	_ = d.child.Signal(syscall.SIGKILL) // an error: it has ended
+	<-d.child.Done()
+	return os.RemoveAll(d.dir)
+}
+
+// askers ask for a service in Consul, each on a socket of its own.
+func (d *dataplane) askers() (asks []hammer.Ask, end func(), err error) {
+	var conns []net.Conn
+	end = func() {
+		for _, conn := range conns {
+			conn.Close()
+		}
+	}
+	for range dnsClients {
+		conn, err := net.Dial("udp", d.dns.String())
+		if err != nil {
+			end()
+			return nil, nil, err
+		}
+		conns = append(conns, conn)
+		ask, err := hammer.DNS(conn, dnsName)
+		if err != nil {
+			end()
+			return nil, nil, err
+		}
+		asks = append(asks, ask)
+	}
+	return asks, end, nil
+}
