@@ -48,23 +48,17 @@ func render(wanted string, segments ...segment) string {
 	return b.String()
 }
 
-// target is HASH~SUBSET.SERVICE.NAMESPACE.PARTITION.DATACENTER, which names an upstream in its cluster.
-func target() []segment {
+// upstream is HASH~SUBSET.SERVICE.NAMESPACE.PARTITION.DATACENTER.ROUTINGTYPE.TRUSTDOMAIN, which names an upstream's cluster.
+func upstream() []segment {
 	return []segment{
 		{tag: "custom_hash", piece: anything, after: `~`, optional: true},
 		{tag: "service_subset", piece: anything, after: `\.`, optional: true},
 		{tag: "service", piece: anything, after: `\.`},
 		{tag: "namespace", piece: anything, after: `\.`},
 		{tag: "partition", piece: anything, after: `\.`, optional: true},
-		{tag: "datacenter", piece: anything},
-	}
-}
-
-// routed is .ROUTINGTYPE.TRUSTDOMAIN, which follows the target.
-func routed(routing string) []segment {
-	return []segment{
-		{tag: "routing_type", before: `\.`, piece: routing},
-		{tag: "trust_domain", before: `\.`, piece: anything},
+		{tag: "datacenter", piece: anything, after: `\.`},
+		{tag: "routing_type", piece: anything, after: `\.`},
+		{tag: "trust_domain", piece: anything},
 	}
 }
 
@@ -73,32 +67,33 @@ func inCluster(tag, regex string) statsTag {
 	return statsTag{Name: "consul.destination." + tag, Regex: `^cluster\.(?:passthrough~)?(` + regex + `\.consul\.)`}
 }
 
-// inListener is a tag from the name of an upstream's listener.
-func inListener(tag, kind, regex string) statsTag {
-	return statsTag{Name: "consul.upstream." + tag, Regex: `^(?:tcp|http)\.` + kind + `\.(` + regex + `)`}
+// clusterTags are the tags of upstreams. Envoy tries each of them on each metric of each cluster when it gets the cluster:
+// with hundreds of upstreams nearly all of the time until it serves goes into that, and what an expression tries in vain
+// costs most. So where a tag is found by counting pieces from either end, its expression does not care which of the others
+// are which, and tries the usual name first, the one of five pieces without subset and partition.
+func clusterTags() []statsTag {
+	const (
+		p    = anything + `\.`
+		more = `(?:` + p + `(?:` + p + `)??)??` // a subset; a partition only beside it
+	)
+	return []statsTag{
+		inCluster("custom_hash", `(?:([^.]+)~)?`+p+more+p+p+p+anything),
+		inCluster("service_subset", `(?:[^.]+~)?(?:([^.]+)\.(?:`+p+`)??)??`+p+p+p+p+anything),
+		inCluster("service", render("service", upstream()...)),
+		inCluster("namespace", render("namespace", upstream()...)),
+		inCluster("partition", p+p+`(?:`+p+`(?:([^.]+)\.)??)??`+p+`internal[^.]*\.`+anything), // the peer stands in its place
+		inCluster("datacenter", p+p+more+`([^.]+)\.internal[^.]*\.`+anything),                 // and here, where the route is external
+		inCluster("peer", p+`(?:`+p+`)?([^.]+)\.external\.`+anything),
+		inCluster("routing_type", p+p+p+more+`([^.]+)\.`+anything),
+		inCluster("trust_domain", p+p+p+p+more+`([^.]+)`),
+		inCluster("target", `(`+p+p+more+anything+`)\.`+p+anything),
+		inCluster("full_target", `(`+p+p+more+p+p+anything+`)`),
+	}
 }
 
-// consulTags are the tags that Consul's metrics have in their names, in the order in which others list them.
-func consulTags() []statsTag {
-	var tags []statsTag
-	for _, tag := range []string{"custom_hash", "service_subset", "service", "namespace", "partition", "datacenter", "peer", "routing_type", "trust_domain"} {
-		switch tag {
-		case "partition", "datacenter": // the peer stands in their place where the route is external
-			tags = append(tags, inCluster(tag, render(tag, slices.Concat(target(), routed(`internal[^.]*`))...)))
-		case "peer":
-			tags = append(tags, inCluster(tag, render(tag,
-				segment{tag: "service", piece: anything, after: `\.`},
-				segment{tag: "namespace", piece: anything, after: `\.`, optional: true},
-				segment{tag: "peer", piece: anything},
-			)+render("", routed("external")...)))
-		default:
-			tags = append(tags, inCluster(tag, render(tag, slices.Concat(target(), routed(anything))...)))
-		}
-	}
-	tags = append(tags,
-		inCluster("target", "("+render("", target()...)+")"+render("", routed(anything)...)),
-		inCluster("full_target", "("+render("", slices.Concat(target(), routed(anything))...)+")"),
-	)
+// listenerTags are tags from the names of upstreams' listeners. Each has an expression for each protocol: one that begins
+// with a whole piece is tried on the metrics that begin with it, and on no others.
+func listenerTags() []statsTag {
 	service := segment{tag: "service", piece: anything}
 	namespace := segment{tag: "namespace", before: `\.`, piece: anything, optional: true}
 	local := []segment{
@@ -108,16 +103,22 @@ func consulTags() []statsTag {
 	}
 	peered := []segment{service, namespace, {tag: "peer", before: `\.`, piece: anything, after: `\.`}}
 	const either = `upstream(?:_peered)?` // the forms of both have the service first and the namespace second
-	return append(tags,
-		inListener("service", either, render("service", local...)),
-		inListener("datacenter", "upstream", render("datacenter", local...)),
-		inListener("peer", "upstream_peered", render("peer", peered...)),
-		inListener("namespace", either, render("namespace", local...)),
-		inListener("partition", "upstream", render("partition", local...)),
-	)
+	var tags []statsTag
+	for _, t := range []struct{ tag, kind, regex string }{
+		{"service", either, render("service", local...)},
+		{"datacenter", "upstream", render("datacenter", local...)},
+		{"peer", "upstream_peered", render("peer", peered...)},
+		{"namespace", either, render("namespace", local...)},
+		{"partition", "upstream", render("partition", local...)},
+	} {
+		for _, protocol := range []string{"tcp", "http"} {
+			tags = append(tags, statsTag{Name: "consul.upstream." + t.tag, Regex: `^` + protocol + `\.` + t.kind + `\.(` + t.regex + `)`})
+		}
+	}
+	return tags
 }
 
-// statsTags lists the user's tags, then Consul's, then the proxy's own. A user's tag takes the place of one of the same name.
+// statsTags lists the user's tags, then those that Consul's metrics have in their names, then the proxy's own. A user's tag takes the place of one of the same name.
 func (b Bootstrap) statsTags() []statsTag {
 	tags := slices.Clone(b.Central.tags)
 	add := func(t statsTag) {
@@ -125,7 +126,7 @@ func (b Bootstrap) statsTags() []statsTag {
 			tags = append(tags, t)
 		}
 	}
-	for _, t := range consulTags() {
+	for _, t := range slices.Concat(clusterTags(), listenerTags()) {
 		add(t)
 	}
 	for _, t := range []struct{ name, value string }{

@@ -2,6 +2,7 @@ package envoy_test
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,5 +94,59 @@ func TestAUsersTagTakesThePlaceOfOurs(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"mine"}, values); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestTagsOfClustersAreThoseOfTheirPlainDefinitions compares the expressions with ones that spell out what each piece is and
+// take what is optional wherever they can: those are the incumbent's tags, and slow.
+func TestTagsOfClustersAreThoseOfTheirPlainDefinitions(t *testing.T) {
+	t.Parallel()
+	const any, routed, internal = `(?:[^.]+~)?(?:[^.]+\.)?[^.]+\.[^.]+\.(?:[^.]+\.)?[^.]+`, `\.[^.]+\.[^.]+`, `\.internal[^.]*\.[^.]+`
+	plain := map[string]string{
+		"custom_hash":    `(?:([^.]+)~)?(?:[^.]+\.)?[^.]+\.[^.]+\.(?:[^.]+\.)?[^.]+` + routed,
+		"service_subset": `(?:[^.]+~)?(?:([^.]+)\.)?[^.]+\.[^.]+\.(?:[^.]+\.)?[^.]+` + routed,
+		"service":        `(?:[^.]+~)?(?:[^.]+\.)?([^.]+)\.[^.]+\.(?:[^.]+\.)?[^.]+` + routed,
+		"namespace":      `(?:[^.]+~)?(?:[^.]+\.)?[^.]+\.([^.]+)\.(?:[^.]+\.)?[^.]+` + routed,
+		"partition":      `(?:[^.]+~)?(?:[^.]+\.)?[^.]+\.[^.]+\.(?:([^.]+)\.)?[^.]+` + internal,
+		"datacenter":     `(?:[^.]+~)?(?:[^.]+\.)?[^.]+\.[^.]+\.(?:[^.]+\.)?([^.]+)` + internal,
+		"peer":           `[^.]+\.(?:[^.]+\.)?([^.]+)\.external\.[^.]+`,
+		"routing_type":   any + `\.([^.]+)\.[^.]+`,
+		"trust_domain":   any + `\.[^.]+\.([^.]+)`,
+		"target":         `(` + any + `)` + routed,
+		"full_target":    `(` + any + routed + `)`,
+	}
+	var names []string
+	for _, prefix := range []string{"", "passthrough~", "h1~", "passthrough~h1~", "failover-target~0~"} {
+		for pieces := range 9 {
+			for _, routing := range []string{"internal", "internal-v1", "external", "query"} {
+				for _, end := range []string{"td.consul.upstream_cx_total", "td.consul.upstream_rq.timeout", "td.upstream_cx_total"} {
+					names = append(names, "cluster."+prefix+strings.Join(strings.Split("abcdefghi"[:pieces], ""), ".")+"."+routing+"."+end)
+				}
+			}
+		}
+	}
+	names = append(names, "cluster.local_app.upstream_rq_time", "cluster.self_admin.upstream_cx_total",
+		"cluster.consul.default.dc1.internal.td.consul.x", "cluster.v2.web.default.consul.internal.td.consul.x")
+	found := 0
+	for _, tag := range rendered(t, bootstrap()).StatsConfig.Tags {
+		name, isCluster := strings.CutPrefix(tag.Tag_name, "consul.destination.")
+		if !isCluster {
+			continue
+		}
+		want := regexp.MustCompile(`^cluster\.(?:passthrough~)?(` + plain[name] + `\.consul\.)`)
+		got := regexp.MustCompile(tag.Regex)
+		for _, metric := range names {
+			w, g := want.FindStringSubmatch(metric), got.FindStringSubmatch(metric)
+			if w == nil && g == nil {
+				continue
+			}
+			found++
+			if w == nil || g == nil || w[1] != g[1] || w[2] != g[2] {
+				t.Errorf("%s of %s: got %q, want %q", name, metric, g, w)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no metric has a tag")
 	}
 }
