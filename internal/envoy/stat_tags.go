@@ -118,7 +118,8 @@ func listenerTags() []statsTag {
 	return tags
 }
 
-// statsTags lists the user's tags, then those that Consul's metrics have in their names, then the proxy's own. A user's tag takes the place of one of the same name.
+// statsTags lists the user's tags, then those that Consul's metrics have in their names, then the proxy's own. A user's tag
+// takes the place of one of the same name.
 func (b Bootstrap) statsTags() []statsTag {
 	tags := slices.Clone(b.Central.tags)
 	add := func(t statsTag) {

@@ -37,6 +37,9 @@ consul_consul_fsm_ca_count{op="x"} 9
 		t.Error(diff)
 	}
 	since := got.Since(Writes{All: 10, ByKind: map[string]int{"register": 2, "acl_token upsert": 3}})
+	if n := since.Changes(); n != 3 {
+		t.Errorf("%d changes, want 3", n)
+	}
 	if diff := cmp.Diff(Writes{All: 2, ByKind: map[string]int{"register": 2, "acl_token delete": 1}}, since); diff != "" {
 		t.Error(diff)
 	}

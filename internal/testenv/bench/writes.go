@@ -42,7 +42,7 @@ func (b *bench) writes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.add(figures.Figure{Name: "Raft writes of a controller that finds Consul set up"}, float64(after.Since(before).All))
+	b.add(figures.Figure{Name: "Raft writes of a controller that finds Consul set up"}, float64(after.Since(before).Changes()))
 	return nil
 }
 
@@ -74,8 +74,8 @@ func (b *bench) countWrites(ctx context.Context, s *stage, how string, start, st
 		if err != nil {
 			return err
 		}
-		b.add(start, float64(running.Since(before).All))
-		b.add(stop, float64(after.Since(running).All))
+		b.add(start, float64(running.Since(before).Changes()))
+		b.add(stop, float64(after.Since(running).Changes()))
 		b.say("%d of %d counted%s: start %v, stop %v", i+1, b.Samples, how, running.Since(before).ByKind, after.Since(running).ByKind)
 	}
 	return nil
@@ -99,7 +99,7 @@ func (s *stage) settledWrites(ctx context.Context) (testenv.Writes, error) {
 		if err != nil {
 			return last, err
 		}
-		if now.All != last.All {
+		if now.Changes() != last.Changes() {
 			last, since = now, time.Now()
 		}
 	}

@@ -24,6 +24,16 @@ type Writes struct {
 	ByKind map[string]int // what they changed, as Consul names it: register, deregister, acl_token upsert, ...
 }
 
+// Changes are the writes that changed something that Consul has a name for. A server without any client writes one entry a
+// minute besides, which changes nothing of the kind.
+func (w Writes) Changes() int {
+	sum := 0
+	for _, n := range w.ByKind {
+		sum += n
+	}
+	return sum
+}
+
 // Since are the writes that came after before.
 func (w Writes) Since(before Writes) Writes {
 	d := Writes{All: w.All - before.All, ByKind: map[string]int{}}
