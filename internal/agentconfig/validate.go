@@ -71,12 +71,15 @@ func (c Controller) check(found *problem.List) {
 	}
 }
 
-// validRolePath is IAM's own rule for paths.
-var validRolePath = regexp.MustCompile(`^/([\x21-\x7e]{0,510}/)?$`)
+// validRolePath is IAM's own rule for paths, but for their length: with that in it, the compiled expression would be a third of
+// a megabyte in each agent.
+var validRolePath = regexp.MustCompile(`^/([\x21-\x7e]*/)?$`)
+
+const maxRolePath = 512
 
 // CheckRolePath says why IAM would refuse a path of roles; nil means that it takes it.
 func CheckRolePath(path string) error {
-	if validRolePath.MatchString(path) {
+	if len(path) <= maxRolePath && validRolePath.MatchString(path) {
 		return nil
 	}
 	return fmt.Errorf("is %q, want an IAM path that begins and ends with '/'", path)

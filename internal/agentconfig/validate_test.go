@@ -79,3 +79,15 @@ func TestPortsOnDifferentAddressesDoNotClash(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRolePathsAreAsLongAsIAMTakesThem(t *testing.T) {
+	t.Parallel()
+	for path, good := range map[string]bool{
+		"/": true, "/a/": true, "//": true, "": false, "a/": false, "/a b/": false, "/ü/": false,
+		"/" + strings.Repeat("a", 510) + "/": true, "/" + strings.Repeat("a", 511) + "/": false,
+	} {
+		if err := agentconfig.CheckRolePath(path); (err == nil) != good {
+			t.Errorf("%d characters, %.10q…: %v, want ok %t", len(path), path, err, good)
+		}
+	}
+}
