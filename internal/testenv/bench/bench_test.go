@@ -111,6 +111,19 @@ func TestTheTokenGoesIntoTheBootstrapForConsulItself(t *testing.T) {
 	}
 }
 
+func TestUpstreamsWithAnEndpointAreCounted(t *testing.T) {
+	t.Parallel()
+	const page = `# TYPE envoy_cluster_membership_total gauge
+envoy_cluster_membership_total{consul_destination_service="upstream-1",envoy_cluster_name="upstream-1"} 1
+envoy_cluster_membership_total{consul_destination_service="upstream-2"} 0
+envoy_cluster_membership_total{envoy_cluster_name="self_admin"} 1
+envoy_cluster_membership_change{consul_destination_service="upstream-1"} 1
+`
+	if n := endpoints(page); n != 1 {
+		t.Errorf("got %d, want 1", n)
+	}
+}
+
 func TestWhatIsUsedAtRestIsReckonedPerMinute(t *testing.T) {
 	t.Parallel()
 	b := &bench{Settings: Settings{Out: new(strings.Builder)}}

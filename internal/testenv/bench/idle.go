@@ -30,11 +30,7 @@ type watched struct {
 
 // idle leaves a mesh of several tasks at rest and looks at what it uses and writes meanwhile: one sample of each task.
 func (b *bench) idle(ctx context.Context) error {
-	s, err := b.stage(ctx)
-	if err != nil {
-		return err
-	}
-	definition, err := s.define(ctx, false, nil)
+	s, definition, err := b.sampled(ctx, false, nil)
 	if err != nil {
 		return err
 	}

@@ -77,14 +77,14 @@ func register(ctx context.Context, c *testenv.Consul, s *api.AgentService) error
 // awaitEnvoy returns once the Envoy whose ready listener is at addr serves. done is closed where it ends.
 func awaitEnvoy(ctx context.Context, addr netip.AddrPort, done <-chan struct{}) error {
 	const poll = 10 * time.Millisecond
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("Envoy is not ready within %s", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("envoy is not ready within %s", limit))
 	defer cancel()
 	for envoy.CheckReady(ctx, addr) != nil {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-done:
-			return errors.New("it ended before Envoy was ready")
+			return errors.New("it ended before envoy was ready")
 		case <-time.After(poll):
 		}
 	}

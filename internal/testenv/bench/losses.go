@@ -14,11 +14,7 @@ import (
 
 // heals deletes the service of a task behind its back, again and again, and times until it is whole again.
 func (b *bench) heals(ctx context.Context) error {
-	s, err := b.stage(ctx)
-	if err != nil {
-		return err
-	}
-	definition, err := s.define(ctx, false, nil)
+	s, definition, err := b.sampled(ctx, false, nil)
 	if err != nil {
 		return err
 	}
@@ -49,11 +45,7 @@ func (b *bench) heals(ctx context.Context) error {
 
 // kills kills tasks outright and times how the controller cleans up after them.
 func (b *bench) kills(ctx context.Context) error {
-	s, err := b.stage(ctx)
-	if err != nil {
-		return err
-	}
-	definition, err := s.define(ctx, false, nil)
+	s, definition, err := b.sampled(ctx, false, nil)
 	if err != nil {
 		return err
 	}

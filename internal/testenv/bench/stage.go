@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
@@ -58,6 +59,19 @@ func (b *bench) stage(ctx context.Context) (*stage, error) {
 	return s, nil
 }
 
+// sampled opens the stage and registers the sample's definition, as change wants it.
+func (b *bench) sampled(ctx context.Context, healthCheck bool, change func(*taskdef.Spec)) (s *stage, definition string, err error) {
+	if s, err = b.stage(ctx); err != nil {
+		return nil, "", err
+	}
+	spec := s.Spec(sample, samplePort, fleet.App(sample, fmt.Sprintf("127.0.0.1:%d", samplePort), "", healthCheck))
+	if change != nil {
+		change(&spec)
+	}
+	definition, err = s.Register(ctx, spec)
+	return s, definition, err
+}
+
 // closeStage takes the world down, with every task.
 func (b *bench) closeStage() error {
 	if b.opened == nil {
@@ -72,18 +86,11 @@ func (b *bench) furnish(ctx context.Context, s *stage) (err error) {
 	if s.catalog, err = fleet.NewCatalog(s.world.Address, s.world.Consul.BootstrapToken); err != nil {
 		return err
 	}
-	before, err := s.settledWrites(ctx)
+	written, err := s.writesOf(ctx, func() error { return s.startController(ctx) })
 	if err != nil {
 		return err
 	}
-	if err := s.startController(ctx); err != nil {
-		return err
-	}
-	written, err := s.settledWrites(ctx)
-	if err != nil {
-		return err
-	}
-	b.add(figures.Figure{Name: "Raft writes of a controller that sets Consul up"}, float64(written.Since(before).Changes()))
+	b.add(figures.Figure{Name: "Raft writes of a controller that sets Consul up"}, float64(written.Changes()))
 	return s.startCaller(ctx)
 }
 

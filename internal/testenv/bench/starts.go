@@ -54,22 +54,9 @@ func transparent(s *taskdef.Spec) {
 	s.TransparentProxy = agentconfig.TransparentProxy{Enabled: aws.Bool(true), ConsulDNS: &agentconfig.ConsulDNS{Enabled: aws.Bool(true)}}
 }
 
-// define registers the sample's definition, as change wants it.
-func (s *stage) define(ctx context.Context, healthCheck bool, change func(*taskdef.Spec)) (definition string, err error) {
-	spec := s.Spec(sample, samplePort, fleet.App(sample, fmt.Sprintf("127.0.0.1:%d", samplePort), "", healthCheck))
-	if change != nil {
-		change(&spec)
-	}
-	return s.Register(ctx, spec)
-}
-
 // lives starts and stops tasks of a kind and times what happens between.
 func (b *bench) lives(ctx context.Context, k kind) error {
-	s, err := b.stage(ctx)
-	if err != nil {
-		return err
-	}
-	definition, err := s.define(ctx, k.healthCheck, k.change)
+	s, definition, err := b.sampled(ctx, k.healthCheck, k.change)
 	if err != nil {
 		return err
 	}

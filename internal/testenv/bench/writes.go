@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
@@ -18,67 +19,59 @@ const quiet = 1500 * time.Millisecond
 // writes counts what starts and stops write, first with the controller at work, then without it: what is more with it is
 // the controller's.
 func (b *bench) writes(ctx context.Context) error {
-	s, err := b.stage(ctx)
+	s, definition, err := b.sampled(ctx, false, nil)
 	if err != nil {
 		return err
 	}
-	if err := b.countWrites(ctx, s, "", figures.Figure{Goal: "≤ 7", Incumbent: "9"}, figures.Figure{Goal: "≤ 4", Incumbent: "5"}); err != nil {
+	if err := b.countWrites(ctx, s, definition, "", figures.Figure{Goal: "≤ 7", Incumbent: "9"}, figures.Figure{Goal: "≤ 4", Incumbent: "5"}); err != nil {
 		return err
 	}
 	if err := s.ended(ctx, s.controller); err != nil {
 		return err
 	}
-	if err := b.countWrites(ctx, s, ", without a controller", figures.Figure{}, figures.Figure{}); err != nil {
+	if err := b.countWrites(ctx, s, definition, ", without a controller", figures.Figure{}, figures.Figure{}); err != nil {
 		return err
 	}
-	before, err := s.settledWrites(ctx)
+	written, err := s.writesOf(ctx, func() error { return s.startController(ctx) })
 	if err != nil {
 		return err
 	}
-	if err := s.startController(ctx); err != nil {
-		return err
-	}
-	after, err := s.settledWrites(ctx)
-	if err != nil {
-		return err
-	}
-	b.add(figures.Figure{Name: "Raft writes of a controller that finds Consul set up"}, float64(after.Since(before).Changes()))
+	b.add(figures.Figure{Name: "Raft writes of a controller that finds Consul set up"}, float64(written.Changes()))
 	return nil
 }
 
 // countWrites counts the writes of starts and stops, in a world where nothing else happens. How the figures are called ends
 // in how.
-func (b *bench) countWrites(ctx context.Context, s *stage, how string, start, stop figures.Figure) error {
+func (b *bench) countWrites(ctx context.Context, s *stage, definition, how string, start, stop figures.Figure) error {
 	start.Name, stop.Name = "Raft writes per task start"+how, "Raft writes per task stop"+how
-	definition, err := s.define(ctx, false, nil)
-	if err != nil {
-		return err
-	}
 	for i := range b.Samples {
-		before, err := s.settledWrites(ctx)
+		var task ecstypes.Task
+		started, err := s.writesOf(ctx, func() (err error) { task, err = s.passing(ctx, definition); return err })
 		if err != nil {
 			return err
 		}
-		task, err := s.passing(ctx, definition)
+		stopped, err := s.writesOf(ctx, func() error { return s.ended(ctx, aws.ToString(task.TaskArn)) })
 		if err != nil {
 			return err
 		}
-		running, err := s.settledWrites(ctx)
-		if err != nil {
-			return err
-		}
-		if err := s.ended(ctx, aws.ToString(task.TaskArn)); err != nil {
-			return err
-		}
-		after, err := s.settledWrites(ctx)
-		if err != nil {
-			return err
-		}
-		b.add(start, float64(running.Since(before).Changes()))
-		b.add(stop, float64(after.Since(running).Changes()))
-		b.say("%d of %d counted%s: start %v, stop %v", i+1, b.Samples, how, running.Since(before).ByKind, after.Since(running).ByKind)
+		b.add(start, float64(started.Changes()))
+		b.add(stop, float64(stopped.Changes()))
+		b.say("%d of %d counted%s: start %v, stop %v", i+1, b.Samples, how, started.ByKind, stopped.ByKind)
 	}
 	return nil
+}
+
+// writesOf counts what do has written in the end, where nothing else writes.
+func (s *stage) writesOf(ctx context.Context, do func() error) (testenv.Writes, error) {
+	before, err := s.settledWrites(ctx)
+	if err != nil {
+		return before, err
+	}
+	if err := do(); err != nil {
+		return before, err
+	}
+	after, err := s.settledWrites(ctx)
+	return after.Since(before), err
 }
 
 // settledWrites counts the writes so far once none has come for a while.
@@ -90,7 +83,7 @@ func (s *stage) settledWrites(ctx context.Context) (testenv.Writes, error) {
 	since := time.Now()
 	for deadline := since.Add(limit); time.Since(since) < quiet; {
 		if time.Now().After(deadline) {
-			return last, fmt.Errorf("Consul's writes: not at rest within %s", limit)
+			return last, fmt.Errorf("writes of Consul: not at rest within %s", limit)
 		}
 		if err := sleep(ctx, quiet/10); err != nil {
 			return last, err

@@ -1,13 +1,13 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"syscall"
@@ -190,40 +190,26 @@ func (f configuring) run(ctx context.Context, source netip.AddrPort, change func
 	return c, f.complete(ctx, admin)
 }
 
-// complete checks that the configuration is the whole one.
+// complete checks that the configuration is the whole one: every upstream has its endpoint.
 func (f configuring) complete(ctx context.Context, admin netip.AddrPort) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin.String()+"/clusters?format=json", nil)
-	if err != nil {
+	var page bytes.Buffer
+	if err := envoy.NewAdmin(admin).Metrics(ctx, "filter="+url.QueryEscape(`membership_total$`), &page); err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	page, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	var clusters struct {
-		Statuses []struct {
-			Name  string `json:"name"`
-			Hosts []any  `json:"host_statuses"`
-		} `json:"cluster_statuses"`
-	}
-	if err := json.Unmarshal(page, &clusters); err != nil {
-		return fmt.Errorf("read Envoy's clusters: %w", err)
-	}
-	known := 0
-	for _, c := range clusters.Statuses {
-		if strings.HasPrefix(c.Name, "upstream-") && len(c.Hosts) > 0 {
-			known++
-		}
-	}
-	if known != f.upstreams {
-		return fmt.Errorf("Envoy serves with %d upstream clusters that have endpoints, want %d", known, f.upstreams)
+	if n := endpoints(page.String()); n != f.upstreams {
+		return fmt.Errorf("envoy serves with %d upstreams that have an endpoint, want %d", n, f.upstreams)
 	}
 	return nil
+}
+
+// endpoints counts the upstreams that have one endpoint, in a page of Envoy's metrics.
+func endpoints(page string) (n int) {
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "envoy_cluster_membership_total{") && strings.Contains(line, `consul_destination_service="upstream-`) && strings.HasSuffix(line, "} 1\n") {
+			n++
+		}
+	}
+	return n
 }
 
 // processorTime is this process's so far.
