@@ -31,7 +31,7 @@ type Settings struct {
 
 // Defaults are the settings by which the figures are made that others are compared with.
 func Defaults() Settings {
-	return Settings{Agent: "bin/consulecs-agent", Samples: 5, Round: 4 * time.Second, Rest: time.Minute, Upstreams: 500}
+	return Settings{Agent: "bin/consulecs-agent", Samples: 5, Round: 3 * time.Second, Rest: time.Minute, Upstreams: 500}
 }
 
 // part is what can be asked for by name.

@@ -2,17 +2,26 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/hashicorp/consul/proto-public/pbdns"
+	"github.com/miekg/dns"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -75,14 +84,19 @@ func (b *bench) askNames(ctx context.Context, d *dataplane) error {
 		if err != nil {
 			return err
 		}
-		b.say("round %d of %d: %d/s asked: %s; as fast as answers come: %s", i+1, b.Samples, dnsRate, steady, flat)
-		if err := errors.Join(steady.Err, flat.Err); err != nil {
+		straight, err := hammer.Steady(ctx, b.Round, dnsRate, d.straight(ctx))
+		if err != nil {
+			return err
+		}
+		b.say("round %d of %d: %d/s asked: %s; the same straight from Consul: %s; as fast as answers come: %s", i+1, b.Samples, dnsRate, steady, straight, flat)
+		if err := errors.Join(steady.Err, flat.Err, straight.Err); err != nil {
 			return err
 		}
 		answers += len(steady.Latency) + len(flat.Latency)
 		b.add(figures.Figure{Name: "DNS proxy, processor time of its agent for 1,000 answers", Unit: "s"}, 1000*(after-before).Seconds()/float64(len(flat.Latency)))
 		b.add(figures.Figure{Name: fmt.Sprintf("DNS proxy asked %d times a second, answers/s", dnsRate), Unit: "/s", Goal: "5,000/s"}, steady.Rate())
 		b.add(figures.Figure{Name: fmt.Sprintf("DNS proxy asked %d times a second, p99", dnsRate), Unit: "ms", Goal: "< 5 ms"}, steady.Milliseconds(0.99))
+		b.add(figures.Figure{Name: fmt.Sprintf("Consul itself asked %d times a second by gRPC, p99", dnsRate), Unit: "ms"}, straight.Milliseconds(0.99))
 		b.add(figures.Figure{Name: fmt.Sprintf("DNS proxy, %d clients without a pause, answers/s", dnsClients), Unit: "/s"}, flat.Rate())
 		if err := b.addResident(d, "after each round of questions"); err != nil {
 			return err
@@ -103,9 +117,11 @@ func (b *bench) addResident(d *dataplane, when string) error {
 
 // dataplane is an agent with its Envoy on loopback.
 type dataplane struct {
-	child *process.Child
-	dns   netip.AddrPort
-	dir   string
+	child  *process.Child
+	dns    netip.AddrPort
+	dir    string
+	consul *grpc.ClientConn // a connection of ours to the agent's Consul
+	token  string
 }
 
 // startDataplane starts the agent that ships, for a service of its own, and waits until its Envoy serves.
@@ -115,7 +131,7 @@ func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *datap
 	if err != nil {
 		return nil, err
 	}
-	public, dns, admin, ready, graceful := at[0], at[1], at[2], at[3], at[4]
+	public, names, admin, ready, graceful := at[0], at[1], at[2], at[3], at[4]
 	token, err := registerTask(ctx, c, service, public, nil)
 	if err != nil {
 		return nil, err
@@ -124,7 +140,14 @@ func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *datap
 	if err != nil {
 		return nil, err
 	}
-	d = &dataplane{dns: dns}
+	d = &dataplane{dns: names, token: token}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(c.CAPEM))
+	d.consul, err = grpc.NewClient(net.JoinHostPort(c.Address, strconv.Itoa(c.GRPCPort)),
+		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots, ServerName: c.ServerName})))
+	if err != nil {
+		return nil, err
+	}
 	if d.dir, err = os.MkdirTemp(b.Dir, "dataplane-"); err != nil {
 		return nil, err
 	}
@@ -135,7 +158,7 @@ func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *datap
 			AdminBindPort: int(admin.Port()), ReadyBindAddress: ready.Addr().String(), ReadyBindPort: int(ready.Port()), GracefulPort: int(graceful.Port()),
 			Concurrency: 1, ExecutablePath: tools.Envoy,
 		},
-		DNSServer: &dataplanefile.DNSServer{BindPort: aws.Int(int(dns.Port()))},
+		DNSServer: &dataplanefile.DNSServer{BindPort: aws.Int(int(names.Port()))},
 	})
 	if err != nil {
 		return nil, err
@@ -158,7 +181,21 @@ func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *datap
 func (d *dataplane) end() error {
 	_ = d.child.Signal(syscall.SIGKILL) // an error: it has ended
 	<-d.child.Done()
-	return os.RemoveAll(d.dir)
+	return errors.Join(d.consul.Close(), os.RemoveAll(d.dir))
+}
+
+// straight asks Consul itself as the agent does.
+func (d *dataplane) straight(ctx context.Context) []hammer.Ask {
+	ctx = metadata.AppendToOutgoingContext(ctx, "x-consul-token", d.token)
+	query, err := new(dns.Msg).SetQuestion(dns.Fqdn(dnsName), dns.TypeA).Pack()
+	ask := func() error {
+		if err != nil {
+			return err
+		}
+		_, err := pbdns.NewDNSServiceClient(d.consul).Query(ctx, &pbdns.QueryRequest{Msg: query, Protocol: pbdns.Protocol_PROTOCOL_UDP})
+		return err
+	}
+	return slices.Repeat([]hammer.Ask{ask}, dnsClients)
 }
 
 // askers ask for a service in Consul, each on a socket of its own.

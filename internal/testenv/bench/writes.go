@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
@@ -32,11 +31,11 @@ func (b *bench) writes(ctx context.Context) error {
 	if err := b.countWrites(ctx, s, definition, ", without a controller", figures.Figure{}, figures.Figure{}); err != nil {
 		return err
 	}
-	written, err := s.writesOf(ctx, func() error { return s.startController(ctx) })
+	written, err := s.controllerWrites(ctx)
 	if err != nil {
 		return err
 	}
-	b.add(figures.Figure{Name: "Raft writes of a controller that finds Consul set up"}, float64(written.Changes()))
+	b.add(figures.Figure{Name: "Raft writes of a controller that finds Consul set up"}, written)
 	return nil
 }
 
@@ -44,34 +43,46 @@ func (b *bench) writes(ctx context.Context) error {
 // in how.
 func (b *bench) countWrites(ctx context.Context, s *stage, definition, how string, start, stop figures.Figure) error {
 	start.Name, stop.Name = "Raft writes per task start"+how, "Raft writes per task stop"+how
+	before, err := s.settledWrites(ctx)
+	if err != nil {
+		return err
+	}
 	for i := range b.Samples {
-		var task ecstypes.Task
-		started, err := s.writesOf(ctx, func() (err error) { task, err = s.passing(ctx, definition); return err })
+		task, err := s.passing(ctx, definition)
 		if err != nil {
 			return err
 		}
-		stopped, err := s.writesOf(ctx, func() error { return s.ended(ctx, aws.ToString(task.TaskArn)) })
+		running, err := s.settledWrites(ctx)
 		if err != nil {
 			return err
 		}
+		if err := s.ended(ctx, aws.ToString(task.TaskArn)); err != nil {
+			return err
+		}
+		gone, err := s.settledWrites(ctx)
+		if err != nil {
+			return err
+		}
+		started, stopped := running.Since(before), gone.Since(running)
 		b.add(start, float64(started.Changes()))
 		b.add(stop, float64(stopped.Changes()))
 		b.say("%d of %d counted%s: start %v, stop %v", i+1, b.Samples, how, started.ByKind, stopped.ByKind)
+		before = gone
 	}
 	return nil
 }
 
-// writesOf counts what do has written in the end, where nothing else writes.
-func (s *stage) writesOf(ctx context.Context, do func() error) (testenv.Writes, error) {
+// controllerWrites starts the controller and counts what it writes, where nothing else writes.
+func (s *stage) controllerWrites(ctx context.Context) (float64, error) {
 	before, err := s.settledWrites(ctx)
 	if err != nil {
-		return before, err
+		return 0, err
 	}
-	if err := do(); err != nil {
-		return before, err
+	if err := s.startController(ctx); err != nil {
+		return 0, err
 	}
 	after, err := s.settledWrites(ctx)
-	return after.Since(before), err
+	return float64(after.Since(before).Changes()), err
 }
 
 // settledWrites counts the writes so far once none has come for a while.
