@@ -72,6 +72,7 @@ func StartConsul(ctx context.Context, cfg ConsulConfig) (*Consul, error) {
 	if err != nil {
 		return nil, err
 	}
+	settings["telemetry"] = telemetry()
 	file := filepath.Join(dir, "consul.json")
 	raw, err := json.Marshal(settings)
 	if err != nil {
@@ -130,8 +131,7 @@ func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) 
 		"bind_addr": c.Address, "client_addr": c.Address, "data_dir": filepath.Join(dir, "data"), "log_level": "INFO",
 		"connect": map[string]any{"enabled": true}, "ui_config": map[string]any{"enabled": true},
 		"performance": map[string]any{"raft_multiplier": 1}, "ports": ports,
-		"acl":       map[string]any{"enabled": true, "default_policy": "deny"}, // no token is in a file: see bootstrap
-		"telemetry": map[string]any{"prometheus_retention_time": metricsKept, "disable_hostname": true},
+		"acl": map[string]any{"enabled": true, "default_policy": "deny"}, // no token is in a file: see bootstrap
 	}
 	if cfg.Plaintext {
 		if cfg.UsualPorts {

@@ -15,8 +15,10 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// metricsKept is how long the server keeps a metric that does not change: longer than any world lives.
-const metricsKept = "24h"
+// telemetry has a server count for Prometheus, and keep what does not change for longer than any world lives.
+func telemetry() map[string]any {
+	return map[string]any{"prometheus_retention_time": "24h", "disable_hostname": true}
+}
 
 // Writes are the entries of Raft's log that a server has written since its start.
 type Writes struct {
