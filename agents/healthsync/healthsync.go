@@ -34,7 +34,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -46,7 +45,6 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
-	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/footprint"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
@@ -135,15 +133,4 @@ func outlive(ctx context.Context, by time.Duration) (context.Context, context.Ca
 	life, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() { time.AfterFunc(by, func() { cancel(errStopTime) }) })
 	return life, func() { cancel(nil) }
-}
-
-// proxyProblem asks Envoy's ready listener. Its answers are worded alike, so that the same state makes the same output.
-func proxyProblem(port int) func(context.Context) string {
-	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
-	return func(ctx context.Context) string {
-		if err := envoy.CheckReady(ctx, addr); err != nil {
-			return "the proxy is not ready on " + addr.String()
-		}
-		return ""
-	}
 }

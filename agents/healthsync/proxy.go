@@ -1,0 +1,52 @@
+package healthsync
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+)
+
+// maxSilences is how many times in a row a proxy that was ready may leave us without an answer, two seconds each. On a
+// machine that is short of CPU, Envoy serves but does not answer in time; a proxy taken out of the mesh for that has callers
+// find nobody. A refusal counts at once.
+const maxSilences = 3
+
+// proxyWatch follows the readiness of the proxy.
+type proxyWatch struct {
+	ask      func(context.Context) error
+	trouble  string // what to call whatever is wrong: worded alike, so that the same state makes the same output
+	ready    bool   // at the last answer
+	silences int    // since
+}
+
+// proxyProblem asks Envoy's ready listener. The problem is "" when it is ready.
+func proxyProblem(port int) (problem func(context.Context) string) {
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
+	w := &proxyWatch{
+		ask:     func(ctx context.Context) error { return envoy.CheckReady(ctx, addr) },
+		trouble: "the proxy is not ready on " + addr.String(),
+	}
+	return w.problem
+}
+
+func (w *proxyWatch) problem(ctx context.Context) string {
+	err := w.ask(ctx)
+	if w.ready && isSilence(err) && w.silences+1 < maxSilences {
+		w.silences++
+		return ""
+	}
+	w.silences, w.ready = 0, err == nil
+	if err != nil {
+		return w.trouble
+	}
+	return ""
+}
+
+// isSilence reports whether there was no answer in time.
+func isSilence(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}

@@ -1,0 +1,60 @@
+package healthsync
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+)
+
+func TestAProxyIsJudgedByItsAnswersAndNotByOneSilence(t *testing.T) {
+	t.Parallel()
+	const r, n, s = "ready", "not ready", "silent"
+	for name, c := range map[string]struct{ answers, want []string }{
+		"starts":                         {[]string{n, s, s, r}, []string{n, n, n, r}},
+		"is silent for a moment":         {[]string{r, s, s, r, s, s, r}, []string{r, r, r, r, r, r, r}},
+		"is silent for good":             {[]string{r, s, s, s, s}, []string{r, r, r, n, n}},
+		"is silent, and comes back":      {[]string{r, s, s, s, s, r, s}, []string{r, r, r, n, n, r, r}},
+		"goes":                           {[]string{r, n, s, r}, []string{r, n, n, r}},
+		"is silent for a while and goes": {[]string{r, s, n}, []string{r, r, n}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answers := map[string]error{r: nil, n: errors.New("connection refused"), s: os.ErrDeadlineExceeded}
+			next := 0
+			w := &proxyWatch{trouble: n, ask: func(context.Context) error { next++; return answers[c.answers[next-1]] }}
+			var got []string
+			for range c.answers {
+				problem := w.problem(t.Context())
+				if problem == "" {
+					problem = r
+				}
+				got = append(got, problem)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%v was taken for %v, want %v", c.answers, got, c.want)
+			}
+		})
+	}
+}
+
+func TestAnEnvoyThatHangsIsSilentAndOneThatIsGoneIsNot(t *testing.T) {
+	t.Parallel()
+	hung, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := netip.MustParseAddrPort(hung.Addr().String())
+	if err := envoy.CheckReady(t.Context(), at); !isSilence(err) {
+		t.Errorf("%v is not taken for silence", err)
+	}
+	hung.Close()
+	if err := envoy.CheckReady(t.Context(), at); err == nil || isSilence(err) {
+		t.Errorf("%v is taken for silence", err)
+	}
+}
