@@ -1,7 +1,8 @@
 // Package controller is the agent that looks after one ECS cluster's part of Consul. At start it makes sure of what tasks
 // need to log in: ACL policies and roles, the auth method, its binding rules, and the synthetic node that tasks register
 // their services on. Then it compares Consul with ECS again and again and removes the services and ACL tokens of tasks
-// that are dead; a synthetic node that was lost is registered again.
+// that are dead; a synthetic node that was lost is registered again. Where Consul's ACL system is off it says so, prepares
+// the node alone and removes services; every ten minutes it looks whether that is still so.
 //
 // A task is dead if ECS says that it is STOPPED, or if ECS has not known it for a minute, in look after look. Whatever else ECS answers, errors and silence above all, means that nothing is done.
 //

@@ -30,6 +30,7 @@ type keeper struct {
 
 	absent   map[string]time.Time // since when ECS has not known a task, by its ID
 	ensureAt time.Time            // when to prepare Consul again
+	open     bool                 // Consul's ACL system is off: there are no tokens
 }
 
 // pass compares Consul with ECS once and mends what differs. It reads Consul first: whatever is there then belongs to a
@@ -44,7 +45,7 @@ func (k *keeper) pass(ctx context.Context) error {
 			return err
 		}
 	}
-	tokens, err := k.consul.LoginTokens(ctx, k.method.Name, k.task.ClusterARN)
+	tokens, err := k.tokens(ctx)
 	if err != nil {
 		return err
 	}
@@ -56,9 +57,27 @@ func (k *keeper) pass(ctx context.Context) error {
 	return k.reap(ctx, held)
 }
 
+// tokens are those of tasks. Where there are no ACLs, there are none.
+func (k *keeper) tokens(ctx context.Context) ([]consul.LoginToken, error) {
+	if k.open {
+		return nil, nil
+	}
+	return k.consul.LoginTokens(ctx, k.method.Name, k.task.ClusterARN)
+}
+
 // prepare makes sure of everything in Consul that tasks need.
 func (k *keeper) prepare(ctx context.Context) error {
 	changes, err := k.consul.EnsureACL(ctx, k.method)
+	switch {
+	case errors.Is(err, consul.ErrNoACLs):
+		if !k.open {
+			k.log.Warn("the ACL system of Consul is off: nothing to prepare for logins, only the services of dead tasks are removed",
+				"hint", "set acl.enabled in the configuration of Consul's servers: now whoever reaches them can change everything")
+		}
+		k.open, err = true, nil
+	case err == nil:
+		k.open = false
+	}
 	again := ensureEvery
 	for _, change := range changes {
 		if change.Verb == consul.ChangeKept {

@@ -35,6 +35,9 @@ const (
 	ChangeKept    = "kept" // an operator's version differs from ours and stays
 )
 
+// ErrNoACLs means that Consul's ACL system is off: nobody logs in, and there is nothing to prepare for it.
+var ErrNoACLs = errors.New("the ACL system of Consul is off")
+
 // EnsureACL brings policies, roles, the auth method and its binding rules to what the agents and gateways of tasks need.
 // It writes only what is missing, so that a second run writes nothing and an operator's additions stay.
 func (c *Connection) EnsureACL(ctx context.Context, method AuthMethod) ([]Change, error) {
@@ -216,7 +219,7 @@ func aclRefusal(err error) error {
 	case err == nil:
 		return nil
 	case strings.Contains(err.Error(), "ACL support disabled"):
-		return &Refusal{Err: err, Tries: 1, Hint: "tasks log in through ACLs: set acl.enabled in the configuration of Consul's servers"}
+		return &Refusal{Err: fmt.Errorf("%w: %w", ErrNoACLs, err), Tries: 1, Hint: "tasks log in through ACLs: set acl.enabled in the configuration of Consul's servers"}
 	case strings.Contains(err.Error(), "ACL not found"):
 		return &Refusal{Err: err, Tries: briefly, Hint: "Consul does not know the controller's token: it was deleted, or is another datacenter's"}
 	case strings.Contains(err.Error(), plainToTLS):
