@@ -1,11 +1,12 @@
 // Command app is the application of the local example: a small HTTP server that says who it is, whom it called and what
 // came of it.
 //
-//	app          serve until SIGTERM, then go on for a second so that traffic can move elsewhere, and exit 0
+//	app          serve until SIGTERM, then go on for SERVE_ON so that traffic can move elsewhere, and exit 0
 //	app health   exit 0 if the server answers /healthz, else 1: the container's health check
 //
 // Environment: NAME (who I am; default "app"), LISTEN (default "127.0.0.1:8080"), UPSTREAM (a URL that every request to /
-// calls first; none by default).
+// calls first; none by default), SERVE_ON (a duration; default "1s", with "0s" the app is gone at SIGTERM, whatever it was
+// doing).
 package main
 
 import (
@@ -50,9 +51,13 @@ func main() {
 
 func run(ctx context.Context, args []string, getenv func(string) string) error {
 	listen := cmp.Or(getenv("LISTEN"), "127.0.0.1:8080")
+	on, err := time.ParseDuration(cmp.Or(getenv("SERVE_ON"), "1s"))
+	if err != nil {
+		return fmt.Errorf("SERVE_ON: %w", err)
+	}
 	switch {
 	case len(args) == 0:
-		return serve(ctx, listen, handler(cmp.Or(getenv("NAME"), "app"), getenv("UPSTREAM"), taskID(ctx, getenv)))
+		return serve(ctx, listen, on, handler(cmp.Or(getenv("NAME"), "app"), getenv("UPSTREAM"), taskID(ctx, getenv)))
 	case len(args) == 1 && args[0] == "health":
 		return probe(ctx, listen)
 	default:
@@ -60,8 +65,8 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	}
 }
 
-// serve answers until ctx ends, and for a second more: peers hear of a stopping task only after it was told to stop.
-func serve(ctx context.Context, listen string, h http.Handler) error {
+// serve answers until ctx ends, and on for a while: peers hear of a stopping task only after it was told to stop.
+func serve(ctx context.Context, listen string, on time.Duration, h http.Handler) error {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return err
@@ -74,7 +79,10 @@ func serve(ctx context.Context, listen string, h http.Handler) error {
 		return err
 	case <-ctx.Done():
 	}
-	time.Sleep(time.Second)
+	if on <= 0 {
+		return server.Close()
+	}
+	time.Sleep(on)
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return server.Shutdown(bounded)

@@ -45,32 +45,44 @@ func TestUnreachableUpstreamIsABadGateway(t *testing.T) {
 	}
 }
 
-func TestServerGoesOnForASecondAfterItWasToldToStop(t *testing.T) {
+func TestTheServerGoesOnAfterItWasToldToStop(t *testing.T) {
 	t.Parallel()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := free.Addr().String()
-	free.Close()
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- run(ctx, nil, func(k string) string { return map[string]string{"LISTEN": addr}[k] }) }()
-	healthy := func() bool { return probe(t.Context(), addr) == nil }
-	for deadline := time.Now().Add(5 * time.Second); !healthy(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the server did not start within 5 s")
-		}
-	}
-	stop()
-	if !healthy() {
-		t.Error("no answer right after the stop")
-	}
-	if err := <-done; err != nil {
-		t.Errorf("run: %v", err)
-	}
-	if healthy() {
-		t.Error("still an answer after the end")
+	for name, want := range map[string]struct {
+		serveOn string
+		answers bool
+	}{
+		"for a second": {"", true},
+		"not at all":   {"0s", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			free, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			addr := free.Addr().String()
+			free.Close()
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			env := map[string]string{"LISTEN": addr, "SERVE_ON": want.serveOn}
+			go func() { done <- run(ctx, nil, func(k string) string { return env[k] }) }()
+			healthy := func() bool { return probe(t.Context(), addr) == nil }
+			for deadline := time.Now().Add(5 * time.Second); !healthy(); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the server did not start within 5 s")
+				}
+			}
+			stop()
+			if want.answers && !healthy() {
+				t.Error("no answer right after the stop")
+			}
+			if err := <-done; err != nil {
+				t.Errorf("run: %v", err)
+			}
+			if healthy() {
+				t.Error("still an answer after the end")
+			}
+		})
 	}
 }
 
@@ -78,5 +90,8 @@ func TestArgumentsAreChecked(t *testing.T) {
 	t.Parallel()
 	if err := run(t.Context(), []string{"serve"}, func(string) string { return "" }); err == nil {
 		t.Error("argument serve was accepted")
+	}
+	if err := run(t.Context(), nil, func(string) string { return "soon" }); err == nil {
+		t.Error("SERVE_ON soon was accepted")
 	}
 }
