@@ -151,8 +151,10 @@ func keep(into *string) func(path, how string, err error) (string, error) {
 func (c Cache) bringDaemon(ctx context.Context, h Host) (socket, how string, err error) {
 	switch h.DockerSocket {
 	case "":
+		favourContainers()
 		return c.privateSocket(), "started, private", c.startDaemon(ctx, h.Dockerd)
 	case c.privateSocket():
+		favourContainers()
 		return h.DockerSocket, "present, private", nil
 	}
 	return h.DockerSocket, "present, " + h.DockerSocket, nil
