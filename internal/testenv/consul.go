@@ -26,21 +26,27 @@ type ConsulConfig struct {
 	Address        string // to listen on; "" = 127.0.0.1
 	UsualPorts     bool   // 8501 and 8503 with TLS, 8500 and 8502 without; else free ones
 	Plaintext      bool   // no TLS
+	Open           bool   // no ACLs: whoever comes may do anything
 	BootstrapToken string // a UUID; "" = one of our own
+
+	joins *Consul // the server whose cluster this one joins; nil = a cluster of its own
 }
 
-// Consul is a real Consul server with ACLs on, everything denied by default, and its data on disk.
+// Consul is a real Consul server with ACLs on, everything denied by default unless it is open, and its data on disk.
 type Consul struct {
 	*daemon
 	Address        string
 	HTTPPort       int // HTTPS unless plaintext
 	GRPCPort       int // TLS unless plaintext
 	ServerName     string
-	CAPEM          string // "" when plaintext
-	BootstrapToken string
+	CAPEM          string      // "" when plaintext
+	BootstrapToken string      // "" where it is open
 	API            *api.Client // with the bootstrap token
 
-	args []string
+	args      []string
+	serfPort  int
+	raftPort  int
+	authority *pki.Authority // nil when plaintext
 }
 
 // defaultBootstrapToken is the token of servers that were not given one. It opens nothing but a test's server.
@@ -58,10 +64,16 @@ func StartConsul(ctx context.Context, cfg ConsulConfig) (*Consul, error) {
 		return nil, err
 	}
 	c := &Consul{Address: cfg.Address, BootstrapToken: cfg.BootstrapToken, ServerName: "server." + consulDatacenter + ".consul"}
+	if cfg.joins != nil {
+		c.BootstrapToken, c.authority = cfg.joins.BootstrapToken, cfg.joins.authority
+	}
 	if c.Address == "" {
 		c.Address = "127.0.0.1"
 	}
-	if c.BootstrapToken == "" {
+	switch {
+	case cfg.Open:
+		c.BootstrapToken = ""
+	case c.BootstrapToken == "":
 		c.BootstrapToken = defaultBootstrapToken
 	}
 	dir, err := os.MkdirTemp("", "consul-")
@@ -95,8 +107,10 @@ func (c *Consul) start(ctx context.Context, dir string) (err error) {
 
 // ready is nil once writes are taken and the CA of the mesh signs.
 func (c *Consul) ready(ctx context.Context) error {
-	if err := c.bootstrap(ctx); err != nil {
-		return err
+	if c.BootstrapToken != "" {
+		if err := c.bootstrap(ctx); err != nil {
+			return err
+		}
 	}
 	if _, _, err := c.API.ConfigEntries().Set(&api.MeshConfigEntry{}, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
 		return err
@@ -124,14 +138,20 @@ func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) 
 	if err != nil {
 		return nil, err
 	}
-	c.HTTPPort, c.GRPCPort = free[0], free[1]
-	ports := map[string]int{"http": -1, "https": -1, "grpc": -1, "grpc_tls": -1, "dns": -1, "serf_lan": free[2], "serf_wan": -1, "server": free[3]}
+	c.HTTPPort, c.GRPCPort, c.serfPort, c.raftPort = free[0], free[1], free[2], free[3]
+	ports := map[string]int{"http": -1, "https": -1, "grpc": -1, "grpc_tls": -1, "dns": -1, "serf_lan": c.serfPort, "serf_wan": -1, "server": c.raftPort}
 	settings := map[string]any{
 		"server": true, "bootstrap_expect": 1, "datacenter": consulDatacenter, "node_name": "server",
 		"bind_addr": c.Address, "client_addr": c.Address, "data_dir": filepath.Join(dir, "data"), "log_level": "INFO",
 		"connect": map[string]any{"enabled": true}, "ui_config": map[string]any{"enabled": true},
 		"performance": map[string]any{"raft_multiplier": 1}, "ports": ports,
-		"acl": map[string]any{"enabled": true, "default_policy": "deny"}, // no token is in a file: see bootstrap
+		"acl": map[string]any{"enabled": !cfg.Open, "default_policy": "deny"}, // no token is in a file: see bootstrap
+	}
+	if joined := cfg.joins; joined != nil {
+		delete(settings, "bootstrap_expect")
+		settings["node_name"] = fmt.Sprint("server-", c.serfPort)
+		settings["retry_join"] = []string{net.JoinHostPort(joined.Address, strconv.Itoa(joined.serfPort))}
+		settings["retry_interval"] = "1s"
 	}
 	if cfg.Plaintext {
 		if cfg.UsualPorts {
@@ -148,18 +168,19 @@ func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) 
 	return settings, err
 }
 
-// tls makes an authority and the server's certificate, and the settings that use them.
-func (c *Consul) tls(dir string) (map[string]any, error) {
-	authority, err := pki.New("Consul test CA")
+// tls makes the server's certificate, and an authority where it has none yet, and the settings that use them.
+func (c *Consul) tls(dir string) (_ map[string]any, err error) {
+	if c.authority == nil {
+		if c.authority, err = pki.New("Consul test CA"); err != nil {
+			return nil, err
+		}
+	}
+	leaf, err := c.authority.Leaf([]string{c.ServerName, "localhost"}, net.ParseIP(c.Address))
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := authority.Leaf([]string{c.ServerName, "localhost"}, net.ParseIP(c.Address))
-	if err != nil {
-		return nil, err
-	}
-	c.CAPEM = authority.PEM
-	files := map[string]string{"ca_file": authority.PEM, "cert_file": leaf.CertPEM, "key_file": leaf.KeyPEM}
+	c.CAPEM = c.authority.PEM
+	files := map[string]string{"ca_file": c.authority.PEM, "cert_file": leaf.CertPEM, "key_file": leaf.KeyPEM}
 	defaults := map[string]any{"verify_incoming": false, "verify_outgoing": true}
 	for name, text := range files {
 		file := filepath.Join(dir, name+".pem")

@@ -45,11 +45,12 @@ type WorldConfig struct {
 	Dir            string   // where state and logs go
 	Emulator       Emulator // "" = Moto
 	BootstrapToken string   // of Consul, a UUID
+	Plain          bool     // Consul without TLS and without ACLs
 	StopOrder      engine.StopOrder
 	Log            io.Writer // localecs's log; nil = none
 }
 
-// World is a whole stage on this machine: a real Consul with ACLs and TLS, an AWS emulator, and a local ECS whose
+// World is a whole stage on this machine: a real Consul with ACLs and TLS unless it is plain, an AWS emulator, and a local ECS whose
 // network all of them and the tasks share. The secrets that Terraform configurations refer to are in Secrets Manager.
 type World struct {
 	Address
@@ -67,10 +68,10 @@ type Address struct {
 	Region           string
 	Cluster          string // ARN of the ECS cluster
 	ConsulHost       string // IP address
-	ConsulHTTPS      string // host:port
-	ConsulGRPCPort   int    // with TLS
+	ConsulHTTPS      string // host:port; HTTP where the world is plain
+	ConsulGRPCPort   int    // with TLS unless the world is plain
 	ConsulServerName string // in the certificate
-	ConsulCAPEM      string
+	ConsulCAPEM      string // "" where the world is plain, as is the next
 	CASecretARN      string
 	TokenSecretARN   string
 }
@@ -148,7 +149,9 @@ func worldLogger(out io.Writer) hclog.Logger {
 
 // startConsul starts Consul on the address by which the tasks reach this machine.
 func (w *World) startConsul(ctx context.Context, cfg WorldConfig) error {
-	consul, err := StartConsul(ctx, ConsulConfig{Address: w.ConsulHost, UsualPorts: true, BootstrapToken: cfg.BootstrapToken})
+	consul, err := StartConsul(ctx, ConsulConfig{
+		Address: w.ConsulHost, UsualPorts: true, BootstrapToken: cfg.BootstrapToken, Plaintext: cfg.Plain, Open: cfg.Plain,
+	})
 	if err != nil {
 		return err
 	}
@@ -166,10 +169,13 @@ func (w *World) prepare(ctx context.Context, cfg WorldConfig) error {
 		return err
 	}
 	w.Cluster = aws.ToString(made.Cluster.ClusterArn)
-	if w.CASecretARN, err = w.secret(ctx, "consul-ca", w.ConsulCAPEM); err != nil {
+	token := w.Consul.BootstrapToken
+	if cfg.Plain {
+		token = "of no use" // a controller's definition names a secret in any case
+	} else if w.CASecretARN, err = w.secret(ctx, "consul-ca", w.ConsulCAPEM); err != nil {
 		return err
 	}
-	w.TokenSecretARN, err = w.secret(ctx, "consul-bootstrap-token", w.Consul.BootstrapToken)
+	w.TokenSecretARN, err = w.secret(ctx, "consul-bootstrap-token", token)
 	return err
 }
 

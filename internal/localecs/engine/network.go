@@ -35,6 +35,9 @@ var (
 	linkLocalServer = netip.MustParseAddr("169.254.170.2")
 )
 
+// LinkLocal is the address of this machine that the tasks of every world reach besides their gateway's.
+func LinkLocal() netip.Addr { return linkLocalServer }
+
 // wiring is what connects the tasks of a world.
 type wiring struct {
 	awsvpcID string

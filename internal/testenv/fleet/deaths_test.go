@@ -40,32 +40,6 @@ func TestACrashedSidecarIsRestartedInPlace(t *testing.T) {
 	quiet.gone(t, "api-crash", task)
 }
 
-func TestAnEssentialContainerThatDiesEarlyTakesTheTaskWithIt(t *testing.T) {
-	t.Parallel()
-	for name, container := range map[string]string{"dataplane": mesh.ContainerDataplane, "health-sync": mesh.ContainerHealthSync, "app": "app"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			service := "early-" + name
-			task := quiet.service(t, app{name: service, port: 9090})
-			quiet.kill(t, task, container)
-			task = quiet.stopped(t, task)
-			if task.StopCode != ecstypes.TaskStopCodeEssentialContainerExited {
-				t.Errorf("stop code %s (%s)", task.StopCode, aws.ToString(task.StoppedReason))
-			}
-			for _, c := range task.Containers {
-				want := int32(0)
-				if aws.ToString(c.Name) == container {
-					want = 137
-				}
-				if c.ExitCode == nil || *c.ExitCode != want {
-					t.Errorf("container %s: exit code %s, want %d", aws.ToString(c.Name), text(c.ExitCode), want)
-				}
-			}
-			quiet.gone(t, service, task)
-		})
-	}
-}
-
 func TestATaskThatDiesWithoutAGoodbyeIsCleanedUp(t *testing.T) {
 	t.Parallel()
 	task := quiet.service(t, app{name: "lost", port: 9090})
@@ -108,7 +82,8 @@ func TestALostRegistrationIsMadeAgain(t *testing.T) {
 
 func TestLostTokensAreReplaced(t *testing.T) {
 	t.Parallel()
-	first, web := quiet.mesh(t, "-tokens")
+	apiApp := app{name: "api-tokens", port: 9090, serveOn: patience}
+	first, web := quiet.pair(t, apiApp, app{name: "web-tokens", port: 8080})
 	end := quiet.load(t, web)
 	for _, task := range []ecstypes.Task{first, web} {
 		quiet.loseTokens(t, task)
@@ -124,8 +99,8 @@ func TestLostTokensAreReplaced(t *testing.T) {
 	}
 	end()
 	end = quiet.load(t, web)
-	next := quiet.service(t, app{name: "api-tokens", port: 9090}) // web hears of it by its new token
-	quiet.healthy(t, next)
+	next := quiet.service(t, apiApp)
+	quiet.calls(t, web, apiApp.name, next) // web hears of it by its new token
 	first = quiet.stop(t, first)
 	end()
 	quiet.gone(t, "api-tokens", first)

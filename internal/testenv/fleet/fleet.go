@@ -63,7 +63,7 @@ func App(name, listen, upstream string, healthCheck bool) ecstypes.ContainerDefi
 func (f *Fleet) Spec(service string, port int, app ecstypes.ContainerDefinition) taskdef.Spec {
 	return taskdef.Spec{
 		Family: service, Service: agentconfig.Service{Port: port}, Servers: f.servers(),
-		Login:      agentconfig.ConsulLogin{Enabled: true, STSEndpoint: f.AWS, IAMEndpoint: f.AWS},
+		Login:      f.login(),
 		Task:       taskdef.Task{CPU: 256, Memory: 1024},
 		Containers: []taskdef.Container{{Definition: app}},
 		Sidecars:   taskdef.Sidecars{Image: toolcache.AgentImage},
@@ -71,7 +71,23 @@ func (f *Fleet) Spec(service string, port int, app ecstypes.ContainerDefinition)
 	}
 }
 
+// plain reports whether the world's Consul has neither TLS nor ACLs.
+func (f *Fleet) plain() bool { return f.ConsulCAPEM == "" }
+
+// login is none where the world is plain.
+func (f *Fleet) login() agentconfig.ConsulLogin {
+	if f.plain() {
+		return agentconfig.ConsulLogin{}
+	}
+	return agentconfig.ConsulLogin{Enabled: true, STSEndpoint: f.AWS, IAMEndpoint: f.AWS}
+}
+
 func (f *Fleet) servers() taskdef.Servers {
+	if f.plain() {
+		return taskdef.Servers{ConsulServers: agentconfig.ConsulServers{
+			Hosts: f.ConsulHost, Defaults: &agentconfig.ServerDefaults{TLS: aws.Bool(false)},
+		}}
+	}
 	return taskdef.Servers{
 		ConsulServers: agentconfig.ConsulServers{
 			Hosts: f.ConsulHost, Defaults: &agentconfig.ServerDefaults{TLSServerName: f.ConsulServerName},
@@ -82,22 +98,34 @@ func (f *Fleet) servers() taskdef.Servers {
 
 // Register makes the roles of a mesh task and registers its definition. It returns the definition's ARN.
 func (f *Fleet) Register(ctx context.Context, s taskdef.Spec) (arn string, err error) {
-	return f.RegisterAs(ctx, s, func(*iamrole.Role) {})
+	return f.RegisterAs(ctx, s, Difference{})
 }
 
-// RegisterAs is Register with a task role that differs from the one the provider makes.
-func (f *Fleet) RegisterAs(ctx context.Context, s taskdef.Spec, differ func(*iamrole.Role)) (arn string, err error) {
-	task, err := iamrole.Task(iamrole.TaskSpec{Settings: iamrole.Settings{AnySource: true}, Home: f.home(), Family: s.Family, ServiceName: s.Family, ACLs: true})
+// Difference is what a task has otherwise than the provider makes it. Its functions may be nil.
+type Difference struct {
+	TaskRole   func(*iamrole.Role)
+	Definition func(*taskdef.Definition)
+}
+
+// RegisterAs is Register with a difference.
+func (f *Fleet) RegisterAs(ctx context.Context, s taskdef.Spec, differ Difference) (arn string, err error) {
+	task, err := iamrole.Task(iamrole.TaskSpec{Settings: iamrole.Settings{AnySource: true}, Home: f.home(), Family: s.Family, ServiceName: s.Family, ACLs: s.Login.Enabled})
 	if err != nil {
 		return "", err
 	}
-	differ(&task)
+	if differ.TaskRole != nil {
+		differ.TaskRole(&task)
+	}
 	if s.TaskRoleARN, err = f.makeRole(ctx, task); err != nil {
 		return "", err
 	}
 	return f.register(ctx, s.Family, func(executionRole string) (*taskdef.Definition, error) {
 		s.ExecutionRoleARN = executionRole
-		return taskdef.Build(s)
+		d, err := taskdef.Build(s)
+		if err == nil && differ.Definition != nil {
+			differ.Definition(d)
+		}
+		return d, err
 	})
 }
 

@@ -98,39 +98,6 @@ func TestAStopLosesNothingAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// rolls has an ECS service replace its task under load.
-func (s *stage) rolls(t *testing.T, order engine.StopOrder) {
-	t.Helper()
-	api := app{name: "api-" + string(order), port: 9090, healthCheck: true, release: "1"}
-	if err := s.Serve(t.Context(), api.name, s.register(t, api)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Retire(context.Background(), api.name); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := s.catalog.Allow(t.Context(), "web-"+string(order), api.name); err != nil {
-		t.Fatal(err)
-	}
-	web := s.service(t, app{name: "web-" + string(order), port: 8080, upstream: api.name})
-	answers(t, web)
-	first := s.only(t, api.name)
-	s.healthy(t, first)
-	end := s.load(t, web)
-	api.release = "2"
-	if err := s.Roll(t.Context(), api.name, s.register(t, api)); err != nil {
-		t.Fatal(err)
-	}
-	first = s.stopped(t, first)
-	s.gone(t, api.name, first)
-	end()
-	ended(t, first)
-	if second := s.only(t, api.name); fleet.TaskID(second) == fleet.TaskID(first) {
-		t.Error("the task was not replaced")
-	}
-}
-
 // only waits until an ECS service means to run exactly one task, and returns it.
 func (s *stage) only(t *testing.T, ecsService string) (task ecstypes.Task) {
 	t.Helper()

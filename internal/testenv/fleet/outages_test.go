@@ -27,6 +27,7 @@ func TestTasksOutliveWhatTheyLeanOn(t *testing.T) {
 		{"Consul hangs", outage.consulHangs},
 		{"ECS is away", outage.ecsAway},
 		{"the synthetic node is deleted", outage.nodeDeleted},
+		{"Consul is replaced at another address", outage.consulReplaced}, // last: new tasks look for it where it was
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.run(pair, t) }) {
 			return // the next step needs a sound world
@@ -46,8 +47,20 @@ type outage struct {
 }
 
 // undisturbed watches the pair until end, which fails the test if an instance was ever gone or not passing, or a request
-// was lost.
+// was lost, or something is not as it should be.
 func (o outage) undisturbed(t *testing.T) (end func()) {
+	t.Helper()
+	unwatch := o.watched(t)
+	return func() {
+		t.Helper()
+		unwatch()
+		o.sound(t)
+	}
+}
+
+// watched watches the pair until end, which fails the test if an instance was ever gone or not passing, or a request was
+// lost.
+func (o outage) watched(t *testing.T) (end func()) {
 	t.Helper()
 	endLoad, endAPI, endWeb := o.load(t, o.web), o.watch(t, "api", o.api), o.watch(t, "web", o.web)
 	return func() {
@@ -60,13 +73,18 @@ func (o outage) undisturbed(t *testing.T) (end func()) {
 				}
 			}
 		}
-		o.passes(t, "api", o.api)
-		o.passes(t, "web", o.web)
-		for _, task := range []ecstypes.Task{o.api, o.web} {
-			tokens, err := o.catalog.LoginTokens(t.Context(), fleet.TaskID(task))
-			if err != nil || len(tokens) != 2 {
-				t.Errorf("task %s has the tokens %v (%v), want the dataplane's and health-sync's", fleet.TaskID(task), tokens, err)
-			}
+	}
+}
+
+// sound checks that Consul holds of the pair what it should.
+func (o outage) sound(t *testing.T) {
+	t.Helper()
+	o.passes(t, "api", o.api)
+	o.passes(t, "web", o.web)
+	for _, task := range []ecstypes.Task{o.api, o.web} {
+		tokens, err := o.catalog.LoginTokens(t.Context(), fleet.TaskID(task))
+		if err != nil || len(tokens) != 2 {
+			t.Errorf("task %s has the tokens %v (%v), want the dataplane's and health-sync's", fleet.TaskID(task), tokens, err)
 		}
 	}
 }
@@ -132,6 +150,21 @@ func (o outage) obeysIntentions(t *testing.T) {
 		t.Fatal(err)
 	}
 	answers(t, o.web)
+}
+
+func (o outage) consulReplaced(t *testing.T) {
+	end := o.watched(t)
+	if err := o.world.ReplaceConsul(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	end()
+	catalog, err := fleet.NewCatalog(o.world.Address, o.world.Consul.BootstrapToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.catalog = catalog
+	o.sound(t)
+	o.obeysIntentions(t)
 }
 
 func (o outage) ecsAway(t *testing.T) {

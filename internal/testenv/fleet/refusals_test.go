@@ -13,6 +13,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/pki"
 )
 
@@ -48,10 +49,7 @@ func TestATaskThatIsSetUpWronglySaysHowToFixIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			spec := quiet.spec(app{name: name, port: 9090, change: wrong.spec})
-			if wrong.role == nil {
-				wrong.role = func(*iamrole.Role) {}
-			}
-			definition, err := quiet.RegisterAs(t.Context(), spec, wrong.role)
+			definition, err := quiet.RegisterAs(t.Context(), spec, fleet.Difference{TaskRole: wrong.role})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -25,8 +25,8 @@ import (
 )
 
 // The worlds of these tests: in quiet, tests run side by side, each with tasks of its own; in troubled, one after the
-// other, since each takes away what all tasks need.
-var quiet, troubled *stage
+// other, since each takes away what all tasks need. In plain, Consul has neither TLS nor ACLs.
+var quiet, troubled, plain *stage
 
 // controllerService is the ECS service that keeps a world's controller running.
 const controllerService = "controller"
@@ -66,9 +66,13 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	var group sync.WaitGroup
-	var bad [2]error
-	for i, s := range []**stage{&quiet, &troubled} {
-		group.Go(func() { *s, bad[i] = openStage(filepath.Join(dir, fmt.Sprint(i)), fmt.Sprint("consulecs-fleet-", i)) })
+	var bad [3]error
+	for i, s := range []**stage{&quiet, &troubled, &plain} {
+		group.Go(func() {
+			*s, bad[i] = openStage(testenv.WorldConfig{
+				Name: fmt.Sprint("consulecs-fleet-", i), Dir: filepath.Join(dir, fmt.Sprint(i)), Log: worldLog(), Plain: s == &plain,
+			})
+		})
 	}
 	group.Wait()
 	code := 1
@@ -77,7 +81,7 @@ func run(m *testing.M) int {
 	} else {
 		code = m.Run()
 	}
-	for _, s := range []*stage{quiet, troubled} {
+	for _, s := range []*stage{quiet, troubled, plain} {
 		if err := s.close(); err != nil {
 			fmt.Println(err)
 			code = 1
@@ -86,13 +90,13 @@ func run(m *testing.M) int {
 	return code
 }
 
-func openStage(dir, name string) (s *stage, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func openStage(cfg testenv.WorldConfig) (s *stage, err error) {
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	ctx := context.Background()
 	s = &stage{}
-	if s.world, err = testenv.StartWorld(ctx, testenv.WorldConfig{Name: name, Dir: dir, Log: worldLog()}); err != nil {
+	if s.world, err = testenv.StartWorld(ctx, cfg); err != nil {
 		return s, err
 	}
 	if s.catalog, err = fleet.NewCatalog(s.world.Address, s.world.Consul.BootstrapToken); err != nil {
@@ -135,8 +139,14 @@ type app struct {
 	upstream    string // the service that each request to the app calls first
 	healthCheck bool
 	release     string // tells two definitions apart
+	serveOn     string // how long the application serves on after SIGTERM; "" = a second
 	change      func(*taskdef.Spec)
+	differ      fleet.Difference
 }
+
+// patience is how long an application serves on after SIGTERM where how long it has to is not what a test is about: its
+// callers have heard of the end by then, also where the machine is busy.
+const patience = "5s"
 
 func (s *stage) spec(a app) taskdef.Spec {
 	url := ""
@@ -144,7 +154,9 @@ func (s *stage) spec(a app) taskdef.Spec {
 		url = "http://127.0.0.1:1234"
 	}
 	container := fleet.App(a.name, fmt.Sprintf("0.0.0.0:%d", a.port), url, a.healthCheck)
-	container.Environment = append(container.Environment, ecstypes.KeyValuePair{Name: aws.String("RELEASE"), Value: &a.release})
+	container.Environment = append(container.Environment,
+		ecstypes.KeyValuePair{Name: aws.String("RELEASE"), Value: &a.release},
+		ecstypes.KeyValuePair{Name: aws.String("SERVE_ON"), Value: &a.serveOn})
 	spec := s.Spec(a.name, a.port, container)
 	if a.upstream != "" {
 		spec.Proxy.Upstreams = append(spec.Proxy.Upstreams, fleet.Upstream(a.upstream, 1234))
@@ -157,7 +169,7 @@ func (s *stage) spec(a app) taskdef.Spec {
 
 func (s *stage) register(t *testing.T, a app) (definition string) {
 	t.Helper()
-	definition, err := s.Register(t.Context(), s.spec(a))
+	definition, err := s.RegisterAs(t.Context(), s.spec(a), a.differ)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,13 +215,28 @@ func (s *stage) service(t *testing.T, a app) ecstypes.Task {
 // mesh runs an api and a web that calls it, and waits until it gets its answers. suffix tells them from those of other tests.
 func (s *stage) mesh(t *testing.T, suffix string) (api, web ecstypes.Task) {
 	t.Helper()
-	if err := s.catalog.Allow(t.Context(), "web"+suffix, "api"+suffix); err != nil {
-		t.Fatal(err)
-	}
-	api = s.service(t, app{name: "api" + suffix, port: 9090})
-	web = s.service(t, app{name: "web" + suffix, port: 8080, upstream: "api" + suffix})
+	return s.pair(t, app{name: "api" + suffix, port: 9090}, app{name: "web" + suffix, port: 8080})
+}
+
+// pair runs an api and a web that calls it, and waits until it gets its answers.
+func (s *stage) pair(t *testing.T, apiApp, webApp app) (api, web ecstypes.Task) {
+	t.Helper()
+	s.allow(t, webApp.name, apiApp.name)
+	api = s.service(t, apiApp)
+	webApp.upstream = apiApp.name
+	web = s.service(t, webApp)
 	answers(t, web)
 	return api, web
+}
+
+// allow writes the intentions that let source call the destinations.
+func (s *stage) allow(t *testing.T, source string, destinations ...string) {
+	t.Helper()
+	for _, destination := range destinations {
+		if err := s.catalog.Allow(t.Context(), source, destination); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // again reads a task anew.
@@ -264,7 +291,13 @@ func text(code *int32) string {
 // kill kills a container of a task, or with "" all of them at once.
 func (s *stage) kill(t *testing.T, task ecstypes.Task, container string) {
 	t.Helper()
-	if err := s.Kill(t.Context(), admin.KillRequest{Task: aws.ToString(task.TaskArn), Container: container}); err != nil {
+	s.signal(t, task, container, "SIGKILL")
+}
+
+// signal sends a signal to a container.
+func (s *stage) signal(t *testing.T, task ecstypes.Task, container, signal string) {
+	t.Helper()
+	if err := s.Kill(t.Context(), admin.KillRequest{Task: aws.ToString(task.TaskArn), Container: container, Signal: signal}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -331,23 +364,47 @@ func answers(t *testing.T, web ecstypes.Task) {
 // load asks web 25 times a second until end is called, which fails the test if any request did.
 func (s *stage) load(t *testing.T, web ecstypes.Task) (end func()) {
 	t.Helper()
-	const rate = 25
-	ctx, cancel := context.WithCancel(t.Context())
-	var load fleet.Load
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		load = fleet.Apply(ctx, url(web), rate, 240*rate)
-	}()
+	stop := s.apply(t, web, fleet.Traffic{URL: url(web), Rate: 25})
 	return func() {
 		t.Helper()
-		cancel()
-		<-done
-		t.Log(load)
-		if len(load.Failed) > 0 || load.Sent == 0 {
-			t.Errorf("%d of %d requests failed, want none", len(load.Failed), load.Sent)
+		loads, stood := stop()
+		if lost(t, loads) > 0 {
+			t.Errorf("requests were lost; the machine stood still for up to %s meanwhile", stood)
 		}
 	}
+}
+
+// apply sends traffic until end is called. stood is for how long web's task stood still at the worst: the answers that its
+// application gives directly, past the mesh, tell.
+func (s *stage) apply(t *testing.T, web ecstypes.Task, traffic ...fleet.Traffic) (end func() (loads []fleet.Load, stood time.Duration)) {
+	t.Helper()
+	const longest = 10 * time.Minute
+	ctx, cancel := context.WithCancel(t.Context())
+	traffic = append(traffic, fleet.Traffic{URL: url(web) + "healthz", Rate: 10, Kept: true})
+	loads := make([]fleet.Load, len(traffic))
+	var group sync.WaitGroup
+	for i, of := range traffic {
+		group.Go(func() { loads[i] = of.Apply(ctx, of.Rate*int(longest/time.Second)) })
+	}
+	return func() ([]fleet.Load, time.Duration) {
+		cancel()
+		group.Wait()
+		last := len(loads) - 1
+		return loads[:last], loads[last].Stalled().Round(time.Millisecond)
+	}
+}
+
+// lost counts the requests that failed.
+func lost(t *testing.T, loads []fleet.Load) (n int) {
+	t.Helper()
+	for _, load := range loads {
+		t.Log(load)
+		n += len(load.Failed)
+		if load.Sent == 0 {
+			t.Error("no request was sent")
+		}
+	}
+	return n
 }
 
 func eventually(t *testing.T, what string, seen func() (missing string, err error)) {

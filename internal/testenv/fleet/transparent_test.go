@@ -29,11 +29,7 @@ func transparent(upstream string) func(*taskdef.Spec) {
 			return
 		}
 		s.TransparentProxy.ExcludeInboundPorts = []int{s.Service.Port} // the test calls it from outside the mesh
-		for i, variable := range s.Containers[0].Definition.Environment {
-			if aws.ToString(variable.Name) == "UPSTREAM" {
-				s.Containers[0].Definition.Environment[i].Value = &upstream
-			}
-		}
+		setenv(&s.Containers[0].Definition, "UPSTREAM", upstream)
 	}
 }
 
