@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -14,26 +13,42 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/contained"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
 // calls waits until web's Envoy sends requests for the service to the task: what Consul knows of a task is not yet what
-// its callers know.
+// its callers know. Envoy's admin interface is on the task's own loopback, so who asks it is a container beside it.
 func (s *stage) calls(t *testing.T, web ecstypes.Task, service string, task ecstypes.Task) {
 	t.Helper()
-	want := netip.AddrPortFrom(netip.MustParseAddr(fleet.IPAddress(s.again(t, task))), mesh.PortPublicListener).String()
-	eventually(t, "the proxy of web calls task "+fleet.TaskID(task)+" of "+service, func() (string, error) {
-		known, err := hosts(t, web, service)
+	want := netip.AddrPortFrom(netip.MustParseAddr(fleet.IPAddress(s.again(t, task))), mesh.PortPublicListener)
+	out, err := contained.Run(t, contained.Command{
+		Network: contained.NetworkOf(t, netip.MustParseAddr(fleet.IPAddress(web))),
+		Env:     []string{callsVariable + "=" + service + " " + want.String()},
+	})
+	if err != nil {
+		t.Fatalf("task %s of %s: %v\n%s", fleet.TaskID(task), service, err, out)
+	}
+}
+
+// callsVariable makes this program wait until the Envoy at its loopback calls a service, the first word, at the address in
+// the second.
+const callsVariable = "FLEET_TEST_CALLS"
+
+// awaitCall is that wait. It prints why it ends in vain.
+func awaitCall(service, want string) error {
+	_, err := fleet.Eventually(context.Background(), "the proxy calls "+service+" at "+want, limit, func() (string, error) {
+		known, err := hosts(service)
 		if err != nil || known[want] {
 			return "", err
 		}
-		return fmt.Sprintf("its hosts are %v, want %s among the healthy", known, want), nil
+		return fmt.Sprintf("its hosts are %v, want that one among the healthy", known), nil
 	})
+	return err
 }
 
-// hosts are the addresses to which web's Envoy may send requests for a service, and whether it takes them for healthy.
-func hosts(t *testing.T, web ecstypes.Task, service string) (healthy map[string]bool, err error) {
-	t.Helper()
+// hosts are the addresses to which Envoy may send requests for a service, and whether it takes them for healthy.
+func hosts(service string) (healthy map[string]bool, err error) {
 	var answer struct {
 		Clusters []struct {
 			Name  string `json:"name"`
@@ -48,7 +63,13 @@ func hosts(t *testing.T, web ecstypes.Task, service string) (healthy map[string]
 			} `json:"host_statuses"`
 		} `json:"cluster_statuses"`
 	}
-	if err := askEnvoy(t, web, "/clusters?format=json", &answer); err != nil {
+	client := &http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/clusters?format=json", mesh.PortEnvoyAdmin))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		return nil, err
 	}
 	healthy = map[string]bool{}
@@ -62,25 +83,4 @@ func hosts(t *testing.T, web ecstypes.Task, service string) (healthy map[string]
 		}
 	}
 	return healthy, nil
-}
-
-// askEnvoy asks the admin interface of the task's Envoy, which listens on the task's own loopback.
-func askEnvoy(t *testing.T, task ecstypes.Task, path string, answer any) error {
-	t.Helper()
-	var conn net.Conn
-	if err := inNetwork(t, fleet.IPAddress(task), func() (err error) { // this thread alone is in there
-		conn, err = net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", mesh.PortEnvoyAdmin), 5*time.Second)
-		return err
-	}); err != nil {
-		return err
-	}
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
-		DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil },
-	}}
-	resp, err := client.Get("http://envoy" + path)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	return json.NewDecoder(resp.Body).Decode(answer)
 }

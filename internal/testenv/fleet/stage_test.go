@@ -49,6 +49,13 @@ func TestMain(m *testing.M) {
 		ask(strings.Fields(names))
 		return
 	}
+	if service, at, found := strings.Cut(os.Getenv(callsVariable), " "); found {
+		if err := awaitCall(service, at); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(run(m))
 }
 
