@@ -31,7 +31,8 @@ func TestTheTaskRoleLogsInAgainWhenItsTokenIsGoneAndOutAtTheEnd(t *testing.T) {
 	// No region: the agent finds it in the task's ARN.
 	k.file.Consul.Credentials = &dataplanefile.Credentials{Type: dataplanefile.CredentialsLogin, Login: dataplanefile.Login{
 		AuthMethod: mesh.AuthMethod, IncludeEntity: true, STSEndpoint: stage.AWS.URL, IAMEndpoint: stage.AWS.URL,
-		Meta: map[string]string{mesh.LoginMetaTaskID: taskID, mesh.LoginMetaCluster: node},
+		BearerToken: "stale", // as the file's is, minutes after mesh-init: each login mints one of its own
+		Meta:        map[string]string{mesh.LoginMetaTaskID: taskID, mesh.LoginMetaCluster: node},
 	}}
 	k.register(t, stage.Consul, freeport.Loopback(t))
 	k.run(t)

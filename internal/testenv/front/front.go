@@ -34,9 +34,11 @@ type Consul struct {
 	HTTPPort, GRPCPort int
 
 	servers   *grpc.ClientConn // to the real one
-	mu        sync.Mutex
-	sent      []Sent
-	exhausted bool
+	exhausted chan struct{}    // closed once it has too many streams
+	exhaust   sync.Once
+
+	mu   sync.Mutex
+	sent []Sent
 }
 
 // Start serves until the test ends, before a real Consul.
@@ -51,7 +53,7 @@ func At(t *testing.T, real *testenv.Consul, address string) *Consul {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(real.CAPEM))
 	trust := &tls.Config{RootCAs: roots, ServerName: real.ServerName}
-	c := &Consul{}
+	c := &Consul{exhausted: make(chan struct{})}
 
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "https", Host: net.JoinHostPort(real.Address, strconv.Itoa(real.HTTPPort))})
 	proxy.Transport = &http.Transport{TLSClientConfig: trust}
@@ -82,18 +84,9 @@ func At(t *testing.T, real *testenv.Consul, address string) *Consul {
 	return c
 }
 
-// Exhaust makes streams of configuration end with ResourceExhausted, as Consul does where another server has fewer of them.
-func (c *Consul) Exhaust() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.exhausted = true
-}
-
-func (c *Consul) isExhausted() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.exhausted
-}
+// Exhaust makes streams of configuration end with ResourceExhausted, those that are open among them, as Consul does where
+// another server has fewer of them.
+func (c *Consul) Exhaust() { c.exhaust.Do(func() { close(c.exhausted) }) }
 
 func (c *Consul) note(call, place string, scope mesh.Scope) {
 	c.mu.Lock()

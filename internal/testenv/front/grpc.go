@@ -1,6 +1,7 @@
 package front
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -29,17 +30,36 @@ const (
 // handle hands a call of any method on, message by message.
 func (c *Consul) handle(_ any, caller grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(caller)
-	if method == XDS && c.isExhausted() {
-		return status.Error(codes.ResourceExhausted, "this server has too many xDS streams open, please try another")
+	if method != XDS {
+		return c.pass(caller.Context(), method, caller)
 	}
-	md, _ := metadata.FromIncomingContext(caller.Context())
+	ctx, cancel := context.WithCancelCause(caller.Context())
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-c.exhausted:
+			cancel(errExhausted)
+		case <-ctx.Done():
+		}
+	}()
+	if err := c.pass(ctx, method, caller); context.Cause(ctx) != errExhausted {
+		return err
+	}
+	return errExhausted
+}
+
+var errExhausted = status.Error(codes.ResourceExhausted, "this server has too many xDS streams open, please try another")
+
+// pass hands a call on until it or ctx ends.
+func (c *Consul) pass(ctx context.Context, method string, caller grpc.ServerStream) error {
+	md, _ := metadata.FromIncomingContext(ctx)
 	md = md.Copy()
 	if method == Query {
 		c.note(method, "metadata", mesh.Scope{Partition: first(md.Get("x-consul-partition")), Namespace: first(md.Get("x-consul-namespace"))})
 		md.Delete("x-consul-partition")
 		md.Delete("x-consul-namespace")
 	}
-	server, err := c.servers.NewStream(metadata.NewOutgoingContext(caller.Context(), md), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method)
+	server, err := c.servers.NewStream(metadata.NewOutgoingContext(ctx, md), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method)
 	if err != nil {
 		return err
 	}
