@@ -95,6 +95,7 @@ func TestBadInputIsNamed(t *testing.T) {
 		"port out of range":        {config + `,"service":{"port":70000}}`, "", "service.port"},
 		"name that Consul refuses": {config + `,"service":{"port":1,"name":"My App"}}`, "", "service.name"},
 		"upstream without name":    {config + `,"proxy":{"upstreams":[{"localBindPort":1234}]}}`, "", "proxy.upstreams[0].destinationName"},
+		"unknown cloud":            {`{"bootstrapDir":"/consul","consulServers":{"hosts":"provider=gce zone=a"}}`, "", "consulServers.hosts: has provider=gce, want aws"},
 		"no metadata":              {config + `}`, "", "ECS_CONTAINER_METADATA_URI_V4 is not set"},
 		"metadata are no address":  {config + `}`, "nowhere", `nowhere\" is not a URL"`},
 	} {
