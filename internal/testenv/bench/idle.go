@@ -2,7 +2,9 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"time"
@@ -128,12 +130,15 @@ func lookAt(dockerID, agent string) (watched, error) {
 				return w, err
 			}
 			continue
-		case "ready", "passing":
+		case "ready", "passing", "runc", "exe": // a health check, or the container runtime that is about to become one
 			continue
 		case agent:
 			w.pid = p.PID
 		}
 		n, err := procs.Resident(p.PID)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has ended meanwhile
+		}
 		if err != nil {
 			return w, err
 		}
