@@ -160,7 +160,7 @@ func (s *stage) ended(ctx context.Context, taskARN string) error {
 	return err
 }
 
-// run is the last run of a container of a task.
+// lastRun is the last run of a container of a task.
 func (s *stage) lastRun(ctx context.Context, task ecstypes.Task, container string) (engine.OneRun, error) {
 	c, err := s.container(ctx, aws.ToString(task.TaskArn), container)
 	if err != nil || len(c.Runs) == 0 {
