@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 )
 
@@ -35,6 +36,11 @@ type Consul struct {
 	Conn  func() *grpc.ClientConn                       // the current connection, which follows fail-over
 	Token func() string                                 // the current SecretID; "" means none
 	Renew func(ctx context.Context, stale string) error // gets another token than stale
+
+	// Settle is how long a stream that has lost its server leaves the connection alone at the most, so that whoever keeps it
+	// can lead it to the next server. A call meanwhile would have it ask for the old one, and what that answers, or does not,
+	// is taken for the next one's. 0 is for a connection that nobody leads.
+	Settle time.Duration
 }
 
 // Proxy is the local xDS server.
@@ -50,6 +56,7 @@ type Proxy struct {
 	waiting    map[string]bool // types whose first response Envoy has not applied yet
 	configured chan struct{}
 	unbound    error // Envoy cannot listen where it should
+	lost       bool  // the last stream has lost its server
 	status     Status
 }
 
@@ -141,6 +148,7 @@ func (p *Proxy) handle(_ any, fromEnvoy grpc.ServerStream) error {
 	if name != method {
 		return status.Errorf(codes.Unimplemented, "unknown method %s", name)
 	}
+	p.settle(fromEnvoy.Context())
 	token := p.consul.Token()
 	err := p.relay(fromEnvoy, token)
 	switch {
@@ -149,10 +157,29 @@ func (p *Proxy) handle(_ any, fromEnvoy grpc.ServerStream) error {
 		p.log.Info("xds stream ended: its ACL token was replaced")
 	default:
 		p.log.Warn("xds stream ended", "err", err)
-		p.note(func(s *Status) { s.Ended[status.Code(err)]++ })
+		p.note(func(s *Status) {
+			s.Ended[status.Code(err)]++
+			p.lost = status.Code(err) == codes.Unavailable
+		})
 		p.renew(fromEnvoy.Context(), err, token)
 	}
 	return err
+}
+
+// settle waits until the connection is usable again after a stream has lost its server.
+func (p *Proxy) settle(ctx context.Context) {
+	p.mu.Lock()
+	lost := p.lost
+	p.lost = false
+	p.mu.Unlock()
+	if !lost || p.consul.Settle == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.consul.Settle)
+	defer cancel()
+	conn := p.consul.Conn()
+	for state := conn.GetState(); state != connectivity.Ready && conn.WaitForStateChange(ctx, state); state = conn.GetState() {
+	}
 }
 
 // renew gets a new token when the stream ended for the want of a good one, so that Envoy's next stream succeeds.

@@ -22,6 +22,7 @@ import (
 type Server struct {
 	Addr netip.AddrPort
 
+	grpc    *grpc.Server
 	mu      sync.Mutex
 	changed *sync.Cond
 	answer  map[string]bool // types that are answered
@@ -41,11 +42,14 @@ func Start(t *testing.T) *Server {
 	}
 	s := &Server{Addr: listener.Addr().(*net.TCPAddr).AddrPort(), answer: map[string]bool{}, badness: map[string]error{}}
 	s.changed = sync.NewCond(&s.mu)
-	server := grpc.NewServer(grpc.UnknownServiceHandler(s.handle), grpc.MaxRecvMsgSize(64<<20))
-	go server.Serve(listener)
-	t.Cleanup(server.Stop)
+	s.grpc = grpc.NewServer(grpc.UnknownServiceHandler(s.handle), grpc.MaxRecvMsgSize(64<<20))
+	go s.grpc.Serve(listener)
+	t.Cleanup(s.grpc.Stop)
 	return s
 }
+
+// Stop ends the server before the test does.
+func (s *Server) Stop() { s.grpc.Stop() }
 
 func (s *Server) change(f func()) {
 	s.mu.Lock()
