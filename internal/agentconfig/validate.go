@@ -31,6 +31,7 @@ func (c Config) Problems() problem.List {
 			}
 		}
 	}
+	c.checkScopeNames(&found)
 	if c.Proxy != nil {
 		c.Proxy.check(&found)
 	}
@@ -129,6 +130,27 @@ func destinationPaths(path problem.Path) []problem.Path {
 		paths = append(paths, path.Child(key))
 	}
 	return paths
+}
+
+// checkScopeNames checks the Enterprise scopes of the service and of its upstreams.
+func (c Config) checkScopeNames(found *problem.List) {
+	service, path := deref(c.Service), problem.At("service")
+	checkScopeName(service.Namespace, path.Child("namespace"), found)
+	checkScopeName(service.Partition, path.Child("partition"), found)
+	for i, u := range deref(c.Proxy).Upstreams {
+		at := problem.At("proxy", "upstreams", i)
+		checkScopeName(u.DestinationNamespace, at.Child("destinationNamespace"), found)
+		checkScopeName(u.DestinationPartition, at.Child("destinationPartition"), found)
+	}
+}
+
+// validScopeName is a label of a DNS name, which is what Consul wants of the names of partitions and namespaces.
+var validScopeName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?$`)
+
+func checkScopeName(name string, path problem.Path, found *problem.List) {
+	if name != "" && !validScopeName.MatchString(name) {
+		found.Add(path, "is %q, want 1 to 64 letters, digits and '-', beginning and ending with a letter or digit", name)
+	}
 }
 
 func (e Expose) check(path problem.Path, found *problem.List) {
