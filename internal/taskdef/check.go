@@ -31,6 +31,7 @@ func Check(s Spec, unknown ...problem.Path) problem.List {
 	var found problem.List
 	checkFamily(s.Family, &found)
 	s.checkService(&found)
+	s.checkScopes(&found)
 	s.checkAgentConfig(&found)
 	s.Servers.checkSecrets(&found)
 	s.Task.check(&found)
@@ -98,13 +99,6 @@ func (s Spec) checkService(found *problem.List) {
 		if err := mesh.CheckServiceName(strings.ToLower(s.Family)); err != nil {
 			found.AddWith([]problem.Path{problem.At("service", "name")}, problem.At("family"), "gives the service its name: %v", err)
 		}
-	}
-	partition, namespace := problem.At("service", "partition"), problem.At("service", "namespace")
-	switch {
-	case service.Partition != "" && service.Namespace == "":
-		found.AddWith([]problem.Path{partition}, namespace, "is required with a partition")
-	case service.Partition == "" && service.Namespace != "":
-		found.AddWith([]problem.Path{namespace}, partition, "is required with a namespace")
 	}
 	for _, key := range slices.Sorted(maps.Keys(service.Meta)) {
 		if slices.Contains(reservedMeta, key) {

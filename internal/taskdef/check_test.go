@@ -56,6 +56,14 @@ func TestWhatTheIncumbentAcceptsIsAccepted(t *testing.T) {
 		"one upstream, two ways": func(s *taskdef.Spec) {
 			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 1}, {DestinationName: "a", LocalBindPort: 2, Datacenter: "dc2"}}
 		},
+		"upstreams of every scope": func(s *taskdef.Spec) {
+			s.Service.Partition, s.Service.Namespace = "p", "n"
+			s.Proxy.Upstreams = []agentconfig.Upstream{
+				{DestinationName: "a", LocalBindPort: 1, DestinationPartition: "q", DestinationNamespace: "m"},
+				{DestinationName: "a", LocalBindPort: 2, DestinationPeer: "east", DestinationPartition: "p", DestinationNamespace: "m"},
+				{DestinationName: "a", LocalBindPort: 3, DestinationPeer: "west"},
+			}
+		},
 		"own port mapped": func(s *taskdef.Spec) {
 			app(s).PortMappings = []ecstypes.PortMapping{{ContainerPort: aws.Int32(9090), HostPort: aws.Int32(9090)}, {ContainerPort: aws.Int32(9090), Protocol: "udp"}}
 		},
@@ -108,9 +116,20 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 		"port of the listener":   {func(s *taskdef.Spec) { s.Service.Port = 20000 }, "service.port: is 20000, the port of the public listener"},
 		"partition alone":        {func(s *taskdef.Spec) { s.Service.Partition = "p" }, "service.namespace: is required with a partition"},
 		"namespace alone":        {func(s *taskdef.Spec) { s.Service.Namespace = "n" }, "service.partition: is required with a namespace"},
-		"meta of the mesh":       {func(s *taskdef.Spec) { s.Service.Meta = map[string]string{"task-id": "x"} }, "service.meta.task-id: is set by the mesh: choose another key"},
-		"no hosts":               {func(s *taskdef.Spec) { s.Servers.Hosts = "" }, "servers.hosts: is empty"},
-		"hosts with port":        {func(s *taskdef.Spec) { s.Servers.Hosts = "h:8500" }, `servers.hosts: "h:8500" has a port: give the host alone, and ports in http.port and grpc.port`},
+		"peer and datacenter": {func(s *taskdef.Spec) {
+			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 1, DestinationPeer: "east", Datacenter: "dc2"}}
+		}, `proxy.upstreams[0].datacenter: is "dc2", but proxy.upstreams[0].destinationPeer is set, and the peering leads there by itself: leave one of them out`},
+		"peer of another partition": {func(s *taskdef.Spec) {
+			s.Service.Partition, s.Service.Namespace = "p", "n"
+			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 1, DestinationPeer: "east", DestinationPartition: "q"}}
+		}, `proxy.upstreams[0].destinationPartition: is "q", but Consul takes only peerings of the service's own partition "p": leave it out`},
+		"datacenter from a partition": {func(s *taskdef.Spec) {
+			s.Service.Partition, s.Service.Namespace = "p", "n"
+			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 1, Datacenter: "dc2"}}
+		}, `proxy.upstreams[0].datacenter: is "dc2", but Consul leads to another datacenter only from the partition "default" to the same: use a cluster peering and proxy.upstreams[0].destinationPeer`},
+		"meta of the mesh": {func(s *taskdef.Spec) { s.Service.Meta = map[string]string{"task-id": "x"} }, "service.meta.task-id: is set by the mesh: choose another key"},
+		"no hosts":         {func(s *taskdef.Spec) { s.Servers.Hosts = "" }, "servers.hosts: is empty"},
+		"hosts with port":  {func(s *taskdef.Spec) { s.Servers.Hosts = "h:8500" }, `servers.hosts: "h:8500" has a port: give the host alone, and ports in http.port and grpc.port`},
 		"CA without TLS": {func(s *taskdef.Spec) {
 			s.Servers.Defaults = &agentconfig.ServerDefaults{TLS: aws.Bool(false)}
 			s.Servers.CASecretARN = "arn:aws:secretsmanager:r:123456789012:secret:ca"
