@@ -19,9 +19,6 @@ import (
 // caFile is the name of the CA certificates in the shared volume; the incumbent's.
 const caFile = "consul-grpc-ca-cert.pem"
 
-// sharedAgent is the name of the agents' program in the shared volume; the incumbent's.
-const sharedAgent = "consul-ecs"
-
 // writeFiles leaves in the shared volume what the dataplane needs. Nothing of it is secret but the bearer token, which is
 // "" unless the configuration asks for it.
 func writeFiles(cfg agentconfig.Config, s consul.Settings, r consul.Registration, bearer string) error {
@@ -55,7 +52,7 @@ func shareAgent(dir string) error {
 		return err
 	}
 	defer program.Close()
-	return replace(filepath.Join(dir, sharedAgent), program, 0o755)
+	return replace(filepath.Join(dir, mesh.SharedAgent), program, 0o755)
 }
 
 // dataplaneFile is the dataplane's configuration. A static token is not in it: it reaches the dataplane by its own

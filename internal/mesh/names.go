@@ -24,10 +24,12 @@ const (
 	UIDMeshInit   = 5997 // without transparent proxy; with it the user is 0 and this is the group
 )
 
-// The volume that mesh-init and the dataplane share, and where it is mounted.
+// The volume that mesh-init and the dataplane share, where it is mounted, and the name of the agents' program in it, which
+// containers of other images can run.
 const (
 	VolumeName   = "consul_data"
 	BootstrapDir = "/consul"
+	SharedAgent  = "consul-ecs"
 )
 
 // SocketPassing is the abstract Unix socket on which health-sync tells its container's health check that the task is in the
