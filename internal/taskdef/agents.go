@@ -29,6 +29,7 @@ func AgentConfig(s Spec) agentconfig.Config {
 		Service:              &service,
 		Proxy:                &proxy,
 		TransparentProxy:     &transparent,
+		ShareAgent:           s.sharesAgent(),
 	}
 	if s.Login.Enabled {
 		login := s.Login
@@ -104,8 +105,12 @@ func (s Spec) syncsHealth(c Container) bool {
 	if c.HealthSync != nil {
 		return *c.HealthSync
 	}
-	probed := func(p agentconfig.ReadinessProbe) bool { return p.Container == aws.ToString(c.Definition.Name) }
-	return c.essential() && c.Definition.HealthCheck != nil || slices.ContainsFunc(s.ReadinessProbes, probed)
+	return c.essential() && c.Definition.HealthCheck != nil || s.probes(c)
+}
+
+// probes reports whether health-sync asks the container itself.
+func (s Spec) probes(c Container) bool {
+	return slices.ContainsFunc(s.ReadinessProbes, func(p agentconfig.ReadinessProbe) bool { return p.Container == aws.ToString(c.Definition.Name) })
 }
 
 // essential is ECS's default: what is not said to be inessential is essential.

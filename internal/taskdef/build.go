@@ -59,9 +59,13 @@ func (s Spec) definition() (*Definition, error) {
 	return d, nil
 }
 
-// userContainer is the user's container with the one change that the mesh makes: it starts when the proxy serves.
+// userContainer is the user's container with the changes that the mesh makes: it starts when the proxy serves, and its end is
+// delayed if asked for.
 func (s Spec) userContainer(c Container) ecstypes.ContainerDefinition {
 	d := c.Definition
+	if c.delays() {
+		d = delayed(d, c.ShutdownDelay)
+	}
 	if !c.waitsForProxy() {
 		return d
 	}

@@ -128,7 +128,7 @@ func addConfigProblems(cfg agentconfig.Config, found *problem.List) {
 		return path
 	}
 	for _, p := range cfg.Problems() {
-		if p.Path.Within(problem.At("healthSyncContainers")) {
+		if namesContainer(p.Path) {
 			continue // follows from the names of containers, which are checked themselves
 		}
 		p.Path = rename(p.Path)
@@ -139,6 +139,11 @@ func addConfigProblems(cfg agentconfig.Config, found *problem.List) {
 		p.With = with
 		*found = append(*found, p)
 	}
+}
+
+// namesContainer reports whether a place in the agents' configuration holds the name of a container.
+func namesContainer(path problem.Path) bool {
+	return path.Within(problem.At("healthSyncContainers")) || path.Within(problem.At("readinessProbes")) && path[len(path)-1] == "container"
 }
 
 func (s Servers) checkSecrets(found *problem.List) {

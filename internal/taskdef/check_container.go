@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
@@ -28,6 +29,7 @@ func (s Spec) checkContainers(found *problem.List) {
 		s.checkContainer(c, path.Child(i), found)
 	}
 	s.checkEssential(path, found)
+	s.checkProbes(found)
 	s.checkPortMappings(path, found)
 	s.checkOrder(path, found)
 }
@@ -80,9 +82,8 @@ func (s Spec) checkContainer(c Container, path problem.Path, found *problem.List
 	if d.Cpu < 0 {
 		found.Add(path.Child("cpu"), "is %d, want 0 or more", d.Cpu)
 	}
-	if aws.ToBool(c.HealthSync) && d.HealthCheck == nil {
-		found.AddWith([]problem.Path{path.Child("healthCheck")}, path.Child("healthSync"), "is true, but the container has no health check to copy")
-	}
+	s.checkHealthSync(c, path, found)
+	s.checkShutdownDelay(c, path, found)
 	checkMemory(d.Memory, d.MemoryReservation, path, found)
 	checkStop(d.StopTimeout, path, s.Task, found)
 	checkRestartPolicy(d.RestartPolicy, path.Child("restartPolicy"), found)
@@ -97,6 +98,33 @@ func (s Spec) checkContainer(c Container, path problem.Path, found *problem.List
 	checkAwsvpc(d, path, found)
 	if s.Task.runsOn(ecstypes.CompatibilityFargate) {
 		checkFargateContainer(d, path, found)
+	}
+}
+
+// checkHealthSync wants what is copied to Consul to come from somewhere, and what is asked for to be copied.
+func (s Spec) checkHealthSync(c Container, path problem.Path, found *problem.List) {
+	if c.HealthSync == nil {
+		return
+	}
+	switch at, probed := path.Child("healthSync"), s.probes(c); {
+	case *c.HealthSync && c.Definition.HealthCheck == nil && !probed:
+		found.AddWith([]problem.Path{path.Child("healthCheck"), path.Child("name"), problem.At("readinessProbes")}, at, "is true, but the container has no health check to copy")
+	case !*c.HealthSync && probed:
+		found.AddWith([]problem.Path{path.Child("name"), problem.At("readinessProbes")}, at, "is false, but the container has a readiness probe, whose answers are for Consul: leave one of them out")
+	}
+}
+
+// checkProbes wants each probe to have its container. What a probe says is checked with the agents' configuration.
+func (s Spec) checkProbes(found *problem.List) {
+	for i, p := range s.ReadinessProbes {
+		at := problem.At("readinessProbes", i, "container")
+		named := func(c Container) bool { return aws.ToString(c.Definition.Name) == p.Container }
+		switch {
+		case !slices.ContainsFunc(s.Containers, named):
+			found.Add(at, "is %q, which is no container of the task", p.Container)
+		case slices.ContainsFunc(s.ReadinessProbes[:i], func(other agentconfig.ReadinessProbe) bool { return other.Container == p.Container }):
+			found.Add(at, "%q has a probe already", p.Container)
+		}
 	}
 }
 

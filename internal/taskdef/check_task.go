@@ -98,19 +98,6 @@ func (t Task) checkFargateSize(path problem.Path, found *problem.List) {
 	}
 }
 
-// checkRedirection wants mesh-init to be allowed what transparent proxy needs.
-func (s Spec) checkRedirection(found *problem.List) {
-	cfg, path := AgentConfig(s), problem.At("transparentProxy")
-	if cfg.RedirectsTraffic() && s.Task.runsOn(ecstypes.CompatibilityFargate) {
-		found.AddWith([]problem.Path{problem.At("task", "launchTypes")}, path.Child("enabled"),
-			"is true, but FARGATE does not grant the capability %s that redirecting traffic takes: name EC2 or MANAGED_INSTANCES alone as launch type, or use proxy.upstreams", capNetAdmin)
-	}
-	if cfg.ResolvesNames() && aws.ToBool(s.Sidecars.MeshInit.ReadonlyRoot) {
-		found.AddWith([]problem.Path{path.Child("consulDNS", "enabled")}, problem.At("sidecars", "meshInit", "readonlyRoot"),
-			"is true, but with Consul DNS mesh-init writes /etc/resolv.conf")
-	}
-}
-
 var validVolumeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 
 // checkVolumes checks the user's volumes and that every mount has one.

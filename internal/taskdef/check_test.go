@@ -159,12 +159,32 @@ func TestTasksThatECSWouldRefuse(t *testing.T) {
 		"external":    {func(s *taskdef.Spec) { s.Task.LaunchTypes = []ecstypes.Compatibility{"EXTERNAL"} }, "task.launchTypes[0]: is EXTERNAL, which has no awsvpc network: the mesh needs one"},
 		"redirection on Fargate": {
 			func(s *taskdef.Spec) { s.TransparentProxy.Enabled = aws.Bool(true) },
-			"transparentProxy.enabled: is true, but FARGATE does not grant the capability NET_ADMIN that redirecting traffic takes: name EC2 or MANAGED_INSTANCES alone as launch type, or use proxy.upstreams",
+			"transparentProxy.enabled: is true, but FARGATE does not grant the capability NET_ADMIN that redirecting traffic takes: set task.launchTypes to EC2, MANAGED_INSTANCES or both, or use proxy.upstreams",
 		},
 		"read-only root and DNS": {func(s *taskdef.Spec) {
 			s.Task.LaunchTypes, s.Sidecars.MeshInit.ReadonlyRoot = ec2, aws.Bool(true)
 			s.TransparentProxy = agentconfig.TransparentProxy{Enabled: aws.Bool(true), ConsulDNS: &agentconfig.ConsulDNS{Enabled: aws.Bool(true)}}
 		}, "sidecars.meshInit.readonlyRoot: is true, but with Consul DNS mesh-init writes /etc/resolv.conf"},
+		"exclusions of nothing": {func(s *taskdef.Spec) {
+			s.TransparentProxy = agentconfig.TransparentProxy{ExcludeInboundPorts: []int{1}, ExcludeOutboundPorts: []int{1}, ExcludeOutboundCIDRs: []string{"10.0.0.1"}, ExcludeUIDs: []string{"1"}}
+		}, `transparentProxy.excludeInboundPorts: is set, but transparentProxy.enabled is not true: no traffic is redirected
+transparentProxy.excludeOutboundPorts: is set, but transparentProxy.enabled is not true: no traffic is redirected
+transparentProxy.excludeOutboundCIDRs: is set, but transparentProxy.enabled is not true: no traffic is redirected
+transparentProxy.excludeUIDs: is set, but transparentProxy.enabled is not true: no traffic is redirected`},
+		"block twice": {func(s *taskdef.Spec) {
+			s.Task.LaunchTypes = ec2
+			s.TransparentProxy = agentconfig.TransparentProxy{Enabled: aws.Bool(true), ExcludeOutboundCIDRs: []string{"10.0.0.0/8", "10.0.0.1", "10.1.2.3/8", "10.0.0.1/32", "fd00::/8"}}
+		}, `transparentProxy.excludeOutboundCIDRs[2]: "10.1.2.3/8" is in the list already, as "10.0.0.0/8"
+transparentProxy.excludeOutboundCIDRs[3]: "10.0.0.1/32" is in the list already, as "10.0.0.1"`},
+		"users of the mesh": {func(s *taskdef.Spec) {
+			s.Task.LaunchTypes, s.TransparentProxy.Enabled = ec2, aws.Bool(true)
+			s.Containers = containers(3)
+			for i, user := range []string{"5995", "5996:100", "1000:5997"} {
+				s.Containers[i].Definition.User = &user
+			}
+		}, `containers[0].user: is 5995, which belongs to the mesh's own containers, whose traffic is not redirected: choose another
+containers[1].user: is 5996:100, which belongs to the mesh's own containers, whose traffic is not redirected: choose another
+containers[2].user: is 1000:5997, which belongs to the mesh's own containers, whose traffic is not redirected: choose another`},
 		"launch type twice":       {func(s *taskdef.Spec) { s.Task.LaunchTypes = []ecstypes.Compatibility{"EC2", "EC2"} }, "task.launchTypes[1]: EC2 is in the list twice"},
 		"fargate CPU":             {func(s *taskdef.Spec) { s.Task.CPU = 300 }, "task.cpu: is 300, which FARGATE does not offer: want 256, 512, 1024, 2048, 4096, 8192 or 16384"},
 		"fargate memory for 256":  {func(s *taskdef.Spec) { s.Task.Memory = 1536 }, "task.memory: is 1536 MiB, which FARGATE does not offer with 256 CPU units: want 512, 1024 or 2048"},
@@ -226,6 +246,16 @@ func TestContainersThatECSWouldRefuse(t *testing.T) {
 		"stop timeout":       {func(s *taskdef.Spec) { app(s).StopTimeout = aws.Int32(121) }, "containers[0].stopTimeout: is 121 seconds, but FARGATE takes at most 120"},
 		"start timeout":      {func(s *taskdef.Spec) { app(s).StartTimeout = aws.Int32(1) }, "containers[0].startTimeout: is 1 seconds, but FARGATE takes 2 to 120"},
 		"sync without check": {func(s *taskdef.Spec) { s.Containers[0].HealthSync = aws.Bool(true) }, "containers[0].healthSync: is true, but the container has no health check to copy"},
+		"no sync with a probe": {func(s *taskdef.Spec) {
+			s.ReadinessProbes = []agentconfig.ReadinessProbe{{Container: "app", Type: "tcp", Port: 9090}}
+			s.Containers[0].HealthSync = aws.Bool(false)
+		}, "containers[0].healthSync: is false, but the container has a readiness probe, whose answers are for Consul: leave one of them out"},
+		"probes": {func(s *taskdef.Spec) {
+			s.ReadinessProbes = []agentconfig.ReadinessProbe{{Container: "app", Type: "tcp", Path: "/"}, {Container: "app", Type: "tcp", Port: 1}, {Container: "db", Type: "tcp", Port: 1}}
+		}, `readinessProbes[0].port: is 0, want 1 to 65535
+readinessProbes[0].path: is for the type http alone
+readinessProbes[1].container: "app" has a probe already
+readinessProbes[2].container: is "db", which is no container of the task`},
 		"health check bounds": {func(s *taskdef.Spec) {
 			app(s).HealthCheck = &ecstypes.HealthCheck{Command: []string{"true"}, Interval: aws.Int32(4), Timeout: aws.Int32(61), Retries: aws.Int32(11), StartPeriod: aws.Int32(301)}
 		}, "containers[0].healthCheck.command: wants CMD or CMD-SHELL and the command, so that ECS knows how to run it\ncontainers[0].healthCheck.interval: is 4, want 5 to 300\ncontainers[0].healthCheck.timeout: is 61, want 2 to 60\ncontainers[0].healthCheck.retries: is 11, want 1 to 10\ncontainers[0].healthCheck.startPeriod: is 301, want 0 to 300"},
@@ -271,6 +301,38 @@ func TestContainersThatECSWouldRefuse(t *testing.T) {
 			s.Containers = containers(2)
 			s.Containers[0].Definition.DependsOn, s.Containers[1].Definition.DependsOn = dependsOn("app-1", "START"), dependsOn("app-0", "START")
 		}, "containers: wait for each other: app-0 → app-1 → app-0"},
+	})
+}
+
+func TestDelaysThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	delayed := func(delay string, change func(*taskdef.Spec)) func(*taskdef.Spec) {
+		return func(s *taskdef.Spec) {
+			app(s).Command = []string{"/app"}
+			s.Containers[0].ShutdownDelay = delay
+			change(s)
+		}
+	}
+	plain := func(*taskdef.Spec) {}
+	testRefusals(t, map[string]refusal{
+		"no duration":      {delayed("soon", plain), `containers[0].shutdownDelay: is "soon", want whole seconds such as 10s or 1m30s`},
+		"negative":         {delayed("-1s", plain), `containers[0].shutdownDelay: is "-1s", want whole seconds such as 10s or 1m30s`},
+		"a fraction":       {delayed("1.5s", plain), `containers[0].shutdownDelay: is "1.5s", want whole seconds such as 10s or 1m30s`},
+		"as long as ECS's": {delayed("30s", plain), "containers[0].shutdownDelay: is 30s, but ECS kills the container 30 s after SIGTERM: want less, or a longer containers[0].stopTimeout"},
+		"as long as its own": {delayed("1m", func(s *taskdef.Spec) { app(s).StopTimeout = aws.Int32(60) }),
+			"containers[0].shutdownDelay: is 1m0s, but ECS kills the container 60 s after SIGTERM: want less, or a longer containers[0].stopTimeout"},
+		"longer than the proxy's": {delayed("116s", func(s *taskdef.Spec) { app(s).StopTimeout = aws.Int32(120) }),
+			"containers[0].shutdownDelay: is 1m56s, but the proxy ends 115 s after SIGTERM at the latest: the application would serve on without it"},
+		"longer than the proxy is told": {delayed("20s", func(s *taskdef.Spec) { s.Proxy.Dataplane = &agentconfig.Dataplane{StopWithinSeconds: 20} }),
+			"containers[0].shutdownDelay: is 20s, but the proxy ends 20 s after SIGTERM at the latest: the application would serve on without it"},
+		"of nobody knows what": {delayed("5s", func(s *taskdef.Spec) { app(s).Command = nil }),
+			"containers[0].shutdownDelay: is 5s, but what the image runs by itself is not known here: set containers[0].entryPoint and containers[0].command to what its ENTRYPOINT and CMD say"},
+		"of a container that does not wait": {delayed("5s", func(s *taskdef.Spec) { s.Containers[0].WaitForProxy = aws.Bool(false) }),
+			"containers[0].shutdownDelay: is 5s, but containers[0].waitForProxy is false: the container starts before mesh-init has brought the program that delays its end"},
+		"behind a mount": {delayed("5s", func(s *taskdef.Spec) {
+			s.Task.Volumes = []ecstypes.Volume{{Name: aws.String("own")}}
+			app(s).MountPoints = []ecstypes.MountPoint{{SourceVolume: aws.String("own"), ContainerPath: aws.String("/consul")}}
+		}), "containers[0].mountPoints[0].containerPath: is /consul, where the mesh mounts the program that delays the container's end: mount the volume elsewhere, or leave containers[0].shutdownDelay out"},
 	})
 }
 

@@ -59,11 +59,12 @@ type Task struct {
 	PlacementConstraints []ecstypes.TaskDefinitionPlacementConstraint
 }
 
-// Container is one of the user's containers. Nothing of its definition is changed but dependsOn.
+// Container is one of the user's containers. Nothing of its definition is changed but dependsOn, unless its end is delayed.
 type Container struct {
-	Definition   ecstypes.ContainerDefinition
-	HealthSync   *bool // copy its ECS health to Consul; default: it is essential and has a health check
-	WaitForProxy *bool // start it when the proxy serves; default true
+	Definition    ecstypes.ContainerDefinition
+	HealthSync    *bool  // copy its ECS health to Consul; default: it is essential and has a health check, or it has a readiness probe
+	WaitForProxy  *bool  // start it when the proxy serves; default true
+	ShutdownDelay string // how long its command serves on after SIGTERM, as in 10s; "" or 0s: it is not delayed
 }
 
 // ReadyGate says whether the task has the container that lets the application start the moment the proxy serves. Without
