@@ -78,6 +78,14 @@ func requiredTextSet(description string, validators ...validator.Set) schema.Set
 	return a
 }
 
+// numberSet is a set of whole numbers; decode refuses others. The framework's own types of whole numbers would refuse them
+// first, inside sets as an error of the provider's.
+func numberSet(description string) schema.SetAttribute {
+	a := textSet(description)
+	a.ElementType = types.NumberType
+	return a
+}
+
 func textMap(description string) schema.MapAttribute {
 	return schema.MapAttribute{
 		ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: []validator.Map{mapvalidator.NoNullValues()},

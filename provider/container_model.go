@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 )
 
@@ -50,8 +51,17 @@ type containerModel struct {
 }
 
 type containerMeshModel struct {
-	HealthSync   *bool `tfsdk:"health_sync"`
-	WaitForProxy *bool `tfsdk:"wait_for_proxy"`
+	HealthSync     *bool       `tfsdk:"health_sync"`
+	WaitForProxy   *bool       `tfsdk:"wait_for_proxy"`
+	ShutdownDelay  *string     `tfsdk:"shutdown_delay"`
+	ReadinessProbe *probeModel `tfsdk:"readiness_probe" spec:"-"`
+}
+
+type probeModel struct {
+	Type    *string `tfsdk:"type"`
+	Port    *int32  `tfsdk:"port"`
+	Path    *string `tfsdk:"path"`
+	Service *string `tfsdk:"service"`
 }
 
 type environmentFileModel struct {
@@ -171,9 +181,19 @@ func (m containerModel) spec() taskdef.Container {
 		c.Definition.Secrets = append(c.Definition.Secrets, ecstypes.Secret{Name: aws.String(name), ValueFrom: aws.String(m.Secrets[name])})
 	}
 	if m.Mesh != nil {
-		c.HealthSync, c.WaitForProxy = m.Mesh.HealthSync, m.Mesh.WaitForProxy
+		toSpec(&c, m.Mesh)
 	}
 	return c
+}
+
+// probe is nil where the container has no readiness probe.
+func (m containerModel) probe() *agentconfig.ReadinessProbe {
+	if m.Mesh == nil || m.Mesh.ReadinessProbe == nil {
+		return nil
+	}
+	p := agentconfig.ReadinessProbe{Container: value(m.Name)}
+	toSpec(&p, m.Mesh.ReadinessProbe)
+	return &p
 }
 
 func (m *logConfigurationModel) spec() *ecstypes.LogConfiguration {

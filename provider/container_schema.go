@@ -39,13 +39,27 @@ func containerAttributes() attributes {
 		"version_consistency":      text("Whether ECS resolves the image's tag to a digest: `enabled` or `disabled`.", oneOf(ecstypes.VersionConsistency("").Values()...)),
 		"log_configuration":        logConfiguration("Where the output goes."),
 		"mesh": object("How the container takes part in the mesh.", attributes{
-			"health_sync":    flag("Copy the container's ECS health to a check in Consul. Default: it is essential and has a `health_check`."),
+			"health_sync":    flag("Copy the container's ECS health to a check in Consul. Default: it is essential and has a `health_check`, or it has a `readiness_probe`."),
 			"wait_for_proxy": flag("Start when the proxy serves. Default `true`."),
+			"shutdown_delay": text("How long the application serves on after SIGTERM, in whole seconds such as `10s` or `1m30s`, until its callers have heard that the task leaves: the command is run by " +
+				"`consulecs-agent app`, from the shared volume, which the container mounts read-only at `/consul`. What the image's ENTRYPOINT and CMD would run is not known at plan and not run: say it in " +
+				"`entry_point` and `command`. Shorter than `stop_timeout`, which has to hold what the application itself needs besides. Default: none, SIGTERM reaches the command at once. Changing it registers a new revision."),
+			"readiness_probe": readinessProbe(),
 		}),
 	}
 	maps.Copy(all, containerLifeAttributes())
 	maps.Copy(all, containerHostAttributes())
 	return all
+}
+
+func readinessProbe() schema.SingleNestedAttribute {
+	return object("Asks the application itself as long as ECS has no verdict on the container, for which its shortest health check takes 5 s: ten times a second until it is ready, then "+
+		"every 5 s. Once ECS has a verdict, that one counts; without a `health_check` it never has. Changing it registers a new revision.", attributes{
+		"type":    requiredText("`http` (an answer below 400 will do), `tcp` (a connection will) or `grpc` (the answer `SERVING` of the standard health service)."),
+		"port":    requiredNumber("Port at which the application listens, 1 to 65535, on loopback or at `proxy.local_service_address`."),
+		"path":    text("Path of `http`, with a query if need be. Default `/`."),
+		"service": text("Name of the service that `grpc` asks for. Default: the server as a whole."),
+	})
 }
 
 // containerLifeAttributes is what decides when a container starts, is healthy and starts again.

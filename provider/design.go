@@ -66,9 +66,38 @@ func (d design) tags() map[string]string { return tagMap(d.definition.Tags) }
 func (m *meshTaskModel) problems(d defaults) problem.List {
 	spec := m.spec(d)
 	spec.TaskRoleARN, spec.ExecutionRoleARN = value(m.IAM.taskRole().ARN), value(m.IAM.executionRole().ARN)
-	found := taskdef.Check(spec)
+	found := m.atContainers(taskdef.Check(spec))
 	if m.ECSService != nil {
 		m.ECSService.check(spec.Task.LaunchTypes, spec.Containers, &found)
+	}
+	return found
+}
+
+// atContainers moves what is said of readiness probes to their containers, where the resource has them.
+func (m *meshTaskModel) atContainers(found problem.List) problem.List {
+	var probed []int
+	for i, c := range m.Containers {
+		if c.probe() != nil {
+			probed = append(probed, i)
+		}
+	}
+	moved := func(at, of problem.Path) problem.Path {
+		switch {
+		case len(at) == 0 || at[0] != "readinessProbes":
+			return at
+		case len(at) < 3: // all of them, as far as one container is concerned
+			return of[:2].Child("readinessProbe")
+		case at[2] == "container":
+			return problem.At("containers", probed[at[1].(int)], "name")
+		default:
+			return problem.At("containers", probed[at[1].(int)], "readinessProbe").Child(at[2:]...)
+		}
+	}
+	for i, p := range found {
+		for j := range p.With {
+			found[i].With[j] = moved(p.With[j], p.Path)
+		}
+		found[i].Path = moved(p.Path, nil)
 	}
 	return found
 }

@@ -21,11 +21,15 @@ func (c *client) checkTaskRole(ctx context.Context, arn string, spec taskdef.Spe
 	if role == nil || !spec.Login.Enabled {
 		return
 	}
-	want := mesh.ServiceName(spec.Service.Name, spec.Family)
-	if got := role.Tags[mesh.RoleTagServiceName]; got != want {
-		diags.AddAttributeError(at, "Task role cannot log in to Consul",
-			fmt.Sprintf("Role %s has the tag %s=%q, but its tasks are to log in as service %q. Set the tag to %[4]q, or leave arn out to have a role made.",
-				arn, mesh.RoleTagServiceName, got, want))
+	for _, tag := range []struct{ key, want, where string }{
+		{mesh.RoleTagServiceName, mesh.ServiceName(spec.Service.Name, spec.Family), "as service"},
+		{mesh.RoleTagNamespace, spec.Service.Namespace, "to the namespace"},
+	} {
+		if got := role.Tags[tag.key]; tag.want != "" && got != tag.want {
+			diags.AddAttributeError(at, "Task role cannot log in to Consul",
+				fmt.Sprintf("Role %s has the tag %s=%q, but its tasks are to log in %s %q. Set the tag to %[5]q, or leave arn out to have a role made.",
+					arn, tag.key, got, tag.where, tag.want))
+		}
 	}
 	path := c.defaults.rolePath
 	if path == "" {

@@ -109,6 +109,9 @@ func importService(cfg *agentconfig.Service, family string) *serviceModel {
 	}
 	var m serviceModel
 	fromSpec(&m, service)
+	if w := service.Weights; w != nil { // both are required, and 0 says something
+		m.Weights = &weightsModel{Passing: aws.Int32(int32(w.Passing)), Warning: aws.Int32(int32(w.Warning))}
+	}
 	if n := service.NetworkResilience; n != nil && n.Enabled {
 		m.OutlierDetection = &outlierModel{}
 		fromSpec(m.OutlierDetection, value(n.OutlierDetection))
@@ -163,6 +166,19 @@ func importProxy(cfg agentconfig.Proxy) (*proxyModel, error) {
 		return nil, nil
 	}
 	return &m, nil
+}
+
+// importStopWithin sets proxy.stop_within where the dataplane is told something else than what follows from the stop
+// timeouts. All else of the model has been imported.
+func (m *meshTaskModel) importStopWithin(cfg agentconfig.Proxy, d defaults) {
+	within := value(cfg.Dataplane).StopWithinSeconds
+	if within == 0 || within == taskdef.AgentConfig(m.spec(d)).Proxy.Dataplane.StopWithinSeconds {
+		return
+	}
+	if m.Proxy == nil {
+		m.Proxy = &proxyModel{}
+	}
+	fromSpec(&m.Proxy.StopWithin, within)
 }
 
 // importObject writes an opaque object as jsonencode does.

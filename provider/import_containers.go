@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 )
@@ -48,21 +49,21 @@ func importSize(d *ecstypes.TaskDefinition) (cpu, memory *int32, launchTypes []s
 	return number(d.Cpu), number(d.Memory), launchTypes
 }
 
-// importContainers are the user's containers, without what the mesh added to them. synced are the containers whose health
-// is copied to Consul.
-func importContainers(d *ecstypes.TaskDefinition, synced []string) []containerModel {
+// importContainers are the user's containers, without what the mesh added to them.
+func importContainers(d *ecstypes.TaskDefinition, cfg agentconfig.Config) []containerModel {
 	var all []containerModel
 	for _, c := range d.ContainerDefinitions {
-		name := aws.ToString(c.Name)
-		if slices.Contains(mesh.InjectedContainers(), name) {
-			continue
+		if !slices.Contains(mesh.InjectedContainers(), aws.ToString(c.Name)) {
+			all = append(all, importContainer(c, cfg))
 		}
-		all = append(all, importContainer(c, slices.Contains(synced, name)))
 	}
 	return all
 }
 
-func importContainer(c ecstypes.ContainerDefinition, synced bool) containerModel {
+func importContainer(c ecstypes.ContainerDefinition, cfg agentconfig.Config) containerModel {
+	var inMesh containerMeshModel
+	c, delay := taskdef.WithoutDelay(c)
+	fromSpec(&inMesh.ShutdownDelay, delay)
 	waits := false
 	c.DependsOn = slices.DeleteFunc(slices.Clone(c.DependsOn), func(d ecstypes.ContainerDependency) bool {
 		injected := slices.Contains(mesh.InjectedContainers(), aws.ToString(d.ContainerName))
@@ -72,19 +73,25 @@ func importContainer(c ecstypes.ContainerDefinition, synced bool) containerModel
 	for i := range c.PortMappings { // awsvpc fills it in
 		c.PortMappings[i].HostPort = nil
 	}
-	syncsByDefault := (c.Essential == nil || *c.Essential) && c.HealthCheck != nil
+	for _, p := range cfg.ReadinessProbes {
+		if p.Container == aws.ToString(c.Name) {
+			inMesh.ReadinessProbe = &probeModel{}
+			fromSpec(inMesh.ReadinessProbe, p)
+		}
+	}
+	if !waits {
+		inMesh.WaitForProxy = aws.Bool(false)
+	}
+	synced := slices.Contains(cfg.HealthSyncContainers, aws.ToString(c.Name))
+	if synced != ((c.Essential == nil || *c.Essential) && c.HealthCheck != nil || inMesh.ReadinessProbe != nil) {
+		inMesh.HealthSync = &synced
+	}
 	var m containerModel
 	fromSpec(&m, c)
 	m.Essential = aws.Bool(c.Essential == nil || *c.Essential)
 	m.Environment, m.Secrets = importPairs(c)
-	if !waits || synced != syncsByDefault {
-		m.Mesh = &containerMeshModel{}
-		if !waits {
-			m.Mesh.WaitForProxy = aws.Bool(false)
-		}
-		if synced != syncsByDefault {
-			m.Mesh.HealthSync = &synced
-		}
+	if inMesh != (containerMeshModel{}) {
+		m.Mesh = &inMesh
 	}
 	return m
 }

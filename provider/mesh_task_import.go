@@ -70,12 +70,14 @@ func (c *client) importDefinition(ctx context.Context, m *meshTaskModel, from *r
 	if m.Proxy, err = importProxy(proxy); err != nil {
 		return err
 	}
+	m.Transparent = importTransparent(cfg)
 	m.ConsulServers = importServers(cfg.ConsulServers, d.ContainerDefinitions, c.defaults)
 	m.Login = importLogin(cfg.ConsulLogin, c.defaults)
 	m.Task = importTask(d)
-	m.Containers = importContainers(d, cfg.HealthSyncContainers)
+	m.Containers = importContainers(d, cfg)
 	m.Tags = c.defaults.importTags(from.tags)
 	m.importSidecars(d, c.defaults)
+	m.importStopWithin(proxy, c.defaults)
 	if cfg.LogLevel != "" || cfg.LogJSON {
 		if m.Sidecars == nil {
 			m.Sidecars = &sidecarsModel{}

@@ -20,6 +20,7 @@ type meshTaskModel struct {
 	OutboundOnly   *bool                `tfsdk:"outbound_only"`
 	Upstreams      []upstreamModel      `tfsdk:"upstream"`
 	Proxy          *proxyModel          `tfsdk:"proxy"`
+	Transparent    *transparentModel    `tfsdk:"transparent_proxy"`
 	ConsulServers  *consulServersModel  `tfsdk:"consul_servers"`
 	Login          *loginModel          `tfsdk:"login"`
 	Task           *taskModel           `tfsdk:"task"`
@@ -48,6 +49,8 @@ type serviceModel struct {
 	Tags              []string          `tfsdk:"tags"`
 	Meta              map[string]string `tfsdk:"meta"`
 	EnableTagOverride *bool             `tfsdk:"enable_tag_override"`
+	Namespace         *string           `tfsdk:"namespace"`
+	Partition         *string           `tfsdk:"partition"`
 	Weights           *weightsModel     `tfsdk:"weights"`
 	OutlierDetection  *outlierModel     `tfsdk:"outlier_detection" spec:"-"`
 }
@@ -68,14 +71,16 @@ type outlierModel struct {
 }
 
 type upstreamModel struct {
-	DestinationName  *string `tfsdk:"destination_name"`
-	LocalBindPort    *int32  `tfsdk:"local_bind_port"`
-	LocalBindAddress *string `tfsdk:"local_bind_address"`
-	DestinationType  *string `tfsdk:"destination_type"`
-	DestinationPeer  *string `tfsdk:"destination_peer"`
-	Datacenter       *string `tfsdk:"datacenter"`
-	MeshGatewayMode  *string `tfsdk:"mesh_gateway_mode" spec:"-"`
-	Config           *string `tfsdk:"config" spec:"-"`
+	DestinationName      *string `tfsdk:"destination_name"`
+	LocalBindPort        *int32  `tfsdk:"local_bind_port"`
+	LocalBindAddress     *string `tfsdk:"local_bind_address"`
+	DestinationType      *string `tfsdk:"destination_type"`
+	DestinationNamespace *string `tfsdk:"destination_namespace"`
+	DestinationPartition *string `tfsdk:"destination_partition"`
+	DestinationPeer      *string `tfsdk:"destination_peer"`
+	Datacenter           *string `tfsdk:"datacenter"`
+	MeshGatewayMode      *string `tfsdk:"mesh_gateway_mode" spec:"-"`
+	Config               *string `tfsdk:"config" spec:"-"`
 }
 
 type proxyModel struct {
@@ -138,6 +143,8 @@ func (m *meshTaskModel) spec(d defaults) taskdef.Spec {
 		Sidecars:     m.Sidecars.spec(d),
 		Tags:         d.tagsWith(m.Tags),
 		Module:       d.module,
+
+		TransparentProxy: m.Transparent.spec(),
 	}
 	if m.Sidecars != nil {
 		s.LogLevel, s.LogJSON = value(m.Sidecars.LogLevel), value(m.Sidecars.LogJSON)
@@ -147,6 +154,9 @@ func (m *meshTaskModel) spec(d defaults) taskdef.Spec {
 	}
 	for _, c := range m.Containers {
 		s.Containers = append(s.Containers, c.spec())
+		if probe := c.probe(); probe != nil {
+			s.ReadinessProbes = append(s.ReadinessProbes, *probe)
+		}
 	}
 	return s
 }

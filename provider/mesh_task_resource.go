@@ -27,7 +27,7 @@ func newMeshTask() resource.Resource {
 		typeName: meshTaskType,
 		title:    "Mesh task",
 		content: []string{
-			"family", "service", "outbound_only", "upstream", "proxy", "consul_servers", "login", "task", "container", "sidecars", "iam",
+			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", "sidecars", "iam",
 			"agent_image", "iam_role_path", "log_configuration",
 		},
 		places:   meshTaskPlaces,

@@ -254,18 +254,7 @@ func TestChangesMadeElsewhereAreSeenAndUndone(t *testing.T) {
 				return err
 			}),
 			drift(func(t *testing.T) error { // a newer revision
-				described, err := c.ecs.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: aws.String(family)})
-				if err != nil {
-					return err
-				}
-				d := described.TaskDefinition
-				d.ContainerDefinitions[0].Image = aws.String("other:1")
-				_, err = c.ecs.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
-					Family: d.Family, ContainerDefinitions: d.ContainerDefinitions, Cpu: d.Cpu, Memory: d.Memory, NetworkMode: d.NetworkMode,
-					TaskRoleArn: d.TaskRoleArn, ExecutionRoleArn: d.ExecutionRoleArn, Volumes: d.Volumes, RequiresCompatibilities: d.RequiresCompatibilities,
-					Tags: []ecstypes.Tag{{Key: aws.String("made-by"), Value: aws.String("ci")}},
-				})
-				return err
+				return c.registerElsewhere(t, family, func(d *ecstypes.TaskDefinition) { d.ContainerDefinitions[0].Image = aws.String("other:1") })
 			}),
 			drift(func(t *testing.T) error { // a role tag removed
 				_, err := c.iam.UntagRole(t.Context(), &iam.UntagRoleInput{RoleName: aws.String(family + "-task"), TagKeys: []string{"consul.hashicorp.com.service-name"}})

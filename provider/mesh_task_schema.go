@@ -27,18 +27,19 @@ func (r *meshTaskResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "An ECS task in the Consul service mesh: its task definition with the injected containers, its IAM roles and, if asked for, the ECS service that runs it.",
 		Attributes: attributes{
-			"family":         family(),
-			"service":        serviceAttribute(),
-			"outbound_only":  flag("The application receives no traffic from the mesh; `service.port` stays unset. Default `false`."),
-			"upstream":       objects("Services that the application calls through its proxy, each at a local port.", upstreamAttributes()),
-			"proxy":          proxyAttribute(),
-			"consul_servers": object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`.", consulServersAttributes()),
-			"login":          object("How the agents log in to Consul with the task role. What is left out is taken from the provider's `login`.", loginAttributes()),
-			"task":           taskAttribute(),
-			"container":      requiredObjects("The application's containers. Nothing of them is changed but `depends_on`, which gets the wait for the proxy.", containerAttributes()),
-			"sidecars":       sidecarsAttribute(),
-			"iam":            iamAttribute(),
-			"ecs_service":    ecsServiceAttribute(),
+			"family":            family(),
+			"service":           serviceAttribute(),
+			"outbound_only":     flag("The application receives no traffic from the mesh; `service.port` stays unset. Default `false`."),
+			"upstream":          objects("Services that the application calls through its proxy, each at a local port.", upstreamAttributes()),
+			"proxy":             proxyAttribute(),
+			"transparent_proxy": transparentProxyAttribute(),
+			"consul_servers":    object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`.", consulServersAttributes()),
+			"login":             object("How the agents log in to Consul with the task role. What is left out is taken from the provider's `login`.", loginAttributes()),
+			"task":              taskAttribute(),
+			"container":         requiredObjects("The application's containers. Nothing of them is changed but `depends_on`, which gets the wait for the proxy, and what `mesh.shutdown_delay` says.", containerAttributes()),
+			"sidecars":          sidecarsAttribute(),
+			"iam":               iamAttribute(),
+			"ecs_service":       ecsServiceAttribute(),
 			"revision_policy": object("What becomes of earlier revisions.", attributes{
 				"keep": number("How many earlier revisions stay ACTIVE after an update, for a quick way back. Default 0: all are deregistered.", atLeast(0)),
 			}),
@@ -74,6 +75,10 @@ func serviceAttribute() schema.SingleNestedAttribute {
 		"tags":                textSet("Tags of the service in Consul's catalog."),
 		"meta":                textMap("Metadata of the service in Consul's catalog."),
 		"enable_tag_override": flag("Lets others change the service's tags in the catalog. Default `false`."),
+		"namespace": text("Consul Enterprise: namespace of the service. Required with `partition`. It is also a tag of the tasks and of the task role, which the binding " +
+			"rule reads. Changing it changes the identity of the task: intentions are written for names in namespaces."),
+		"partition": text("Consul Enterprise: admin partition of the service. Required with `namespace`. It is also a tag of the tasks. " +
+			"`consulecs_controller` looks after the partition `default` alone: elsewhere another controller has to."),
 		"weights": object("Weights of the service in DNS answers.", attributes{
 			"passing": requiredNumber("Weight while all checks pass.", atLeast(0)),
 			"warning": requiredNumber("Weight while a check warns.", atLeast(0)),
@@ -92,15 +97,31 @@ func serviceAttribute() schema.SingleNestedAttribute {
 
 func upstreamAttributes() attributes {
 	return attributes{
-		"destination_name":   requiredText("Name of the Consul service (or prepared query) to reach."),
-		"local_bind_port":    requiredNumber("Port at which the proxy listens for the application."),
-		"local_bind_address": text("Address at which the proxy listens. Default `127.0.0.1`."),
-		"destination_type":   text("`service` (default) or `prepared_query`."),
-		"destination_peer":   text("Name of the cluster peering that the service is imported through."),
-		"datacenter":         text("Datacenter of the service. Default: the task's."),
-		"mesh_gateway_mode":  text("How traffic leaves the datacenter: `none`, `local` or `remote`."),
-		"config":             text("Opaque configuration of the upstream, a JSON object such as `jsonencode({connect_timeout_ms = 500})`.", jsonObject{}),
+		"destination_name":      requiredText("Name of the Consul service (or prepared query) to reach."),
+		"local_bind_port":       requiredNumber("Port at which the proxy listens for the application."),
+		"local_bind_address":    text("Address at which the proxy listens. Default `127.0.0.1`."),
+		"destination_type":      text("`service` (default) or `prepared_query`."),
+		"destination_namespace": text("Consul Enterprise: namespace of the service. Default: Consul's, `default`."),
+		"destination_partition": text("Consul Enterprise: admin partition of the service. Default: Consul's, `default`. With `destination_peer` it can only be the task's own."),
+		"destination_peer":      text("Name of the cluster peering that the service is imported through. Not with `datacenter`."),
+		"datacenter":            text("Datacenter of the service. Default: the task's. Only from and to the admin partition `default`."),
+		"mesh_gateway_mode":     text("How traffic leaves the datacenter: `none`, `local` or `remote`."),
+		"config":                text("Opaque configuration of the upstream, a JSON object such as `jsonencode({connect_timeout_ms = 500})`.", jsonObject{}),
 	}
+}
+
+func transparentProxyAttribute() schema.SingleNestedAttribute {
+	return object("Redirects all TCP traffic of the task through its proxy, so that the application calls services of the mesh by their names in Consul, without `upstream`, and "+
+		"nobody reaches it past the proxy. It takes the capability `NET_ADMIN` for `consul-ecs-mesh-init`, which ECS grants on EC2 and managed instances and Fargate never does: "+
+		"`task.launch_types` has to be `EC2`, `MANAGED_INSTANCES` or both. Any change here registers a new revision, which replaces the tasks.", attributes{
+		"enabled": flag("Redirect the traffic. Default `false`."),
+		"dns": flag("Let the task resolve Consul's names: its DNS queries go to Consul's servers first, through `consul-dataplane`, and what those do not know goes to the name servers as before. " +
+			"With it the application calls `http://<service>.virtual.consul`. Only with `enabled`. Default `false`."),
+		"exclude_inbound_ports":  numberSet("Ports at which the application is reached past the proxy, 1 to 65535: for load balancers or checks from outside the mesh. They are not protected by the mesh. Default: none."),
+		"exclude_outbound_ports": numberSet("Ports, 1 to 65535, to which the task connects past the proxy, such as that of a database outside the mesh. Default: none."),
+		"exclude_outbound_cidrs": textSet("CIDR blocks or IP addresses to which the task connects past the proxy. Default: none; ECS's metadata and credentials are always left alone."),
+		"exclude_uids":           numberSet("Numbers of the users, 0 to 4294967295, whose connections go past the proxy. Default: none; those of the mesh's own containers always do."),
+	})
 }
 
 func proxyAttribute() schema.SingleNestedAttribute {

@@ -32,11 +32,17 @@ var meshTaskPlaces = slices.Concat([]place{
 	{"proxy.dataplane.stopWithinSeconds", "proxy.stop_within"},
 	{"proxy.dataplane", "proxy"},
 	{"proxy.expose.paths", "proxy.expose.path"},
+	{"transparentProxy.consulDNS", "transparent_proxy.dns"},
+	{"transparentProxy.excludeOutboundCIDRs", "transparent_proxy.exclude_outbound_cidrs"},
+	{"transparentProxy.excludeUIDs", "transparent_proxy.exclude_uids"},
 	{"service.networkResilienceConfig.outlierDetection", "service.outlier_detection"},
 	{"service.networkResilienceConfig", "service.outlier_detection"},
 	{"task.volumes", "task.volume"},
+	{"sidecars.meshInit.readonlyRoot", "sidecars.mesh_init.readonly_root_filesystem"},
 	{"containers.*.healthSync", "container.*.mesh.health_sync"},
 	{"containers.*.waitForProxy", "container.*.mesh.wait_for_proxy"},
+	{"containers.*.shutdownDelay", "container.*.mesh.shutdown_delay"},
+	{"containers.*.readinessProbe", "container.*.mesh.readiness_probe"},
 	{"containers", "container"},
 	{"logLevel", "sidecars.log_level"},
 	{"logJSON", "sidecars.log_json"},
@@ -87,7 +93,7 @@ func inResource(found problem.List, places []place) problem.List {
 }
 
 // mentioned matches places of a Spec in the text of a problem.
-var mentioned = regexp.MustCompile(`\boutboundOnly\b|\b(service|proxy|servers|login|task|containers|sidecars|controller)(\[\d+\]|\.[a-zA-Z]+)+`)
+var mentioned = regexp.MustCompile(`\boutboundOnly\b|\b(service|proxy|transparentProxy|servers|login|task|containers|sidecars|controller)(\[\d+\]|\.[a-zA-Z]+)+`)
 
 // parsePlace reads what problem.Path's String wrote.
 func parsePlace(text string) problem.Path {

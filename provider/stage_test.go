@@ -102,6 +102,23 @@ func (c cloud) active(t *testing.T, family string) []string {
 	return numbers
 }
 
+// registerElsewhere registers a changed copy of the newest revision, as something else than the resource would.
+func (c cloud) registerElsewhere(t *testing.T, family string, change func(*ecstypes.TaskDefinition)) error {
+	t.Helper()
+	described, err := c.ecs.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: &family})
+	if err != nil {
+		return err
+	}
+	d := described.TaskDefinition
+	change(d)
+	_, err = c.ecs.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: d.Family, ContainerDefinitions: d.ContainerDefinitions, Cpu: d.Cpu, Memory: d.Memory, NetworkMode: d.NetworkMode,
+		TaskRoleArn: d.TaskRoleArn, ExecutionRoleArn: d.ExecutionRoleArn, Volumes: d.Volumes, RequiresCompatibilities: d.RequiresCompatibilities,
+		Tags: []ecstypes.Tag{{Key: aws.String("made-by"), Value: aws.String("ci")}},
+	})
+	return err
+}
+
 // roles are the names of the roles that begin with the family.
 func (c cloud) roles(t *testing.T, family string) []string {
 	t.Helper()
