@@ -86,8 +86,11 @@ func checkFamily(family string, found *problem.List) {
 	}
 }
 
-// reservedMeta are the meta keys by which controllers find a service's task.
-var reservedMeta = []string{mesh.MetaTaskID, mesh.MetaTaskARN, mesh.MetaSource}
+// reservedMeta and reservedLoginMeta are the meta keys by which controllers find the task of a service and of a token.
+var (
+	reservedMeta      = []string{mesh.MetaTaskID, mesh.MetaTaskARN, mesh.MetaSource}
+	reservedLoginMeta = []string{mesh.LoginMetaTaskID, mesh.LoginMetaCluster}
+)
 
 func (s Spec) checkService(found *problem.List) {
 	service := s.Service
@@ -100,9 +103,14 @@ func (s Spec) checkService(found *problem.List) {
 			found.AddWith([]problem.Path{problem.At("service", "name")}, problem.At("family"), "gives the service its name: %v", err)
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(service.Meta)) {
-		if slices.Contains(reservedMeta, key) {
-			found.Add(problem.At("service", "meta", key), "is set by the mesh: choose another key")
+	checkMeta(service.Meta, reservedMeta, problem.At("service", "meta"), found)
+	checkMeta(s.Login.Meta, reservedLoginMeta, problem.At("login", "meta"), found)
+}
+
+func checkMeta(meta map[string]string, reserved []string, path problem.Path, found *problem.List) {
+	for _, key := range slices.Sorted(maps.Keys(meta)) {
+		if slices.Contains(reserved, key) {
+			found.Add(path.Child(key), "is set by the mesh: choose another key")
 		}
 	}
 }

@@ -127,9 +127,10 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 			s.Service.Partition, s.Service.Namespace = "p", "n"
 			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 1, Datacenter: "dc2"}}
 		}, `proxy.upstreams[0].datacenter: is "dc2", but Consul leads to another datacenter only from the partition "default" to the same: use a cluster peering and proxy.upstreams[0].destinationPeer`},
-		"meta of the mesh": {func(s *taskdef.Spec) { s.Service.Meta = map[string]string{"task-id": "x"} }, "service.meta.task-id: is set by the mesh: choose another key"},
-		"no hosts":         {func(s *taskdef.Spec) { s.Servers.Hosts = "" }, "servers.hosts: is empty"},
-		"hosts with port":  {func(s *taskdef.Spec) { s.Servers.Hosts = "h:8500" }, `servers.hosts: "h:8500" has a port: give the host alone, and ports in http.port and grpc.port`},
+		"meta of the mesh":       {func(s *taskdef.Spec) { s.Service.Meta = map[string]string{"task-id": "x"} }, "service.meta.task-id: is set by the mesh: choose another key"},
+		"login meta of the mesh": {func(s *taskdef.Spec) { s.Login.Meta = map[string]string{"consul.hashicorp.com/task-id": "x"} }, "login.meta.consul.hashicorp.com/task-id: is set by the mesh: choose another key"},
+		"no hosts":               {func(s *taskdef.Spec) { s.Servers.Hosts = "" }, "servers.hosts: is empty"},
+		"hosts with port":        {func(s *taskdef.Spec) { s.Servers.Hosts = "h:8500" }, `servers.hosts: "h:8500" has a port: give the host alone, and ports in http.port and grpc.port`},
 		"CA without TLS": {func(s *taskdef.Spec) {
 			s.Servers.Defaults = &agentconfig.ServerDefaults{TLS: aws.Bool(false)}
 			s.Servers.CASecretARN = "arn:aws:secretsmanager:r:123456789012:secret:ca"
