@@ -120,4 +120,7 @@ func oneOf[E ~string](values ...E) validator.String {
 
 func atLeast(n int32) validator.Int32 { return int32validator.AtLeast(n) }
 
+// nonzero is a number that cannot be 0, which the generators take for not said.
+func nonzero(description string) schema.Int32Attribute { return number(description, notZero{}) }
+
 func between(low, high int32) validator.Int32 { return int32validator.Between(low, high) }

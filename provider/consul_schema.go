@@ -4,7 +4,7 @@ package provider
 func consulServersAttributes() attributes {
 	port := func(name, defaultPort string) attributes {
 		return attributes{
-			"port":        number("Port. Default " + defaultPort + "."),
+			"port":        nonzero("Port. Default " + defaultPort + "."),
 			"tls":         flag("TLS at this port. Default: `tls.enabled`."),
 			"server_name": text("Name to verify the certificate of the " + name + " port by. Default: `tls.server_name`."),
 			"ca_file":     text("File in the injected containers with the CA's PEM text for the " + name + " port. Default: `tls.ca_file`."),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 )
@@ -97,7 +98,20 @@ func (m *controllerModel) authMethod(d defaults) *agentconfig.AuthMethod {
 func (m *controllerModel) problems(d defaults) problem.List {
 	spec := m.spec(d)
 	spec.TaskRoleARN, spec.ExecutionRoleARN = value(m.IAM.taskRole().ARN), value(m.IAM.executionRole().ARN)
-	return taskdef.CheckController(spec)
+	found := taskdef.CheckController(spec)
+	m.networkModel.check(spec.Task.LaunchTypes, nil, &found)
+	m.checkPath(cmp.Or(spec.Controller.IAMRolePath, mesh.RolePath), &found)
+	return found
+}
+
+// checkPath wants the controller's roles to lie outside the path whose roles may log in as services. Below the path of all roles
+// there is no outside.
+func (m *controllerModel) checkPath(services string, found *problem.List) {
+	if m.IAM == nil || services == "/" || !strings.HasPrefix(value(m.IAM.Path), services) {
+		return
+	}
+	found.AddWith([]problem.Path{problem.At("controller", "iamRolePath")}, problem.At("iam", "path"),
+		"is %q, below the path %q whose roles may log in to Consul as services: choose another", *m.IAM.Path, services)
 }
 
 // controllerRolePath is where a controller's roles lie: outside the path whose roles may log in as services.

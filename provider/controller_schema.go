@@ -34,8 +34,8 @@ func (r *controllerResource) Schema(ctx context.Context, _ resource.SchemaReques
 		"log_configuration":           logConfiguration("Where the output goes. Default: the provider's `log_configuration`."),
 		"pull_credentials_secret_arn": text("ARN of the Secrets Manager secret with the registry's credentials.", secretARN()),
 		"task": object("Size of the task.", attributes{
-			"cpu":              number("CPU units, 1024 to a core. Default 256."),
-			"memory":           number("Memory in MiB. Default 512."),
+			"cpu":              nonzero("CPU units, 1024 to a core. Default 256."),
+			"memory":           nonzero("Memory in MiB. Default 512."),
 			"launch_types":     launchTypes(),
 			"runtime_platform": runtimePlatform(),
 		}),
@@ -66,12 +66,12 @@ func controllerIAMAttribute() schema.SingleNestedAttribute {
 		"permissions_boundary": text("ARN of the policy that bounds the roles that are created.", policyARN()),
 		"any_source":           flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
 		"task_role": object("What the controller may do: list and describe the cluster's tasks.", attributes{
-			"arn":         text("ARN of an existing role: it is checked, never changed.", createdRoleConflicts("task_role", "name", "policy_arns")...),
+			"arn":         text("ARN of an existing role: it is checked, never changed.", givenRoleRules("task_role", "name", "policy_arns")...),
 			"name":        text("Name of the role that is created. Default: the name and `-task`.", roleName()),
 			"policy_arns": textSet("ARNs of managed policies to attach."),
 		}),
 		"execution_role": object("What ECS may do to start the container.", attributes{
-			"arn":          text("ARN of an existing role: it is checked, never changed.", createdRoleConflicts("execution_role", "name", "policy_arns", "kms_key_arns")...),
+			"arn":          text("ARN of an existing role: it is checked, never changed.", givenRoleRules("execution_role", "name", "policy_arns", "kms_key_arns")...),
 			"name":         text("Name of the role that is created. Default: the name and `-execution`.", roleName()),
 			"policy_arns":  textSet("ARNs of managed policies to attach."),
 			"kms_key_arns": textSet("ARNs of the KMS keys that encrypt the secrets, where they are not AWS's own."),

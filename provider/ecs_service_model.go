@@ -79,9 +79,7 @@ func (m *ecsServiceModel) named(otherwise string) *ecsServiceModel {
 // check holds the service against its task: what ECS would refuse, or what could never be deployed.
 func (m *ecsServiceModel) check(launchTypes []ecstypes.Compatibility, containers []taskdef.Container, found *problem.List) {
 	at := problem.At("ecs_service")
-	if launchType := value(m.LaunchType); launchType != "" {
-		m.checkLaunchType(launchType, launchTypes, at.Child("launch_type"), found)
-	}
+	m.networkModel.check(launchTypes, at, found)
 	for i, balancer := range m.LoadBalancers {
 		name := value(balancer.ContainerName)
 		is := func(c taskdef.Container) bool { return aws.ToString(c.Definition.Name) == name }
@@ -100,12 +98,22 @@ func (m *ecsServiceModel) check(launchTypes []ecstypes.Compatibility, containers
 	}
 }
 
-func (m *ecsServiceModel) checkLaunchType(launchType string, of []ecstypes.Compatibility, at problem.Path, found *problem.List) {
+// fargateProviders are the capacity providers that every ECS cluster may have, by AWS's names.
+var fargateProviders = []string{"FARGATE", "FARGATE_SPOT"}
+
+// check holds the place where tasks run, which is at, against the launch types of the task.
+func (m networkModel) check(of []ecstypes.Compatibility, at problem.Path, found *problem.List) {
 	if len(of) == 0 {
 		of = []ecstypes.Compatibility{ecstypes.CompatibilityEc2, ecstypes.CompatibilityFargate}
 	}
-	if !slices.Contains(of, ecstypes.Compatibility(launchType)) {
-		found.AddWith([]problem.Path{problem.At("task", "launch_types")}, at, "is %s, which is none of the task's launch types %v", launchType, of)
+	with := []problem.Path{problem.At("task", "launch_types")}
+	if launchType := value(m.LaunchType); launchType != "" && !slices.Contains(of, ecstypes.Compatibility(launchType)) {
+		found.AddWith(with, at.Child("launch_type"), "is %s, which is none of the task's launch types %v", launchType, of)
+	}
+	for i, p := range m.CapacityProviderStrategy {
+		if name := value(p.CapacityProvider); slices.Contains(fargateProviders, name) && !slices.Contains(of, ecstypes.CompatibilityFargate) {
+			found.AddWith(with, at.Child("capacity_provider_strategy", i, "capacity_provider"), "is %s, but FARGATE is none of the task's launch types %v", name, of)
+		}
 	}
 }
 

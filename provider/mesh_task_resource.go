@@ -66,4 +66,5 @@ func (m *meshTaskModel) observe(service *ecstypes.Service) {
 func checkMeshTask(ctx context.Context, c *client, m *meshTaskModel, want design, diags *diag.Diagnostics) {
 	c.checkTaskRole(ctx, want.taskRole.given, m.spec(c.defaults), diags)
 	c.checkExecutionRole(ctx, want.executionRole.given, diags)
+	m.warnOfGuardedTargets(diags)
 }

@@ -126,14 +126,14 @@ func transparentProxyAttribute() schema.SingleNestedAttribute {
 
 func proxyAttribute() schema.SingleNestedAttribute {
 	return object("The task's sidecar proxy.", attributes{
-		"public_listener_port":  number("Port at which the proxy receives traffic from the mesh. Default 20000."),
-		"readiness_port":        number("Port of the proxy's ready listener, on loopback. Default 22000."),
+		"public_listener_port":  nonzero("Port at which the proxy receives traffic from the mesh. Default 20000."),
+		"readiness_port":        nonzero("Port of the proxy's ready listener, on loopback. Default 22000."),
 		"local_service_address": text("Address at which the proxy reaches the application. Default `127.0.0.1`."),
 		"mesh_gateway_mode":     text("How the traffic of all upstreams leaves the datacenter: `none`, `local` or `remote`."),
 		"config":                text("Opaque configuration of the proxy, a JSON object such as `jsonencode({protocol = \"http\"})`.", jsonObject{}),
-		"concurrency":           number("Worker threads of Envoy. Default: the dataplane's own."),
-		"drain_time":            number("Seconds in which the proxy's listeners drain when the task stops."),
-		"stop_within":           number("Seconds from SIGTERM to the end of the proxy at the most; below the container's stop timeout."),
+		"concurrency":           nonzero("Worker threads of Envoy, at most 256. Default: as many as the container has CPUs, at most 2."),
+		"drain_time":            number("Seconds in which the proxy's listeners drain when the task stops, at most 600. Default 0: at once."),
+		"stop_within":           nonzero("Seconds from SIGTERM to the end of the proxy at the most; below its container's stop timeout. Default: 5 less than that."),
 		"expose": object("Paths of the application that are opened past the proxy, for instance for checks from outside the mesh.", attributes{
 			"checks": flag("Opens the paths of the service's HTTP and gRPC checks. Default `false`."),
 			"path": objects("One opened path each.", attributes{

@@ -23,7 +23,7 @@ func TestServiceAndPortsAreChecked(t *testing.T) {
 		"listener at readiness":          {meshTask(fields{"proxy": fields{"public_listener_port": 22000}}), "proxy.readiness_port | 22000"},
 		"readiness at the listener":      {meshTask(fields{"proxy": fields{"readiness_port": 20000}}), "proxy.readiness_port | 20000"},
 		"readiness at the application":   {meshTask(fields{"proxy": fields{"readiness_port": 8080}}), "service.port | 8080, the port of the readiness listener"},
-		"readiness 0 means the default":  {meshTask(fields{"proxy": fields{"readiness_port": 23000}}), ""},
+		"readiness elsewhere":            {meshTask(fields{"proxy": fields{"readiness_port": 23000}}), ""},
 		"weights half":                   {meshTask(fields{"service": fields{"port": 1, "weights": fields{"passing": 1}}}), "service.weights.warning | Must set"},
 		"mesh meta taken":                {meshTask(fields{"service": fields{"port": 1, "meta": fields{"task-id": "x"}}}), `service.meta["task-id"] | set by the mesh`},
 		"bad duration":                   {meshTask(fields{"service": fields{"port": 1, "outlier_detection": fields{"interval": "soon"}}}), "service.outlier_detection.interval | soon"},
@@ -33,6 +33,8 @@ func TestServiceAndPortsAreChecked(t *testing.T) {
 		"a role path without slashes":    {meshTask(fields{"iam": fields{"path": "test"}}), "iam.path | begin and end with '/'"},
 		"a role path of one slash":       {meshTask(fields{"iam": fields{"path": "/"}}), ""},
 		"a given role with further ones": {meshTask(fields{"iam": fields{"task_role": fields{"arn": "arn:aws:iam::123456789012:role/x", "policy_arns": []any{"arn:aws:iam::aws:policy/x"}}}}), "iam.task_role.arn | cannot be specified when"},
+		"a role of no name":              {meshTask(fields{"iam": fields{"task_role": fields{"arn": ""}}}), "iam.task_role.arn | at least 1"},
+		"an execution role of no name":   {meshTask(fields{"iam": fields{"execution_role": fields{"arn": ""}}}), "iam.execution_role.arn | at least 1"},
 		"a role that is no ARN":          {meshTask(fields{"iam": fields{"task_role": fields{"arn": "web"}}}), "iam.task_role.arn | want an ARN"},
 		"a tag of the mesh":              {meshTask(fields{"tags": fields{"consul.hashicorp.com/mesh": "false"}}), `tags["consul.hashicorp.com/mesh"] | choose another`},
 	}
@@ -42,13 +44,13 @@ func TestServiceAndPortsAreChecked(t *testing.T) {
 	for _, name := range []string{"a", "1a", "a--b", strings.Repeat("a", 200)} {
 		rows["good service name "+name] = row{meshTask(fields{"service": fields{"port": 1, "name": name}}), ""}
 	}
-	for _, port := range []int{-1, 65536, 8300, 8301, 8302, 8500, 8501, 8502, 8600, 10000, 19000} {
+	for _, port := range []int{-1, 0, 65536, 8300, 8301, 8302, 8500, 8501, 8502, 8600, 10000, 19000} {
 		rows[fmt.Sprintf("listener %d", port)] = row{meshTask(fields{"proxy": fields{"public_listener_port": port}}), fmt.Sprintf("proxy.public_listener_port | %d", port)}
 	}
 	for _, port := range []int{8503, 8443, 20001, 21000} {
 		rows[fmt.Sprintf("good listener %d", port)] = row{meshTask(fields{"proxy": fields{"public_listener_port": port}}), ""}
 	}
-	for _, port := range []int{-1, 65536, 8600, 19000} {
+	for _, port := range []int{-1, 0, 65536, 8600, 19000} {
 		rows[fmt.Sprintf("readiness %d", port)] = row{meshTask(fields{"proxy": fields{"readiness_port": port}}), fmt.Sprintf("proxy.readiness_port | %d", port)}
 	}
 	checkRows(t, "consulecs_mesh_task", rows)
@@ -89,6 +91,8 @@ func TestUpstreamsAndServersAreChecked(t *testing.T) {
 		"TLS without a CA":                 {servers(fields{"tls": fields{"enabled": true}}), ""},
 		"a CA that is no secret":           {servers(fields{"tls": fields{"ca_secret_arn": "ca.pem"}}), "consul_servers.tls.ca_secret_arn | ARN of a Secrets Manager secret"},
 		"a login with everything":          {meshTask(fields{"login": fields{"enabled": true, "auth_method": "m", "datacenter": "dc1", "meta": fields{"a": "b"}, "sts_endpoint": "http://10.0.0.1:1", "server_id_header": "x"}}), ""},
+		"a login's meta of the mesh":       {meshTask(fields{"login": fields{"meta": fields{"consul.hashicorp.com/task-id": "x"}}}), `login.meta["consul.hashicorp.com/task-id"] | set by the mesh`},
+		"HTTP port 0":                      {servers(fields{"http": fields{"port": 0}}), "consul_servers.http.port | Leave it out"},
 		"an STS endpoint that is no URL":   {meshTask(fields{"login": fields{"sts_endpoint": "sts"}}), "login.sts_endpoint | not a URL"},
 	})
 }
@@ -153,6 +157,15 @@ func TestSizesAndLaunchTypesAreChecked(t *testing.T) {
 		"a count below 0":           {service(fields{"desired_count": -1}), "ecs_service.desired_count | -1"},
 		"a launch type that the task lacks": {meshTask(fields{"task": fields{"launch_types": []any{"EC2"}}, "ecs_service": fields{"cluster": "mesh", "subnets": []any{"subnet-1"}, "launch_type": "FARGATE"}}),
 			"ecs_service.launch_type | none of the task's launch types [EC2]"},
+		"a provider that the task lacks": {meshTask(fields{"task": fields{"launch_types": []any{"EC2"}}, "ecs_service": fields{"cluster": "mesh", "subnets": []any{"subnet-1"},
+			"capacity_provider_strategy": []any{fields{"capacity_provider": "own"}, fields{"capacity_provider": "FARGATE_SPOT"}}}}),
+			"ecs_service.capacity_provider_strategy[1].capacity_provider | FARGATE is none of the task's launch types [EC2]"},
+		"CPU 0":                  {task(fields{"cpu": 0}), "task.cpu | Leave it out"},
+		"memory 0":               {task(fields{"memory": 0}), "task.memory | Leave it out"},
+		"no ephemeral storage":   {task(fields{"ephemeral_storage_gib": 0}), "task.ephemeral_storage_gib | Leave it out"},
+		"no worker threads":      {meshTask(fields{"proxy": fields{"concurrency": 0}}), "proxy.concurrency | Leave it out"},
+		"no time to stop":        {meshTask(fields{"proxy": fields{"stop_within": 0}}), "proxy.stop_within | Leave it out"},
+		"a sidecar without time": {meshTask(fields{"sidecars": fields{"image": "a", "dataplane": fields{"stop_timeout": 0}}}), "sidecars.dataplane.stop_timeout | Leave it out"},
 		"a target that is no container": {service(fields{"load_balancer": []any{fields{"target_group_arn": "arn:x", "container_name": "web", "container_port": 80}}}),
 			"ecs_service.load_balancer[0].container_name | no container of the task"},
 		"no room to deploy": {service(fields{"deployment": fields{"maximum_percent": 100}}), "ecs_service.deployment.maximum_percent | no task could ever be replaced"},
@@ -208,6 +221,13 @@ func TestControllersAreChecked(t *testing.T) {
 		"a role path":           {controller(fields{"iam_role_path": "roles"}), "iam_role_path | roles"},
 		"a log level":           {controller(fields{"log_level": "LOUD"}), "log_level | LOUD"},
 		"a Fargate pair":        {controller(fields{"task": fields{"cpu": 256, "memory": 4096}}), "task.memory | 4096"},
+		"CPU 0":                 {controller(fields{"task": fields{"cpu": 0}}), "task.cpu | Leave it out"},
+		"a launch type":         {controller(fields{"launch_type": "FARGATE", "task": fields{"launch_types": []any{"EC2"}}}), "launch_type | none of the task's launch types [EC2]"},
+		"a provider":            {controller(fields{"task": fields{"launch_types": []any{"EC2"}}, "capacity_provider_strategy": []any{fields{"capacity_provider": "FARGATE"}}}), "capacity_provider_strategy[0].capacity_provider | FARGATE is none"},
+		"a path among services": {controller(fields{"iam": fields{"path": "/consul-ecs/x/"}, "iam_role_path": "/consul-ecs/"}), `iam.path | below the path "/consul-ecs/"`},
+		"a path beside them":    {controller(fields{"iam": fields{"path": "/consul/"}, "iam_role_path": "/consul-ecs/"}), ""},
+		"no path of its own":    {controller(fields{"iam": fields{"path": "/x/"}, "iam_role_path": "/"}), ""},
+		"a role of no name":     {controller(fields{"iam": fields{"task_role": fields{"arn": ""}}}), "iam.task_role.arn | at least 1"},
 		"no subnets":            {controller(fields{"subnets": []any{}}), "subnets | at least 1"},
 	})
 }

@@ -249,6 +249,9 @@ func terraformPath(place problem.Path) *tftypes.AttributePath {
 // absent reports whether there is no value at a place.
 func absent(raw tftypes.Value, place problem.Path) bool {
 	found, rest, err := tftypes.WalkAttributePath(raw, terraformPath(place))
+	if err != nil && len(place) > 0 { // it may be the key of a map
+		found, rest, err = tftypes.WalkAttributePath(raw, terraformPath(place[:len(place)-1]).WithElementKeyString(fmt.Sprint(place[len(place)-1])))
+	}
 	if err != nil {
 		return len(rest.Steps()) > 0
 	}

@@ -11,11 +11,11 @@ import (
 
 func taskAttribute() schema.SingleNestedAttribute {
 	return object("Size and frame of the task.", attributes{
-		"cpu":                   number("CPU units, 1024 to a core. Default 256. On Fargate, CPU and memory must be a pair that ECS offers."),
-		"memory":                number("Memory in MiB. Default 512."),
+		"cpu":                   nonzero("CPU units, 1024 to a core. Default 256. On Fargate, CPU and memory must be a pair that ECS offers."),
+		"memory":                nonzero("Memory in MiB. Default 512."),
 		"launch_types":          launchTypes(),
 		"runtime_platform":      runtimePlatform(),
-		"ephemeral_storage_gib": number("Ephemeral storage in GiB, 21 to 200, on Fargate. Default: ECS's own 20."),
+		"ephemeral_storage_gib": nonzero("Ephemeral storage in GiB, 21 to 200, on Fargate. Default: ECS's own 20."),
 		"pid_mode":              text("`task` shares one process namespace among the containers; `host` that of the host (not on Fargate).", oneOf(ecstypes.PidMode("").Values()...)),
 		"volume":                objects("Volumes that containers mount. The mesh adds its own, `consul_data`.", volumeAttributes()),
 		"placement_constraints": objects("Rules for the placement on container instances. Not on Fargate.", attributes{
@@ -97,7 +97,7 @@ func sidecarAttributes() attributes {
 		"environment":              textMap("Further environment variables."),
 		"log_configuration":        logConfiguration("Where the output goes. Default: `sidecars.log_configuration`."),
 		"readonly_root_filesystem": flag("Read-only root file system. Default `true`."),
-		"stop_timeout":             number("Seconds from SIGTERM to SIGKILL. Default: longer than every container of the application."),
+		"stop_timeout":             nonzero("Seconds from SIGTERM to SIGKILL. Default: longer than every container of the application."),
 	}
 }
 
@@ -115,13 +115,13 @@ func iamAttribute() schema.SingleNestedAttribute {
 		"any_source":           flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
 		"task_role": object("What the containers may do.", attributes{
 			"arn": text("ARN of an existing role: it is checked, never changed. It must carry the tag `consul.hashicorp.com.service-name`, lie below the role path and be allowed `iam:GetRole` on itself.",
-				createdRoleConflicts("task_role", "name", "policy_arns")...),
+				givenRoleRules("task_role", "name", "policy_arns")...),
 			"name":        text("Name of the role that is created. Default: the family and `-task`.", roleName()),
 			"policy_arns": textSet("ARNs of managed policies to attach: the application's rights."),
 		}),
 		"execution_role": object("What ECS may do to start the containers: pull images, read secrets, write logs.", attributes{
 			"arn": text("ARN of an existing role: it is checked, never changed.",
-				createdRoleConflicts("execution_role", "name", "policy_arns", "kms_key_arns")...),
+				givenRoleRules("execution_role", "name", "policy_arns", "kms_key_arns")...),
 			"name":         text("Name of the role that is created. Default: the family and `-execution`.", roleName()),
 			"policy_arns":  textSet("ARNs of managed policies to attach."),
 			"kms_key_arns": textSet("ARNs of the KMS keys that encrypt the containers' secrets, where they are not AWS's own."),
@@ -129,10 +129,12 @@ func iamAttribute() schema.SingleNestedAttribute {
 	})
 }
 
-func createdRoleConflicts(role string, fields ...string) []validator.String {
-	var conflicts []validator.String
+// givenRoleRules admit the ARN of a role, but beside no setting of a role that is made. "" is no ARN and does not ask for a role to
+// be made either.
+func givenRoleRules(role string, fields ...string) []validator.String {
+	validators := []validator.String{stringvalidator.LengthAtLeast(1)}
 	for _, f := range fields {
-		conflicts = append(conflicts, stringvalidator.ConflictsWith(path.MatchRoot("iam").AtName(role).AtName(f)))
+		validators = append(validators, stringvalidator.ConflictsWith(path.MatchRoot("iam").AtName(role).AtName(f)))
 	}
-	return conflicts
+	return validators
 }

@@ -53,6 +53,20 @@ func (d duration) ValidateString(ctx context.Context, req validator.StringReques
 	}
 }
 
+// notZero refuses the 0 that would silently mean the default.
+type notZero struct{}
+
+func (notZero) Description(context.Context) string { return "a number other than 0" }
+
+func (n notZero) MarkdownDescription(ctx context.Context) string { return n.Description(ctx) }
+
+func (n notZero) ValidateInt32(ctx context.Context, req validator.Int32Request, resp *validator.Int32Response) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() || req.ConfigValue.ValueInt32() != 0 {
+		return
+	}
+	resp.Diagnostics.AddAttributeError(req.Path, "Not a value", fmt.Sprintf("%s is 0, want %s. Leave it out to get the default.", req.Path, n.Description(ctx)))
+}
+
 // jsonObject admits the text of one JSON object.
 type jsonObject struct{}
 
