@@ -18,6 +18,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"os/signal"
 	"path"
@@ -34,10 +35,11 @@ type Answer struct {
 
 // Call is one request to the upstream and its outcome.
 type Call struct {
-	URL    string  `json:"url"`
-	Status int     `json:"status,omitempty"` // of the upstream's answer
-	Error  string  `json:"error,omitempty"`  // why there was none
-	Answer *Answer `json:"answer,omitempty"`
+	URL      string   `json:"url"`
+	Resolved []string `json:"resolved,omitempty"` // what the host's name resolved to in this task; none for an address
+	Status   int      `json:"status,omitempty"`   // of the upstream's answer
+	Error    string   `json:"error,omitempty"`    // why there was none
+	Answer   *Answer  `json:"answer,omitempty"`
 }
 
 func main() {
@@ -111,6 +113,11 @@ func handler(name, upstream, task string) http.Handler {
 
 func call(ctx context.Context, client *http.Client, url string) *Call {
 	made := &Call{URL: url}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{DNSDone: func(found httptrace.DNSDoneInfo) {
+		for _, address := range found.Addrs {
+			made.Resolved = append(made.Resolved, address.String())
+		}
+	}})
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		made.Error = err.Error()

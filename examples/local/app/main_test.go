@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +34,16 @@ func TestAnswerTellsWhoAnsweredAndWhomItCalled(t *testing.T) {
 	want := Answer{Service: "web", Task: "t1", Called: &Call{URL: api.URL, Status: 200, Answer: &Answer{Service: "api", Task: "t2"}}}
 	if diff := cmp.Diff(want, got); status != http.StatusOK || diff != "" {
 		t.Errorf("status %d, answer (-want +got):\n%s", status, diff)
+	}
+}
+
+func TestACallByNameTellsWhatTheNameResolvedTo(t *testing.T) {
+	t.Parallel()
+	api := httptest.NewServer(handler("api", "", ""))
+	defer api.Close()
+	_, got := get(t, handler("web", strings.Replace(api.URL, "127.0.0.1", "localhost", 1), ""))
+	if got.Called == nil || !slices.Contains(got.Called.Resolved, "127.0.0.1") {
+		t.Errorf("called %+v, want it resolved to 127.0.0.1", got.Called)
 	}
 }
 

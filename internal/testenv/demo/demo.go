@@ -1,5 +1,5 @@
-// Package demo shows the whole product on one machine, from `terraform apply` to traffic that obeys an intention. Each
-// step prints its time and the facts that show it, and fails with a pointed message when the world is not as it should be.
+// Package demo shows the whole product on one machine, from `terraform apply` to traffic that obeys an intention: first
+// with an upstream at a local port, then with transparent proxy and Consul DNS. Each step prints its time and the facts that show it, and fails with a pointed message when the world is not as it should be.
 package demo
 
 import (
@@ -38,6 +38,7 @@ type demo struct {
 	aws       *awsFacts
 	catalog   *fleet.Catalog
 	webURL    string
+	shopURL   string
 }
 
 type step struct {
@@ -48,18 +49,21 @@ type step struct {
 // steps are the demo in order; the last ones undo the first.
 var steps = []step{
 	{"a1. world up: Consul with ACLs and TLS, an AWS emulator, a local ECS", (*demo).worldUp},
-	{"a2. terraform apply: controller, api, web", (*demo).apply},
-	{"b. both services passing in Consul", (*demo).bothPassing},
+	{"a2. terraform apply: controller, web and api, shop and stock", (*demo).apply},
+	{"b. all services passing in Consul", (*demo).allPassing},
 	{"c. web → api is refused: default deny", (*demo).refused},
 	{"d. an intention is written: web → api answers 200", (*demo).allowed},
 	{"e. rolling replacement of api under 50 requests/s", (*demo).rolling},
 	{"f. api's task is killed outright: every container, no SIGTERM", (*demo).killed},
-	{"g. terraform plan: no changes", (*demo).unchanged},
+	{"g. transparent proxy and Consul DNS: shop resolves stock.virtual.consul and is refused", (*demo).refusedByName},
+	{"h. an intention is written: shop → http://stock.virtual.consul answers 200", (*demo).allowedByName},
+	{"i. nobody reaches stock past its proxy", (*demo).guarded},
+	{"j. terraform plan: no changes", (*demo).unchanged},
 }
 
 var undoing = []step{
-	{"h. terraform destroy: nothing left", (*demo).destroy},
-	{"i. world down", (*demo).worldDown},
+	{"k. terraform destroy: nothing left", (*demo).destroy},
+	{"l. world down", (*demo).worldDown},
 }
 
 // Run plays the demo. Whatever happens, also when ctx ends, the world is taken down again unless it is to be kept.
@@ -128,9 +132,10 @@ The world stays up. Where to look:
    its token        %s
    AWS endpoint     %s (credentials test/test, region %s)
    web              %s
+   shop             %s
    world's log      %s
 Take it down with: make demo-down
-`, d.address.ConsulHTTPS, caFile(d.Dir), d.token, d.address.AWS, d.address.Region, d.webURL, logFile(d.Dir))
+`, d.address.ConsulHTTPS, caFile(d.Dir), d.token, d.address.AWS, d.address.Region, d.webURL, d.shopURL, logFile(d.Dir))
 }
 
 // newToken makes a bootstrap token in the form that Consul asks for, a UUID.

@@ -21,9 +21,12 @@ import (
 const (
 	webService = "web"
 	apiService = "api"
+
+	shopService  = "shop" // on transparent proxy, as stock
+	stockService = "stock"
 )
 
-var services = []string{apiService, webService}
+var services = []string{apiService, shopService, stockService, webService}
 
 // demoRate is the load of the rolling replacement, in requests a second.
 const demoRate = 50
@@ -48,7 +51,7 @@ func (d *demo) worldUp(ctx context.Context) error {
 
 func (d *demo) apply(ctx context.Context) error { return d.terraform.Apply(ctx) }
 
-func (d *demo) bothPassing(ctx context.Context) error {
+func (d *demo) allPassing(ctx context.Context) error {
 	if err := d.allPass(ctx); err != nil {
 		return err
 	}
@@ -57,15 +60,17 @@ func (d *demo) bothPassing(ctx context.Context) error {
 		return err
 	}
 	d.table("SERVICE\tTASK\tCONTAINER\tSTATE\tHEALTH", rows)
-	task, err := d.aws.onlyTask(ctx, webService)
-	if err != nil {
-		return err
+	for service, url := range map[string]*string{webService: &d.webURL, shopService: &d.shopURL} {
+		task, err := d.aws.onlyTask(ctx, service)
+		if err != nil {
+			return err
+		}
+		*url = "http://" + fleet.IPAddress(task) + ":8080/"
 	}
-	d.webURL = "http://" + fleet.IPAddress(task) + ":8080/"
 	return nil
 }
 
-// allPass waits until both services have one instance and every instance passes, then shows the catalog.
+// allPass waits until all services have one instance and every instance passes, then shows the catalog.
 func (d *demo) allPass(ctx context.Context) error {
 	var all []fleet.Instance
 	_, err := fleet.Eventually(ctx, "one passing instance of each service", 60*time.Second, func() (string, error) {
@@ -226,7 +231,11 @@ func (d *demo) destroy(ctx context.Context) error {
 		if err != nil {
 			return "", err
 		}
-		instances, err := d.catalog.Instances(ctx, apiService, webService, apiService+"-sidecar-proxy", webService+"-sidecar-proxy")
+		instances, err := d.catalog.Instances(ctx, services...)
+		for _, service := range services {
+			proxies, failed := d.catalog.Instances(ctx, service+"-sidecar-proxy")
+			instances, err = append(instances, proxies...), errors.Join(err, failed)
+		}
 		for _, i := range instances {
 			left = append(left, "catalog entry "+i.ID)
 		}
