@@ -11,7 +11,7 @@ func consulServersAttributes() attributes {
 		}
 	}
 	return attributes{
-		"hosts":             text("Where the servers are: an IP address, a DNS name, or `exec=` and a command that prints addresses. Without a port."),
+		"hosts":             text("Where the servers are, without a port: IP addresses and DNS names with commas between them, `provider=aws tag_key=… tag_value=…` to find EC2 instances by a tag (the task role then needs `ec2:DescribeInstances`), or `exec=` and a command that prints addresses. Several, or found by tag, they need `tls.server_name`."),
 		"skip_server_watch": flag("Do not follow the servers' own list of addresses: set it where a load balancer stands before them. Default `false`."),
 		"tls": object("TLS to the servers.", attributes{
 			"enabled":             flag("TLS at both ports. Default `true`."),
