@@ -22,14 +22,14 @@ const (
 
 // File is the whole document.
 type File struct {
-	Mode      string     `json:"mode,omitempty"` // sidecar, the default and the only one that is supported
-	Consul    Consul     `json:"consul"`
-	Proxy     Proxy      `json:"proxy"`
-	XDSServer XDSServer  `json:"xdsServer"`
-	Envoy     Envoy      `json:"envoy"`
-	Logging   Logging    `json:"logging"`
-	DNSServer *DNSServer `json:"dnsServer,omitempty"` // nil: none
-	Telemetry Telemetry  `json:"telemetry,omitzero"`
+	Mode      string     `json:"mode,omitempty"`      // sidecar, the default and the only one that is supported
+	Consul    Consul     `json:"consul"`              // how to reach Consul's servers
+	Proxy     Proxy      `json:"proxy"`               // the registered proxy that Envoy runs for
+	XDSServer XDSServer  `json:"xdsServer"`           // where Envoy reaches the dataplane's xDS proxy
+	Envoy     Envoy      `json:"envoy"`               // the Envoy process; all addresses are loopback
+	Logging   Logging    `json:"logging"`             // the dataplane's own log and Envoy's
+	DNSServer *DNSServer `json:"dnsServer,omitempty"` // the DNS proxy; absent: none
+	Telemetry Telemetry  `json:"telemetry,omitzero"`  // metrics, Envoy's and the dataplane's own
 
 	// Remarks are what Read found odd but no error, each with its JSON path.
 	Remarks []string `json:"-"`
@@ -37,10 +37,10 @@ type File struct {
 
 // Consul says how to reach Consul's servers.
 type Consul struct {
-	Addresses           string       `json:"addresses"` // as agentconfig.ParseHosts reads it; see Addresses
-	GRPCPort            int          `json:"grpcPort"`  // default 8502, as the official format has it
-	ServerWatchDisabled bool         `json:"serverWatchDisabled"`
-	TLS                 TLS          `json:"tls"`
+	Addresses           string       `json:"addresses"`             // as agentconfig.ParseHosts reads it; see Addresses
+	GRPCPort            int          `json:"grpcPort"`              // default 8502, as the official format has it
+	ServerWatchDisabled bool         `json:"serverWatchDisabled"`   // do not follow the servers that a server tells of; default false
+	TLS                 TLS          `json:"tls"`                   // TLS of the servers' gRPC port
 	Credentials         *Credentials `json:"credentials,omitempty"` // nil: no token
 }
 
@@ -57,11 +57,12 @@ func Addresses(hosts string) string {
 // TLS is the TLS of the servers' gRPC port. The official dataplane reads serverName while the incumbent's mesh-init writes
 // tlsServerName: both keys are read and both are written.
 type TLS struct {
-	Disabled           bool
-	CACertsPath        string // a PEM file or a folder of them; "" means the system's roots
-	ServerName         string // to verify the certificate by; "" means the host as given
-	CertFile, KeyFile  string // the client's certificate; both or neither
-	InsecureSkipVerify bool
+	Disabled           bool   `json:"disabled"`           // plain text; default false
+	CACertsPath        string `json:"caCertsPath"`        // a PEM file or a folder of them; default: the system's roots
+	ServerName         string `json:"serverName"`         // to verify the certificate by; default: the host as given
+	CertFile           string `json:"certFile"`           // the client's certificate; with keyFile or not at all
+	KeyFile            string `json:"keyFile"`            // its key
+	InsecureSkipVerify bool   `json:"insecureSkipVerify"` // any server will do; default false
 }
 
 type tlsJSON struct {
@@ -103,40 +104,40 @@ const (
 
 // Credentials says where the dataplane's Consul token comes from. A token in the dataplane's environment beats it.
 type Credentials struct {
-	Type   string `json:"type"`
-	Static Static `json:"static,omitzero"`
-	Login  Login  `json:"login,omitzero"`
+	Type   string `json:"type"`            // login, static, or nothing for no token
+	Static Static `json:"static,omitzero"` // with the type static
+	Login  Login  `json:"login,omitzero"`  // with the type login
 }
 
 // Static is a token that is given. mesh-init never writes one: the file is readable by every container.
 type Static struct {
-	Token string `json:"token"`
+	Token string `json:"token"` // the token's SecretID
 }
 
 // Login is the login with the task role.
 type Login struct {
-	AuthMethod          string            `json:"authMethod"`
-	Namespace           string            `json:"namespace,omitempty"`
-	Partition           string            `json:"partition,omitempty"`
-	Datacenter          string            `json:"datacenter"`
-	BearerToken         string            `json:"bearerToken,omitempty"`     // for the official dataplane alone
-	BearerTokenPath     string            `json:"bearerTokenPath,omitempty"` // a file that holds the bearer token, read at each login
-	Meta                map[string]string `json:"meta"`
+	AuthMethod          string            `json:"authMethod"`                    // the auth method's name
+	Namespace           string            `json:"namespace,omitempty"`           // Enterprise; default: none
+	Partition           string            `json:"partition,omitempty"`           // Enterprise; default: none
+	Datacenter          string            `json:"datacenter"`                    // to log in to; default: the servers' own
+	BearerToken         string            `json:"bearerToken,omitempty"`         // for the official dataplane alone
+	BearerTokenPath     string            `json:"bearerTokenPath,omitempty"`     // a file that holds the bearer token, read at each login
+	Meta                map[string]string `json:"meta"`                          // kept in the token's description
 	Region              string            `json:"region,omitempty"`              // ours; default: the region of the task's ARN
 	STSEndpoint         string            `json:"stsEndpoint,omitempty"`         // ours; default: the AWS SDK's
 	IAMEndpoint         string            `json:"iamEndpoint,omitempty"`         // ours; default: the AWS SDK's
-	IncludeEntity       bool              `json:"includeEntity,omitempty"`       // ours
-	ServerIDHeaderValue string            `json:"serverIdHeaderValue,omitempty"` // ours
+	IncludeEntity       bool              `json:"includeEntity,omitempty"`       // ours: lets Consul read the role and its tags; default false
+	ServerIDHeaderValue string            `json:"serverIdHeaderValue,omitempty"` // ours: what the auth method wants in the header X-Consul-IAM-ServerID; default: no header
 }
 
 // Proxy names the registered proxy that Envoy runs for.
 type Proxy struct {
-	NodeName  string `json:"nodeName"`
+	NodeName  string `json:"nodeName"`         // the catalog node of the proxy
 	NodeID    string `json:"nodeID,omitempty"` // beats the name
-	ID        string `json:"id"`
+	ID        string `json:"id"`               // catalog ID of the proxy; required unless idPath names a file that holds it
 	IDPath    string `json:"idPath,omitempty"` // a file that holds the ID, where there is none
-	Namespace string `json:"namespace"`
-	Partition string `json:"partition"`
+	Namespace string `json:"namespace"`        // Enterprise; default: none
+	Partition string `json:"partition"`        // Enterprise; default: none
 }
 
 // XDSServer is where Envoy reaches the dataplane's xDS proxy: loopback only.
@@ -147,14 +148,14 @@ type XDSServer struct {
 
 // Envoy configures the Envoy process. Zero fields mean the defaults. All addresses are loopback.
 type Envoy struct {
-	AdminBindAddress  string `json:"adminBindAddress,omitempty"` // default 127.0.0.1
-	AdminBindPort     int    `json:"adminBindPort,omitempty"`    // default 19000
-	ReadyBindAddress  string `json:"readyBindAddress"`           // default 127.0.0.1
-	ReadyBindPort     int    `json:"readyBindPort"`              // default 22000
-	Concurrency       int    `json:"concurrency,omitempty"`      // worker threads; default: the task's CPUs, at most 2
-	DrainTimeSeconds  int    `json:"drainTimeSeconds,omitempty"` // how long listeners drain; default 30
-	DrainStrategy     string `json:"drainStrategy,omitempty"`    // immediate (default) or gradual
-	ExecutablePath    string `json:"executablePath,omitempty"`
+	AdminBindAddress  string `json:"adminBindAddress,omitempty"`  // default 127.0.0.1
+	AdminBindPort     int    `json:"adminBindPort,omitempty"`     // default 19000
+	ReadyBindAddress  string `json:"readyBindAddress"`            // default 127.0.0.1
+	ReadyBindPort     int    `json:"readyBindPort"`               // default 22000
+	Concurrency       int    `json:"concurrency,omitempty"`       // worker threads; default: the task's CPUs, at most 2
+	DrainTimeSeconds  int    `json:"drainTimeSeconds,omitempty"`  // how long listeners drain; default 30
+	DrainStrategy     string `json:"drainStrategy,omitempty"`     // immediate (default) or gradual
+	ExecutablePath    string `json:"executablePath,omitempty"`    // Envoy's program; default: envoy on the PATH
 	StopWithinSeconds int    `json:"stopWithinSeconds,omitempty"` // ours: from SIGTERM to exit at the most; default 25, more with a long grace period
 
 	GracefulAddr                  string `json:"gracefulAddr,omitempty"`                  // of the life-cycle endpoints; default 127.0.0.1
@@ -176,15 +177,15 @@ type Logging struct {
 // Telemetry is about metrics, Envoy's and the dataplane's own.
 type Telemetry struct {
 	UseCentralConfig *bool      `json:"useCentralConfig,omitempty"` // whether the envoy_* keys in Consul count; default true
-	Prometheus       Prometheus `json:"prometheus,omitzero"`
+	Prometheus       Prometheus `json:"prometheus,omitzero"`        // what Prometheus scrapes, where Consul's configuration of the proxy asks for that
 }
 
 // Prometheus is about what Prometheus scrapes, where Consul's configuration of the proxy asks for that.
 type Prometheus struct {
-	RetentionTime     Duration `json:"retentionTime,omitempty"` // accepted without effect: no metric of ours grows old
-	CACertsPath       string   `json:"caCertsPath,omitempty"`   // a PEM file or a folder of them; who scrapes needs a certificate of these
-	CertFile          string   `json:"certFile,omitempty"`
-	KeyFile           string   `json:"keyFile,omitempty"`
+	RetentionTime     Duration `json:"retentionTime,omitempty"`     // accepted without effect: no metric of ours grows old
+	CACertsPath       string   `json:"caCertsPath,omitempty"`       // a PEM file or a folder of them; who scrapes needs a certificate of these
+	CertFile          string   `json:"certFile,omitempty"`          // certificate of the listener; default: plain text
+	KeyFile           string   `json:"keyFile,omitempty"`           // its key
 	ServiceMetricsURL string   `json:"serviceMetricsURL,omitempty"` // the application's, merged into the page
 	ScrapePath        string   `json:"scrapePath,omitempty"`        // default /metrics
 	MergePort         int      `json:"mergePort,omitempty"`         // loopback; default 20100
