@@ -65,6 +65,12 @@ func PartNames() string {
 	return lines.String()
 }
 
+// CheckParts says which of the names is no part's; nil means that Run takes them.
+func CheckParts(names []string) error {
+	_, err := choose(names)
+	return err
+}
+
 // choose returns the parts of these names, in their own order; all of them where no name is given.
 func choose(names []string) ([]part, error) {
 	all := parts()

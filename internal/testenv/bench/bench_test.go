@@ -38,7 +38,7 @@ func TestPartsAreChosenByNameAndRunInTheirOwnOrder(t *testing.T) {
 	if _, err := choose([]string{"size", "sizes"}); err == nil || !strings.Contains(err.Error(), `"sizes"`) || !strings.Contains(err.Error(), "traffic") {
 		t.Errorf("got %v, want the wrong name and the right ones", err)
 	}
-	if err := Run(t.Context(), Settings{Parts: []string{"sizes"}}); err == nil {
+	if CheckParts([]string{"sizes"}) == nil || Run(t.Context(), Settings{Parts: []string{"sizes"}}) == nil {
 		t.Error("a run of no part ended well")
 	}
 }

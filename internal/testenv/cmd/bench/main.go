@@ -25,6 +25,10 @@ func main() {
 		os.Exit(2)
 	}
 	s.Parts = strings.FieldsFunc(*parts, func(r rune) bool { return r == ',' || r == ' ' })
+	if err := bench.CheckParts(s.Parts); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	if err := run(ctx, s); err != nil {
