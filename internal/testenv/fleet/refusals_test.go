@@ -95,9 +95,13 @@ func anotherCA(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := secretsmanager.NewFromConfig(quiet.AWSConfig()).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
-		Name: aws.String("another-ca"), SecretString: &ca.PEM,
-	})
+	return quiet.secret(t, "another-ca", ca.PEM)
+}
+
+// secret is the ARN of a secret with the text.
+func (s *stage) secret(t *testing.T, name, text string) string {
+	t.Helper()
+	made, err := secretsmanager.NewFromConfig(s.AWSConfig()).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: &name, SecretString: &text})
 	if err != nil {
 		t.Fatal(err)
 	}

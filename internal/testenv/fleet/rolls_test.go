@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -27,16 +28,13 @@ const (
 	starved = 500 * time.Millisecond
 )
 
-// rolls has two ECS services replace their tasks again and again, under requests of every kind: on connections of their
-// own to a service of protocol tcp and to one of http, and on kept connections to the latter. Every other task of a service
-// serves on for a second after SIGTERM, the rest are held for as long by the app wrapper and gone at SIGTERM.
+// rolls has ECS services replace their tasks again and again, under requests of every kind: on connections of their own to
+// a service of protocol tcp and to one of http, and on kept connections to the latter. Every other task of these serves on
+// for a second after SIGTERM, the rest are held for as long by the app wrapper and gone at SIGTERM. The third service is
+// always gone at SIGTERM, and it is its callers' proxies that make up for it.
 func (s *stage) rolls(t *testing.T, order engine.StopOrder) {
 	t.Helper()
-	r := s.newRolling(t, string(order), func(a *app, release int) {
-		if release%2 == 1 {
-			a.serveOn, a.differ.Definition = "0s", func(d *taskdef.Definition) { wrap(t, d, "1s") }
-		}
-	})
+	r := s.newRolling(t, string(order))
 	loads, stood := r.run(t)
 	failed := lost(t, loads)
 	if failed > 0 && stood > starved {
@@ -49,20 +47,23 @@ func (s *stage) rolls(t *testing.T, order engine.StopOrder) {
 	}
 }
 
-// rolling is a web and the two services that it calls, each of one task.
+// rolling is a web and the services that it calls, each of one task.
 type rolling struct {
 	*stage
 	web      ecstypes.Task
-	services [2]app
-	dress    func(a *app, release int)
+	services []app
 	running  map[string]ecstypes.Task // by service
 	release  int
 }
 
-// newRolling starts the tasks of a rolling. dress says what is particular about a release.
-func (s *stage) newRolling(t *testing.T, name string, dress func(a *app, release int), entries ...api.ConfigEntry) *rolling {
+// newRolling starts the tasks of a rolling.
+func (s *stage) newRolling(t *testing.T, name string) *rolling {
 	t.Helper()
-	r := &rolling{stage: s, dress: dress, running: map[string]ecstypes.Task{}}
+	r := &rolling{stage: s, running: map[string]ecstypes.Task{}, services: []app{
+		{name: "tcp-" + name, port: 9090, healthCheck: true},
+		{name: "http-" + name, port: 9090, healthCheck: true},
+		{name: "gone-" + name, port: 9090, healthCheck: true, serveOn: "0s"},
+	}}
 	web := app{name: "web-" + name, port: 8080, change: func(spec *taskdef.Spec) {
 		for i, service := range r.services {
 			up := fleet.Upstream(service.name, 1234+i)
@@ -70,21 +71,21 @@ func (s *stage) newRolling(t *testing.T, name string, dress func(a *app, release
 			spec.Proxy.Upstreams = append(spec.Proxy.Upstreams, up)
 		}
 	}}
-	for i, protocol := range []string{"tcp", "http"} {
-		service := protocol + "-" + name
-		r.services[i] = app{name: service, port: 9090, healthCheck: true}
-		s.configure(t, &api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: service, Protocol: protocol})
-		s.allow(t, web.name, service)
-		if err := s.Serve(t.Context(), service, s.register(t, r.next(i))); err != nil {
+	for _, service := range r.services[1:] {
+		s.configure(t, &api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: service.name, Protocol: "http"})
+	}
+	s.configure(t, resilient(web.name, r.services[2].name)...)
+	for i, service := range r.services {
+		s.allow(t, web.name, service.name)
+		if err := s.Serve(t.Context(), service.name, s.register(t, r.next(t, i))); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			if err := s.Retire(context.Background(), service); err != nil {
+			if err := s.Retire(context.Background(), service.name); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	s.configure(t, entries...)
 	r.web = s.service(t, web)
 	for _, service := range r.services {
 		task := s.only(t, service.name)
@@ -95,11 +96,34 @@ func (s *stage) newRolling(t *testing.T, name string, dress func(a *app, release
 	return r
 }
 
+// resilient is the configuration with which callers get over a service whose tasks are gone at SIGTERM: a request that found
+// nobody is sent again, and whoever was not there is not asked again.
+func resilient(caller, service string) []api.ConfigEntry {
+	number := func(n uint32) *uint32 { return &n }
+	ejected := 5 * time.Second
+	return []api.ConfigEntry{
+		&api.ServiceRouterConfigEntry{Kind: api.ServiceRouter, Name: service, Routes: []api.ServiceRoute{{
+			Match: &api.ServiceRouteMatch{HTTP: &api.ServiceRouteHTTPMatch{PathPrefix: "/"}},
+			Destination: &api.ServiceRouteDestination{
+				NumRetries: 3, RetryOn: []string{"reset", "connect-failure", "refused-stream"}, RetryOnStatusCodes: []uint32{http.StatusServiceUnavailable},
+			},
+		}}},
+		&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: caller, Protocol: "tcp", UpstreamConfig: &api.UpstreamConfiguration{
+			Overrides: []*api.UpstreamConfig{{Name: service, PassiveHealthCheck: &api.PassiveHealthCheck{
+				Interval: time.Second, MaxFailures: 1, EnforcingConsecutive5xx: number(100), MaxEjectionPercent: number(50), BaseEjectionTime: &ejected,
+			}}},
+		}},
+	}
+}
+
 // next is the next release of a service.
-func (r *rolling) next(i int) app {
+func (r *rolling) next(t *testing.T, i int) app {
+	t.Helper()
 	a := r.services[i]
 	a.release = fmt.Sprint(r.release)
-	r.dress(&a, r.release)
+	if a.serveOn == "" && r.release%2 == 1 {
+		a.serveOn, a.differ.Definition = "0s", func(d *taskdef.Definition) { wrap(t, d, "1s") }
+	}
 	return a
 }
 
@@ -143,9 +167,10 @@ func (r *rolling) run(t *testing.T) (loads []fleet.Load, stood time.Duration) {
 	t.Helper()
 	at := func(i int) string { return fmt.Sprintf("http://%s:%d/", fleet.IPAddress(r.web), 1234+i) }
 	end := r.apply(t, r.web,
-		fleet.Traffic{URL: at(0), Rate: 70},
-		fleet.Traffic{URL: at(1), Rate: 65},
-		fleet.Traffic{URL: at(1), Rate: 65, Kept: true})
+		fleet.Traffic{URL: at(0), Rate: 55},
+		fleet.Traffic{URL: at(1), Rate: 50},
+		fleet.Traffic{URL: at(1), Rate: 50, Kept: true},
+		fleet.Traffic{URL: at(2), Rate: 45})
 	least := time.NewTimer(rollTime)
 	for range rollings {
 		r.roll(t)
@@ -161,7 +186,7 @@ func (r *rolling) roll(t *testing.T) {
 	t.Helper()
 	r.release++
 	for i, service := range r.services {
-		if err := r.Roll(t.Context(), service.name, r.register(t, r.next(i))); err != nil {
+		if err := r.Roll(t.Context(), service.name, r.register(t, r.next(t, i))); err != nil {
 			t.Fatal(err)
 		}
 	}

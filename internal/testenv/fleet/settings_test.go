@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -94,17 +93,12 @@ func TestAStaticTokenTakesThePlaceOfALogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := secretsmanager.NewFromConfig(s.AWSConfig()).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
-		Name: aws.String("static-token"), SecretString: &token.SecretID,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	secret := s.secret(t, "static-token", token.SecretID)
 	given := func(d *taskdef.Definition) {
 		for i := range d.ContainerDefinitions {
 			switch c := &d.ContainerDefinitions[i]; aws.ToString(c.Name) {
 			case mesh.ContainerMeshInit, mesh.ContainerDataplane, mesh.ContainerHealthSync:
-				c.Secrets = append(c.Secrets, ecstypes.Secret{Name: aws.String(mesh.VariableToken), ValueFrom: made.ARN})
+				c.Secrets = append(c.Secrets, ecstypes.Secret{Name: aws.String(mesh.VariableToken), ValueFrom: &secret})
 			}
 		}
 	}
