@@ -51,7 +51,7 @@ func TestAContainerMayDieInAnyPhase(t *testing.T) {
 func (s *stage) dies(t *testing.T, container string, when phase) {
 	t.Helper()
 	service := string(when) + "-" + container
-	if err := s.Serve(t.Context(), service, s.register(t, app{name: service, port: 9090})); err != nil {
+	if err := s.Serve(t.Context(), service, s.register(t, app{name: service, port: 9090, serveOn: patience})); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

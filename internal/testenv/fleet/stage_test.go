@@ -152,7 +152,7 @@ type app struct {
 }
 
 // patience is how long an application serves on after SIGTERM where how long it has to is not what a test is about: its
-// callers have heard of the end by then, also where the machine is busy.
+// callers and the test have heard of the end by then, also where the machine is busy.
 const patience = "5s"
 
 func (s *stage) spec(a app) taskdef.Spec {
