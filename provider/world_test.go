@@ -48,6 +48,15 @@ resource "consulecs_mesh_task" "this" {
     image       = "consulecs-demo-app:local"
     essential   = true
     environment = { NAME = "api", LISTEN = "127.0.0.1:9090", RELEASE = %[8]q }
+
+    # The program that delays the end runs in another image than its own, as another user, on a root that nobody can write to.
+    command                  = ["/demo-app"]
+    user                     = "1000"
+    readonly_root_filesystem = true
+    mesh = {
+      shutdown_delay  = "1s"
+      readiness_probe = { type = "http", port = 9090, path = "/healthz" }
+    }
   }]
   ecs_service = {
     cluster               = %[6]q
