@@ -3,6 +3,7 @@ package taskmeta_test
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,12 +16,18 @@ import (
 
 // FuzzParse wants a task whose parts are all there, and that says the same once it is written and read again.
 func FuzzParse(f *testing.F) {
-	data, err := os.ReadFile("testdata/task.json")
-	if err != nil {
-		f.Fatal(err)
+	answers, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(answers) == 0 {
+		f.Fatalf("no answers of ECS in testdata (%v)", err)
 	}
-	f.Add(data)
-	f.Add(data[:len(data)/2])
+	for _, name := range answers {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+		f.Add(data[:len(data)/2])
+	}
 	for _, doc := range []string{
 		`null`, `[]`, `{"TaskARN":"arn:aws:ecs:r:1:task/c/t","Containers":[null,{"ExitCode":1e3,"Networks":[{"IPv4Addresses":["127.0.0.1","10.0.0.1"]}]}]}`,
 		`{"TaskARN":"arn:aws-cn:ecs:cn-north-1:1:task/t","Cluster":"prod","Containers":[{"StartedAt":"0001-01-01T00:00:00Z"}]}`,
@@ -99,12 +106,16 @@ func written(t *testing.T, task taskmeta.Task) []byte {
 			"Name": c.Name, "Type": c.Type, "DesiredStatus": c.DesiredStatus, "KnownStatus": c.KnownStatus, "Health": object{"status": c.Health},
 			"ExitCode": c.ExitCode, "RestartCount": c.RestartCount, "StartedAt": c.StartedAt, "FinishedAt": c.FinishedAt,
 		}
-		if i == 0 && task.Address.IsValid() {
-			key := "IPv6Addresses"
-			if task.Address.Is4() {
-				key = "IPv4Addresses"
+		if i == 0 { // the first mode counts; an address needs none
+			networks := []object{{"NetworkMode": task.NetworkMode}}
+			if task.Address.IsValid() {
+				key := "IPv6Addresses"
+				if task.Address.Is4() {
+					key = "IPv4Addresses"
+				}
+				networks = append(networks, object{key: []string{task.Address.String()}})
 			}
-			one["Networks"] = []object{{"NetworkMode": "awsvpc", key: []string{task.Address.String()}}}
+			one["Networks"] = networks
 		}
 		containers = append(containers, one)
 	}
