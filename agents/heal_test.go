@@ -60,7 +60,7 @@ func TestWhatIsTakenFromTheCatalogBehindItsBackIsBackInSeconds(t *testing.T) {
 		{"the node", func(t *testing.T) {
 			p.deregister(t, api.CatalogDeregistration{})
 			r.says(t, "the synthetic node of the ECS cluster is missing")
-			time.Sleep(5 * time.Second) // health-sync tries more and more seldom
+			time.Sleep(3 * time.Second) // health-sync tries more and more seldom
 			stage.Node(t, p.id)         // as the controller makes it again
 		}},
 	} {

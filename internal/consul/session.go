@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	expcredentials "google.golang.org/grpc/experimental/credentials"
@@ -157,16 +158,23 @@ func (n *session) unknown(ctx context.Context, token string) bool {
 	return false
 }
 
-// at calls do with a connection to one server.
+// at calls do with a connection to one server. When ctx ends, a call that is under way has a moment to finish: Consul makes
+// the token of a login that it has got, and cut off, nobody would know that there is one to log out.
 func (n *session) at(ctx context.Context, addr string, do func(context.Context, grpc.ClientConnInterface) error) error {
-	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
-	defer cancel()
 	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(transport(n.servers.TLS)), grpc.WithNoProxy())
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return do(ctx, conn)
+	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), serverTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		if conn.GetState() == connectivity.Ready {
+			sleep(patient, logoutTimeout)
+		}
+		cancel()
+	})()
+	return do(patient, conn)
 }
 
 // tryServer logs in at one server, or finds out whether it takes the static token (or none).
