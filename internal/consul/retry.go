@@ -23,7 +23,7 @@ const (
 type Refusal struct {
 	Err   error
 	Hint  string // "" for none
-	Tries int    // how many tries it is worth: 1 for none after this one, 0 for as many as there is time for
+	Tries int    // how many tries in a row it is worth: 1 for none after this one, 0 for as many as there is time for
 }
 
 // Error is the cause, and the hint on a line of its own.
@@ -42,6 +42,7 @@ func Retry(ctx context.Context, log hclog.Logger, what string, do func(context.C
 	start := time.Now()
 	pause := firstPause
 	var last error
+	refused := 0 // tries in a row whose number is limited: what was waited for before does not count against them
 	for attempt := 1; ; attempt++ {
 		err := do(ctx)
 		if err == nil {
@@ -51,7 +52,9 @@ func Retry(ctx context.Context, log hclog.Logger, what string, do func(context.C
 			last = err // what the end of ctx does to a try says less than the try before
 		}
 		var refusal *Refusal
-		if errors.As(err, &refusal) && refusal.Tries > 0 && attempt >= refusal.Tries {
+		if !errors.As(err, &refusal) || refusal.Tries == 0 {
+			refused = 0
+		} else if refused++; refused >= refusal.Tries {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		wait := pause/2 + rand.N(pause)

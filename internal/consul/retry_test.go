@@ -22,6 +22,7 @@ func TestRetryEndsAsItsErrorsSay(t *testing.T) {
 		"after a while":     {[]error{errors.New("x"), errors.New("x"), nil}, 3, ""},
 		"final":             {[]error{&Refusal{Err: errors.New("no"), Hint: "do this", Tries: 1}}, 1, "work: no\nhint: do this"},
 		"final after a few": {[]error{&Refusal{Err: errors.New("no"), Tries: 3}}, 3, "work: no"},
+		"waited for before": {[]error{errors.New("x"), errors.New("x"), errors.New("x"), &Refusal{Err: errors.New("no"), Tries: 3}, nil}, 5, ""},
 		"turned final":      {[]error{errors.New("x"), &Refusal{Err: errors.New("no"), Tries: 1}}, 2, "work: no"},
 	} {
 		t.Run(name, func(t *testing.T) {
