@@ -117,6 +117,19 @@ func step(config string, checks ...resource.TestCheckFunc) resource.TestStep {
 	return s
 }
 
+// drift is a step after something else than the resource has changed what is in AWS: it is seen and undone.
+func drift(t *testing.T, config string, change func() error) resource.TestStep {
+	t.Helper()
+	s := step(config)
+	s.PreConfig = func() {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.ConfigPlanChecks.PreApply = []plancheck.PlanCheck{plancheck.ExpectResourceAction(meshTaskName, plancheck.ResourceActionUpdate)}
+	return s
+}
+
 // world is a check of what is in AWS.
 func world(check func() error) resource.TestCheckFunc {
 	return func(*terraform.State) error { return check() }
@@ -234,37 +247,27 @@ func TestChangesMadeElsewhereAreSeenAndUndone(t *testing.T) {
 	const family = "drifting"
 	c := startMoto(t)
 	config := c.provider() + plainTask(family, "1", "")
-	drift := func(change func(t *testing.T) error) resource.TestStep {
-		s := step(config)
-		s.PreConfig = func() {
-			if err := change(t); err != nil {
-				t.Fatal(err)
-			}
-		}
-		s.ConfigPlanChecks.PreApply = []plancheck.PlanCheck{plancheck.ExpectResourceAction(meshTaskName, plancheck.ResourceActionUpdate)}
-		return s
-	}
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories(),
 		CheckDestroy:             c.nothingLeft(t, family),
 		Steps: []resource.TestStep{
 			step(config),
-			drift(func(t *testing.T) error { // deregistered
+			drift(t, config, func() error { // deregistered
 				_, err := c.ecs.DeregisterTaskDefinition(t.Context(), &ecs.DeregisterTaskDefinitionInput{TaskDefinition: aws.String(family + ":1")})
 				return err
 			}),
-			drift(func(t *testing.T) error { // a newer revision
+			drift(t, config, func() error { // a newer revision
 				return c.registerElsewhere(t, family, func(d *ecstypes.TaskDefinition) { d.ContainerDefinitions[0].Image = aws.String("other:1") })
 			}),
-			drift(func(t *testing.T) error { // a role tag removed
+			drift(t, config, func() error { // a role tag removed
 				_, err := c.iam.UntagRole(t.Context(), &iam.UntagRoleInput{RoleName: aws.String(family + "-task"), TagKeys: []string{"consul.hashicorp.com.service-name"}})
 				return err
 			}),
-			drift(func(t *testing.T) error { // a policy removed
+			drift(t, config, func() error { // a policy removed
 				_, err := c.iam.DeleteRolePolicy(t.Context(), &iam.DeleteRolePolicyInput{RoleName: aws.String(family + "-task"), PolicyName: aws.String("consul-login")})
 				return err
 			}),
-			drift(func(t *testing.T) error { // a role removed
+			drift(t, config, func() error { // a role removed
 				name := aws.String(family + "-execution")
 				if _, err := c.iam.DeleteRolePolicy(t.Context(), &iam.DeleteRolePolicyInput{RoleName: name, PolicyName: aws.String("start-task")}); err != nil {
 					return err

@@ -12,7 +12,6 @@ import (
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
-	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
@@ -82,16 +81,6 @@ func TestTrafficSettingsLiveAndAreImported(t *testing.T) {
 	c := startMoto(t)
 	config := c.provider() + trafficTask(family, "1m")
 	imported := resource.TestStep{ResourceName: meshTaskName, ImportState: true, ImportStateVerify: true, ImportStateId: family}
-	drift := func(change func() error) resource.TestStep {
-		s := step(config)
-		s.PreConfig = func() {
-			if err := change(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		s.ConfigPlanChecks.PreApply = []plancheck.PlanCheck{plancheck.ExpectResourceAction(meshTaskName, plancheck.ResourceActionUpdate)}
-		return s
-	}
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories(),
 		CheckDestroy:             c.nothingLeft(t, family),
@@ -109,10 +98,10 @@ func TestTrafficSettingsLiveAndAreImported(t *testing.T) {
 				}
 				return nil
 			})),
-			drift(func() error { // the delay taken off
+			drift(t, config, func() error { // the delay taken off
 				return c.registerElsewhere(t, family, func(d *ecstypes.TaskDefinition) { d.ContainerDefinitions[0].EntryPoint = []string{"/entrypoint.sh"} })
 			}),
-			drift(func() error { // the namespace of the role removed
+			drift(t, config, func() error { // the namespace of the role removed
 				_, err := c.iam.UntagRole(t.Context(), &iam.UntagRoleInput{RoleName: aws.String(family + "-task"), TagKeys: []string{mesh.RoleTagNamespace}})
 				return err
 			}),
