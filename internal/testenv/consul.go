@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+	"golang.org/x/sys/unix"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/pki"
@@ -211,7 +212,14 @@ func (c *Consul) Kill() { c.end(syscall.SIGKILL) }
 func (c *Consul) Restart(ctx context.Context) error { return c.start(ctx, c.dir) }
 
 // Freeze stops the server's process without ending it; Thaw lets it go on.
-func (c *Consul) Freeze() error { return syscall.Kill(c.cmd.Process.Pid, syscall.SIGSTOP) }
+func (c *Consul) Freeze() error {
+	pid := c.cmd.Process.Pid
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	// On a busy machine its threads run on for a while.
+	return unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
+}
 
 // Thaw undoes Freeze.
 func (c *Consul) Thaw() error { return syscall.Kill(c.cmd.Process.Pid, syscall.SIGCONT) }
