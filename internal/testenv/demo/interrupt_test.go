@@ -21,7 +21,7 @@ import (
 const repo = "../../.."
 
 // endLimit is how long a demo may take to get to a moment, and then to end.
-const endLimit = 90 * time.Second
+const endLimit = 3 * time.Minute
 
 func TestAnInterruptedDemoLeavesNothing(t *testing.T) {
 	t.Parallel()
