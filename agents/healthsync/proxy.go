@@ -26,7 +26,7 @@ type proxyWatch struct {
 func proxyProblem(port int) (problem func(context.Context) string) {
 	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
 	w := &proxyWatch{
-		ask:     func(ctx context.Context) error { return envoy.CheckReady(ctx, addr) },
+		ask:     envoy.NewReadiness(addr).Check,
 		trouble: "the proxy is not ready on " + addr.String(),
 	}
 	return w.problem

@@ -50,11 +50,11 @@ func TestAnEnvoyThatHangsIsSilentAndOneThatIsGoneIsNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := netip.MustParseAddrPort(hung.Addr().String())
-	if err := envoy.CheckReady(t.Context(), at); !isSilence(err) {
+	if err := envoy.NewReadiness(at).Check(t.Context()); !isSilence(err) {
 		t.Errorf("%v is not taken for silence", err)
 	}
 	hung.Close()
-	if err := envoy.CheckReady(t.Context(), at); err == nil || isSilence(err) {
+	if err := envoy.NewReadiness(at).Check(t.Context()); err == nil || isSilence(err) {
 		t.Errorf("%v is taken for silence", err)
 	}
 }

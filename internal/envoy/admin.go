@@ -135,8 +135,26 @@ func send(ctx context.Context, client *http.Client, method, at string) (*http.Re
 	return resp, err
 }
 
-// CheckReady asks the ready listener at addr. It returns nil when Envoy is live: the first listeners and clusters have
-// come from Consul and its workers accept connections.
+// Readiness asks an Envoy's ready listener, time after time over the same connection: opening one costs both sides more than
+// the answer does.
+type Readiness struct {
+	base   string
+	client *http.Client
+}
+
+// NewReadiness is for the ready listener at addr.
+func NewReadiness(addr netip.AddrPort) Readiness {
+	return Readiness{"http://" + addr.String(), &http.Client{Timeout: callTimeout, Transport: &http.Transport{ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10}}}
+}
+
+// Check returns nil when Envoy is live: the first listeners and clusters have come from Consul and its workers accept
+// connections.
+func (r Readiness) Check(ctx context.Context) error {
+	_, err := call(ctx, r.client, http.MethodGet, r.base, "/ready")
+	return err
+}
+
+// CheckReady is Check for whoever asks the ready listener at addr once.
 func CheckReady(ctx context.Context, addr netip.AddrPort) error {
 	_, err := call(ctx, loopbackClient(), http.MethodGet, "http://"+addr.String(), "/ready")
 	return err

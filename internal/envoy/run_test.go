@@ -144,9 +144,10 @@ func TestAnAdminThatDoesNotAnswerWellIsAnError(t *testing.T) {
 	defer server.Close()
 	up := netip.MustParseAddrPort(server.Listener.Addr().String())
 	for got, want := range map[error]string{
-		envoy.NewAdmin(down).Drain(t.Context()): "POST /drain_listeners: dial tcp " + down.String() + ": connect: connection refused",
-		envoy.NewAdmin(up).Drain(t.Context()):   "POST /drain_listeners: 503: PRE_INITIALIZING",
-		envoy.CheckReady(t.Context(), up):       "GET /ready: 503: PRE_INITIALIZING",
+		envoy.NewAdmin(down).Drain(t.Context()):   "POST /drain_listeners: dial tcp " + down.String() + ": connect: connection refused",
+		envoy.NewAdmin(up).Drain(t.Context()):     "POST /drain_listeners: 503: PRE_INITIALIZING",
+		envoy.CheckReady(t.Context(), up):         "GET /ready: 503: PRE_INITIALIZING",
+		envoy.NewReadiness(up).Check(t.Context()): "GET /ready: 503: PRE_INITIALIZING",
 	} {
 		if got == nil || got.Error() != want {
 			t.Errorf("got %v, want %s", got, want)
