@@ -10,6 +10,7 @@ import (
 
 	admin "github.com/consulecs/terraform-provider-consulecs/internal/localecs/api"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
@@ -51,7 +52,12 @@ func TestAContainerMayDieInAnyPhase(t *testing.T) {
 func (s *stage) dies(t *testing.T, container string, when phase) {
 	t.Helper()
 	service := string(when) + "-" + container
-	if err := s.Serve(t.Context(), service, s.register(t, app{name: service, port: 9090, serveOn: patience})); err != nil {
+	a := app{name: service, port: 9090, serveOn: patience}
+	waits := container == mesh.ContainerMeshReady
+	if waits {
+		a.differ.Definition = neverReady
+	}
+	if err := s.Serve(t.Context(), service, s.register(t, a)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -90,7 +96,18 @@ func (s *stage) dies(t *testing.T, container string, when phase) {
 		ended(t, task)
 	}
 	s.gone(t, service, task)
-	s.passes(t, service, s.only(t, service))
+	if next := s.only(t, service); !waits {
+		s.passes(t, service, next)
+	}
+}
+
+// neverReady has a task wait for its proxy for ever: in the place of the dataplane's runs an agent that waits for it, too.
+func neverReady(d *taskdef.Definition) {
+	for i := range d.ContainerDefinitions {
+		if c := &d.ContainerDefinitions[i]; aws.ToString(c.Name) == mesh.ContainerDataplane {
+			c.Command = []string{"mesh-ready"}
+		}
+	}
 }
 
 // killed is the exit code of a container that was killed.
@@ -103,15 +120,8 @@ func (s *stage) killAtOnce(t *testing.T, service, container string) (task ecstyp
 	const tries = 10
 	for range tries {
 		task = s.only(t, service)
-		if container == mesh.ContainerMeshReady { // it waits for a proxy that takes its time
-			s.awaitStart(t, task, mesh.ContainerDataplane)
-			s.signal(t, task, mesh.ContainerDataplane, "SIGSTOP")
-		}
 		s.awaitStart(t, task, container)
 		err := s.Kill(t.Context(), admin.KillRequest{Task: aws.ToString(task.TaskArn), Container: container})
-		if container == mesh.ContainerMeshReady {
-			s.signal(t, task, mesh.ContainerDataplane, "SIGCONT")
-		}
 		var code *int32
 		eventually(t, container+" has ended", func() (string, error) {
 			if _, code = s.firstRun(t, task, container); code == nil && err == nil {

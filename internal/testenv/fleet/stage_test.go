@@ -298,13 +298,7 @@ func text(code *int32) string {
 // kill kills a container of a task, or with "" all of them at once.
 func (s *stage) kill(t *testing.T, task ecstypes.Task, container string) {
 	t.Helper()
-	s.signal(t, task, container, "SIGKILL")
-}
-
-// signal sends a signal to a container.
-func (s *stage) signal(t *testing.T, task ecstypes.Task, container, signal string) {
-	t.Helper()
-	if err := s.Kill(t.Context(), admin.KillRequest{Task: aws.ToString(task.TaskArn), Container: container, Signal: signal}); err != nil {
+	if err := s.Kill(t.Context(), admin.KillRequest{Task: aws.ToString(task.TaskArn), Container: container}); err != nil {
 		t.Fatal(err)
 	}
 }
