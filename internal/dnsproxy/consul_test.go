@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/miekg/dns"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
@@ -97,11 +96,7 @@ func consulWithInstances(t *testing.T) *testenv.Consul {
 // startBefore starts a proxy that asks the server.
 func startBefore(t *testing.T, consul *testenv.Consul) *Proxy {
 	t.Helper()
-	conn, err := grpc.NewClient(net.JoinHostPort(consul.Address, strconv.Itoa(consul.GRPCPort)), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
+	conn := connect(t, net.JoinHostPort(consul.Address, strconv.Itoa(consul.GRPCPort)))
 	p, err := Start(anyPort, Consul{Conn: func() *grpc.ClientConn { return conn }, Token: func() string { return consul.BootstrapToken }}, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/consul/proto-public/pbdns"
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -111,12 +112,18 @@ func (p *Proxy) answer(ctx context.Context, query []byte, protocol pbdns.Protoco
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
+	conn := p.consul.Conn()
+	if conn.GetState() == connectivity.Idle {
+		// It has lost its server, and is left to who leads it to the next one: a query would have it ask for the old one
+		// again, and what that answers is taken for the next one's.
+		return failure(query)
+	}
 	ctx = metadata.AppendToOutgoingContext(ctx,
 		"x-consul-token", p.consul.Token(),
 		"x-consul-partition", p.consul.Scope.Partition,
 		"x-consul-namespace", p.consul.Scope.Namespace,
 	)
-	resp, err := pbdns.NewDNSServiceClient(p.consul.Conn()).Query(ctx, &pbdns.QueryRequest{Msg: query, Protocol: protocol})
+	resp, err := pbdns.NewDNSServiceClient(conn).Query(ctx, &pbdns.QueryRequest{Msg: query, Protocol: protocol})
 	switch {
 	case err != nil:
 		p.log.Debug("query not answered by consul", "err", err)

@@ -19,6 +19,7 @@ import (
 	"github.com/miekg/dns"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -56,11 +57,7 @@ func startAs(t *testing.T, token func() string, answer func(context.Context, *pb
 	pbdns.RegisterDNSServiceServer(s, server{answer: answer})
 	go func() { _ = s.Serve(listener) }() // ends with Stop
 	t.Cleanup(s.Stop)
-	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
+	conn := connect(t, listener.Addr().String())
 	p, err := Start(anyPort, Consul{
 		Conn: func() *grpc.ClientConn { return conn }, Token: token,
 		Scope: mesh.Scope{Partition: "ap1", Namespace: "ns1"},
@@ -70,6 +67,46 @@ func startAs(t *testing.T, token func() string, answer func(context.Context, *pb
 	}
 	t.Cleanup(p.Close)
 	return p
+}
+
+// connect is a connection that has a server, as those have that are kept.
+func connect(t *testing.T, addr string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.Connect()
+	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
+		if !conn.WaitForStateChange(t.Context(), state) {
+			t.Fatal("no connection")
+		}
+	}
+	return conn
+}
+
+func TestALostServerIsNotAskedForAgain(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	go func() { _ = s.Serve(listener) }() // ends with Stop
+	conn := connect(t, listener.Addr().String())
+	s.Stop()
+	for state := conn.GetState(); state != connectivity.Idle; state = conn.GetState() {
+		conn.WaitForStateChange(t.Context(), state)
+	}
+	p := &Proxy{consul: Consul{Conn: func() *grpc.ClientConn { return conn }, Token: func() string { return "" }}, log: hclog.NewNullLogger()}
+	query := message(headerSize)
+	if got := p.answer(t.Context(), query, pbdns.Protocol_PROTOCOL_UDP); !bytes.Equal(got, failure(query)) {
+		t.Errorf("got %x, want a failure", got)
+	}
+	if state := conn.GetState(); state != connectivity.Idle {
+		t.Errorf("the connection is %s: it asks for the lost server", state)
+	}
 }
 
 // message is one of size bytes that begins as a query does.
