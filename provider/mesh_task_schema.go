@@ -83,7 +83,7 @@ func serviceAttribute() schema.SingleNestedAttribute {
 			"passing": requiredNumber("Weight while all checks pass.", atLeast(0)),
 			"warning": requiredNumber("Weight while a check warns.", atLeast(0)),
 		}),
-		"outlier_detection": object("Passive health checks by the proxies that call the service, written to its service-defaults. Empty: Consul's defaults.", attributes{
+		"outlier_detection": object("Passive health checks of the services that the task calls: its proxy leaves out an instance that fails. Written to the service-defaults of the task's service, for all its upstreams, unless they have some. Empty: the defaults.", attributes{
 			"interval":                              text("Time between two looks, as a duration such as `10s`. Default `10s`.", duration{}),
 			"max_failures":                          number("Consecutive failures that eject an instance. Default 5."),
 			"enforcing_consecutive_5xx":             number("Chance in percent that an instance is ejected for consecutive 5xx answers. Default 100."),

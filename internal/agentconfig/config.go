@@ -98,7 +98,7 @@ type Service struct {
 	Weights           *Weights           `json:"weights,omitempty"`                 // in DNS answers; default 1 and 1
 	Namespace         string             `json:"namespace,omitempty"`               // Enterprise; default: the token's
 	Partition         string             `json:"partition,omitempty"`               // Enterprise; default: the token's
-	NetworkResilience *NetworkResilience `json:"networkResilienceConfig,omitempty"` // outlier detection in the service's service-defaults; absent: none is written
+	NetworkResilience *NetworkResilience `json:"networkResilienceConfig,omitempty"` // outlier detection for the service's upstreams, in its service-defaults; absent: none is written
 }
 
 // Weights are the service's DNS weights by state.
@@ -110,7 +110,7 @@ type Weights struct {
 // NetworkResilience asks for outlier detection in the service's service-defaults.
 type NetworkResilience struct {
 	Enabled          bool              `json:"enabled,omitempty"`          // default false
-	OutlierDetection *OutlierDetection `json:"outlierDetection,omitempty"` // passive health checks by the proxies that call the service; absent keys have their defaults
+	OutlierDetection *OutlierDetection `json:"outlierDetection,omitempty"` // passive health checks of the services that are called; absent keys have their defaults
 }
 
 // OutlierDetection is Consul's passive health check. Nil fields mean the defaults.
