@@ -126,7 +126,7 @@ func (d *demo) guarded(ctx context.Context) error {
 		return err
 	}
 	url := "http://" + net.JoinHostPort(fleet.IPAddress(task), "9090") + "/"
-	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
+	bounded, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	err = fleet.Ask(bounded, http.DefaultClient, url)
 	switch {
