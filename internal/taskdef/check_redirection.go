@@ -73,11 +73,14 @@ func checkBlocks(cidrs []string, path problem.Path, found *problem.List) {
 }
 
 // checkUsers wants no container of the user's to have the user or group whose traffic is left alone: the proxy's own must not
-// come back to it.
+// come back to it. The doctor is the agents' own, wherever it runs.
 func (s Spec) checkUsers(found *problem.List) {
 	users := []string{strconv.Itoa(mesh.UIDDataplane), strconv.Itoa(mesh.UIDHealthSync)}
 	for i, c := range s.Containers {
 		own := aws.ToString(c.Definition.User)
+		if aws.ToString(c.Definition.Image) == s.Sidecars.Image {
+			continue
+		}
 		if user, group, _ := strings.Cut(own, ":"); slices.Contains(users, user) || group == strconv.Itoa(mesh.UIDMeshInit) {
 			found.AddWith([]problem.Path{problem.At("transparentProxy", "enabled")}, problem.At("containers", i, "user"),
 				"is %s, which belongs to the mesh's own containers, whose traffic is not redirected: choose another", own)

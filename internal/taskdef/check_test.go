@@ -179,10 +179,11 @@ transparentProxy.excludeUIDs: is set, but transparentProxy.enabled is not true: 
 transparentProxy.excludeOutboundCIDRs[3]: "10.0.0.1/32" is in the list already, as "10.0.0.1"`},
 		"users of the mesh": {func(s *taskdef.Spec) {
 			s.Task.LaunchTypes, s.TransparentProxy.Enabled = ec2, aws.Bool(true)
-			s.Containers = containers(3)
-			for i, user := range []string{"5995", "5996:100", "1000:5997"} {
+			s.Containers = containers(4)
+			for i, user := range []string{"5995", "5996:100", "1000:5997", "0:5997"} {
 				s.Containers[i].Definition.User = &user
 			}
+			s.Containers[3].Definition.Image = &s.Sidecars.Image // the doctor, say
 		}, `containers[0].user: is 5995, which belongs to the mesh's own containers, whose traffic is not redirected: choose another
 containers[1].user: is 5996:100, which belongs to the mesh's own containers, whose traffic is not redirected: choose another
 containers[2].user: is 1000:5997, which belongs to the mesh's own containers, whose traffic is not redirected: choose another`},
