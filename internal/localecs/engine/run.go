@@ -140,11 +140,16 @@ func (r *taskRun) create(ctx context.Context, m *member) {
 	r.mu.Unlock()
 	id, err := r.e.createContainer(ctx, opts)
 	r.post(func(s *state) {
-		if err != nil {
-			s.failed(m, "CannotCreateContainerError: "+err.Error(), time.Now())
-			return
+		if err == nil {
+			m.id, m.createdAt, m.labels = id, time.Now(), opts.Config.Labels
 		}
-		m.id, m.createdAt, m.phase, m.labels = id, time.Now(), created, opts.Config.Labels
+		switch {
+		case m.phase != creating: // the task has given it up meanwhile
+		case err != nil:
+			s.failed(m, "CannotCreateContainerError: "+err.Error(), time.Now())
+		default:
+			m.phase = created
+		}
 	})
 }
 

@@ -114,12 +114,10 @@ func (s *state) next(now time.Time) (steps []step, wake time.Time) {
 	return steps, wake
 }
 
-// advance creates and starts what may be, and gives the task up where a dependency can no longer be met.
+// advance creates and starts what may be, and gives the task up where a dependency can no longer be met. That is found out
+// before anything is begun: what is marked as begun has to be done.
 func (s *state) advance(now time.Time) (steps []step, wake time.Time) {
-	if m := s.creatable(); m != nil {
-		m.phase = creating
-		steps = append(steps, step{create, m})
-	}
+	var ready []*member
 	for _, m := range s.members {
 		if m.phase == stopped || m.phase == running || m.phase == starting {
 			continue
@@ -136,9 +134,16 @@ func (s *state) advance(now time.Time) (steps []step, wake time.Time) {
 			wake = deadline
 		}
 		if ok && m.phase == created && s.stage == up {
-			m.phase = starting
-			steps = append(steps, step{start, m})
+			ready = append(ready, m)
 		}
+	}
+	if m := s.creatable(); m != nil {
+		m.phase = creating
+		steps = append(steps, step{create, m})
+	}
+	for _, m := range ready {
+		m.phase = starting
+		steps = append(steps, step{start, m})
 	}
 	return steps, wake
 }

@@ -111,6 +111,12 @@ func TestNextStep(t *testing.T) {
 			s.ended("x", 1)
 			return s
 		}, want: []string{"stop a"}, why: "CannotStartContainerError: dependency graph: container ordering dependency [x] for target [y] did not exit successfully: exit code 1"},
+		"nothing is begun in a task that comes to its end": {given: func() *state {
+			s := stateOf(extra("x"), extra("free"), after(actor("y"), "x:SUCCESS"), after(extra("late"), "x:SUCCESS"))
+			s.ended("x", 1)
+			s.find("late").phase = pulled // its turn to be created
+			return s
+		}, want: []string{"teardown"}, why: essentialExit},
 		"the end of an essential container": {given: func() *state {
 			s := stateOf(actor("a"), extra("b"))
 			s.ended("a", 0)
