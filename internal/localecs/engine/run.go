@@ -194,6 +194,17 @@ func (r *taskRun) stop(ctx context.Context, m *member) {
 	r.inspect(ctx, m)
 }
 
+// oom notes that a container's memory was not enough. Docker may tell so after it has told of the container's end.
+func (r *taskRun) oom(dockerID string) {
+	r.post(func(s *state) {
+		for _, m := range s.members {
+			if m.id == dockerID {
+				m.outOfMemory()
+			}
+		}
+	})
+}
+
 // hint says that something happened to a container; what it was is looked up.
 func (r *taskRun) hint(dockerID string) {
 	r.mu.Lock()
@@ -281,7 +292,7 @@ func (s *state) observe(m *member, d container.State) {
 		return
 	}
 	if run := m.lastRun(); run == nil || startedAt.After(run.Started) {
-		m.runs = append(m.runs, OneRun{Started: startedAt})
+		m.runs, m.oom = append(m.runs, OneRun{Started: startedAt}), false
 		m.phase = running
 		m.setHealth(ecstypes.HealthStatusUnknown, startedAt)
 	}
@@ -293,7 +304,7 @@ func (s *state) observe(m *member, d container.State) {
 		m.observeHealth(*d.Health)
 	}
 	if !d.Running && !d.Paused {
-		s.exited(m, int32(d.ExitCode), parseDockerTime(d.FinishedAt), d.OOMKilled)
+		s.exited(m, int32(d.ExitCode), parseDockerTime(d.FinishedAt), d.OOMKilled || m.oom)
 	}
 }
 

@@ -33,6 +33,7 @@ type member struct {
 	createdAt  time.Time
 	runs       []OneRun
 	stopAsked  bool
+	oom        bool // its memory was not enough in this run
 	exitCode   *int32
 	reason     string
 
@@ -311,6 +312,14 @@ func (s *state) exited(m *member, code int32, finished time.Time, oom bool) {
 	}
 	m.phase, m.exitCode = stopped, &code
 	if oom {
+		m.outOfMemory()
+	}
+}
+
+// outOfMemory notes why a container was killed, or may be in a moment.
+func (m *member) outOfMemory() {
+	m.oom = true
+	if m.phase == stopped && m.reason == "" {
 		m.reason = "OutOfMemoryError: Container killed due to memory usage"
 	}
 }

@@ -330,3 +330,18 @@ func TestPollFindsWhatDiffers(t *testing.T) {
 		})
 	}
 }
+
+func TestMemoryMayBeToldAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	const want = "OutOfMemoryError: Container killed due to memory usage"
+	early, late := stateOf(actor("a")), stateOf(actor("a"))
+	early.started("a").outOfMemory()
+	early.observe(early.find("a"), container.State{StartedAt: noon.Format(time.RFC3339Nano), FinishedAt: noon.Add(time.Second).Format(time.RFC3339Nano), ExitCode: 137})
+	late.ended("a", 137)
+	late.find("a").outOfMemory()
+	for name, s := range map[string]*state{"before": early, "after": late} {
+		if got := s.find("a").reason; got != want {
+			t.Errorf("told %s the end: %q, want %q", name, got, want)
+		}
+	}
+}

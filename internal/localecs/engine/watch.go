@@ -12,6 +12,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 )
 
@@ -29,6 +30,9 @@ func (e *Engine) watch(ctx context.Context) {
 			select {
 			case m := <-stream.Messages:
 				if r := e.run(m.Actor.Attributes[labelTask]); r != nil {
+					if m.Action == events.ActionOOM {
+						r.oom(m.Actor.ID)
+					}
 					r.hint(m.Actor.ID)
 				}
 			case err := <-stream.Err:
