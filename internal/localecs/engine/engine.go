@@ -287,7 +287,7 @@ func (e *Engine) run(taskARN string) *taskRun {
 	return e.runs[taskARN]
 }
 
-// victims returns the Docker IDs of one running container, or of all with the pause container.
+// victims returns the Docker IDs of one container that runs, or may run, or of all of them with the pause container.
 func (r *taskRun) victims(container string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -296,7 +296,8 @@ func (r *taskRun) victims(container string) []string {
 		ids = append(ids, r.state.pauseID)
 	}
 	for _, m := range r.state.members {
-		if m.phase == running && (container == "" || container == m.name()) {
+		// One that Docker is to start may run, and be read from, before the state hears of it.
+		if (m.phase == starting || m.phase == running) && (container == "" || container == m.name()) {
 			ids = append(ids, m.id)
 		}
 	}

@@ -44,6 +44,22 @@ func names(steps []step) []string {
 	return list
 }
 
+func TestWhatIsBeingStartedCanBeKilled(t *testing.T) {
+	t.Parallel()
+	r := &taskRun{state: *stateOf(extra("waits"), extra("starts"), extra("runs"), extra("ended"))}
+	r.state.find("starts").phase = starting
+	r.state.started("runs")
+	r.state.ended("ended", 0)
+	for container, want := range map[string][]string{
+		"waits": nil, "starts": {"starts"}, "runs": {"runs"}, "ended": nil,
+		"": {"pause", "starts", "runs"},
+	} {
+		if diff := cmp.Diff(want, r.victims(container)); diff != "" {
+			t.Errorf("victims of %q (-want +got):\n%s", container, diff)
+		}
+	}
+}
+
 func TestNextStep(t *testing.T) {
 	t.Parallel()
 	pair := func(condition string) *state { return stateOf(extra("a"), after(actor("b"), "a:"+condition)) }
