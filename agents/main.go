@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -30,6 +31,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/agents/netdial"
 	"github.com/consulecs/terraform-provider-consulecs/agents/passing"
 	"github.com/consulecs/terraform-provider-consulecs/agents/ready"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
@@ -41,7 +43,7 @@ var version = "dev"
 const (
 	exitOK    = 0
 	exitError = 1
-	exitUsage = 2
+	exitUsage = agentargs.ExitUsage
 )
 
 // officialDataplane is the program of the official dataplane image, by whose name the incumbent's definitions call it.
@@ -63,7 +65,8 @@ const (
 	readsConfig = "It reads CONSUL_ECS_CONFIG_JSON, ECS_CONTAINER_METADATA_URI_V4, CONSUL_HTTP_TOKEN,\n" +
 		"CONSUL_GRPC_CACERT_PEM, CONSUL_HTTPS_CACERT_PEM and what the AWS SDK reads.\n"
 	exitCodes    = "Exit codes: 0 done, 1 error (the log's last line), 2 wrong usage.\n"
-	wrapperCodes = "Exit codes: the command's, 128 and the number of the signal that ended it, 1 if it could not be started.\n"
+	wrapperCodes = "Exit codes: the command's, 128 and the number of the signal that ended it, 1 if it could not be started,\n" +
+		"2 wrong usage.\n"
 )
 
 // agents is the dispatch table, in the order of a task's life.
@@ -204,7 +207,7 @@ func (a agent) start(ctx context.Context, getenv func(string) string, args []str
 	err := a.run(ctx, getenv, args, stdout, stderr)
 	var ended *process.ExitError
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case errors.Is(err, doctor.ErrFound):
 		return exitError // its report has said it

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/consulecs/terraform-provider-consulecs/agents/netdial"
 )
 
 func TestTheProgramSaysHowItIsUsed(t *testing.T) {
@@ -30,6 +32,21 @@ func TestTheProgramSaysHowItIsUsed(t *testing.T) {
 				t.Errorf("exit code %d, want %d\nstdout: %s\nstderr: %s", code, tc.code, &stdout, &stderr)
 			}
 		})
+	}
+}
+
+func TestEveryAgentRefusesAnUnknownFlag(t *testing.T) {
+	t.Parallel()
+	for _, a := range agents() {
+		want := exitUsage
+		if a.name == netdial.Name {
+			want = exitError // 2 is its word for a port at which nothing listens
+		}
+		var stdout, stderr bytes.Buffer
+		code := dispatch(t.Context(), func(string) string { return "" }, []string{a.name, "-yaml"}, &stdout, &stderr)
+		if code != want || !strings.Contains(stderr.String(), "-yaml") || stdout.Len() > 0 {
+			t.Errorf("%s -yaml: exit code %d, want %d; stdout %q, stderr %q", a.name, code, want, &stdout, &stderr)
+		}
 	}
 }
 

@@ -8,20 +8,18 @@
 // twice. All other signals are passed on at once. Signals go to the command's whole process group. As PID 1, the
 // wrapper reaps what the command leaves behind.
 //
-// Exit code: the command's; 128 and the number of the signal that ended it; 1 if it could not be started or the wrapper's
-// own arguments are wrong.
+// Exit code: the command's; 128 and the number of the signal that ended it; 1 if it could not be started; 2 if the
+// wrapper's own arguments are wrong.
 //
 // The container's stop timeout has to be longer than the delay and what the application needs after it.
 package app
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"time"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 )
@@ -34,20 +32,17 @@ const (
 
 // Run runs the command. It takes the process's signals itself: no other goroutine may wait for any.
 func Run(_ context.Context, _ func(string) string, args []string, _, stderr io.Writer) error {
-	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := agentargs.New(Name, stderr)
 	delay := flags.Duration("shutdown-delay", 0, "how long the command serves on after SIGTERM")
 	level := flags.String("log-level", "INFO", "the least level of the wrapper's own log lines: TRACE, DEBUG, INFO, WARN or ERROR")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
+	if err := agentargs.Parse(flags, args); err != nil {
 		return err
 	}
 	switch {
 	case *delay < 0:
-		return fmt.Errorf("-shutdown-delay %s is negative", *delay)
+		return agentargs.Errorf("-shutdown-delay %s is negative", *delay)
 	case flags.NArg() == 0:
-		return errors.New("no command to run\nhint: app [-shutdown-delay 10s] [--] command [argument…]")
+		return agentargs.Errorf("no command to run\nhint: app [-shutdown-delay 10s] [--] command [argument…]")
 	}
 	log := agentlog.New(Name, *level, false, stderr)
 	return process.RunInFront(flags.Args(), func(ctx context.Context) {

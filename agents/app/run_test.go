@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/agents/app"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 )
 
@@ -36,10 +38,15 @@ func TestMain(m *testing.M) {
 		}
 	}
 	err := app.Run(context.Background(), os.Getenv, os.Args[1:], os.Stdout, os.Stderr)
-	var exit *process.ExitError
+	var ended *process.ExitError
+	var wrong agentargs.WrongUsage
 	switch {
-	case errors.As(err, &exit):
-		os.Exit(exit.ExitCode())
+	case errors.Is(err, flag.ErrHelp):
+	case errors.As(err, &ended):
+		os.Exit(ended.ExitCode())
+	case errors.As(err, &wrong):
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(wrong.ExitCode())
 	case err != nil:
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -137,10 +144,10 @@ func TestTheWrapperEndsAsItsCommandDoes(t *testing.T) {
 		"flags of the command":  {[]string{"-shutdown-delay", "1s", "echo", "-h", "--help", "-shutdown-delay", "x"}, 0, "-h --help -shutdown-delay x"},
 		"flags after --":        {[]string{"-shutdown-delay=1s", "--", "echo", "--", "-h"}, 0, "-- -h"},
 		"the incumbent's flags": {[]string{"-shutdown-delay", "0s", "-log-level", "DEBUG", "echo", "up"}, 0, "up"},
-		"no command":            {nil, 1, "no command to run"},
-		"no command but flags":  {[]string{"-shutdown-delay", "1s"}, 1, "no command to run"},
-		"a negative delay":      {[]string{"-shutdown-delay", "-1s", "echo"}, 1, "-shutdown-delay -1s is negative"},
-		"an unknown flag":       {[]string{"-delay", "1s", "echo"}, 1, "flag provided but not defined: -delay"},
+		"no command":            {nil, 2, "no command to run"},
+		"no command but flags":  {[]string{"-shutdown-delay", "1s"}, 2, "no command to run"},
+		"a negative delay":      {[]string{"-shutdown-delay", "-1s", "echo"}, 2, "-shutdown-delay -1s is negative"},
+		"an unknown flag":       {[]string{"-delay", "1s", "echo"}, 2, "flag provided but not defined: -delay"},
 		"a missing program":     {[]string{"/nowhere/app"}, 1, "start app: "},
 		"its own help":          {[]string{"-h"}, 0, "Usage of app:"},
 	} {

@@ -176,8 +176,8 @@ func TestBadArgumentsAndFiles(t *testing.T) {
 		said string
 	}{
 		"no file":      {[]string{"-config-file", missing}, 1, "ended: read dataplane file: open " + missing + ": no such file or directory"},
-		"unknown flag": {[]string{"-nonsense"}, 1, "flag provided but not defined: -nonsense"},
-		"for Envoy":    {[]string{"-config-file", missing, "--", "--concurrency", "4"}, 1, `ended: unexpected argument "--concurrency"`},
+		"unknown flag": {[]string{"-nonsense"}, 2, "flag provided but not defined: -nonsense"},
+		"for Envoy":    {[]string{"-config-file", missing, "--", "--concurrency", "4"}, 2, `ended: unexpected argument "--concurrency"`},
 		"help":         {[]string{"-h"}, 0, "-config-file"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,6 @@ package dataplane
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,6 +38,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
@@ -73,16 +73,13 @@ type agent struct {
 
 // Run runs the agent until Envoy has ended or ctx, which SIGTERM ends, says to stop.
 func Run(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := agentargs.New(Name, stderr)
 	path := flags.String("config-file", dataplanefile.DefaultPath, "the file that mesh-init left")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
+	if err := agentargs.Parse(flags, args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q\nhint: arguments for Envoy are not passed on; what can be set is in the file", flags.Arg(0))
+		return agentargs.Errorf("unexpected argument %q\nhint: arguments for Envoy are not passed on; what can be set is in the file", flags.Arg(0))
 	}
 	file, err := dataplanefile.Read(*path)
 	if err != nil {

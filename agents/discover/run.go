@@ -18,7 +18,6 @@ package discover
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -29,16 +28,14 @@ import (
 
 	"github.com/hashicorp/go-discover/provider/aws"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 )
 
 // Name is the agent's name on the command line, and that of go-discover's program.
 const Name = agentconfig.DiscoverProgram
 
-const (
-	timeout   = 30 * time.Second // of a search
-	exitUsage = 2
-)
+const timeout = 30 * time.Second // of a search
 
 const usage = `Usage: discover [-q] addrs provider=aws key=value...
        discover [-q] hosts NAME[,NAME...]
@@ -47,14 +44,11 @@ const usage = `Usage: discover [-q] addrs provider=aws key=value...
 
 // Run searches once.
 func Run(ctx context.Context, _ func(string) string, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := agentargs.New(Name, stderr)
 	flags.Usage = func() { fmt.Fprint(stderr, usage+(&aws.Provider{}).Help()) }
 	quiet := flags.Bool("q", false, "do not tell about the search")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
-		return wrongUsage{err}
+	if err := agentargs.Parse(flags, args); err != nil {
+		return err
 	}
 	told := stderr
 	if *quiet {
@@ -71,7 +65,7 @@ func Run(ctx context.Context, _ func(string) string, args []string, stdout, stde
 	case "hosts":
 		found, err = lookUp(ctx, strings.Join(rest[1:], ","))
 	default:
-		return wrongUsage{fmt.Errorf("%q, want addrs or hosts\n\n%s", verb, usage)}
+		return agentargs.Errorf("%q, want addrs or hosts\n\n%s", verb, usage)
 	}
 	if err != nil {
 		return err
@@ -79,11 +73,6 @@ func Run(ctx context.Context, _ func(string) string, args []string, stdout, stde
 	_, err = fmt.Fprintln(stdout, strings.Join(found, " "))
 	return err
 }
-
-// wrongUsage has an exit code of its own.
-type wrongUsage struct{ error }
-
-func (wrongUsage) ExitCode() int { return exitUsage }
 
 // addresses has go-discover ask AWS.
 func addresses(ctx context.Context, pairs []string, log *log.Logger) ([]string, error) {
@@ -120,7 +109,7 @@ func arguments(pairs []string) (map[string]string, error) {
 	for _, pair := range pairs {
 		key, value, found := strings.Cut(pair, "=")
 		if !found || key == "" {
-			return nil, wrongUsage{fmt.Errorf("argument %q is not key=value", key)}
+			return nil, agentargs.Errorf("argument %q is not key=value", key)
 		}
 		if unquoted, err := strconv.Unquote(value); err == nil {
 			value = unquoted
@@ -128,7 +117,7 @@ func arguments(pairs []string) (map[string]string, error) {
 		args[key] = value
 	}
 	if provider := args["provider"]; provider != "aws" {
-		return nil, wrongUsage{fmt.Errorf("provider=%s: want aws, the one that this program has\nhint: another one takes go-discover's own program in an image of yours", provider)}
+		return nil, agentargs.Errorf("provider=%s: want aws, the one that this program has\nhint: another one takes go-discover's own program in an image of yours", provider)
 	}
 	return args, nil
 }
@@ -155,7 +144,7 @@ func noneFound(args map[string]string) error {
 func lookUp(ctx context.Context, names string) ([]string, error) {
 	hosts, err := agentconfig.ParseHosts(names)
 	if err != nil || hosts.Names == nil {
-		return nil, wrongUsage{fmt.Errorf("%q is no list of IP addresses and DNS names", names)}
+		return nil, agentargs.Errorf("%q is no list of IP addresses and DNS names", names)
 	}
 	var found []string
 	var errs []error

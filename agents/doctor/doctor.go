@@ -49,46 +49,33 @@ package doctor
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 )
 
 // Name is the agent's name on the command line.
 const Name = "doctor"
 
-const (
-	defaultTimeout = 30 * time.Second
-	exitUsage      = 2
-)
+const defaultTimeout = 30 * time.Second
 
 // ErrFound means that the report, which is printed, holds failures.
 var ErrFound = errors.New("a check failed")
 
-// usage is an error in the arguments. It has an exit code of its own.
-type usage struct{ error }
-
-func (usage) ExitCode() int { return exitUsage }
-
 // Run makes the checks and prints what they found. ctx ends with the first SIGTERM.
 func Run(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := agentargs.New(Name, stderr)
 	asJSON := flags.Bool("json", false, "print the findings as JSON")
 	timeout := flags.Duration("timeout", defaultTimeout, "how long all the checks may take")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
-		return usage{err}
-	}
-	if flags.NArg() > 0 {
-		return usage{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
+	if err := agentargs.ParseOnly(flags, args); err != nil {
+		return err
 	}
 	if *timeout <= 0 {
-		return usage{fmt.Errorf("-timeout is %s, want more than 0", *timeout)}
+		return agentargs.Errorf("-timeout is %s, want more than 0", *timeout)
 	}
 	f := &facts{getenv: getenv, log: hclog.NewNullLogger()}
 	limited, cancel := context.WithTimeout(ctx, *timeout)

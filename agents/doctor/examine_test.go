@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -169,7 +171,7 @@ func TestWrongUsageIsRefused(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		err := Run(t.Context(), func(string) string { return "" }, args, &stdout, &stderr)
 		var coded interface{ ExitCode() int }
-		if !errors.As(err, &coded) || coded.ExitCode() != exitUsage || stdout.Len() > 0 {
+		if !errors.As(err, &coded) || coded.ExitCode() != agentargs.ExitUsage || stdout.Len() > 0 {
 			t.Errorf("%q: %v, stdout %q", args, err, &stdout)
 		}
 	}

@@ -10,19 +10,19 @@
 //
 // Environment: ECS_CONTAINER_METADATA_URI_V4 is set by ECS; required.
 //
-// Exit code: the command's; 128 and the number of the signal that ended it; 1 if it could not be started or the wrapper's
-// own arguments are wrong.
+// Exit code: the command's; 128 and the number of the signal that ended it; 1 if it could not be started; 2 if the
+// wrapper's own arguments are wrong.
 package hold
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
@@ -39,16 +39,13 @@ const (
 
 // Run runs the command. It takes the process's signals itself: no other goroutine may wait for any.
 func Run(_ context.Context, getenv func(string) string, args []string, _, stderr io.Writer) error {
-	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := agentargs.New(Name, stderr)
 	level := flags.String("log-level", "INFO", "the least level of the wrapper's own log lines: TRACE, DEBUG, INFO, WARN or ERROR")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
+	if err := agentargs.Parse(flags, args); err != nil {
 		return err
 	}
 	if flags.NArg() == 0 {
-		return errors.New("no command to run\nhint: envoy-entrypoint [--] command [argument…]")
+		return agentargs.Errorf("no command to run\nhint: envoy-entrypoint [--] command [argument…]")
 	}
 	metadata, err := taskmeta.New(getenv(taskmeta.Variable))
 	if err != nil {

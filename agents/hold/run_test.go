@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/agents/hold"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
@@ -28,10 +30,15 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	err := hold.Run(context.Background(), os.Getenv, os.Args[1:], os.Stdout, os.Stderr)
-	var exit *process.ExitError
+	var ended *process.ExitError
+	var wrong agentargs.WrongUsage
 	switch {
-	case errors.As(err, &exit):
-		os.Exit(exit.ExitCode())
+	case errors.Is(err, flag.ErrHelp):
+	case errors.As(err, &ended):
+		os.Exit(ended.ExitCode())
+	case errors.As(err, &wrong):
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(wrong.ExitCode())
 	case err != nil:
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -180,19 +187,20 @@ func TestWhatCannotRunIsNamed(t *testing.T) {
 	for name, tc := range map[string]struct {
 		uri  string
 		args []string
+		code int
 		want string
 	}{
-		"no command":      {"http://127.0.0.1:1", nil, "no command to run"},
-		"no metadata":     {"", []string{"true"}, taskmeta.Variable + " is not set"},
-		"missing program": {"http://127.0.0.1:1", []string{"/nowhere/envoy"}, "start envoy: "},
+		"no command":      {"http://127.0.0.1:1", nil, 2, "no command to run"},
+		"no metadata":     {"", []string{"true"}, 1, taskmeta.Variable + " is not set"},
+		"missing program": {"http://127.0.0.1:1", []string{"/nowhere/envoy"}, 1, "start envoy: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd, lines := start(t, tc.uri, tc.args...)
 			until(t, lines, tc.want)
 			_ = cmd.Wait()
-			if code := cmd.ProcessState.ExitCode(); code != 1 {
-				t.Errorf("exit code %d, want 1", code)
+			if code := cmd.ProcessState.ExitCode(); code != tc.code {
+				t.Errorf("exit code %d, want %d", code, tc.code)
 			}
 		})
 	}

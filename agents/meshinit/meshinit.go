@@ -36,14 +36,13 @@ package meshinit
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
@@ -59,16 +58,10 @@ const undoTimeout = 3 * time.Second
 
 // Run registers the task. ctx ends with the first SIGTERM.
 func Run(ctx context.Context, getenv func(string) string, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := agentargs.New(Name, stderr)
 	dryRun := flags.Bool("dry-run", false, "print the rules of traffic redirection and do nothing")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
+	if err := agentargs.ParseOnly(flags, args); err != nil {
 		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	cfg, err := agentenv.Load(getenv)
 	if err != nil {

@@ -9,11 +9,11 @@ package meshready
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"time"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
@@ -29,13 +29,10 @@ const (
 
 // Run waits until the proxy is ready.
 func Run(ctx context.Context, _ func(string) string, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := agentargs.New(Name, stderr)
 	path := flags.String("config-file", dataplanefile.DefaultPath, "the file that mesh-init left")
 	timeout := flags.Duration("timeout", defaultTimeout, "how long to wait at the most")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
+	if err := agentargs.ParseOnly(flags, args); err != nil {
 		return err
 	}
 	file, err := dataplanefile.Read(*path)

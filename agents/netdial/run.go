@@ -8,12 +8,12 @@ package netdial
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 )
 
 // Name is the agent's name on the command line.
@@ -30,12 +30,9 @@ func (n noConnection) Unwrap() error { return n.error }
 
 // Run dials once.
 func Run(ctx context.Context, _ func(string) string, args []string, _, stderr io.Writer) error {
-	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := agentargs.New(Name, stderr)
 	timeout := flags.Duration("timeout", 4*time.Second, "how long to wait; less than the health check's timeout")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
+	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() != 1 {

@@ -6,13 +6,12 @@ package passing
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"time"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
@@ -24,12 +23,9 @@ const retryPause = 100 * time.Millisecond
 
 // Run waits until health-sync lets it through.
 func Run(ctx context.Context, _ func(string) string, args []string, _, stderr io.Writer) error {
-	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := agentargs.New(Name, stderr)
 	timeout := flags.Duration("timeout", 50*time.Second, "how long to wait; less than the health check's timeout")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
+	if err := agentargs.ParseOnly(flags, args); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, *timeout)

@@ -6,12 +6,11 @@ package ready
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"time"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 )
@@ -24,12 +23,9 @@ const timeout = 1900 * time.Millisecond
 
 // Run asks once.
 func Run(ctx context.Context, _ func(string) string, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := agentargs.New(Name, stderr)
 	path := flags.String("config-file", dataplanefile.DefaultPath, "the file that mesh-init left")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
+	if err := agentargs.ParseOnly(flags, args); err != nil {
 		return err
 	}
 	file, err := dataplanefile.Read(*path)
