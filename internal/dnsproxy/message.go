@@ -2,8 +2,10 @@ package dnsproxy
 
 import "github.com/miekg/dns"
 
-// headerSize is that of every DNS message.
-const headerSize = 12
+const (
+	headerSize = 12 // of every DNS message
+	idSize     = 2  // what the header begins with, which tells the answers to a client's queries apart
+)
 
 // isQuery reports whether a message has a header that asks. To answer answers would make two servers talk for ever.
 func isQuery(message []byte) bool {

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/consul/proto-public/pbdns"
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/singleflight"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/metadata"
@@ -53,6 +55,7 @@ type Proxy struct {
 	tcp     net.Listener
 	queries chan struct{} // holds one element for each query that is being answered
 	clients chan struct{} // the same for TCP connections
+	asked   singleflight.Group
 
 	life context.CancelFunc
 	work sync.WaitGroup
@@ -105,11 +108,23 @@ func (p *Proxy) Close() {
 	p.work.Wait()
 }
 
-// answer is Consul's answer to a query, or one that says why there is none; nil where nobody could make sense of any.
+// answer is Consul's answer to a query, or one that says why there is none; nil where nobody could make sense of any. Those
+// who ask the same at the same moment get the same answer: programs ask for few names, and often many at once.
 func (p *Proxy) answer(ctx context.Context, query []byte, protocol pbdns.Protocol) []byte {
 	if !isQuery(query) {
 		return nil
 	}
+	question := protocol.String() + string(query[idSize:])
+	found, _, _ := p.asked.Do(question, func() (any, error) { return p.ask(ctx, query, protocol), nil })
+	answer := found.([]byte)
+	if id := query[:idSize]; !slices.Equal(answer[:idSize], id) { // it is the answer to somebody else's query
+		answer = slices.Concat(id, answer[idSize:])
+	}
+	return answer
+}
+
+// ask has Consul answer.
+func (p *Proxy) ask(ctx context.Context, query []byte, protocol pbdns.Protocol) []byte {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	conn := p.consul.Conn()

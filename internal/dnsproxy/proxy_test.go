@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -114,6 +115,11 @@ func message(size int) []byte {
 	m := make([]byte, size)
 	binary.BigEndian.PutUint16(m, 4711)
 	return m
+}
+
+// question is a query that asks something else for each n.
+func question(n int) []byte {
+	return binary.BigEndian.AppendUint32(message(headerSize), uint32(n))
 }
 
 // answerOf is one of size bytes.
@@ -277,16 +283,16 @@ func TestAFloodIsAnsweredAFewAtATime(t *testing.T) {
 		return answerOf(headerSize), nil
 	})
 	var wait sync.WaitGroup
-	for range 4 * maxQueries / 10 {
+	for client := range 4 * maxQueries / 10 {
 		wait.Go(func() {
 			conn := dial(t, p, "tcp")
-			for range 10 {
-				ask(t, conn, message(headerSize))
+			for n := range 10 {
+				ask(t, conn, question(10*client+n))
 			}
 		})
 		conn := dial(t, p, "udp")
-		for range 10 {
-			if _, err := conn.Write(message(headerSize)); err != nil {
+		for n := range 10 {
+			if _, err := conn.Write(question(10*client + n)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -294,6 +300,56 @@ func TestAFloodIsAnsweredAFewAtATime(t *testing.T) {
 	wait.Wait()
 	if most.Load() > maxQueries {
 		t.Errorf("%d queries at a time, want at most %d", most.Load(), maxQueries)
+	}
+}
+
+func TestThoseWhoAskTheSameAtTheSameMomentShareAnAnswer(t *testing.T) {
+	t.Parallel()
+	const clients = 50
+	var calls atomic.Int64
+	asked, answer := make(chan struct{}, clients), make(chan struct{})
+	p := start(t, func(_ context.Context, req *pbdns.QueryRequest) ([]byte, error) {
+		if bytes.Equal(req.Msg[idSize:], question(1)[idSize:]) && req.Protocol == pbdns.Protocol_PROTOCOL_UDP {
+			calls.Add(1)
+			asked <- struct{}{}
+			<-answer
+		}
+		return slices.Concat(answerOf(headerSize), req.Msg[headerSize:]), nil
+	})
+	var conns [clients]net.Conn
+	send := func(id int) {
+		query := question(1)
+		binary.BigEndian.PutUint16(query, uint16(id))
+		conns[id] = dial(t, p, "udp")
+		if _, err := conns[id].Write(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(0)
+	<-asked
+	for id := 1; id < clients; id++ {
+		send(id)
+	}
+	if got := ask(t, dial(t, p, "udp"), question(2)); !bytes.Equal(got[headerSize:], question(2)[headerSize:]) {
+		t.Errorf("another question meanwhile: %x", got)
+	}
+	ask(t, dial(t, p, "tcp"), question(1)) // what is short enough for TCP may be cut for a datagram
+	for len(p.queries) < clients {         // until all have been read
+		time.Sleep(time.Millisecond)
+	}
+	close(answer)
+	for id, conn := range conns {
+		got := make([]byte, maxMessage)
+		n, err := conn.Read(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if binary.BigEndian.Uint16(got) != uint16(id) || !bytes.Equal(got[headerSize:n], question(1)[headerSize:]) {
+			t.Errorf("client %d: %x", id, got[:n])
+		}
+	}
+	if n := calls.Load(); n > clients/2 { // a client that comes after the answer asks anew
+		t.Errorf("consul was asked %d times by %d clients, want about once", n, clients)
 	}
 }
 
