@@ -66,6 +66,10 @@ func (s Spec) checkMeshDependency(name string, condition ecstypes.ContainerCondi
 		found.AddWith([]problem.Path{problem.At("sidecars", "readyGate")}, at.Child("containerName"), "is %q, but the ready gate is off", name)
 		return
 	}
+	if name == mesh.ContainerHealthSync && condition == ecstypes.ContainerConditionHealthy {
+		found.Add(at.Child("condition"), "is HEALTHY, but %s is so only when every container of the application runs: they would wait for each other", name)
+		return
+	}
 	stays := name == mesh.ContainerDataplane || name == mesh.ContainerHealthSync
 	checkCondition(condition, name, stays, name == mesh.ContainerDataplane, at.Child("condition"), nil, found)
 }

@@ -284,6 +284,7 @@ readinessProbes[2].container: is "db", which is no container of the task`},
 		"depends on nobody":        {func(s *taskdef.Spec) { app(s).DependsOn = dependsOn("db", "START") }, `containers[0].dependsOn[0].containerName: is "db", which is no container of the task`},
 		"no condition":             {func(s *taskdef.Spec) { app(s).DependsOn = dependsOn("consul-dataplane", "UP") }, `containers[0].dependsOn[0].condition: is "UP", want START, COMPLETE, SUCCESS or HEALTHY`},
 		"success of the essential": {func(s *taskdef.Spec) { s.Containers = containers(2); app(s).DependsOn = dependsOn("app-1", "SUCCESS") }, "containers[0].dependsOn[0].condition: is SUCCESS, but app-1 is essential: its end would be the task's"},
+		"health-sync's verdict":    {func(s *taskdef.Spec) { app(s).DependsOn = dependsOn("consul-ecs-health-sync", "HEALTHY") }, "containers[0].dependsOn[0].condition: is HEALTHY, but consul-ecs-health-sync is so only when every container of the application runs: they would wait for each other"},
 		"healthy without check":    {func(s *taskdef.Spec) { s.Containers = containers(2); app(s).DependsOn = dependsOn("app-1", "HEALTHY") }, "containers[0].dependsOn[0].condition: is HEALTHY, but app-1 has no health check"},
 		"gate that is off": {func(s *taskdef.Spec) {
 			s.Sidecars.ReadyGate = "off"
