@@ -120,11 +120,12 @@ func (m images) static(ctx context.Context, name, program, pkg string) (how stri
 	})
 }
 
-// compile builds a program of this repository into bin, as make build does: without changes it does nothing.
+// compile builds a program of this repository into bin, as make build does: without changes it does nothing. A commit alone
+// is none, so that images outlive it.
 func (m images) compile(ctx context.Context, program, pkg, ldflags string) (string, error) {
 	binary := filepath.Join(m.repo, "bin", program)
 	build := command{dir: m.repo, env: []string{"CGO_ENABLED=0"}}
-	_, err := build.run(ctx, "go", "build", "-trimpath", "-ldflags", ldflags, "-o", binary, pkg)
+	_, err := build.run(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", binary, pkg)
 	return binary, err
 }
 
