@@ -11,9 +11,8 @@ import (
 )
 
 // settledAfter is how long Consul must have held the task as passing before ECS hears that the task is healthy. ECS then
-// stops the task that this one replaces, whose checks turn critical. Envoy gathers changes of a cluster's health that come
-// within a second and applies all but the first at the end of it (update_merge_window, 1 s by default): were the two
-// changes that close, clients would go on calling the old task for that second, or find neither.
+// stops the task that this one replaces, whose checks turn critical: were the two changes within one window of Envoy's (see
+// mergeWindow), clients would go on calling the old task until its end, or find neither.
 const settledAfter = 1500 * time.Millisecond
 
 // gate holds ECS's verdict on the task back until the task is in the mesh. Without it, ECS replaces tasks faster than the

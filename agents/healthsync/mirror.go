@@ -52,9 +52,13 @@ func (m *mirror) run(ctx context.Context) {
 	var task taskmeta.Task
 	fastUntil := time.Now().Add(fastAtStart)
 	failing, started := false, false
+	var heard time.Time // when callers have heard of the instance
 	for ctx.Err() == nil {
 		seen, err := m.task(ctx)
 		if err == nil {
+			if task.ARN == "" {
+				heard = heardBy(seen, time.Now())
+			}
 			task = seen
 		} else if !failing && ctx.Err() == nil {
 			m.log.Warn("task metadata not read: its last answer stands", agentlog.Fields(err)...)
@@ -62,6 +66,10 @@ func (m *mirror) run(ctx context.Context) {
 		failing = err != nil
 		if task.ARN != "" {
 			want := judge(m.registration.Checks, task, m.proxyProblem(ctx), m.probes.ask(ctx, task))
+			if early := time.Until(heard); early > 0 && allPass(want) {
+				m.rest(ctx, min(early, fastPoll))
+				continue
+			}
 			changed := m.mend(ctx, want)
 			if first := !started && m.held.passing(want); first || started && changed {
 				if first {
