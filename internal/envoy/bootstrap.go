@@ -66,6 +66,7 @@ func (b Bootstrap) JSON() ([]byte, error) {
 			NodeName: b.NodeName, Namespace: orDefault(b.Namespace), Partition: orDefault(b.Partition),
 		}},
 		LayeredRuntime:     runtimeLayers(),
+		Watchdogs:          watchdogs{Main: calmWatchdog(), Worker: calmWatchdog()},
 		StaticResources:    staticResources{Clusters: b.clusters(), Listeners: b.listeners(), Secrets: b.secrets()},
 		StatsSinks:         b.sinks(),
 		StatsConfig:        b.statsConfig(),
@@ -95,6 +96,10 @@ func orDefault(scope string) string {
 func runtimeLayers() layeredRuntime {
 	return layeredRuntime{Layers: []runtimeLayer{{Name: "base", Static: map[string]any{"re2.max_program_size.error_level": 1 << 20}}}}
 }
+
+// calmWatchdog looks less often whether Envoy's threads are stuck. Envoy's defaults, 200 ms and 1 s, wake each thread ten times
+// a second, which is most of what a proxy at rest costs; and all that comes of a stuck thread is a counter.
+func calmWatchdog() watchdog { return watchdog{Miss: "2s", MegaMiss: "5s"} }
 
 // overADS never gives up on the first answer: Envoy stays in initialization, and so is not ready, until it has come.
 func overADS() configSource {

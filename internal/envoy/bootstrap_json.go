@@ -17,6 +17,7 @@ type bootstrapConfig struct {
 	Admin              adminConfig      `json:"admin"`
 	Node               node             `json:"node"`
 	LayeredRuntime     layeredRuntime   `json:"layered_runtime"`
+	Watchdogs          watchdogs        `json:"watchdogs"`
 	StaticResources    staticResources  `json:"static_resources"`
 	StatsSinks         []any            `json:"stats_sinks,omitempty"`
 	StatsConfig        any              `json:"stats_config"`
@@ -49,6 +50,16 @@ type layeredRuntime struct {
 type runtimeLayer struct {
 	Name   string         `json:"name"`
 	Static map[string]any `json:"static_layer"`
+}
+
+type watchdogs struct {
+	Main   watchdog `json:"main_thread_watchdog"`
+	Worker watchdog `json:"worker_watchdog"`
+}
+
+type watchdog struct {
+	Miss     string `json:"miss_timeout"`
+	MegaMiss string `json:"megamiss_timeout"`
 }
 
 type staticResources struct {
