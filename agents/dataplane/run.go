@@ -176,7 +176,9 @@ func (a *agent) connect(ctx context.Context, own *metrics.Dataplane) (*consul.Co
 }
 
 func (a *agent) serveXDS(conn *consul.Connection) (*xds.Proxy, error) {
-	return xds.Start(a.file.XDSServer.Listen(), xds.Consul{Conn: conn.GRPC, Token: conn.Token, Renew: conn.Renew, Settle: settleWithin}, a.log)
+	return xds.Start(a.file.XDSServer.Listen(), xds.Consul{
+		Conn: conn.GRPC, Token: conn.Token, Replaced: conn.Replaced, Renew: conn.Renew, Settle: settleWithin,
+	}, a.log)
 }
 
 func (a *agent) startEnvoy(b envoy.Bootstrap) (*process.Child, error) {

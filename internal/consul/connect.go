@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
@@ -110,10 +111,11 @@ func (c *Connection) follow(ctx context.Context) error {
 }
 
 // guard renews a token that Consul does not know any more. Without a token that Consul knows, the server manager has no
-// server, and without a server no call of ours gets as far as to be told.
+// server, and without a server no call of ours gets as far as to be told. As long as there is a connection there is nothing
+// to do: one without a server has no address to be ready at.
 func (c *Connection) guard(ctx context.Context) {
 	pause := guardPause
-	for sleep(ctx, pause) {
+	for c.awaitLoss(ctx) && sleep(ctx, pause) {
 		state, err := c.watcher.State()
 		if err != nil || !state.Address.Empty() {
 			pause = guardPause
@@ -127,6 +129,16 @@ func (c *Connection) guard(ctx context.Context) {
 		}
 		pause = min(2*pause, maxPause)
 	}
+}
+
+// awaitLoss returns once there is no connection to a server, or false when ctx ends.
+func (c *Connection) awaitLoss(ctx context.Context) bool {
+	for c.grpc.GetState() == connectivity.Ready {
+		if !c.grpc.WaitForStateChange(ctx, connectivity.Ready) {
+			return false
+		}
+	}
+	return true
 }
 
 // discovery is the manager's configuration.
@@ -191,6 +203,9 @@ func (c *Connection) WithToken(ctx context.Context) context.Context {
 
 // Token is the current SecretID, "" where Consul needs none. Never log it.
 func (c *Connection) Token() string { return c.session.token() }
+
+// Replaced is closed once the current token is another than the one with this SecretID.
+func (c *Connection) Replaced(secretID string) <-chan struct{} { return c.session.replaced(secretID) }
 
 // Renew logs in again, with a fresh bearer token, if the current token is still the stale one that Consul has refused. Of
 // several callers at once the first logs in and the rest get its token.

@@ -41,6 +41,7 @@ type session struct {
 type aclToken struct {
 	secretID, accessorID string
 	since                time.Time
+	replaced             chan struct{} // closed when another token has taken its place
 }
 
 func newSession(s Settings, log hclog.Logger) (*session, error) {
@@ -49,11 +50,30 @@ func newSession(s Settings, log hclog.Logger) (*session, error) {
 		return nil, err
 	}
 	n := &session{settings: s, servers: servers, log: log, renewing: make(chan struct{}, 1)}
-	n.current.Store(&aclToken{secretID: s.Token})
+	n.hold(&aclToken{secretID: s.Token})
 	return n, nil
 }
 
 func (n *session) token() string { return n.current.Load().secretID }
+
+// hold makes token the current one.
+func (n *session) hold(token *aclToken) {
+	token.replaced = make(chan struct{})
+	if old := n.current.Swap(token); old != nil {
+		close(old.replaced)
+	}
+}
+
+// replaced is closed once the current token is another than the one with this SecretID.
+func (n *session) replaced(secretID string) <-chan struct{} {
+	current := n.current.Load()
+	if current.secretID != secretID {
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	return current.replaced
+}
 
 // open reaches a server and logs in if asked, until ctx ends.
 func (n *session) open(ctx context.Context) error {
@@ -103,7 +123,7 @@ func (n *session) logIn(ctx context.Context) error {
 		token, err := n.tryServer(ctx, addr, bearer)
 		switch {
 		case err == nil:
-			n.current.Store(token)
+			n.hold(token)
 			return nil
 		case !isUnreached(err):
 			return fmt.Errorf("server %s: %w", addr, n.explain(ctx, err))
@@ -228,7 +248,7 @@ func (n *session) logOut(ctx context.Context, conn grpc.ClientConnInterface) err
 	if err := Retry(ctx, n.log, "log out", func(ctx context.Context) error { return n.destroy(ctx, conn, token) }); err != nil {
 		return fmt.Errorf("token %s: %w", token.accessorID, err)
 	}
-	n.current.Store(&aclToken{})
+	n.current.Store(&aclToken{replaced: make(chan struct{})})
 	n.log.Info("logged out", "accessor_id", token.accessorID)
 	return nil
 }

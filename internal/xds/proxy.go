@@ -33,9 +33,10 @@ const renewTimeout = 15 * time.Second
 
 // Consul is how the proxy reaches a Consul server.
 type Consul struct {
-	Conn  func() *grpc.ClientConn                       // the current connection, which follows fail-over
-	Token func() string                                 // the current SecretID; "" means none
-	Renew func(ctx context.Context, stale string) error // gets another token than stale
+	Conn     func() *grpc.ClientConn                       // the current connection, which follows fail-over
+	Token    func() string                                 // the current SecretID; "" means none
+	Replaced func(token string) <-chan struct{}            // closed once the current token is another; nil for never
+	Renew    func(ctx context.Context, stale string) error // gets another token than stale
 
 	// Settle is how long a stream that has lost its server leaves the connection alone at the most, so that whoever keeps it
 	// can lead it to the next server. A call meanwhile would have it ask for the old one, and what that answers, or does not,

@@ -30,12 +30,27 @@ type tokens struct {
 	mu      sync.Mutex
 	current string
 	renewed []string
+	next    chan struct{} // closed when the current one is replaced; nil until somebody waits for that
 }
 
 func (t *tokens) get() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.current
+}
+
+func (t *tokens) replaced(token string) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.current != token {
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	if t.next == nil {
+		t.next = make(chan struct{})
+	}
+	return t.next
 }
 
 func (t *tokens) renew(_ context.Context, stale string) error {
@@ -46,6 +61,10 @@ func (t *tokens) renew(_ context.Context, stale string) error {
 		return errors.New("login refused")
 	}
 	t.current = "fresh"
+	if t.next != nil {
+		close(t.next)
+		t.next = nil
+	}
 	return nil
 }
 
@@ -63,7 +82,7 @@ func start(t *testing.T, token string) world {
 	conn := dial(t, w.server.Addr)
 	var err error
 	w.proxy, err = xds.Start(netip.MustParseAddrPort("127.0.0.1:0"), xds.Consul{
-		Conn: func() *grpc.ClientConn { return conn }, Token: w.tokens.get, Renew: w.tokens.renew,
+		Conn: func() *grpc.ClientConn { return conn }, Token: w.tokens.get, Replaced: w.tokens.replaced, Renew: w.tokens.renew,
 	}, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -16,11 +15,7 @@ import (
 // tokenKey is the metadata key of a Consul token.
 const tokenKey = "x-consul-token"
 
-// tokenPoll is how long a stream may outlive its token. Consul keeps a stream open whose token is gone, but stops telling
-// it what changes.
-const tokenPoll = 500 * time.Millisecond
-
-// errReplaced makes Envoy open a stream anew.
+// errReplaced makes Envoy open a stream anew: Consul keeps one open whose token is gone, but stops telling it what changes.
 var errReplaced = status.Error(codes.Unavailable, "the stream's ACL token was replaced")
 
 // TokenLost reports whether err is Consul's way to say that it does not know the token (any more).
@@ -47,8 +42,7 @@ func (p *Proxy) relay(fromEnvoy grpc.ServerStream, token string) error {
 	go func() { up <- p.requests(fromEnvoy, toConsul) }()
 	down := make(chan error, 1)
 	go func() { down <- p.responses(toConsul, fromEnvoy) }()
-	look := time.NewTicker(tokenPoll)
-	defer look.Stop()
+	replaced := p.consul.Replaced(token)
 	for {
 		select {
 		case err := <-down:
@@ -59,10 +53,8 @@ func (p *Proxy) relay(fromEnvoy grpc.ServerStream, token string) error {
 				return err
 			}
 			up = nil // Envoy has said all it had to say; Consul may still answer
-		case <-look.C:
-			if now := p.consul.Token(); now != "" && now != token {
-				return errReplaced
-			}
+		case <-replaced:
+			return errReplaced
 		}
 	}
 }

@@ -34,7 +34,7 @@ func TestAStreamThatLostItsServerIsLedToTheNext(t *testing.T) {
 	defer conn.Close()
 	tokens := &tokens{}
 	proxy, err := xds.Start(netip.MustParseAddrPort("127.0.0.1:0"), xds.Consul{
-		Conn: func() *grpc.ClientConn { return conn }, Token: tokens.get, Renew: tokens.renew, Settle: time.Minute,
+		Conn: func() *grpc.ClientConn { return conn }, Token: tokens.get, Replaced: tokens.replaced, Renew: tokens.renew, Settle: time.Minute,
 	}, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)

@@ -133,7 +133,8 @@ func (f configuring) through(ctx context.Context) (configuration, error) {
 	defer conn.Close()
 	proxy, err := xds.Start(netip.MustParseAddrPort("127.0.0.1:0"), xds.Consul{
 		Conn: func() *grpc.ClientConn { return conn }, Token: func() string { return f.token },
-		Renew: func(context.Context, string) error { return errors.New("the token was refused") },
+		Replaced: func(string) <-chan struct{} { return nil },
+		Renew:    func(context.Context, string) error { return errors.New("the token was refused") },
 	}, hclog.NewNullLogger())
 	if err != nil {
 		return configuration{}, err
