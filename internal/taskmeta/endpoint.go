@@ -1,6 +1,7 @@
 package taskmeta
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -25,6 +27,10 @@ var ErrGone = errors.New("task metadata endpoint is gone")
 type Endpoint struct {
 	url    string
 	client *http.Client
+
+	mu   sync.Mutex
+	last []byte // the last answer about the task, and what it says: most often the next one is the same
+	task Task
 }
 
 // New takes the value of Variable.
@@ -70,13 +76,23 @@ func (e *Endpoint) Wait(ctx context.Context) (Task, error) {
 	}
 }
 
-// Task asks once.
+// Task asks once. What it returns is not to be written to.
 func (e *Endpoint) Task(ctx context.Context) (Task, error) {
 	body, err := e.get(ctx, e.url)
 	if err != nil {
 		return Task{}, err
 	}
-	return Parse(body)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.last != nil && bytes.Equal(body, e.last) {
+		return e.task, nil
+	}
+	task, err := Parse(body)
+	if err != nil {
+		return Task{}, err
+	}
+	e.last, e.task = body, task
+	return task, nil
 }
 
 // get asks for a document of the endpoint's once.
@@ -90,7 +106,9 @@ func (e *Endpoint) get(ctx context.Context, url string) ([]byte, error) {
 		return nil, fmt.Errorf("read task metadata: %w", err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	var buffer bytes.Buffer
+	buffer.Grow(int(min(max(resp.ContentLength, 0)+bytes.MinRead, maxAnswer)))
+	_, err = buffer.ReadFrom(io.LimitReader(resp.Body, maxAnswer))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read task metadata: GET %s: %w", url, err)
@@ -99,5 +117,5 @@ func (e *Endpoint) get(ctx context.Context, url string) ([]byte, error) {
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("read task metadata: GET %s: %s", url, resp.Status)
 	}
-	return body, nil
+	return buffer.Bytes(), nil
 }
