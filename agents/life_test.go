@@ -190,7 +190,7 @@ func TestHealthSyncKeepsConsulInStepFromStartToEnd(t *testing.T) {
 	p.checksAre(t, "passing", 3*time.Second)
 
 	p.setReady(false)
-	eventually(t, 3*time.Second, "the proxy's checks are critical", func() error {
+	eventually(t, 12*time.Second, "the proxy's checks are critical", func() error {
 		if c := stage.Checks(t, p.node)["web-"+p.id+"-sidecar-proxy-consul-dataplane"]; c.Status != "critical" || !strings.Contains(c.Output, "proxy is not ready") {
 			return os.ErrInvalid
 		}

@@ -54,7 +54,7 @@ func containerAttributes() attributes {
 
 func readinessProbe() schema.SingleNestedAttribute {
 	return object("Asks the application itself as long as ECS has no verdict on the container, for which its shortest health check takes 5 s: ten times a second until it is ready, then "+
-		"every 5 s. Once ECS has a verdict, that one counts; without a `health_check` it never has. Changing it registers a new revision.", attributes{
+		"every 6 s. Once ECS has a verdict, that one counts; without a `health_check` it never has. Changing it registers a new revision.", attributes{
 		"type":    requiredText("`http` (an answer below 400 will do), `tcp` (a connection will) or `grpc` (the answer `SERVING` of the standard health service)."),
 		"port":    requiredNumber("Port at which the application listens, 1 to 65535, on loopback or at `proxy.local_service_address`."),
 		"path":    text("Path of `http`, with a query if need be. Default `/`."),

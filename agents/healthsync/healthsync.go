@@ -4,7 +4,7 @@
 // The proxy's readiness and all the verdicts together make the dataplane's checks, on which traffic depends; their output
 // names whatever is not well. A container without an ECS health check is well while it runs. One with a readiness probe
 // (readinessProbes) is asked directly for as long as ECS has no verdict on it: ten times a second until it is ready, then
-// every five seconds; three failures in a row take that back.
+// every six seconds; three failures in a row take that back.
 //
 // Consul is written to when something changes, and not otherwise. It watches the checks of service and proxy, and when
 // somebody else has changed or removed something it looks and registers again what is missing, within seconds; where the
@@ -36,6 +36,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -113,8 +114,10 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	return errors.Join(m.drain(life, wait, again), conn.Close())
 }
 
-// settle makes the agent small once the start is over.
+// settle makes the agent small once the start is over. One thread at a time does for what is left to do: the runtime need not
+// wake a second one with each answer.
 func settle(ctx context.Context, log hclog.Logger) {
+	runtime.GOMAXPROCS(1)
 	if err := footprint.Settle(ctx, settleAfter); err != nil {
 		log.Debug("memory not given back", "err", err)
 	}

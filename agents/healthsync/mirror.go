@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	slowPoll  = time.Second            // ECS throttles the metadata at 40 requests a second and task
-	fastPoll  = 250 * time.Millisecond // while something is happening
+	slowPoll  = 2 * time.Second        // ECS's own health checks are five seconds apart at the least
+	fastPoll  = 250 * time.Millisecond // while something is happening; ECS throttles at 40 requests a second and task
 	healEvery = 30 * time.Second       // between two looks at our own registration
 	maxPause  = 10 * time.Second       // between calls of Consul that fail
 

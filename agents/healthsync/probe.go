@@ -21,7 +21,7 @@ import (
 const (
 	probeTimeout  = time.Second
 	probePoll     = 100 * time.Millisecond // until a container has been ready once
-	probeAgain    = 5 * time.Second        // after that
+	probeAgain    = 3 * slowPoll           // after that
 	probePatience = 3                      // failures in a row that make a ready container unready
 )
 

@@ -169,8 +169,8 @@ func TestAProbedTaskPassesLongBeforeECSHasAVerdict(t *testing.T) {
 				tries = 0
 			})
 			s.after(time.Minute, func() {
-				if tries < 11 || tries > 13 {
-					t.Errorf("%d tries in a minute, want one each 5 s", tries)
+				if tries < 9 || tries > 11 {
+					t.Errorf("%d tries in a minute, want one each 6 s", tries)
 				}
 				tries = 0
 				s.task.Containers[1].Health = taskmeta.Healthy

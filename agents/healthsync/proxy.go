@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 )
@@ -14,12 +15,17 @@ import (
 // find nobody. A refusal counts at once.
 const maxSilences = 3
 
+// proxyAgain is when to ask a proxy again that was ready. Its container's end is seen in the metadata: what is left for it to
+// become is hung.
+const proxyAgain = 3 * slowPoll
+
 // proxyWatch follows the readiness of the proxy.
 type proxyWatch struct {
 	ask      func(context.Context) error
-	trouble  string // what to call whatever is wrong: worded alike, so that the same state makes the same output
-	ready    bool   // at the last answer
-	silences int    // since
+	trouble  string    // what to call whatever is wrong: worded alike, so that the same state makes the same output
+	ready    bool      // at the last answer
+	next     time.Time // to ask
+	silences int       // since the last answer
 }
 
 // proxyProblem asks Envoy's ready listener. The problem is "" when it is ready.
@@ -33,6 +39,9 @@ func proxyProblem(port int) (problem func(context.Context) string) {
 }
 
 func (w *proxyWatch) problem(ctx context.Context) string {
+	if time.Now().Before(w.next) {
+		return ""
+	}
 	err := w.ask(ctx)
 	if w.ready && isSilence(err) && w.silences+1 < maxSilences {
 		w.silences++
@@ -42,6 +51,7 @@ func (w *proxyWatch) problem(ctx context.Context) string {
 	if err != nil {
 		return w.trouble
 	}
+	w.next = time.Now().Add(proxyAgain)
 	return ""
 }
 

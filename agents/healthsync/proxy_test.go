@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 )
@@ -25,22 +27,47 @@ func TestAProxyIsJudgedByItsAnswersAndNotByOneSilence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answers := map[string]error{r: nil, n: errors.New("connection refused"), s: os.ErrDeadlineExceeded}
-			next := 0
-			w := &proxyWatch{trouble: n, ask: func(context.Context) error { next++; return answers[c.answers[next-1]] }}
-			var got []string
-			for range c.answers {
-				problem := w.problem(t.Context())
-				if problem == "" {
-					problem = r
+			synctest.Test(t, func(t *testing.T) {
+				answers := map[string]error{r: nil, n: errors.New("connection refused"), s: os.ErrDeadlineExceeded}
+				next := 0
+				w := &proxyWatch{trouble: n, ask: func(context.Context) error { next++; return answers[c.answers[next-1]] }}
+				var got []string
+				for range c.answers {
+					problem := w.problem(t.Context())
+					if problem == "" {
+						problem = r
+					}
+					got = append(got, problem)
+					time.Sleep(proxyAgain)
 				}
-				got = append(got, problem)
-			}
-			if !slices.Equal(got, c.want) {
-				t.Errorf("%v was taken for %v, want %v", c.answers, got, c.want)
-			}
+				if !slices.Equal(got, c.want) {
+					t.Errorf("%v was taken for %v, want %v", c.answers, got, c.want)
+				}
+			})
 		})
 	}
+}
+
+func TestAProxyIsAskedSeldomWhileItIsReady(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked, answer := 0, error(nil)
+		w := &proxyWatch{ask: func(context.Context) error { asked++; return answer }}
+		look := func(during time.Duration) (questions int) {
+			asked = 0
+			for begin := time.Now(); time.Since(begin) < during; time.Sleep(slowPoll) {
+				w.problem(t.Context())
+			}
+			return asked
+		}
+		if n := look(time.Minute); n != 10 {
+			t.Errorf("a ready proxy was asked %d times in a minute, want 10", n)
+		}
+		answer = errors.New("connection refused")
+		if n := look(time.Minute); n < 25 {
+			t.Errorf("one that is not ready was asked %d times in a minute, want at every look", n)
+		}
+	})
 }
 
 func TestAnEnvoyThatHangsIsSilentAndOneThatIsGoneIsNot(t *testing.T) {
