@@ -107,7 +107,7 @@ func (e *Endpoint) get(ctx context.Context, url string) ([]byte, error) {
 	}
 	defer resp.Body.Close()
 	var buffer bytes.Buffer
-	buffer.Grow(int(min(max(resp.ContentLength, 0)+bytes.MinRead, maxAnswer)))
+	buffer.Grow(int(min(max(resp.ContentLength, 0), maxAnswer)) + bytes.MinRead)
 	_, err = buffer.ReadFrom(io.LimitReader(resp.Body, maxAnswer))
 	switch {
 	case err != nil:

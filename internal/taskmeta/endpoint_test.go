@@ -73,6 +73,24 @@ func TestReadOutlastsABadMoment(t *testing.T) {
 	}
 }
 
+func TestAPollerSeesWhatHasChanged(t *testing.T) {
+	t.Parallel()
+	is := func(status string) http.HandlerFunc {
+		return says(strings.TrimSuffix(good, "}") + `,"KnownStatus":"` + status + `"}`)
+	}
+	uri, _ := serve(t, is("RUNNING"), is("RUNNING"), status(429), is("STOPPED"), is("STOPPED"), is("RUNNING"))
+	e, err := taskmeta.New(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"RUNNING", "RUNNING", "", "STOPPED", "STOPPED", "RUNNING"} {
+		task, err := e.Task(t.Context())
+		if (err != nil) != (want == "") || task.KnownStatus != want {
+			t.Errorf("answer %d: status %q, error %v, want %q", i+1, task.KnownStatus, err, want)
+		}
+	}
+}
+
 func TestReadGivesUpWithTheReason(t *testing.T) {
 	t.Parallel()
 	uri, asked := serve(t, status(500))
