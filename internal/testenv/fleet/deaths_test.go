@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
@@ -108,6 +110,75 @@ func TestLostTokensAreReplaced(t *testing.T) {
 		ended(t, task)
 	}
 	quiet.gone(t, "web-tokens", web)
+}
+
+func TestExpiredTokensAreReplaced(t *testing.T) {
+	t.Parallel()
+	method := quiet.shortLived(t)
+	change := func(s *taskdef.Spec) { s.Login.Method = method }
+	callee, caller := quiet.pair(t,
+		app{name: "api-expiry", port: 9090, serveOn: patience, change: change}, app{name: "web-expiry", port: 8080, change: change})
+	tasks := map[string]ecstypes.Task{"api-expiry": callee, "web-expiry": caller}
+	end := quiet.load(t, caller)
+	for _, task := range tasks {
+		first, err := quiet.catalog.LoginTokens(t.Context(), fleet.TaskID(task))
+		if err != nil || len(first) != 2 {
+			t.Fatalf("tokens %v (%v), want the dataplane's and health-sync's", first, err)
+		}
+		eventually(t, "task "+fleet.TaskID(task)+" has other tokens", func() (string, error) {
+			now, err := quiet.catalog.LoginTokens(t.Context(), fleet.TaskID(task))
+			if err != nil || len(now) == 2 && !slices.Contains(first, now[0]) && !slices.Contains(first, now[1]) {
+				return "", err
+			}
+			return fmt.Sprint("tokens ", now, ", first ", first), nil
+		})
+	}
+	next := quiet.service(t, app{name: "api-expiry", port: 9090, serveOn: patience, change: change})
+	quiet.calls(t, caller, "api-expiry", next) // it hears of it by its new token
+	end()
+	ended(t, quiet.stop(t, next))
+	for service, task := range tasks {
+		runs, err := quiet.Timeline(t.Context(), aws.ToString(task.TaskArn))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range runs {
+			if r.Restarts != 0 {
+				t.Errorf("container %s was restarted", r.Name)
+			}
+		}
+		ended(t, quiet.stop(t, task))
+		quiet.gone(t, service, task)
+	}
+}
+
+// shortLived is an auth method like the tasks' own whose tokens live for a minute, the least that Consul allows.
+func (s *stage) shortLived(t *testing.T) string {
+	t.Helper()
+	const name = "short-lived"
+	acl := s.catalog.ACL()
+	var method *api.ACLAuthMethod
+	var rules []*api.ACLBindingRule
+	eventually(t, "the controller has made the auth method", func() (missing string, err error) {
+		if method, _, err = acl.AuthMethodRead(mesh.AuthMethod, nil); err != nil || method == nil {
+			return "auth method", err
+		}
+		if rules, _, err = acl.BindingRuleList(mesh.AuthMethod, nil); err != nil || len(rules) < 2 { // the service's and the role's
+			return "binding rules", err
+		}
+		return "", nil
+	})
+	method.Name, method.MaxTokenTTL = name, time.Minute
+	if _, _, err := acl.AuthMethodCreate(method, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		r.ID, r.AuthMethod = "", name
+		if _, _, err := acl.BindingRuleCreate(r, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return name
 }
 
 // loseTokens deletes what a task has logged in with.
