@@ -226,11 +226,14 @@ func (r *taskRun) inspect(ctx context.Context, m *member) {
 		return
 	}
 	for {
-		var found client.ContainerInspectResult
-		err := retry(ctx, func() (err error) {
-			found, err = r.e.docker.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
-			return err
-		})
+		found, err := r.lookUp(ctx, m.id)
+		if err == nil && r.mayLackMemory(m, found.Container) {
+			select {
+			case <-time.After(oomLag):
+			case <-ctx.Done():
+			}
+			found, err = r.lookUp(ctx, m.id)
+		}
 		switch {
 		case err == nil && found.Container.State != nil:
 			r.post(func(s *state) { s.observe(m, *found.Container.State) })
@@ -243,6 +246,26 @@ func (r *taskRun) inspect(ctx context.Context, m *member) {
 			return
 		}
 	}
+}
+
+// oomLag is how much later than of a container's end Docker may learn that its memory was not enough.
+const oomLag = 300 * time.Millisecond
+
+// mayLackMemory reports whether a container was killed by nobody that we know of, at a limit of memory that Docker has not
+// told of yet.
+func (r *taskRun) mayLackMemory(m *member, c container.InspectResponse) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	limited := c.HostConfig != nil && c.HostConfig.Memory > 0
+	return limited && !m.stopAsked && c.State != nil && !c.State.Running && c.State.ExitCode == killedCode && !c.State.OOMKilled
+}
+
+func (r *taskRun) lookUp(ctx context.Context, dockerID string) (found client.ContainerInspectResult, err error) {
+	err = retry(ctx, func() (err error) {
+		found, err = r.e.docker.ContainerInspect(ctx, dockerID, client.ContainerInspectOptions{})
+		return err
+	})
+	return found, err
 }
 
 // enter reports whether the caller may inspect; if another does, that one will look once more.
@@ -321,13 +344,16 @@ func (m *member) observeHealth(h container.Health) {
 	}
 }
 
+// killedCode is the exit code after SIGKILL.
+const killedCode = 137
+
 // vanished ends a container that somebody removed.
 func (s *state) vanished(m *member, now time.Time) {
 	if m.phase == stopped {
 		return
 	}
 	if run := m.lastRun(); run != nil && run.Finished == nil {
-		run.Finished, run.ExitCode = &now, aws.Int32(137)
+		run.Finished, run.ExitCode = &now, aws.Int32(killedCode)
 	}
 	m.conclude("the container was removed from outside")
 }
