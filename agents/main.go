@@ -42,7 +42,6 @@ var version = "dev"
 
 const (
 	exitOK    = 0
-	exitError = 1
 	exitUsage = agentargs.ExitUsage
 )
 
@@ -208,18 +207,12 @@ func (a agent) start(ctx context.Context, getenv func(string) string, args []str
 	var ended *process.ExitError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case errors.Is(err, doctor.ErrFound):
-		return exitError // its report has said it
-	case a.wraps && errors.As(err, &ended):
-		return ended.ExitCode() // the command has said what there is to say
+	case errors.Is(err, doctor.ErrFound): // its report has said it
+	case a.wraps && errors.As(err, &ended): // the command has said what there is to say
+	default:
+		a.tell(err, getenv, stderr)
 	}
-	a.tell(err, getenv, stderr)
-	var coded interface{ ExitCode() int }
-	if errors.As(err, &coded) {
-		return coded.ExitCode()
-	}
-	return exitError
+	return agentargs.ExitCode(err)
 }
 
 // tell says why the agent has ended.

@@ -39,19 +39,10 @@ func TestMain(m *testing.M) {
 	}
 	err := app.Run(context.Background(), os.Getenv, os.Args[1:], os.Stdout, os.Stderr)
 	var ended *process.ExitError
-	var wrong agentargs.WrongUsage
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.As(err, &ended):
-		os.Exit(ended.ExitCode())
-	case errors.As(err, &wrong):
+	if err != nil && !errors.Is(err, flag.ErrHelp) && !errors.As(err, &ended) {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(wrong.ExitCode())
-	case err != nil:
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
 	}
-	os.Exit(0)
+	os.Exit(agentargs.ExitCode(err))
 }
 
 // wrapped is a running wrapper. lines is what it and its command print.

@@ -23,6 +23,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/agents/dataplane"
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -44,15 +45,10 @@ func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	err := dataplane.Run(ctx, os.Getenv, os.Args[1:], os.Stdout, os.Stderr)
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "ended:", err)
 	}
-	fmt.Fprintln(os.Stderr, "ended:", err)
-	var coded interface{ ExitCode() int }
-	if errors.As(err, &coded) {
-		os.Exit(coded.ExitCode())
-	}
-	os.Exit(1)
+	os.Exit(agentargs.ExitCode(err))
 }
 
 // task is a service with its proxy, and the dataplane agent that runs it.

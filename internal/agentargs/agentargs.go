@@ -1,4 +1,4 @@
-// Package agentargs reads what follows an agent's name on the command line.
+// Package agentargs reads what follows an agent's name on the command line, and says with which code the agent ends.
 package agentargs
 
 import (
@@ -16,6 +16,19 @@ type WrongUsage struct{ error }
 
 // ExitCode is that of a program that ends by it.
 func (WrongUsage) ExitCode() int { return ExitUsage }
+
+// ExitCode is that of a program whose agent has ended by err: 0 for none or for help that was given, the error's own where it
+// has one, otherwise 1.
+func ExitCode(err error) int {
+	var coded interface{ ExitCode() int }
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &coded):
+		return coded.ExitCode()
+	}
+	return 1
+}
 
 // Errorf says what is wrong with the arguments.
 func Errorf(format string, args ...any) error { return WrongUsage{fmt.Errorf(format, args...)} }
