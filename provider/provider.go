@@ -1,5 +1,6 @@
 // Package provider is the Terraform surface of the product and nothing else: schemas, plans and the calls to AWS. What a
-// task definition or a role looks like is decided in internal/taskdef and internal/iamrole.
+// task definition or a role looks like is decided in internal/taskdef and internal/iamrole. Its layers, each of which knows
+// only those before it: row, block, deploy, stack, a folder a resource, and this table of contents.
 package provider
 
 import (
@@ -8,6 +9,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/consulecs/terraform-provider-consulecs/provider/controller"
+	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
 )
 
 // New returns the constructor of the provider, of the given version.
@@ -26,7 +30,7 @@ func (p *consulECS) Metadata(_ context.Context, _ provider.MetadataRequest, resp
 
 // Resources implements provider.Provider.
 func (p *consulECS) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{newMeshTask, newController}
+	return []func() resource.Resource{meshtask.New, controller.New}
 }
 
 // DataSources implements provider.Provider. There are none.

@@ -1,0 +1,146 @@
+// Package block is the provider's surface, block by block: what a user may write (the schema), the model it is read into, what it
+// means for a task (to a Spec) and how it is read back from one (import). It calls nobody.
+package block
+
+import (
+	"reflect"
+
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+type ConsulServers struct {
+	Hosts           *string `tfsdk:"hosts"`
+	SkipServerWatch *bool   `tfsdk:"skip_server_watch"`
+	TLS             *TLS    `tfsdk:"tls" spec:"-"`
+	HTTP            *Server `tfsdk:"http" spec:"-"`
+	GRPC            *Server `tfsdk:"grpc"`
+}
+
+type TLS struct {
+	Enabled          *bool   `tfsdk:"enabled"`
+	ServerName       *string `tfsdk:"server_name"`
+	CASecretARN      *string `tfsdk:"ca_secret_arn"`
+	GRPCCASecretARN  *string `tfsdk:"grpc_ca_secret_arn"`
+	HTTPSCASecretARN *string `tfsdk:"https_ca_secret_arn"`
+	CAFile           *string `tfsdk:"ca_file"`
+}
+
+type Server struct {
+	Port       *int32  `tfsdk:"port"`
+	TLS        *bool   `tfsdk:"tls"`
+	ServerName *string `tfsdk:"server_name" spec:"TLSServerName"`
+	CAFile     *string `tfsdk:"ca_file" spec:"CACertFile"`
+}
+
+func (m *ConsulServers) Spec() taskdef.Servers {
+	var s taskdef.Servers
+	if m == nil {
+		return s
+	}
+	row.ToSpec(&s.ConsulServers, m)
+	if m.TLS != nil {
+		s.Defaults = &agentconfig.ServerDefaults{TLS: m.TLS.Enabled, TLSServerName: row.Value(m.TLS.ServerName), CACertFile: row.Value(m.TLS.CAFile)}
+		s.CASecretARN = row.Value(m.TLS.CASecretARN)
+		s.GRPCCASecretARN = row.Value(m.TLS.GRPCCASecretARN)
+		s.HTTPSCASecretARN = row.Value(m.TLS.HTTPSCASecretARN)
+	}
+	if m.HTTP != nil {
+		s.HTTP = &agentconfig.ServerHTTP{
+			Port: int(row.Value(m.HTTP.Port)), HTTPS: m.HTTP.TLS, TLSServerName: row.Value(m.HTTP.ServerName), CACertFile: row.Value(m.HTTP.CAFile),
+		}
+	}
+	return s
+}
+
+// ConsulServersAttributes is the way to Consul's servers, as the provider and every resource take it.
+func ConsulServersAttributes() row.Attributes {
+	port := func(name, defaultPort string) row.Attributes {
+		return row.Attributes{
+			"port":        row.Nonzero("Port. Default " + defaultPort + "."),
+			"tls":         row.Flag("TLS at this port. Default: `tls.enabled`."),
+			"server_name": row.Text("Name to verify the certificate of the " + name + " port by. Default: `tls.server_name`."),
+			"ca_file":     row.Text("File in the injected containers with the CA's PEM text for the " + name + " port. Default: `tls.ca_file`."),
+		}
+	}
+	return row.Attributes{
+		"hosts":             row.Text("Where the servers are, without a port: IP addresses and DNS names with commas between them, `provider=aws tag_key=… tag_value=…` to find EC2 instances by a tag (the task role then needs `ec2:DescribeInstances`), or `exec=` and a command that prints addresses. Several, or found by tag, they need `tls.server_name`."),
+		"skip_server_watch": row.Flag("Do not follow the servers' own list of addresses: set it where a load balancer stands before them. Default `false`."),
+		"tls": row.Object("TLS to the servers.", row.Attributes{
+			"enabled":             row.Flag("TLS at both ports. Default `true`."),
+			"server_name":         row.Text("Name to verify the servers' certificates by, such as `server.dc1.consul`. Default: the host."),
+			"ca_secret_arn":       row.Text("ARN of the Secrets Manager secret with the CA's PEM text. Default: the system's roots.", row.SecretARN()),
+			"grpc_ca_secret_arn":  row.Text("The same for the gRPC port alone.", row.SecretARN()),
+			"https_ca_secret_arn": row.Text("The same for the HTTPS port alone.", row.SecretARN()),
+			"ca_file":             row.Text("File in the injected containers with the CA's PEM text. The secrets win."),
+		}),
+		"http": row.Object("The HTTP API.", port("HTTP", "8501, or 8500 without TLS")),
+		"grpc": row.Object("The gRPC port: discovery of servers, logins, xDS.", port("gRPC", "8503, or 8502 without TLS")),
+	}
+}
+
+// ReadServers is nil where the provider's settings lead to the same servers.
+func ReadServers(cfg agentconfig.ConsulServers, containers []ecstypes.ContainerDefinition, d Defaults) *ConsulServers {
+	https, grpc := SecretOf(containers, mesh.VariableHTTPSCACert), SecretOf(containers, mesh.VariableGRPCCACert)
+	same := func(m *ConsulServers) bool {
+		spec := m.Spec()
+		definition, err := taskdef.BuildController(taskdef.ControllerSpec{Servers: spec, Image: "any", TokenSecretARN: "arn:aws:secretsmanager:us-east-1:123456789012:secret:any"})
+		if err != nil {
+			return false
+		}
+		read, err := ReadConfig(definition.ContainerDefinitions)
+		return err == nil && reflect.DeepEqual(read.ConsulServers, cfg) &&
+			SecretOf(definition.ContainerDefinitions, mesh.VariableHTTPSCACert) == https && SecretOf(definition.ContainerDefinitions, mesh.VariableGRPCCACert) == grpc
+	}
+	if d.Servers != nil && same(d.Servers) {
+		return nil
+	}
+	m := &ConsulServers{TLS: &TLS{}}
+	row.FromSpec(m, cfg)
+	importTLS(m.TLS, cfg.Defaults, https, grpc)
+	if brief := (&ConsulServers{Hosts: m.Hosts, SkipServerWatch: m.SkipServerWatch, TLS: m.TLS}); same(brief) {
+		return brief
+	}
+	if cfg.HTTP != nil {
+		m.HTTP = &Server{TLS: cfg.HTTP.HTTPS}
+		row.FromSpec(&m.HTTP.Port, cfg.HTTP.Port)
+		row.FromSpec(&m.HTTP.ServerName, cfg.HTTP.TLSServerName)
+		row.FromSpec(&m.HTTP.CAFile, cfg.HTTP.CACertFile)
+	}
+	return m
+}
+
+func importTLS(m *TLS, cfg *agentconfig.ServerDefaults, https, grpc string) {
+	if cfg != nil {
+		m.Enabled = cfg.TLS
+		row.FromSpec(&m.ServerName, cfg.TLSServerName)
+		row.FromSpec(&m.CAFile, cfg.CACertFile)
+	}
+	if https == grpc {
+		row.FromSpec(&m.CASecretARN, https)
+		return
+	}
+	row.FromSpec(&m.HTTPSCASecretARN, https)
+	row.FromSpec(&m.GRPCCASecretARN, grpc)
+}
+
+var ConsulPlaces = []row.Place{
+	{From: "servers.caSecretArn", To: "consul_servers.tls.ca_secret_arn"},
+	{From: "servers.grpcCaSecretArn", To: "consul_servers.tls.grpc_ca_secret_arn"},
+	{From: "servers.httpsCaSecretArn", To: "consul_servers.tls.https_ca_secret_arn"},
+	{From: "servers.defaults.tls", To: "consul_servers.tls.enabled"},
+	{From: "servers.defaults.tlsServerName", To: "consul_servers.tls.server_name"},
+	{From: "servers.defaults.caCertFile", To: "consul_servers.tls.ca_file"},
+	{From: "servers.http.https", To: "consul_servers.http.tls"},
+	{From: "servers.http.tlsServerName", To: "consul_servers.http.server_name"},
+	{From: "servers.http.caCertFile", To: "consul_servers.http.ca_file"},
+	{From: "servers.grpc.tlsServerName", To: "consul_servers.grpc.server_name"},
+	{From: "servers.grpc.caCertFile", To: "consul_servers.grpc.ca_file"},
+	{From: "servers", To: "consul_servers"},
+	{From: "login.method", To: "login.auth_method"},
+	{From: "login.serverIdHeaderValue", To: "login.server_id_header"},
+}

@@ -1,0 +1,336 @@
+package block
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+type Container struct {
+	Name                   *string             `tfsdk:"name"`
+	Image                  *string             `tfsdk:"image"`
+	Essential              *bool               `tfsdk:"essential"`
+	Command                []string            `tfsdk:"command"`
+	EntryPoint             []string            `tfsdk:"entry_point"`
+	WorkingDirectory       *string             `tfsdk:"working_directory"`
+	User                   *string             `tfsdk:"user"`
+	Cpu                    *int32              `tfsdk:"cpu"`
+	Memory                 *int32              `tfsdk:"memory"`
+	MemoryReservation      *int32              `tfsdk:"memory_reservation"`
+	Environment            map[string]string   `tfsdk:"environment" spec:"-"`
+	Secrets                map[string]string   `tfsdk:"secrets" spec:"-"`
+	EnvironmentFiles       []environmentFile   `tfsdk:"environment_files"`
+	StartTimeout           *int32              `tfsdk:"start_timeout"`
+	StopTimeout            *int32              `tfsdk:"stop_timeout"`
+	Privileged             *bool               `tfsdk:"privileged"`
+	ReadonlyRootFilesystem *bool               `tfsdk:"readonly_root_filesystem"`
+	Interactive            *bool               `tfsdk:"interactive"`
+	PseudoTerminal         *bool               `tfsdk:"pseudo_terminal"`
+	DockerLabels           map[string]string   `tfsdk:"docker_labels"`
+	DockerSecurityOptions  []string            `tfsdk:"docker_security_options"`
+	VersionConsistency     *string             `tfsdk:"version_consistency"`
+	LogConfiguration       *LogConfiguration   `tfsdk:"log_configuration"`
+	Mesh                   *ContainerMesh      `tfsdk:"mesh" spec:"-"`
+	DependsOn              []dependency        `tfsdk:"depends_on"`
+	HealthCheck            *healthCheck        `tfsdk:"health_check"`
+	RestartPolicy          *restartPolicy      `tfsdk:"restart_policy"`
+	PortMappings           []portMapping       `tfsdk:"port_mappings"`
+	MountPoints            []mountPoint        `tfsdk:"mount_points"`
+	VolumesFrom            []volumeFrom        `tfsdk:"volumes_from"`
+	Ulimits                []ulimit            `tfsdk:"ulimits"`
+	SystemControls         []systemControl     `tfsdk:"system_controls"`
+	ResourceRequirements   []requirement       `tfsdk:"resource_requirements"`
+	RepositoryCredentials  *registryCredential `tfsdk:"repository_credentials"`
+	FirelensConfiguration  *firelens           `tfsdk:"firelens_configuration"`
+	LinuxParameters        *linuxParameters    `tfsdk:"linux_parameters"`
+}
+
+type ContainerMesh struct {
+	HealthSync     *bool   `tfsdk:"health_sync"`
+	WaitForProxy   *bool   `tfsdk:"wait_for_proxy"`
+	ShutdownDelay  *string `tfsdk:"shutdown_delay"`
+	ReadinessProbe *Probe  `tfsdk:"readiness_probe" spec:"-"`
+}
+
+type Probe struct {
+	Type    *string `tfsdk:"type"`
+	Port    *int32  `tfsdk:"port"`
+	Path    *string `tfsdk:"path"`
+	Service *string `tfsdk:"service"`
+}
+
+type environmentFile struct {
+	Type  *string `tfsdk:"type"`
+	Value *string `tfsdk:"value"`
+}
+
+type dependency struct {
+	ContainerName *string `tfsdk:"container_name"`
+	Condition     *string `tfsdk:"condition"`
+}
+
+type healthCheck struct {
+	Command     []string `tfsdk:"command"`
+	Interval    *int32   `tfsdk:"interval"`
+	Timeout     *int32   `tfsdk:"timeout"`
+	Retries     *int32   `tfsdk:"retries"`
+	StartPeriod *int32   `tfsdk:"start_period"`
+}
+
+type restartPolicy struct {
+	Enabled              *bool   `tfsdk:"enabled"`
+	IgnoredExitCodes     []int32 `tfsdk:"ignored_exit_codes"`
+	RestartAttemptPeriod *int32  `tfsdk:"restart_attempt_period"`
+}
+
+type portMapping struct {
+	ContainerPort      *int32  `tfsdk:"container_port"`
+	ContainerPortRange *string `tfsdk:"container_port_range"`
+	HostPort           *int32  `tfsdk:"host_port"`
+	Protocol           *string `tfsdk:"protocol"`
+	Name               *string `tfsdk:"name"`
+	AppProtocol        *string `tfsdk:"app_protocol"`
+}
+
+type mountPoint struct {
+	SourceVolume  *string `tfsdk:"source_volume"`
+	ContainerPath *string `tfsdk:"container_path"`
+	ReadOnly      *bool   `tfsdk:"read_only"`
+}
+
+type volumeFrom struct {
+	SourceContainer *string `tfsdk:"source_container"`
+	ReadOnly        *bool   `tfsdk:"read_only"`
+}
+
+type ulimit struct {
+	Name      *string `tfsdk:"name"`
+	SoftLimit *int32  `tfsdk:"soft_limit"`
+	HardLimit *int32  `tfsdk:"hard_limit"`
+}
+
+type systemControl struct {
+	Namespace *string `tfsdk:"namespace"`
+	Value     *string `tfsdk:"value"`
+}
+
+type requirement struct {
+	Type  *string `tfsdk:"type"`
+	Value *string `tfsdk:"value"`
+}
+
+type registryCredential struct {
+	CredentialsParameter *string `tfsdk:"credentials_parameter"`
+}
+
+type firelens struct {
+	Type    *string           `tfsdk:"type"`
+	Options map[string]string `tfsdk:"options"`
+}
+
+type linuxParameters struct {
+	Capabilities       *capabilities `tfsdk:"capabilities"`
+	InitProcessEnabled *bool         `tfsdk:"init_process_enabled"`
+	SharedMemorySize   *int32        `tfsdk:"shared_memory_size"`
+	MaxSwap            *int32        `tfsdk:"max_swap"`
+	Swappiness         *int32        `tfsdk:"swappiness"`
+	Devices            []device      `tfsdk:"devices"`
+	Tmpfs              []tmpfs       `tfsdk:"tmpfs"`
+}
+
+type capabilities struct {
+	Add  []string `tfsdk:"add"`
+	Drop []string `tfsdk:"drop"`
+}
+
+type device struct {
+	HostPath      *string  `tfsdk:"host_path"`
+	ContainerPath *string  `tfsdk:"container_path"`
+	Permissions   []string `tfsdk:"permissions"`
+}
+
+type tmpfs struct {
+	ContainerPath *string  `tfsdk:"container_path"`
+	Size          *int32   `tfsdk:"size"`
+	MountOptions  []string `tfsdk:"mount_options"`
+}
+
+func (m Container) Spec() taskdef.Container {
+	var c taskdef.Container
+	row.ToSpec(&c.Definition, m)
+	for _, name := range slices.Sorted(maps.Keys(m.Environment)) {
+		c.Definition.Environment = append(c.Definition.Environment, ecstypes.KeyValuePair{Name: aws.String(name), Value: aws.String(m.Environment[name])})
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Secrets)) {
+		c.Definition.Secrets = append(c.Definition.Secrets, ecstypes.Secret{Name: aws.String(name), ValueFrom: aws.String(m.Secrets[name])})
+	}
+	if m.Mesh != nil {
+		row.ToSpec(&c, m.Mesh)
+	}
+	return c
+}
+
+// probe is nil where the container has no readiness probe.
+func (m Container) Probe() *agentconfig.ReadinessProbe {
+	if m.Mesh == nil || m.Mesh.ReadinessProbe == nil {
+		return nil
+	}
+	p := agentconfig.ReadinessProbe{Container: row.Value(m.Name)}
+	row.ToSpec(&p, m.Mesh.ReadinessProbe)
+	return &p
+}
+
+// ContainerAttributes is a container definition in ECS's own words, in snake case. What awsvpc tasks cannot use
+// (links, hostname, extra hosts, DNS servers) is left out.
+func ContainerAttributes() row.Attributes {
+	all := row.Attributes{
+		"name":               row.RequiredText("Name in the task: up to 255 letters, digits, `-` and `_`."),
+		"image":              row.RequiredText("Image reference."),
+		"essential":          row.Flag("The task stops when this container does. Default `true`."),
+		"command":            row.Texts("Command, as in the image's CMD."),
+		"entry_point":        row.Texts("Entry point, as in the image's ENTRYPOINT."),
+		"working_directory":  row.Text("Directory that the command runs in."),
+		"user":               row.Text("User, as `uid`, `name`, `uid:gid`."),
+		"cpu":                row.Number("CPU units reserved, 1024 to a core.", row.AtLeast(0)),
+		"memory":             row.Number("Memory in MiB at which the container is killed."),
+		"memory_reservation": row.Number("Memory in MiB reserved."),
+		"environment":        row.TextMap("Environment variables. They are readable for everyone who may describe the task definition: use `secrets` for what must not be."),
+		"secrets":            row.TextMap("Environment variables that ECS fills: from a name to the ARN of a Secrets Manager secret (`…:key::` picks a JSON key) or SSM parameter. The execution role is allowed to read them."),
+		"environment_files": row.Objects("Files with environment variables.", row.Attributes{
+			"type":  row.RequiredText("`s3`.", row.OneOf(ecstypes.EnvironmentFileTypeS3)),
+			"value": row.RequiredText("ARN of the S3 object."),
+		}),
+		"start_timeout":            row.Number("Seconds that containers which depend on this one wait for it."),
+		"stop_timeout":             row.Number("Seconds from SIGTERM to SIGKILL. ECS's default is 30."),
+		"privileged":               row.Flag("Root rights on the host. Not on Fargate. Default `false`."),
+		"readonly_root_filesystem": row.Flag("Read-only root file system. Default `false`."),
+		"interactive":              row.Flag("Keep stdin open. Default `false`."),
+		"pseudo_terminal":          row.Flag("Allocate a TTY. Default `false`."),
+		"docker_labels":            row.TextMap("Labels of the container."),
+		"docker_security_options":  row.Texts("Security options of Docker, such as `no-new-privileges`. Not on Fargate."),
+		"version_consistency":      row.Text("Whether ECS resolves the image's tag to a digest: `enabled` or `disabled`.", row.OneOf(ecstypes.VersionConsistency("").Values()...)),
+		"log_configuration":        LogConfigurationRow("Where the output goes."),
+		"mesh": row.Object("How the container takes part in the mesh.", row.Attributes{
+			"health_sync":    row.Flag("Copy the container's ECS health to a check in Consul. Default: it is essential and has a `health_check`, or it has a `readiness_probe`."),
+			"wait_for_proxy": row.Flag("Start when the proxy serves. Default `true`."),
+			"shutdown_delay": row.Text("How long the application serves on after SIGTERM, in whole seconds such as `10s` or `1m30s`, until its callers have heard that the task leaves: the command is run by " +
+				"`consulecs-agent app`, from the shared volume, which the container mounts read-only at `/consul`. What the image's ENTRYPOINT and CMD would run is not known at plan and not run: say it in " +
+				"`entry_point` and `command`. Shorter than `stop_timeout`, which has to hold what the application itself needs besides. Default: none, SIGTERM reaches the command at once. Changing it registers a new revision."),
+			"readiness_probe": readinessProbeRow(),
+		}),
+	}
+	maps.Copy(all, containerLifeAttributes())
+	maps.Copy(all, containerHostAttributes())
+	return all
+}
+
+func readinessProbeRow() schema.SingleNestedAttribute {
+	return row.Object("Asks the application itself as long as ECS has no verdict on the container, for which its shortest health check takes 5 s: ten times a second until it is ready, then "+
+		"every 6 s. Once ECS has a verdict, that one counts; without a `health_check` it never has. Changing it registers a new revision.", row.Attributes{
+		"type":    row.RequiredText("`http` (an answer below 400 will do), `tcp` (a connection will) or `grpc` (the answer `SERVING` of the standard health service)."),
+		"port":    row.RequiredNumber("Port at which the application listens, 1 to 65535, on loopback or at `proxy.local_service_address`."),
+		"path":    row.Text("Path of `http`, with a query if need be. Default `/`."),
+		"service": row.Text("Name of the service that `grpc` asks for. Default: the server as a whole."),
+	})
+}
+
+// containerLifeAttributes is what decides when a container starts, is healthy and starts again.
+func containerLifeAttributes() row.Attributes {
+	return row.Attributes{
+		"depends_on": row.Objects("Containers that this one waits for, besides the proxy.", row.Attributes{
+			"container_name": row.RequiredText("Name of the container."),
+			"condition":      row.RequiredText("`START`, `COMPLETE`, `SUCCESS` or `HEALTHY`.", row.OneOf(ecstypes.ContainerCondition("").Values()...)),
+		}),
+		"health_check": row.Object("Health check of ECS.", row.Attributes{
+			"command":      row.RequiredTexts("Command: `CMD` and arguments, or `CMD-SHELL` and a line for the shell."),
+			"interval":     row.Number("Seconds between two checks, 5 to 300. Default 30."),
+			"timeout":      row.Number("Seconds that a check may take, 2 to 60. Default 5."),
+			"retries":      row.Number("Failures in a row that make the container unhealthy, 1 to 10. Default 3."),
+			"start_period": row.Number("Seconds after the start in which failures do not count, 0 to 300. Default 0."),
+		}),
+		"restart_policy": restartPolicyRow(),
+	}
+}
+
+// containerHostAttributes is what a container gets of the machine: ports, mounts, limits, kernel.
+func containerHostAttributes() row.Attributes {
+	return row.Attributes{
+		"port_mappings": row.Objects("Ports that the task opens besides the mesh's. A service in the mesh needs none.", row.Attributes{
+			"container_port":       row.Number("Port in the task, 1 to 65535."),
+			"container_port_range": row.Text("A range of ports instead, such as `8000-8010`."),
+			"host_port":            row.Number("Same as `container_port` in awsvpc tasks."),
+			"protocol":             row.Text("`tcp` (default) or `udp`.", row.OneOf(ecstypes.TransportProtocol("").Values()...)),
+			"name":                 row.Text("Name of the port, for Service Connect."),
+			"app_protocol":         row.Text("`http`, `http2` or `grpc`, for Service Connect.", row.OneOf(ecstypes.ApplicationProtocol("").Values()...)),
+		}),
+		"mount_points": row.Objects("Volumes of the task that the container mounts.", row.Attributes{
+			"source_volume":  row.RequiredText("Name of the volume in `task.volumes`."),
+			"container_path": row.RequiredText("Path in the container."),
+			"read_only":      row.Flag("Default `false`."),
+		}),
+		"volumes_from": row.Objects("Containers whose mounts this one shares.", row.Attributes{
+			"source_container": row.RequiredText("Name of the container."),
+			"read_only":        row.Flag("Default `false`."),
+		}),
+		"ulimits": row.Objects("Resource limits.", row.Attributes{
+			"name":       row.RequiredText("Name, such as `nofile`.", row.OneOf(ecstypes.UlimitName("").Values()...)),
+			"soft_limit": row.RequiredNumber("Soft limit."),
+			"hard_limit": row.RequiredNumber("Hard limit."),
+		}),
+		"system_controls": row.Objects("Kernel parameters of the container's namespaces.", row.Attributes{
+			"namespace": row.RequiredText("Name, such as `net.core.somaxconn`."),
+			"value":     row.RequiredText("Value."),
+		}),
+		"resource_requirements": row.Objects("GPUs and other devices.", row.Attributes{
+			"type":  row.RequiredText("`GPU`, `InferenceAccelerator` or another of ECS's types.", row.OneOf(ecstypes.ResourceType("").Values()...)),
+			"value": row.RequiredText("How many, or the name of the device."),
+		}),
+		"repository_credentials": row.Object("Credentials of a private registry outside AWS.", row.Attributes{
+			"credentials_parameter": row.RequiredText("ARN of the Secrets Manager secret.", row.SecretARN()),
+		}),
+		"firelens_configuration": row.Object("Makes the container the task's log router.", row.Attributes{
+			"type":    row.RequiredText("`fluentbit` or `fluentd`.", row.OneOf(ecstypes.FirelensConfigurationType("").Values()...)),
+			"options": row.TextMap("Options of the log router."),
+		}),
+		"linux_parameters": linuxParametersRow(),
+	}
+}
+
+func linuxParametersRow() schema.SingleNestedAttribute {
+	return row.Object("Settings of the Linux kernel.", row.Attributes{
+		"capabilities": row.Object("Capabilities beyond or below Docker's.", row.Attributes{
+			"add":  row.Texts("Capabilities to add. Fargate admits only `SYS_PTRACE`."),
+			"drop": row.Texts("Capabilities to drop."),
+		}),
+		"init_process_enabled": row.Flag("Run an init process that forwards signals and reaps children. Default `false`."),
+		"shared_memory_size":   row.Number("Size of /dev/shm in MiB. Not on Fargate."),
+		"max_swap":             row.Number("Swap in MiB. Not on Fargate."),
+		"swappiness":           row.Number("0 to 100. Not on Fargate."),
+		"devices": row.Objects("Devices of the host. Not on Fargate.", row.Attributes{
+			"host_path":      row.RequiredText("Path on the host."),
+			"container_path": row.Text("Path in the container. Default: the same."),
+			"permissions":    row.Texts("`read`, `write`, `mknod`."),
+		}),
+		"tmpfs": row.Objects("Memory file systems. Not on Fargate.", row.Attributes{
+			"container_path": row.RequiredText("Path in the container."),
+			"size":           row.RequiredNumber("Size in MiB."),
+			"mount_options":  row.Texts("Options, such as `noexec`."),
+		}),
+	})
+}
+
+func restartPolicyRow() schema.SingleNestedAttribute {
+	return row.Object("Restart of the container in place when it exits.", row.Attributes{
+		"enabled":                row.RequiredFlag("Restart it."),
+		"ignored_exit_codes":     schema.ListAttribute{ElementType: types.Int32Type, Optional: true, MarkdownDescription: "Exit codes after which it is not restarted, up to 50."},
+		"restart_attempt_period": row.Number("Seconds that it must have run to be restarted, 60 to 1800. Default 300."),
+	})
+}

@@ -1,0 +1,60 @@
+package block
+
+import (
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+// ReadContainers are the user's containers, without what the mesh added to them.
+func ReadContainers(d *ecstypes.TaskDefinition, cfg agentconfig.Config) []Container {
+	var all []Container
+	for _, c := range d.ContainerDefinitions {
+		if !slices.Contains(mesh.InjectedContainers(), aws.ToString(c.Name)) {
+			all = append(all, importContainer(c, cfg))
+		}
+	}
+	return all
+}
+
+func importContainer(c ecstypes.ContainerDefinition, cfg agentconfig.Config) Container {
+	var inMesh ContainerMesh
+	c, delay := taskdef.WithoutDelay(c)
+	row.FromSpec(&inMesh.ShutdownDelay, delay)
+	waits := false
+	c.DependsOn = slices.DeleteFunc(slices.Clone(c.DependsOn), func(d ecstypes.ContainerDependency) bool {
+		injected := slices.Contains(mesh.InjectedContainers(), aws.ToString(d.ContainerName))
+		waits = waits || injected
+		return injected
+	})
+	for i := range c.PortMappings { // awsvpc fills it in
+		c.PortMappings[i].HostPort = nil
+	}
+	for _, p := range cfg.ReadinessProbes {
+		if p.Container == aws.ToString(c.Name) {
+			inMesh.ReadinessProbe = &Probe{}
+			row.FromSpec(inMesh.ReadinessProbe, p)
+		}
+	}
+	if !waits {
+		inMesh.WaitForProxy = aws.Bool(false)
+	}
+	synced := slices.Contains(cfg.HealthSyncContainers, aws.ToString(c.Name))
+	if synced != ((c.Essential == nil || *c.Essential) && c.HealthCheck != nil || inMesh.ReadinessProbe != nil) {
+		inMesh.HealthSync = &synced
+	}
+	var m Container
+	row.FromSpec(&m, c)
+	m.Essential = aws.Bool(c.Essential == nil || *c.Essential)
+	m.Environment, m.Secrets = importPairs(c)
+	if inMesh != (ContainerMesh{}) {
+		m.Mesh = &inMesh
+	}
+	return m
+}

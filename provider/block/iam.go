@@ -1,0 +1,108 @@
+package block
+
+import (
+	"cmp"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+func ControllerIAMAttribute() schema.SingleNestedAttribute {
+	return row.Object("IAM roles. By default both are created.", row.Attributes{
+		"path":                 row.Text("IAM path of the roles that are created. It must not lie below `iam_role_path`: the controller is no task of the mesh. Default `/`.", row.RolePath()),
+		"permissions_boundary": row.Text("ARN of the policy that bounds the roles that are created.", row.PolicyARN()),
+		"any_source":           row.Flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
+		"task_role": row.Object("What the controller may do: list and describe the cluster's tasks.", row.Attributes{
+			"arn":         row.Text("ARN of an existing role: it is checked, never changed.", givenRoleRules("task_role", "name", "policy_arns")...),
+			"name":        row.Text("Name of the role that is created. Default: the name and `-task`.", row.RoleName()),
+			"policy_arns": row.TextSet("ARNs of managed policies to attach."),
+		}),
+		"execution_role": row.Object("What ECS may do to start the container.", row.Attributes{
+			"arn":          row.Text("ARN of an existing role: it is checked, never changed.", givenRoleRules("execution_role", "name", "policy_arns", "kms_key_arns")...),
+			"name":         row.Text("Name of the role that is created. Default: the name and `-execution`.", row.RoleName()),
+			"policy_arns":  row.TextSet("ARNs of managed policies to attach."),
+			"kms_key_arns": row.TextSet("ARNs of the KMS keys that encrypt the secrets, where they are not AWS's own."),
+		}),
+	})
+}
+
+type IAM struct {
+	Path                *string        `tfsdk:"path"`
+	PermissionsBoundary *string        `tfsdk:"permissions_boundary"`
+	AnySource           *bool          `tfsdk:"any_source"`
+	TaskRole            *TaskRole      `tfsdk:"task_role"`
+	ExecutionRole       *ExecutionRole `tfsdk:"execution_role"`
+}
+
+type TaskRole struct {
+	ARN        *string  `tfsdk:"arn"`
+	Name       *string  `tfsdk:"name"`
+	PolicyARNs []string `tfsdk:"policy_arns"`
+}
+
+type ExecutionRole struct {
+	TaskRole
+	KMSKeyARNs []string `tfsdk:"kms_key_arns"`
+}
+
+// taskRole and executionRole are never nil.
+func (m *IAM) TaskRoleOrNone() TaskRole {
+	if m == nil || m.TaskRole == nil {
+		return TaskRole{}
+	}
+	return *m.TaskRole
+}
+
+func (m *IAM) ExecutionRoleOrNone() ExecutionRole {
+	if m == nil || m.ExecutionRole == nil {
+		return ExecutionRole{}
+	}
+	return *m.ExecutionRole
+}
+
+// settings are those of a created role that the two roles share.
+func (m *IAM) Settings(role TaskRole, defaultPath string, tags map[string]string) iamrole.Settings {
+	s := iamrole.Settings{Name: row.Value(role.Name), Path: defaultPath, PolicyARNs: role.PolicyARNs, Tags: tags}
+	if m != nil {
+		s.Path = cmp.Or(row.Value(m.Path), defaultPath)
+		s.PermissionsBoundary = row.Value(m.PermissionsBoundary)
+		s.AnySource = row.Value(m.AnySource)
+	}
+	return s
+}
+
+func IamAttribute() schema.SingleNestedAttribute {
+	return row.Object("IAM roles. By default both are created for the family.", row.Attributes{
+		"path":                 row.Text("IAM path of the roles that are created. The controller's auth method admits roles below its own path. Default: the provider's `iam_role_path`, else `/consul-ecs/`.", row.RolePath()),
+		"permissions_boundary": row.Text("ARN of the policy that bounds the roles that are created.", row.PolicyARN()),
+		"any_source":           row.Flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
+		"task_role": row.Object("What the containers may do.", row.Attributes{
+			"arn": row.Text("ARN of an existing role: it is checked, never changed. It must carry the tag `consul.hashicorp.com.service-name`, lie below the role path and be allowed `iam:GetRole` on itself.",
+				givenRoleRules("task_role", "name", "policy_arns")...),
+			"name":        row.Text("Name of the role that is created. Default: the family and `-task`.", row.RoleName()),
+			"policy_arns": row.TextSet("ARNs of managed policies to attach: the application's rights."),
+		}),
+		"execution_role": row.Object("What ECS may do to start the containers: pull images, read secrets, write logs.", row.Attributes{
+			"arn": row.Text("ARN of an existing role: it is checked, never changed.",
+				givenRoleRules("execution_role", "name", "policy_arns", "kms_key_arns")...),
+			"name":         row.Text("Name of the role that is created. Default: the family and `-execution`.", row.RoleName()),
+			"policy_arns":  row.TextSet("ARNs of managed policies to attach."),
+			"kms_key_arns": row.TextSet("ARNs of the KMS keys that encrypt the containers' secrets, where they are not AWS's own."),
+		}),
+	})
+}
+
+// givenRoleRules admit the ARN of a role, but beside no setting of a role that is made. "" is no ARN and does not ask for a role to
+// be made either.
+func givenRoleRules(role string, fields ...string) []validator.String {
+	validators := []validator.String{stringvalidator.LengthAtLeast(1)}
+	for _, f := range fields {
+		validators = append(validators, stringvalidator.ConflictsWith(path.MatchRoot("iam").AtName(role).AtName(f)))
+	}
+	return validators
+}

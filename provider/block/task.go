@@ -1,0 +1,189 @@
+package block
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+// volumeLeftover is a volume of the incumbent's definitions that nothing writes to.
+const volumeLeftover = "consul_binary"
+
+func ReadTask(d *ecstypes.TaskDefinition) *Task {
+	var m Task
+	row.FromSpec(&m.RuntimePlatform, d.RuntimePlatform)
+	row.FromSpec(&m.PIDMode, d.PidMode)
+	row.FromSpec(&m.PlacementConstraints, d.PlacementConstraints)
+	if d.EphemeralStorage != nil {
+		m.EphemeralStorageGiB = &d.EphemeralStorage.SizeInGiB
+	}
+	for _, v := range d.Volumes {
+		if name := aws.ToString(v.Name); name == mesh.VolumeName || name == volumeLeftover {
+			continue
+		}
+		var volume Volume
+		row.FromSpec(&volume, v)
+		m.Volumes = append(m.Volumes, volume)
+	}
+	m.CPU, m.Memory, m.LaunchTypes = ReadSize(d)
+	return &m
+}
+
+func ReadSize(d *ecstypes.TaskDefinition) (cpu, memory *int32, launchTypes []string) {
+	number := func(text *string) *int32 {
+		n, err := strconv.ParseInt(aws.ToString(text), 10, 32)
+		if err != nil {
+			return nil
+		}
+		return aws.Int32(int32(n))
+	}
+	row.FromSpec(&launchTypes, d.RequiresCompatibilities)
+	slices.Sort(launchTypes)
+	return number(d.Cpu), number(d.Memory), launchTypes
+}
+
+type Task struct {
+	CPU                  *int32                `tfsdk:"cpu"`
+	Memory               *int32                `tfsdk:"memory"`
+	LaunchTypes          []string              `tfsdk:"launch_types"`
+	RuntimePlatform      *Platform             `tfsdk:"runtime_platform"`
+	EphemeralStorageGiB  *int32                `tfsdk:"ephemeral_storage_gib"`
+	PIDMode              *string               `tfsdk:"pid_mode"`
+	Volumes              []Volume              `tfsdk:"volume"`
+	PlacementConstraints []PlacementExpression `tfsdk:"placement_constraints"`
+}
+
+type Platform struct {
+	OperatingSystemFamily *string `tfsdk:"operating_system_family"`
+	CpuArchitecture       *string `tfsdk:"cpu_architecture"`
+}
+
+type PlacementExpression struct {
+	Type       *string `tfsdk:"type"`
+	Expression *string `tfsdk:"expression"`
+}
+
+type Volume struct {
+	Name                                    *string       `tfsdk:"name"`
+	ConfiguredAtLaunch                      *bool         `tfsdk:"configured_at_launch"`
+	Host                                    *hostVolume   `tfsdk:"host"`
+	DockerVolumeConfiguration               *dockerVolume `tfsdk:"docker_volume_configuration"`
+	EfsVolumeConfiguration                  *efsVolume    `tfsdk:"efs_volume_configuration"`
+	FsxWindowsFileServerVolumeConfiguration *fsxVolume    `tfsdk:"fsx_windows_file_server_volume_configuration"`
+}
+
+type hostVolume struct {
+	SourcePath *string `tfsdk:"source_path"`
+}
+
+type dockerVolume struct {
+	Autoprovision *bool             `tfsdk:"autoprovision"`
+	Driver        *string           `tfsdk:"driver"`
+	DriverOpts    map[string]string `tfsdk:"driver_opts"`
+	Labels        map[string]string `tfsdk:"labels"`
+	Scope         *string           `tfsdk:"scope"`
+}
+
+type efsVolume struct {
+	FileSystemId          *string           `tfsdk:"file_system_id"`
+	RootDirectory         *string           `tfsdk:"root_directory"`
+	TransitEncryption     *string           `tfsdk:"transit_encryption"`
+	TransitEncryptionPort *int32            `tfsdk:"transit_encryption_port"`
+	AuthorizationConfig   *efsAuthorization `tfsdk:"authorization_config"`
+}
+
+type efsAuthorization struct {
+	AccessPointId *string `tfsdk:"access_point_id"`
+	Iam           *string `tfsdk:"iam"`
+}
+
+type fsxVolume struct {
+	FileSystemId        *string           `tfsdk:"file_system_id"`
+	RootDirectory       *string           `tfsdk:"root_directory"`
+	AuthorizationConfig *fsxAuthorization `tfsdk:"authorization_config"`
+}
+
+type fsxAuthorization struct {
+	CredentialsParameter *string `tfsdk:"credentials_parameter"`
+	Domain               *string `tfsdk:"domain"`
+}
+
+func (m *Task) Spec() taskdef.Task {
+	var t taskdef.Task
+	if m == nil {
+		return t
+	}
+	row.ToSpec(&t, m)
+	return t
+}
+
+func TaskAttribute() schema.SingleNestedAttribute {
+	return row.Object("Size and frame of the task.", row.Attributes{
+		"cpu":                   row.Nonzero("CPU units, 1024 to a core. Default 256. On Fargate, CPU and memory must be a pair that ECS offers."),
+		"memory":                row.Nonzero("Memory in MiB. Default 512."),
+		"launch_types":          LaunchTypes(),
+		"runtime_platform":      RuntimePlatform(),
+		"ephemeral_storage_gib": row.Nonzero("Ephemeral storage in GiB, 21 to 200, on Fargate. Default: ECS's own 20."),
+		"pid_mode":              row.Text("`task` shares one process namespace among the containers; `host` that of the host (not on Fargate).", row.OneOf(ecstypes.PidMode("").Values()...)),
+		"volume":                row.Objects("Volumes that containers mount. The mesh adds its own, `consul_data`.", volumeAttributes()),
+		"placement_constraints": row.Objects("Rules for the placement on container instances. Not on Fargate.", row.Attributes{
+			"type":       row.RequiredText("`memberOf`.", row.OneOf(ecstypes.TaskDefinitionPlacementConstraintType("").Values()...)),
+			"expression": row.RequiredText("Expression of ECS's cluster query language."),
+		}),
+	})
+}
+
+func LaunchTypes() schema.SetAttribute {
+	return row.TextSet("Launch types that ECS checks the definition against: `EC2`, `FARGATE`, `MANAGED_INSTANCES`. Default `EC2` and `FARGATE`.",
+		setvalidator.SizeAtLeast(1))
+}
+
+func RuntimePlatform() schema.SingleNestedAttribute {
+	return row.Object("Operating system and processor. Default: Linux on X86_64.", row.Attributes{
+		"operating_system_family": row.Text("Such as `LINUX`.", row.OneOf(ecstypes.OSFamily("").Values()...)),
+		"cpu_architecture":        row.Text("`X86_64` or `ARM64`; the agent's image is made for both.", row.OneOf(ecstypes.CPUArchitecture("").Values()...)),
+	})
+}
+
+func volumeAttributes() row.Attributes {
+	return row.Attributes{
+		"name":                 row.RequiredText("Name that `mount_points` refer to."),
+		"configured_at_launch": row.Flag("The volume is attached by the ECS service (EBS). Default `false`."),
+		"host": row.Object("Directory of the host; an empty object is a directory that lives as long as the task.", row.Attributes{
+			"source_path": row.Text("Path on the host. Not on Fargate."),
+		}),
+		"docker_volume_configuration": row.Object("Volume of Docker. Not on Fargate.", row.Attributes{
+			"autoprovision": row.Flag("Create it if it is missing."),
+			"driver":        row.Text("Driver. Default `local`."),
+			"driver_opts":   row.TextMap("Options of the driver."),
+			"labels":        row.TextMap("Labels."),
+			"scope":         row.Text("`task` or `shared`.", row.OneOf(ecstypes.Scope("").Values()...)),
+		}),
+		"efs_volume_configuration": row.Object("Amazon EFS.", row.Attributes{
+			"file_system_id":          row.RequiredText("ID of the file system."),
+			"root_directory":          row.Text("Directory to mount."),
+			"transit_encryption":      row.Text("`ENABLED` or `DISABLED`.", row.OneOf(ecstypes.EFSTransitEncryption("").Values()...)),
+			"transit_encryption_port": row.Number("Port of the encrypted connection.", row.Between(0, 65535)),
+			"authorization_config": row.Object("Access control.", row.Attributes{
+				"access_point_id": row.Text("ID of the access point."),
+				"iam":             row.Text("`ENABLED` or `DISABLED`.", row.OneOf(ecstypes.EFSAuthorizationConfigIAM("").Values()...)),
+			}),
+		}),
+		"fsx_windows_file_server_volume_configuration": row.Object("FSx for Windows File Server.", row.Attributes{
+			"file_system_id": row.RequiredText("ID of the file system."),
+			"root_directory": row.RequiredText("Directory to mount."),
+			"authorization_config": row.Object("Access control.", row.Attributes{
+				"credentials_parameter": row.RequiredText("ARN of the secret with the credentials."),
+				"domain":                row.RequiredText("Active Directory domain."),
+			}),
+		}),
+	}
+}

@@ -1,0 +1,129 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+// ImportState implements resource.ResourceWithImportState, by cluster/service or the ARN of the service.
+func (r *controller) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	m, err := read(ctx, r.Client, req.ID)
+	if err != nil {
+		resp.Diagnostics.AddError("Controller was not imported", fmt.Sprintf("import %s: %v", req.ID, err))
+		return
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
+	id, err := deploy.ParseImportID(text)
+	if err != nil {
+		return nil, err
+	}
+	if id.ECSService == "" {
+		return nil, fmt.Errorf("the ID is %q, want cluster/service or the ARN of the ECS service", text)
+	}
+	service, found, err := c.ReadService(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	m := &model{
+		ECSCluster: service.Cluster, Network: service.Network, EnableExecuteCommand: service.EnableExecuteCommand, Timeouts: row.NoTimeouts(),
+	}
+	if id.ECSService != taskdef.DefaultControllerFamily {
+		m.Name = &id.ECSService
+	}
+	revision, err := c.DescribeRevision(ctx, aws.ToString(found.TaskDefinition))
+	if err != nil {
+		return nil, err
+	}
+	if err := importControllerDefinition(ctx, c, m, revision); err != nil {
+		return nil, err
+	}
+	return m, importControllerOutcome(ctx, c, m)
+}
+
+func importControllerDefinition(ctx context.Context, c *deploy.Client, m *model, from *deploy.Revision) error {
+	d := from.Definition
+	cfg, err := block.ReadConfig(d.ContainerDefinitions)
+	if err != nil {
+		return err
+	}
+	controller := cfg.ControllerSettings()
+	m.TokenSecretARN = aws.String(block.SecretOf(d.ContainerDefinitions, mesh.VariableToken))
+	m.ConsulServers = block.ReadServers(cfg.ConsulServers, d.ContainerDefinitions, c.Defaults)
+	if controller.IAMRolePath != c.Defaults.DefaultRolePath(mesh.RolePath) {
+		m.IAMRolePath = &controller.IAMRolePath
+	}
+	if cfg.Controller != nil && !reflect.DeepEqual(row.Value(cfg.Controller.AuthMethod), row.Value(m.authMethod(c.Defaults))) {
+		m.Login = importAuthMethod(cfg.Controller.AuthMethod)
+	}
+	row.FromSpec(&m.LogLevel, cfg.LogLevel)
+	row.FromSpec(&m.LogJSON, cfg.LogJSON)
+	m.Task = &taskSize{}
+	m.Task.CPU, m.Task.Memory, m.Task.LaunchTypes = block.ReadSize(d)
+	row.FromSpec(&m.Task.RuntimePlatform, d.RuntimePlatform)
+	m.importContainer(d.ContainerDefinitions, c.Defaults)
+	m.Tags = c.Defaults.ImportTags(from.Tags)
+	m.IAM, err = c.ReadIAM(ctx, d, deploy.Owner(typeName, c.Region, m.id()), controllerRolePath)
+	return err
+}
+
+func importAuthMethod(cfg *agentconfig.AuthMethod) *login {
+	var m login
+	method := row.Value(cfg)
+	row.FromSpec(&m.AuthMethod, method.Name)
+	row.FromSpec(&m.STSEndpoint, method.STSEndpoint)
+	row.FromSpec(&m.IAMEndpoint, method.IAMEndpoint)
+	row.FromSpec(&m.ServerIDHeader, method.ServerIDHeaderValue)
+	return &m
+}
+
+func (m *model) importContainer(containers []ecstypes.ContainerDefinition, d block.Defaults) {
+	for _, is := range containers {
+		if aws.ToString(is.Name) != mesh.ContainerController {
+			continue
+		}
+		if image := aws.ToString(is.Image); image != d.Image {
+			m.Image = &image
+		}
+		if log := block.ReadLog(is.LogConfiguration); !reflect.DeepEqual(log, block.ReadLog(d.LogConfiguration.Spec())) {
+			m.LogConfiguration = log
+		}
+		if is.RepositoryCredentials != nil {
+			m.PullCredentialsSecretARN = is.RepositoryCredentials.CredentialsParameter
+		}
+	}
+}
+
+func importControllerOutcome(ctx context.Context, c *deploy.Client, m *model) error {
+	home, err := c.Home(ctx)
+	if err != nil {
+		return err
+	}
+	want, err := m.design(c.Defaults, home)
+	if err != nil {
+		return err
+	}
+	decided, err := want.Decided()
+	if err != nil {
+		return err
+	}
+	m.computeNames(home, nil)
+	m.Outcome = decided
+	id := m.id()
+	m.ID = &id
+	return nil
+}

@@ -1,0 +1,75 @@
+// Package controller is the resource consulecs_controller.
+package controller
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
+)
+
+type controller struct{ stack.Stack[model] }
+
+var (
+	_ resource.ResourceWithConfigure      = (*controller)(nil)
+	_ resource.ResourceWithValidateConfig = (*controller)(nil)
+	_ resource.ResourceWithModifyPlan     = (*controller)(nil)
+	_ resource.ResourceWithImportState    = (*controller)(nil)
+)
+
+const typeName = "consulecs_controller"
+
+func New() resource.Resource {
+	return &controller{stack.Stack[model]{Kind: stack.Kind[model]{
+		TypeName: typeName,
+		Title:    "Controller",
+		Content: []string{
+			"cluster", "name", "token_secret_arn", "consul_servers", "login", "iam_role_path", "image", "log_level", "log_json",
+			"log_configuration", "pull_credentials_secret_arn", "task", "iam", "agent_image",
+		},
+		Places:   places,
+		Problems: (*model).problems,
+		Design:   (*model).design,
+		Check:    checkController,
+		Parts:    (*model).parts,
+		Name:     (*model).computeNames,
+		Observe:  (*model).observe,
+		Adopt:    func(m, other *model) { m.Network = other.Network },
+	}}}
+}
+
+func (m *model) parts() stack.Parts {
+	p := stack.Parts{ID: m.id(), Family: m.name(), Owner: m.id(), Outcome: &m.Outcome, Timeouts: m.Timeouts}
+	if m.ECSCluster != nil { // else the model is that of no resource
+		p.Service = m.service()
+	}
+	return p
+}
+
+func (m *model) computeNames(iamrole.Home, []problem.Path) (names any, open map[string]bool) {
+	m.DesiredCount = aws.Int32(1)
+	return m.names, nil
+}
+
+// observe takes over what the service is. Without one, the outcome has no ARN of it, which the plan sets right.
+func (m *model) observe(service *ecstypes.Service) {
+	if service == nil {
+		return
+	}
+	is := m.service()
+	is.Refresh(*service)
+	m.Network, m.EnableExecuteCommand, m.DesiredCount = is.Network, is.EnableExecuteCommand, is.DesiredCount
+}
+
+func checkController(ctx context.Context, c *deploy.Client, _ *model, want deploy.Design, diags *diag.Diagnostics) {
+	c.GivenRole(ctx, want.TaskRole.Given, path.Root("iam").AtName("task_role").AtName("arn"), diags)
+	c.CheckExecutionRole(ctx, want.ExecutionRole.Given, diags)
+}

@@ -1,0 +1,85 @@
+package controller
+
+import (
+	"context"
+	"maps"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+// Schema implements resource.Resource.
+func (r *controller) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	fields := row.Attributes{
+		"cluster":          row.FixedText("Name or ARN of the ECS cluster whose tasks the controller looks after: one controller for each. Changing it makes a new resource."),
+		"name":             controllerName(),
+		"token_secret_arn": row.RequiredText("ARN of the Secrets Manager secret with the ACL token that the controller works with.", row.SecretARN()),
+		"consul_servers":   row.Object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`.", block.ConsulServersAttributes()),
+		"login": row.Object("What the auth method must know of the tasks' logins. What is left out is taken from the provider's `login`.", row.Attributes{
+			"auth_method":      row.Text("Name of the auth method to keep. Default `iam-ecs-service-token`."),
+			"sts_endpoint":     row.Text("URL of STS at which Consul's servers verify logins. Default: AWS's.", row.EndpointURL{}),
+			"iam_endpoint":     row.Text("URL of IAM at which Consul's servers read role tags. Default: AWS's.", row.EndpointURL{}),
+			"server_id_header": row.Text("Value of the header `X-Consul-IAM-ServerID` that logins must carry."),
+		}),
+		"iam_role_path":               row.Text("Roles below this IAM path may log in. Default: the provider's `iam_role_path`, else `/consul-ecs/`.", row.RolePath()),
+		"image":                       row.Text("Image with consulecs-agent. Default: the provider's `agent_image`."),
+		"log_level":                   row.Text("Log level: `TRACE`, `DEBUG`, `INFO` (default), `WARN` or `ERROR`."),
+		"log_json":                    row.Flag("Log lines as JSON objects. Default `false`."),
+		"log_configuration":           block.LogConfigurationRow("Where the output goes. Default: the provider's `log_configuration`."),
+		"pull_credentials_secret_arn": row.Text("ARN of the Secrets Manager secret with the registry's credentials.", row.SecretARN()),
+		"task": row.Object("Size of the task.", row.Attributes{
+			"cpu":              row.Nonzero("CPU units, 1024 to a core. Default 256."),
+			"memory":           row.Nonzero("Memory in MiB. Default 512."),
+			"launch_types":     block.LaunchTypes(),
+			"runtime_platform": block.RuntimePlatform(),
+		}),
+		"iam":                    block.ControllerIAMAttribute(),
+		"enable_execute_command": row.Flag("ECS Exec. The task role needs the `ssmmessages` actions: attach them with `iam.task_role.policy_arns`. Default `false`."),
+		"wait_for_steady_state":  row.Flag("Wait on create and update until the controller runs. Default `true`, so that tasks which depend on the resource can log in."),
+		"tags":                   row.TextMap("Tags of the task definition, the roles and the ECS service, over the provider's `default_tags`."),
+		"timeouts":               timeouts.Attributes(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
+	}
+	maps.Copy(fields, block.NetworkAttributes(path.MatchRoot("capacity_provider_strategy")))
+	maps.Copy(fields, controllerComputed())
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "The controller of an ECS cluster: it keeps Consul's auth method, policies, roles and binding rules, and removes the services and tokens of tasks that died without a goodbye.",
+		Attributes:          fields,
+	}
+}
+
+func controllerName() schema.StringAttribute {
+	a := row.Text("Name of the ECS service and family of the task definition. Default `consul-ecs-controller`. Changing it makes a new resource.",
+		stringvalidator.RegexMatches(row.ValidFamily, row.FamilyRule))
+	a.PlanModifiers = []planmodifier.String{stringplanmodifier.RequiresReplace()}
+	return a
+}
+
+func controllerComputed() row.Attributes {
+	return row.Attributes{
+		"id":                                  row.ComputedText("The ECS cluster and the name, as `cluster/name`."),
+		"arn":                                 row.ComputedText("ARN of the newest revision of the task definition."),
+		"revision":                            schema.Int64Attribute{Computed: true, MarkdownDescription: "The newest revision."},
+		"ecs_service_arn":                     row.ComputedText("ARN of the ECS service."),
+		"ecs_service_running_arn":             row.ComputedText("ARN of the revision that the ECS service runs."),
+		"task_role_arn":                       row.ComputedText("ARN of the task role."),
+		"task_role_name":                      row.ComputedText("Name of the task role."),
+		"execution_role_arn":                  row.ComputedText("ARN of the execution role."),
+		"execution_role_name":                 row.ComputedText("Name of the execution role."),
+		"agent_config_json":                   row.ComputedText("What the controller reads from `CONSUL_ECS_CONFIG_JSON`."),
+		"rendered_roles_json":                 row.ComputedText("The IAM roles that the resource keeps, as they are in IAM: a change made there shows here."),
+		"rendered_definition_json":            row.ComputedText("The task definition without its containers, in canonical form, as ECS has it."),
+		"rendered_container_definitions_json": row.ComputedText("The container definitions in canonical form, as ECS has them: a change made there shows here."),
+		"content_hash":                        row.ComputedText("SHA-256 of the canonical task definition without its tags. A new revision is registered when it changes."),
+		"desired_count":                       schema.Int32Attribute{Computed: true, MarkdownDescription: "Desired count of the ECS service: 1, unless something else scaled it."},
+		"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "All tags of the task definition."},
+	}
+}

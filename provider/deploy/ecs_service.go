@@ -1,0 +1,143 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+// Statuses of an ECS service, which the SDK has no names for.
+const (
+	serviceActive   = "ACTIVE"
+	serviceDraining = "DRAINING"
+	serviceInactive = "INACTIVE"
+)
+
+// ensureService makes the ECS service so and returns its ARN. known says that the resource made it before; one that is not
+// known is taken on only if it bears the owner's tag.
+func (c *Client) ensureService(ctx context.Context, want *block.ECSService, definitionARN string, tags map[string]string, known bool) (string, error) {
+	name := row.Value(want.Name)
+	found, err := c.findService(ctx, row.Value(want.Cluster), name)
+	if err != nil {
+		return "", err
+	}
+	if found != nil && aws.ToString(found.Status) == serviceDraining {
+		if err := c.awaitServiceGone(ctx, row.Value(want.Cluster), name); err != nil {
+			return "", err
+		}
+		found = nil
+	}
+	if found == nil {
+		return c.createService(ctx, want.CreateInput(definitionARN, tags))
+	}
+	had := block.TagMap(found.Tags)
+	if !known && had[tagECSOwner] != tags[tagECSOwner] {
+		return "", fmt.Errorf("service %s exists already in ECS cluster %s and was not made by this resource\nhint: give the service another name, import it, or remove it",
+			name, row.Value(want.Cluster))
+	}
+	return aws.ToString(found.ServiceArn), c.updateService(ctx, want, *found, definitionARN, tags)
+}
+
+func (c *Client) createService(ctx context.Context, input *ecs.CreateServiceInput) (string, error) {
+	var created *ecs.CreateServiceOutput
+	err := untilRolesAreSeen(ctx, func() error {
+		var err error
+		created, err = c.ecs.CreateService(ctx, input)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("create service %s: %w", aws.ToString(input.ServiceName), err)
+	}
+	tflog.Info(ctx, "ecs service created", map[string]any{"arn": aws.ToString(created.Service.ServiceArn)})
+	return aws.ToString(created.Service.ServiceArn), nil
+}
+
+func (c *Client) updateService(ctx context.Context, want *block.ECSService, found ecstypes.Service, definitionARN string, tags map[string]string) error {
+	input := want.UpdateInput(definitionARN)
+	input.ForceNewDeployment = !sameProviders(want.CapacityProviderStrategy, found.CapacityProviderStrategy)
+	if err := untilRolesAreSeen(ctx, func() error { _, err := c.ecs.UpdateService(ctx, input); return err }); err != nil {
+		return fmt.Errorf("update service %s: %w", row.Value(want.Name), err)
+	}
+	tflog.Info(ctx, "ecs service updated", map[string]any{"arn": aws.ToString(found.ServiceArn)})
+	return c.tagResource(ctx, aws.ToString(found.ServiceArn), tags, block.TagMap(found.Tags))
+}
+
+func sameProviders(want []block.CapacityProvider, found []ecstypes.CapacityProviderStrategyItem) bool {
+	if len(want) == 0 {
+		return true // not asked for
+	}
+	return slices.EqualFunc(want, found, func(w block.CapacityProvider, f ecstypes.CapacityProviderStrategyItem) bool {
+		return row.Value(w.CapacityProvider) == aws.ToString(f.CapacityProvider) && row.Value(w.Base) == f.Base && row.Value(w.Weight) == f.Weight
+	})
+}
+
+// findService finds the service, active or on its way out; nil if there is none.
+func (c *Client) findService(ctx context.Context, ecsCluster, name string) (*ecstypes.Service, error) {
+	described, err := c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{
+		Cluster: &ecsCluster, Services: []string{name}, Include: []ecstypes.ServiceField{ecstypes.ServiceFieldTags},
+	})
+	if awsapi.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("describe service %s in ECS cluster %s: %w", name, ecsCluster, err)
+	}
+	for _, s := range described.Services {
+		if aws.ToString(s.Status) != serviceInactive {
+			return &s, nil
+		}
+	}
+	return nil, nil
+}
+
+// deleteService scales the service down, deletes it and waits until its tasks have stopped: a role or a definition that they
+// still use must not go before them.
+func (c *Client) deleteService(ctx context.Context, ecsCluster, name string) error {
+	found, err := c.findService(ctx, ecsCluster, name)
+	if err != nil || found == nil {
+		return err
+	}
+	tasks, err := c.serviceTasks(ctx, ecsCluster, name)
+	if err != nil {
+		return err
+	}
+	if aws.ToString(found.Status) == serviceActive {
+		if _, err := c.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &ecsCluster, Service: &name, DesiredCount: aws.Int32(0)}); err != nil && !awsapi.IsNotFound(err) {
+			return fmt.Errorf("scale service %s down: %w", name, err)
+		}
+		if _, err := c.ecs.DeleteService(ctx, &ecs.DeleteServiceInput{Cluster: &ecsCluster, Service: &name, Force: aws.Bool(true)}); err != nil && !awsapi.IsNotFound(err) {
+			return fmt.Errorf("delete service %s: %w", name, err)
+		}
+		tflog.Info(ctx, "ecs service deleted", map[string]any{"arn": aws.ToString(found.ServiceArn)})
+	}
+	if err := c.awaitServiceGone(ctx, ecsCluster, name); err != nil {
+		return err
+	}
+	return c.awaitTasksStopped(ctx, ecsCluster, tasks)
+}
+
+// serviceTasks are the ARNs of the service's tasks that are to run.
+func (c *Client) serviceTasks(ctx context.Context, ecsCluster, name string) ([]string, error) {
+	var arns []string
+	pages := ecs.NewListTasksPaginator(c.ecs, &ecs.ListTasksInput{Cluster: &ecsCluster, ServiceName: &name})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if awsapi.IsNotFound(err) {
+			return arns, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list tasks of service %s: %w", name, err)
+		}
+		arns = append(arns, page.TaskArns...)
+	}
+	return arns, nil
+}

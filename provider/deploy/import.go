@@ -1,0 +1,167 @@
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+)
+
+// importedRole is a role of a task definition, and what it would be if nobody chose anything.
+type importedRole struct {
+	arn, owner, defaultName, defaultPath string
+}
+
+// importIAM reads what a user chose of the roles of a definition. Roles that bear the owner's tag were made by the resource,
+// others were given.
+func (c *Client) ReadIAM(ctx context.Context, d *ecstypes.TaskDefinition, owner, path string) (*block.IAM, error) {
+	home, err := c.Home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	family := aws.ToString(d.Family)
+	unnamedTask, err := iamrole.Task(iamrole.TaskSpec{Home: home, Family: family})
+	if err != nil {
+		return nil, err
+	}
+	unnamedExecution, err := iamrole.Execution(iamrole.ExecutionSpec{Home: home, Family: family})
+	if err != nil {
+		return nil, err
+	}
+	task := importedRole{aws.ToString(d.TaskRoleArn), owner, unnamedTask.Name, path}
+	execution := importedRole{aws.ToString(d.ExecutionRoleArn), owner, unnamedExecution.Name, path}
+	var m block.IAM
+	var taskRole block.TaskRole
+	var executionRole block.ExecutionRole
+	if _, err := c.importRole(ctx, task, &m, &taskRole); err != nil {
+		return nil, err
+	}
+	kept, err := c.importRole(ctx, execution, &m, &executionRole.TaskRole)
+	if err != nil {
+		return nil, err
+	}
+	if kept != nil {
+		executionRole.KMSKeyARNs = importKeys(kept)
+	}
+	if !reflect.DeepEqual(taskRole, block.TaskRole{}) {
+		m.TaskRole = &taskRole
+	}
+	if !reflect.DeepEqual(executionRole, block.ExecutionRole{}) {
+		m.ExecutionRole = &executionRole
+	}
+	if m == (block.IAM{}) {
+		return nil, nil
+	}
+	return &m, nil
+}
+
+// importRole fills the settings of one role and returns it if the resource made it.
+func (c *Client) importRole(ctx context.Context, from importedRole, m *block.IAM, role *block.TaskRole) (*RoleView, error) {
+	if from.arn == "" {
+		return nil, nil
+	}
+	found, err := c.readRole(ctx, RoleDesign{Given: from.arn}.name())
+	if err != nil {
+		return nil, err
+	}
+	if found == nil || found.Tags[tagOwner] != from.owner {
+		role.ARN = &from.arn
+		return nil, nil
+	}
+	if found.Name != from.defaultName {
+		role.Name = &found.Name
+	}
+	if found.Path != from.defaultPath {
+		m.Path = &found.Path
+	}
+	if found.PermissionsBoundary != "" {
+		m.PermissionsBoundary = &found.PermissionsBoundary
+	}
+	if !strings.Contains(string(found.TrustPolicy), `"Condition"`) {
+		anySource := true
+		m.AnySource = &anySource
+	}
+	role.PolicyARNs = found.PolicyARNs
+	return found, nil
+}
+
+// importKeys are the KMS keys that the execution role may decrypt with.
+func importKeys(role *RoleView) []string {
+	var keys []string
+	for _, policy := range role.Policies {
+		var document struct {
+			Statement []struct{ Action, Resource any }
+		}
+		if json.Unmarshal(policy, &document) != nil {
+			continue
+		}
+		for _, s := range document.Statement {
+			actions, _ := s.Action.([]any)
+			resources, _ := s.Resource.([]any)
+			if len(actions) != 1 || actions[0] != "kms:Decrypt" {
+				continue
+			}
+			for _, r := range resources {
+				if key, ok := r.(string); ok {
+					keys = append(keys, key)
+				}
+			}
+		}
+	}
+	return keys
+}
+
+// ImportID is the ID of an import: family, family:revision, cluster/service, or an ARN of the one or the other.
+type ImportID struct {
+	Definition string // family or family:revision; "" for a service
+	ecsCluster string // as the user wrote it, but for an ARN of a service: then the name
+	ECSService string
+}
+
+func ParseImportID(id string) (ImportID, error) {
+	short := id
+	if strings.HasPrefix(id, "arn:") {
+		_, short, _ = strings.Cut(id, "/")
+	}
+	first, second, isService := strings.Cut(short, "/")
+	switch {
+	case id == "" || first == "" || isService && second == "":
+		return ImportID{}, fmt.Errorf("the ID is %q, want family, family:revision, cluster/service or an ARN of a task definition or an ECS service", id)
+	case isService:
+		return ImportID{ecsCluster: first, ECSService: second}, nil
+	default:
+		return ImportID{Definition: first}, nil
+	}
+}
+
+// ReadService reads the ECS service that an ID names.
+func (c *Client) ReadService(ctx context.Context, id ImportID) (*block.ECSService, *ecstypes.Service, error) {
+	found, err := c.findService(ctx, id.ecsCluster, id.ECSService)
+	if err != nil {
+		return nil, nil, err
+	}
+	if found == nil {
+		return nil, nil, fmt.Errorf("ECS cluster %s has no service %s", id.ecsCluster, id.ECSService)
+	}
+	m := &block.ECSService{
+		Cluster: found.ClusterArn, Name: &id.ECSService, DesiredCount: &found.DesiredCount,
+		Network: block.Network{CapacityProviderStrategy: []block.CapacityProvider{}},
+	}
+	if found.LaunchType != "" {
+		m.LaunchType = aws.String(string(found.LaunchType))
+	}
+	m.Refresh(*found)
+	if len(m.CapacityProviderStrategy) == 0 {
+		m.CapacityProviderStrategy = nil
+	} else {
+		m.LaunchType = nil
+	}
+	return m, found, nil
+}

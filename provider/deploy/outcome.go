@@ -1,0 +1,94 @@
+package deploy
+
+import (
+	"reflect"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+// Outcome is what both resources compute.
+type Outcome struct {
+	ID                *string           `tfsdk:"id"`
+	ARN               *string           `tfsdk:"arn"`
+	Revision          *int64            `tfsdk:"revision"`
+	TaskRoleARN       *string           `tfsdk:"task_role_arn"`
+	TaskRoleName      *string           `tfsdk:"task_role_name"`
+	ExecutionRoleARN  *string           `tfsdk:"execution_role_arn"`
+	ExecutionRoleName *string           `tfsdk:"execution_role_name"`
+	ECSServiceARN     *string           `tfsdk:"ecs_service_arn"`
+	ECSServiceRunning *string           `tfsdk:"ecs_service_running_arn"`
+	AgentConfig       *string           `tfsdk:"agent_config_json"`
+	Roles             *string           `tfsdk:"rendered_roles_json"`
+	Definition        *string           `tfsdk:"rendered_definition_json"`
+	Containers        *string           `tfsdk:"rendered_container_definitions_json"`
+	ContentHash       *string           `tfsdk:"content_hash"`
+	TagsAll           map[string]string `tfsdk:"tags_all"`
+}
+
+// decided is the part of the outcome that follows from the design alone.
+func (d Design) Decided() (Outcome, error) {
+	roles, err := encodeRoles(d.roles())
+	if err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{
+		TaskRoleARN: aws.String(d.TaskRole.ARN()), TaskRoleName: aws.String(d.TaskRole.name()),
+		ExecutionRoleARN: aws.String(d.ExecutionRole.ARN()), ExecutionRoleName: aws.String(d.ExecutionRole.name()),
+		AgentConfig: aws.String(block.AgentConfig(d.definition.ContainerDefinitions)), Roles: &roles,
+		Definition: &d.canonical.frame, Containers: &d.canonical.containers, ContentHash: aws.String(d.canonical.hash()),
+		TagsAll: d.tags(),
+	}, nil
+}
+
+// Planned is the outcome as far as it is known before the apply; open names the attributes that are not.
+type Planned struct {
+	Outcome
+	Open map[string]bool
+}
+
+// plan decides what the plan shows: the ARN of the revision stays while the content does, and the service's while it is the
+// same service.
+func (d Design) Plan(before Before) (Planned, error) {
+	had := before.Outcome
+	d = d.withVersionOf(had)
+	decided, err := d.Decided()
+	if err != nil {
+		return Planned{}, err
+	}
+	p := Planned{Outcome: decided, Open: map[string]bool{}}
+	if had.ARN != nil && row.Value(had.ContentHash) == row.Value(p.ContentHash) {
+		p.ARN, p.Revision = had.ARN, had.Revision
+	} else {
+		p.Open["arn"], p.Open["revision"] = true, true
+	}
+	if d.Service == nil {
+		return p, nil
+	}
+	p.ECSServiceRunning, p.Open["ecs_service_running_arn"] = p.ARN, p.Open["arn"]
+	if had.ECSServiceARN != nil && d.Service.SameService(before.Service) {
+		p.ECSServiceARN = had.ECSServiceARN
+	} else {
+		p.Open["ecs_service_arn"] = true
+	}
+	return p, nil
+}
+
+// AllOpen is the plan of a resource of which too much is not known yet.
+func AllOpen() Planned {
+	p := Planned{Open: map[string]bool{}}
+	for i := range reflect.TypeFor[Outcome]().NumField() {
+		p.Open[reflect.TypeFor[Outcome]().Field(i).Tag.Get("tfsdk")] = true
+	}
+	return p
+}
+
+// openUnknownTags opens what follows from tags that are not known.
+func (p Planned) OpenUnknownTags(unknown []problem.Path) {
+	if row.Affects(unknown, "tags", "default_tags") {
+		p.Open["tags_all"], p.Open["rendered_roles_json"] = true, true
+	}
+}

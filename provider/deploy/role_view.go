@@ -1,0 +1,80 @@
+package deploy
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+)
+
+// RoleView is a role as far as a resource keeps it: what others add to the role is theirs and does not show.
+type RoleView struct {
+	Name                string                     `json:"name"`
+	Path                string                     `json:"path"`
+	TrustPolicy         json.RawMessage            `json:"trustPolicy,omitempty"`
+	Policies            map[string]json.RawMessage `json:"policies,omitempty"` // inline, by name
+	PolicyARNs          []string                   `json:"policyArns,omitempty"`
+	PermissionsBoundary string                     `json:"permissionsBoundary,omitempty"`
+	Tags                map[string]string          `json:"tags,omitempty"`
+}
+
+// viewOf is the role as it is wanted.
+func viewOf(r iamrole.Role) RoleView {
+	v := RoleView{
+		Name: r.Name, Path: r.Path, TrustPolicy: compactJSON(r.TrustPolicy),
+		PolicyARNs: slices.Compact(slices.Sorted(slices.Values(r.PolicyARNs))), PermissionsBoundary: r.PermissionsBoundary, Tags: r.Tags,
+	}
+	if r.Policy != "" {
+		v.Policies = map[string]json.RawMessage{r.PolicyName: compactJSON(r.Policy)}
+	}
+	return v
+}
+
+// within is what v, a role as IAM has it, shows of the role that the resource keeps.
+func (v RoleView) within(kept RoleView) RoleView {
+	v.Policies = maps.Clone(v.Policies)
+	maps.DeleteFunc(v.Policies, func(name string, _ json.RawMessage) bool { _, ok := kept.Policies[name]; return !ok })
+	v.PolicyARNs = slices.DeleteFunc(slices.Clone(v.PolicyARNs), func(arn string) bool { return !slices.Contains(kept.PolicyARNs, arn) })
+	v.Tags = maps.Clone(v.Tags)
+	maps.DeleteFunc(v.Tags, func(key, _ string) bool { _, ok := kept.Tags[key]; return !ok })
+	return v
+}
+
+// encodeRoles writes views for the state.
+func encodeRoles(views []RoleView) (string, error) {
+	if len(views) == 0 {
+		return "[]", nil
+	}
+	b, err := json.Marshal(views)
+	if err != nil {
+		return "", fmt.Errorf("write roles: %w", err)
+	}
+	return string(b), nil
+}
+
+// decodeRoles reads what encodeRoles wrote; nothing from no text.
+func decodeRoles(text *string) ([]RoleView, error) {
+	if text == nil {
+		return nil, nil
+	}
+	var views []RoleView
+	if err := json.Unmarshal([]byte(*text), &views); err != nil {
+		return nil, fmt.Errorf("read roles from the state: %w", err)
+	}
+	return views, nil
+}
+
+// compactJSON writes a JSON document with sorted keys and without blanks. Text that is no JSON is kept as a JSON string.
+func compactJSON(text string) json.RawMessage {
+	var plain any
+	if json.Unmarshal([]byte(text), &plain) != nil {
+		plain = text
+	}
+	b, err := json.Marshal(plain)
+	if err != nil {
+		return nil
+	}
+	return b
+}

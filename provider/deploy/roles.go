@@ -1,0 +1,259 @@
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+)
+
+// tagOwner is the IAM tag that names the resource which a role was made for. Roles belong to the whole account, so a role of
+// the right name may be another Region's or another configuration's.
+const tagOwner = "consul.hashicorp.com.owner"
+
+// ownRole finds the role that is to become want; nil if there is none. had is the role as the resource knew it before; its
+// zero value means that it did not, and then a role of that name is taken on only if it bears our owner tag.
+func (c *Client) ownRole(ctx context.Context, want, had RoleView) (*RoleView, error) {
+	found, err := c.readRole(ctx, want.Name)
+	switch {
+	case err != nil || found == nil:
+		return nil, err
+	case had.Name == "" && found.Tags[tagOwner] != want.Tags[tagOwner]:
+		return nil, fmt.Errorf("role %s exists already and was not made by this resource\nhint: give the role another name, pass the existing role by its ARN, or remove it", want.Name)
+	case found.Path != want.Path:
+		return nil, fmt.Errorf("role %s lies in path %s, want %s: IAM cannot move a role\nhint: give the role another name", want.Name, found.Path, want.Path)
+	}
+	return found, nil
+}
+
+// ensureRole makes the role, or corrects what differs. What had lists and want does not is removed.
+func (c *Client) ensureRole(ctx context.Context, want, had RoleView, found *RoleView) error {
+	if found == nil {
+		return c.createRole(ctx, want)
+	}
+	return c.correctRole(ctx, want, had, *found)
+}
+
+func (c *Client) createRole(ctx context.Context, want RoleView) error {
+	input := &iam.CreateRoleInput{
+		RoleName: &want.Name, Path: &want.Path, AssumeRolePolicyDocument: aws.String(string(want.TrustPolicy)), Tags: iamTags(want.Tags),
+		Description: aws.String("Made by Terraform for " + want.Tags[tagOwner]),
+	}
+	if want.PermissionsBoundary != "" {
+		input.PermissionsBoundary = &want.PermissionsBoundary
+	}
+	if _, err := c.iam.CreateRole(ctx, input); err != nil {
+		return fmt.Errorf("create role %s: %w", want.Name, err)
+	}
+	return c.correctRole(ctx, want, RoleView{}, RoleView{
+		TrustPolicy: want.TrustPolicy, PermissionsBoundary: want.PermissionsBoundary, Tags: want.Tags,
+	})
+}
+
+// correctRole turns the role from found into want. Of what had lists and want does not, nothing stays.
+func (c *Client) correctRole(ctx context.Context, want, had, found RoleView) error {
+	if string(found.TrustPolicy) != string(want.TrustPolicy) {
+		_, err := c.iam.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: &want.Name, PolicyDocument: aws.String(string(want.TrustPolicy))})
+		if err != nil {
+			return fmt.Errorf("set trust policy of role %s: %w", want.Name, err)
+		}
+	}
+	for _, step := range []func(context.Context, RoleView, RoleView, RoleView) error{
+		c.correctBoundary, c.correctPolicies, c.correctAttachments, c.correctRoleTags,
+	} {
+		if err := step(ctx, want, had, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Client) correctBoundary(ctx context.Context, want, _, found RoleView) error {
+	if want.PermissionsBoundary == found.PermissionsBoundary {
+		return nil
+	}
+	var err error
+	if want.PermissionsBoundary == "" {
+		_, err = c.iam.DeleteRolePermissionsBoundary(ctx, &iam.DeleteRolePermissionsBoundaryInput{RoleName: &want.Name})
+	} else {
+		_, err = c.iam.PutRolePermissionsBoundary(ctx, &iam.PutRolePermissionsBoundaryInput{RoleName: &want.Name, PermissionsBoundary: &want.PermissionsBoundary})
+	}
+	if err != nil {
+		return fmt.Errorf("set permissions boundary of role %s: %w", want.Name, err)
+	}
+	return nil
+}
+
+func (c *Client) correctPolicies(ctx context.Context, want, had, found RoleView) error {
+	for _, name := range slices.Sorted(maps.Keys(want.Policies)) {
+		if string(found.Policies[name]) == string(want.Policies[name]) {
+			continue
+		}
+		_, err := c.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &want.Name, PolicyName: &name, PolicyDocument: aws.String(string(want.Policies[name]))})
+		if err != nil {
+			return fmt.Errorf("put policy %s of role %s: %w", name, want.Name, err)
+		}
+	}
+	for name := range had.Policies {
+		if _, wanted := want.Policies[name]; wanted {
+			continue
+		}
+		if _, err := c.iam.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &want.Name, PolicyName: &name}); err != nil && !awsapi.IsNotFound(err) {
+			return fmt.Errorf("delete policy %s of role %s: %w", name, want.Name, err)
+		}
+	}
+	return nil
+}
+
+func (c *Client) correctAttachments(ctx context.Context, want, had, found RoleView) error {
+	for _, arn := range want.PolicyARNs {
+		if slices.Contains(found.PolicyARNs, arn) {
+			continue
+		}
+		if _, err := c.iam.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: &want.Name, PolicyArn: &arn}); err != nil {
+			return fmt.Errorf("attach policy %s to role %s: %w", arn, want.Name, err)
+		}
+	}
+	for _, arn := range had.PolicyARNs {
+		if slices.Contains(want.PolicyARNs, arn) {
+			continue
+		}
+		if _, err := c.iam.DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{RoleName: &want.Name, PolicyArn: &arn}); err != nil && !awsapi.IsNotFound(err) {
+			return fmt.Errorf("detach policy %s from role %s: %w", arn, want.Name, err)
+		}
+	}
+	return nil
+}
+
+func (c *Client) correctRoleTags(ctx context.Context, want, had, found RoleView) error {
+	wrong := maps.Clone(want.Tags)
+	maps.DeleteFunc(wrong, func(key, value string) bool { is, ok := found.Tags[key]; return ok && is == value })
+	if len(wrong) > 0 {
+		if _, err := c.iam.TagRole(ctx, &iam.TagRoleInput{RoleName: &want.Name, Tags: iamTags(wrong)}); err != nil {
+			return fmt.Errorf("tag role %s: %w", want.Name, err)
+		}
+	}
+	obsolete := missingKeys(had.Tags, want.Tags)
+	if len(obsolete) == 0 {
+		return nil
+	}
+	if _, err := c.iam.UntagRole(ctx, &iam.UntagRoleInput{RoleName: &want.Name, TagKeys: obsolete}); err != nil {
+		return fmt.Errorf("untag role %s: %w", want.Name, err)
+	}
+	return nil
+}
+
+// readRole is the role as IAM has it; nil if there is none.
+func (c *Client) readRole(ctx context.Context, name string) (*RoleView, error) {
+	got, err := c.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
+	if awsapi.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get role %s: %w", name, err)
+	}
+	v := &RoleView{Name: name, Path: aws.ToString(got.Role.Path), Policies: map[string]json.RawMessage{}, Tags: map[string]string{}}
+	if v.TrustPolicy, err = policyDocument(got.Role.AssumeRolePolicyDocument); err != nil {
+		return nil, fmt.Errorf("get role %s: %w", name, err)
+	}
+	if got.Role.PermissionsBoundary != nil {
+		v.PermissionsBoundary = aws.ToString(got.Role.PermissionsBoundary.PermissionsBoundaryArn)
+	}
+	for _, tag := range got.Role.Tags {
+		v.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	if err := c.readPolicies(ctx, v); err != nil {
+		return nil, err
+	}
+	attached := iam.NewListAttachedRolePoliciesPaginator(c.iam, &iam.ListAttachedRolePoliciesInput{RoleName: &name})
+	for attached.HasMorePages() {
+		page, err := attached.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list attached policies of role %s: %w", name, err)
+		}
+		for _, p := range page.AttachedPolicies {
+			v.PolicyARNs = append(v.PolicyARNs, aws.ToString(p.PolicyArn))
+		}
+	}
+	slices.Sort(v.PolicyARNs)
+	return v, nil
+}
+
+func (c *Client) readPolicies(ctx context.Context, v *RoleView) error {
+	inline := iam.NewListRolePoliciesPaginator(c.iam, &iam.ListRolePoliciesInput{RoleName: &v.Name})
+	for inline.HasMorePages() {
+		page, err := inline.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("list policies of role %s: %w", v.Name, err)
+		}
+		for _, name := range page.PolicyNames {
+			got, err := c.iam.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &v.Name, PolicyName: &name})
+			if err != nil {
+				return fmt.Errorf("get policy %s of role %s: %w", name, v.Name, err)
+			}
+			if v.Policies[name], err = policyDocument(got.PolicyDocument); err != nil {
+				return fmt.Errorf("get policy %s of role %s: %w", name, v.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// deleteRole removes the role and whatever is attached to it, by whom ever: IAM deletes only bare roles. A role that bears
+// another owner's tag is left alone.
+func (c *Client) deleteRole(ctx context.Context, name, owner string) error {
+	found, err := c.readRole(ctx, name)
+	if err != nil || found == nil || found.Tags[tagOwner] != "" && found.Tags[tagOwner] != owner {
+		return err
+	}
+	for _, arn := range found.PolicyARNs {
+		if _, err := c.iam.DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{RoleName: &name, PolicyArn: &arn}); err != nil && !awsapi.IsNotFound(err) {
+			return fmt.Errorf("detach policy %s from role %s: %w", arn, name, err)
+		}
+	}
+	for policy := range found.Policies {
+		if _, err := c.iam.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &name, PolicyName: &policy}); err != nil && !awsapi.IsNotFound(err) {
+			return fmt.Errorf("delete policy %s of role %s: %w", policy, name, err)
+		}
+	}
+	if _, err := c.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &name}); err != nil && !awsapi.IsNotFound(err) {
+		return fmt.Errorf("delete role %s: %w", name, err)
+	}
+	return nil
+}
+
+// policyDocument is a policy as IAM returns it, URL-encoded.
+func policyDocument(encoded *string) (json.RawMessage, error) {
+	plain, err := url.PathUnescape(aws.ToString(encoded)) // a plus sign stands for itself
+	if err != nil {
+		return nil, fmt.Errorf("decode policy: %w", err)
+	}
+	return compactJSON(plain), nil
+}
+
+func iamTags(tags map[string]string) []iamtypes.Tag {
+	var list []iamtypes.Tag
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		list = append(list, iamtypes.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
+	}
+	return list
+}
+
+// missingKeys are the keys of had that want lacks, sorted.
+func missingKeys(had, want map[string]string) []string {
+	var missing []string
+	for _, key := range slices.Sorted(maps.Keys(had)) {
+		if _, ok := want[key]; !ok {
+			missing = append(missing, key)
+		}
+	}
+	return missing
+}

@@ -1,0 +1,124 @@
+package meshtask
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+// importStopWithin sets proxy.stop_within where the dataplane is told something else than what follows from the stop
+// timeouts. All else of the model has been imported.
+func (m *model) importStopWithin(cfg agentconfig.Proxy, d block.Defaults) {
+	within := row.Value(cfg.Dataplane).StopWithinSeconds
+	if within == 0 || within == taskdef.AgentConfig(m.spec(d)).Proxy.Dataplane.StopWithinSeconds {
+		return
+	}
+	if m.Proxy == nil {
+		m.Proxy = &block.Proxy{}
+	}
+	row.FromSpec(&m.Proxy.StopWithin, within)
+}
+
+// ImportState implements resource.ResourceWithImportState: the task definition and the agents' configuration in it are read
+// back into attributes. What AWS does not keep (timeouts, wait_for_steady_state, revision_policy) stays unset.
+func (r *meshTask) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	m, err := read(ctx, r.Client, req.ID)
+	if err != nil {
+		resp.Diagnostics.AddError("Mesh task was not imported", fmt.Sprintf("import %s: %v", req.ID, err))
+		return
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
+	id, err := deploy.ParseImportID(text)
+	if err != nil {
+		return nil, err
+	}
+	m := &model{Timeouts: row.NoTimeouts()}
+	if id.ECSService != "" {
+		service, found, err := c.ReadService(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		m.ECSService, id.Definition = service, aws.ToString(found.TaskDefinition)
+	}
+	found, err := c.DescribeRevision(ctx, id.Definition)
+	if err != nil {
+		return nil, err
+	}
+	if err := importDefinition(ctx, c, m, found); err != nil {
+		return nil, err
+	}
+	if m.ECSService != nil && row.Value(m.ECSService.Name) == row.Value(m.Family) {
+		m.ECSService.Name = nil
+	}
+	return m, importOutcome(ctx, c, m)
+}
+
+// importDefinition fills the model from a revision.
+func importDefinition(ctx context.Context, c *deploy.Client, m *model, from *deploy.Revision) error {
+	d := from.Definition
+	cfg, err := block.ReadConfig(d.ContainerDefinitions)
+	if err != nil {
+		return err
+	}
+	family := aws.ToString(d.Family)
+	m.Family = &family
+	m.Service = block.ReadService(cfg.Service, family)
+	if row.Value(cfg.Service).Port == 0 {
+		m.OutboundOnly = aws.Bool(true)
+	}
+	proxy := row.Value(cfg.Proxy)
+	if m.Upstreams, err = block.ReadUpstreams(proxy.Upstreams); err != nil {
+		return err
+	}
+	if m.Proxy, err = block.ReadProxy(proxy); err != nil {
+		return err
+	}
+	m.Transparent = block.ReadTransparentProxy(cfg)
+	m.ConsulServers = block.ReadServers(cfg.ConsulServers, d.ContainerDefinitions, c.Defaults)
+	m.Login = block.ReadLogin(cfg.ConsulLogin, c.Defaults)
+	m.Task = block.ReadTask(d)
+	m.Containers = block.ReadContainers(d, cfg)
+	m.Tags = c.Defaults.ImportTags(from.Tags)
+	m.importSidecars(d, c.Defaults)
+	m.importStopWithin(proxy, c.Defaults)
+	if cfg.LogLevel != "" || cfg.LogJSON {
+		if m.Sidecars == nil {
+			m.Sidecars = &block.Sidecars{}
+		}
+		row.FromSpec(&m.Sidecars.LogLevel, cfg.LogLevel)
+		row.FromSpec(&m.Sidecars.LogJSON, cfg.LogJSON)
+	}
+	m.IAM, err = c.ReadIAM(ctx, d, deploy.Owner(typeName, c.Region, family), c.Defaults.DefaultRolePath(mesh.RolePath))
+	return err
+}
+
+// importOutcome names what the resource keeps, so that the read that follows an import can look at it.
+func importOutcome(ctx context.Context, c *deploy.Client, m *model) error {
+	home, err := c.Home(ctx)
+	if err != nil {
+		return err
+	}
+	want, err := m.design(c.Defaults, home)
+	if err != nil {
+		return err
+	}
+	decided, err := want.Decided()
+	if err != nil {
+		return err
+	}
+	m.names, m.Outcome = m.computedNames(home), decided
+	m.ID = m.Family
+	return nil
+}

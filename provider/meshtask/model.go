@@ -1,0 +1,129 @@
+package meshtask
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+// Design works out a mesh task.
+func (m *model) design(d block.Defaults, home iamrole.Home) (deploy.Design, error) {
+	spec := m.spec(d)
+	want := deploy.Design{
+		Family: spec.Family, Owner: deploy.Owner(typeName, home.Region, spec.Family),
+		TaskRole:      deploy.RoleDesign{Given: row.Value(m.IAM.TaskRoleOrNone().ARN)},
+		ExecutionRole: deploy.RoleDesign{Given: row.Value(m.IAM.ExecutionRoleOrNone().ARN)},
+		Service:       m.ECSService.Named(spec.Family),
+	}
+	if m.RevisionPolicy != nil {
+		want.Keep = int(row.Value(m.RevisionPolicy.Keep))
+	}
+	if want.TaskRole.Given == "" {
+		role, err := iamrole.Task(iamrole.TaskSpec{
+			Home: home, Settings: m.IAM.Settings(m.IAM.TaskRoleOrNone(), d.RolePath, spec.Tags), Family: spec.Family,
+			ServiceName: mesh.ServiceName(spec.Service.Name, spec.Family), Namespace: spec.Service.Namespace, ACLs: spec.Login.Enabled,
+		})
+		if err != nil {
+			return deploy.Design{}, err
+		}
+		want.TaskRole.Role = role
+	}
+	spec.TaskRoleARN = want.TaskRole.ARN()
+	definition, err := taskdef.Build(spec)
+	if err != nil {
+		return deploy.Design{}, err
+	}
+	err = want.Finish(definition, m.IAM, d.RolePath, spec.Tags, home)
+	return want, err
+}
+
+type model struct {
+	Family         *string                 `tfsdk:"family"`
+	Service        *block.Service          `tfsdk:"service"`
+	OutboundOnly   *bool                   `tfsdk:"outbound_only"`
+	Upstreams      []block.Upstream        `tfsdk:"upstream"`
+	Proxy          *block.Proxy            `tfsdk:"proxy"`
+	Transparent    *block.TransparentProxy `tfsdk:"transparent_proxy"`
+	ConsulServers  *block.ConsulServers    `tfsdk:"consul_servers"`
+	Login          *block.Login            `tfsdk:"login"`
+	Task           *block.Task             `tfsdk:"task"`
+	Containers     []block.Container       `tfsdk:"container"`
+	Sidecars       *block.Sidecars         `tfsdk:"sidecars"`
+	IAM            *block.IAM              `tfsdk:"iam"`
+	ECSService     *block.ECSService       `tfsdk:"ecs_service"`
+	RevisionPolicy *revisionPolicy         `tfsdk:"revision_policy"`
+	Tags           map[string]string       `tfsdk:"tags"`
+	Timeouts       timeouts.Value          `tfsdk:"timeouts"`
+
+	names
+	deploy.Outcome
+}
+
+// names is what a mesh task computes from its attributes alone.
+type names struct {
+	ARNWithoutRevision *string `tfsdk:"arn_without_revision"`
+	ServiceName        *string `tfsdk:"service_name"`
+	ECSServiceName     *string `tfsdk:"ecs_service_name"`
+}
+
+type revisionPolicy struct {
+	Keep *int32 `tfsdk:"keep"`
+}
+
+func (m *model) computedNames(home iamrole.Home) names {
+	names := names{
+		ARNWithoutRevision: aws.String(fmt.Sprintf("arn:%s:ecs:%s:%s:task-definition/%s", home.Partition, home.Region, home.Account, row.Value(m.Family))),
+		ServiceName:        aws.String(m.serviceName()),
+	}
+	if m.ECSService != nil {
+		names.ECSServiceName = m.ECSService.Named(row.Value(m.Family)).Name
+	}
+	return names
+}
+
+// serviceName is the name of the Consul service.
+func (m *model) serviceName() string {
+	if m.Service == nil {
+		return mesh.ServiceName("", row.Value(m.Family))
+	}
+	return mesh.ServiceName(row.Value(m.Service.Name), row.Value(m.Family))
+}
+
+// spec is what the user asked for, with the provider's defaults, but for the ARNs of roles.
+func (m *model) spec(d block.Defaults) taskdef.Spec {
+	s := taskdef.Spec{
+		Family:       row.Value(m.Family),
+		Service:      m.Service.Spec(),
+		OutboundOnly: row.Value(m.OutboundOnly),
+		Proxy:        m.Proxy.Spec(),
+		Servers:      row.Overlay(d.Servers, m.ConsulServers).Spec(),
+		Login:        row.Overlay(d.Login, m.Login).Spec(),
+		Task:         m.Task.Spec(),
+		Sidecars:     m.Sidecars.Spec(d),
+		Tags:         d.TagsWith(m.Tags),
+		Module:       d.Module,
+
+		TransparentProxy: m.Transparent.Spec(),
+	}
+	if m.Sidecars != nil {
+		s.LogLevel, s.LogJSON = row.Value(m.Sidecars.LogLevel), row.Value(m.Sidecars.LogJSON)
+	}
+	for _, u := range m.Upstreams {
+		s.Proxy.Upstreams = append(s.Proxy.Upstreams, u.Spec())
+	}
+	for _, c := range m.Containers {
+		s.Containers = append(s.Containers, c.Spec())
+		if probe := c.Probe(); probe != nil {
+			s.ReadinessProbes = append(s.ReadinessProbes, *probe)
+		}
+	}
+	return s
+}

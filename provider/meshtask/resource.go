@@ -1,0 +1,74 @@
+// Package meshtask is the resource consulecs_mesh_task.
+package meshtask
+
+import (
+	"context"
+
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
+)
+
+type meshTask struct{ stack.Stack[model] }
+
+var (
+	_ resource.ResourceWithConfigure      = (*meshTask)(nil)
+	_ resource.ResourceWithValidateConfig = (*meshTask)(nil)
+	_ resource.ResourceWithModifyPlan     = (*meshTask)(nil)
+	_ resource.ResourceWithImportState    = (*meshTask)(nil)
+)
+
+const typeName = "consulecs_mesh_task"
+
+func New() resource.Resource {
+	return &meshTask{stack.Stack[model]{Kind: stack.Kind[model]{
+		TypeName: typeName,
+		Title:    "Mesh task",
+		Content: []string{
+			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", "sidecars", "iam",
+			"agent_image", "iam_role_path", "log_configuration",
+		},
+		Places:   places,
+		Problems: (*model).problems,
+		Design:   (*model).design,
+		Check:    checkMeshTask,
+		Parts:    (*model).parts,
+		Name:     (*model).computeNames,
+		Observe:  (*model).observe,
+		Adopt:    func(m, other *model) { m.ECSService = other.ECSService },
+	}}}
+}
+
+func (m *model) parts() stack.Parts {
+	family := row.Value(m.Family)
+	return stack.Parts{ID: family, Family: family, Owner: family, Outcome: &m.Outcome, Service: m.ECSService.Named(family), Timeouts: m.Timeouts}
+}
+
+func (m *model) computeNames(home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) {
+	m.names = m.computedNames(home)
+	return m.names, map[string]bool{
+		"service_name":         row.Affects(unknown, "family", "service"),
+		"ecs_service_name":     row.Affects(unknown, "family", "ecs_service"),
+		"arn_without_revision": row.Affects(unknown, "family"),
+	}
+}
+
+func (m *model) observe(service *ecstypes.Service) {
+	if service == nil {
+		m.ECSService = nil
+		return
+	}
+	m.ECSService.Refresh(*service)
+}
+
+func checkMeshTask(ctx context.Context, c *deploy.Client, m *model, want deploy.Design, diags *diag.Diagnostics) {
+	c.CheckTaskRole(ctx, want.TaskRole.Given, m.spec(c.Defaults), diags)
+	c.CheckExecutionRole(ctx, want.ExecutionRole.Given, diags)
+	m.warnOfGuardedTargets(diags)
+}

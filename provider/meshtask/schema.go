@@ -1,0 +1,66 @@
+package meshtask
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+func family() schema.StringAttribute {
+	return row.FixedText("Family of the task definition: up to 255 letters, digits, `-` and `_`. In lower case it is also the name of the "+
+		"Consul service, unless `service.name` says otherwise. Changing it makes a new resource.",
+		stringvalidator.RegexMatches(row.ValidFamily, row.FamilyRule))
+}
+
+// Schema implements resource.Resource.
+func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "An ECS task in the Consul service mesh: its task definition with the injected containers, its IAM roles and, if asked for, the ECS service that runs it.",
+		Attributes: row.Attributes{
+			"family":            family(),
+			"service":           block.ServiceAttribute(),
+			"outbound_only":     row.Flag("The application receives no traffic from the mesh; `service.port` stays unset. Default `false`."),
+			"upstream":          row.Objects("Services that the application calls through its proxy, each at a local port.", block.UpstreamAttributes()),
+			"proxy":             block.ProxyAttribute(),
+			"transparent_proxy": block.TransparentProxyAttribute(),
+			"consul_servers":    row.Object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`.", block.ConsulServersAttributes()),
+			"login":             row.Object("How the agents log in to Consul with the task role. What is left out is taken from the provider's `login`.", block.LoginAttributes()),
+			"task":              block.TaskAttribute(),
+			"container":         row.RequiredObjects("The application's containers. Nothing of them is changed but `depends_on`, which gets the wait for the proxy, and what `mesh.shutdown_delay` says.", block.ContainerAttributes()),
+			"sidecars":          block.SidecarsAttribute(),
+			"iam":               block.IamAttribute(),
+			"ecs_service":       block.EcsServiceAttribute(),
+			"revision_policy": row.Object("What becomes of earlier revisions.", row.Attributes{
+				"keep": row.Number("How many earlier revisions stay ACTIVE after an update, for a quick way back. Default 0: all are deregistered.", row.AtLeast(0)),
+			}),
+			"tags":     row.TextMap("Tags of the task definition (hence of its tasks), the roles and the ECS service, over the provider's `default_tags`. Keys that begin with `consul.hashicorp.com` are the mesh's own."),
+			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
+
+			"id":                                  row.ComputedText("The family."),
+			"arn":                                 row.ComputedText("ARN of the newest revision."),
+			"arn_without_revision":                row.ComputedText("ARN of the family: what a service that follows CI's revisions may name."),
+			"revision":                            schema.Int64Attribute{Computed: true, MarkdownDescription: "The newest revision."},
+			"service_name":                        row.ComputedText("Name of the Consul service."),
+			"task_role_arn":                       row.ComputedText("ARN of the task role."),
+			"task_role_name":                      row.ComputedText("Name of the task role."),
+			"execution_role_arn":                  row.ComputedText("ARN of the execution role."),
+			"execution_role_name":                 row.ComputedText("Name of the execution role."),
+			"ecs_service_arn":                     row.ComputedText("ARN of the ECS service; null without `ecs_service`."),
+			"ecs_service_name":                    row.ComputedText("Name of the ECS service; null without `ecs_service`."),
+			"ecs_service_running_arn":             row.ComputedText("ARN of the revision that the ECS service runs; null without `ecs_service`. Differs from `arn` only when something else changed the service."),
+			"agent_config_json":                   row.ComputedText("What the injected containers read from `CONSUL_ECS_CONFIG_JSON`."),
+			"rendered_roles_json":                 row.ComputedText("The IAM roles that the resource keeps, as they are in IAM: a change made there shows here."),
+			"content_hash":                        row.ComputedText("SHA-256 of the canonical task definition without its tags. A new revision is registered when it changes."),
+			"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "All tags of the task definition: the mesh's, the provider's defaults and `tags`."},
+			"rendered_definition_json":            row.ComputedText("The task definition without its containers, in canonical form, as ECS has it: a change made there shows here."),
+			"rendered_container_definitions_json": row.ComputedText("The container definitions in canonical form, injected ones included, as ECS has them: a change made there shows here."),
+		},
+	}
+}

@@ -1,0 +1,137 @@
+package row
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// The models mirror the types that they are translated to, field by field, so one function translates them all. A field of
+// a model goes to the field of the same Go name, or of the name in its tag `spec`; spec:"-" is translated by hand.
+
+// ToSpec sets the fields of the struct that dst points to from the model src. Nil fields leave dst's alone. Models and
+// their targets are ours, so a mismatch is an error of the program and panics.
+func ToSpec(dst, src any) { forward(reflect.ValueOf(dst).Elem(), reflect.ValueOf(src)) }
+
+// FromSpec is the way back: it sets the model that dst points to from src. Zero values and empty ones become nil, since
+// ECS does not tell them from unset.
+func FromSpec(dst, src any) { backward(reflect.ValueOf(dst).Elem(), reflect.ValueOf(src)) }
+
+func forward(dst, src reflect.Value) {
+	switch {
+	case src.Kind() == reflect.Pointer:
+		if !src.IsNil() {
+			forward(dst, src.Elem())
+		}
+	case dst.Kind() == reflect.Pointer:
+		dst.Set(reflect.New(dst.Type().Elem()))
+		forward(dst.Elem(), src)
+	case src.Kind() == reflect.Struct:
+		eachField(src, dst, func(from, to reflect.Value) { forward(to, from) })
+	case src.Kind() == reflect.Slice:
+		if src.IsNil() {
+			return
+		}
+		dst.Set(reflect.MakeSlice(dst.Type(), src.Len(), src.Len()))
+		for i := range src.Len() {
+			forward(dst.Index(i), src.Index(i))
+		}
+	case src.Kind() == reflect.Map:
+		if !src.IsNil() {
+			dst.Set(src.Convert(dst.Type()))
+		}
+	default:
+		dst.Set(src.Convert(dst.Type()))
+	}
+}
+
+func backward(dst, src reflect.Value) {
+	switch {
+	case empty(src):
+	case src.Kind() == reflect.Pointer:
+		backward(dst, src.Elem())
+	case dst.Kind() == reflect.Pointer:
+		dst.Set(reflect.New(dst.Type().Elem()))
+		backward(dst.Elem(), src)
+	case src.Kind() == reflect.Struct:
+		eachField(dst, src, func(to, from reflect.Value) { backward(to, from) })
+	case src.Kind() == reflect.Slice:
+		dst.Set(reflect.MakeSlice(dst.Type(), src.Len(), src.Len()))
+		for i := range src.Len() {
+			backward(dst.Index(i), src.Index(i))
+		}
+	default:
+		dst.Set(src.Convert(dst.Type()))
+	}
+}
+
+// eachField calls visit with each field of the model and its counterpart.
+func eachField(model, other reflect.Value, visit func(model, other reflect.Value)) {
+	for i := range model.NumField() {
+		field := model.Type().Field(i)
+		if field.Anonymous {
+			eachField(model.Field(i), other, visit)
+			continue
+		}
+		name := field.Name
+		if tag, ok := field.Tag.Lookup("spec"); ok {
+			name = tag
+		}
+		if name == "-" {
+			continue
+		}
+		counterpart := other.FieldByName(name)
+		if !counterpart.IsValid() {
+			panic(fmt.Sprintf("internal error: %s has no field %s for %s.%s", other.Type(), name, model.Type(), field.Name))
+		}
+		visit(model.Field(i), counterpart)
+	}
+}
+
+// empty reports whether a value says no more than an absent one. A pointer to a number or a boolean says something.
+func empty(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer:
+		return v.IsNil() || v.Elem().Kind() == reflect.Struct && empty(v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !empty(v.Field(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	default:
+		return v.IsZero()
+	}
+}
+
+// Overlay returns base with every field that over sets: the resource's settings over the provider's. Both are pointers to
+// models of one type; lists and maps are taken whole.
+func Overlay[T any](base, over *T) *T {
+	if base == nil || over == nil {
+		if over != nil {
+			return over
+		}
+		return base
+	}
+	merged := *base
+	overlayStruct(reflect.ValueOf(&merged).Elem(), reflect.ValueOf(over).Elem())
+	return &merged
+}
+
+func overlayStruct(dst, over reflect.Value) {
+	for i := range over.NumField() {
+		to, from := dst.Field(i), over.Field(i)
+		switch {
+		case from.IsZero():
+		case from.Kind() == reflect.Pointer && from.Elem().Kind() == reflect.Struct && !to.IsNil():
+			copied := reflect.New(to.Type().Elem())
+			copied.Elem().Set(to.Elem())
+			overlayStruct(copied.Elem(), from.Elem())
+			to.Set(copied)
+		default:
+			to.Set(from)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package row
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+)
+
+// Decode reads a configuration or a plan into a model, and names the places whose values are not known yet.
+func Decode(ctx context.Context, from tfsdk.Config, model any, diags *diag.Diagnostics) (unknown []problem.Path, ok bool) {
+	if refuseFractions(from.Raw, diags) {
+		return nil, false
+	}
+	replaced, unknown, err := Known(from.Raw)
+	if err != nil {
+		diags.AddError("Configuration not readable", err.Error())
+		return nil, false
+	}
+	diags.Append((&tfsdk.Config{Raw: replaced, Schema: from.Schema}).Get(ctx, model)...)
+	return unknown, !diags.HasError()
+}
+
+// refuseFractions reports numbers that are not whole: no attribute takes others, and a model has no place for them.
+func refuseFractions(raw tftypes.Value, diags *diag.Diagnostics) (found bool) {
+	_ = tftypes.Walk(raw, func(at *tftypes.AttributePath, v tftypes.Value) (bool, error) {
+		var n big.Float
+		if v.IsKnown() && !v.IsNull() && v.Type().Is(tftypes.Number) && v.As(&n) == nil && !n.IsInt() {
+			place := placeOf(at)
+			diags.AddAttributeError(frameworkPath(place), "Not a whole number", fmt.Sprintf("%s is %s, want a whole number.", place, n.String()))
+			found = true
+		}
+		return true, nil
+	})
+	return found
+}
+
+// frameworkPath is a place as diagnostics name it. Keys of maps are taken for attributes, which no caller minds.
+func frameworkPath(place problem.Path) path.Path {
+	at := path.Empty()
+	for _, step := range place {
+		if index, ok := step.(int); ok {
+			at = at.AtListIndex(index)
+		} else {
+			at = at.AtName(fmt.Sprint(step))
+		}
+	}
+	return at
+}
+
+// Known replaces what is not known yet by null, and names the places, so that models need no third state. Elements of
+// collections become empty instead: a model has no place for a null among texts or objects.
+func Known(raw tftypes.Value) (tftypes.Value, []problem.Path, error) {
+	var unknown []problem.Path
+	replaced, err := tftypes.Transform(raw, func(at *tftypes.AttributePath, v tftypes.Value) (tftypes.Value, error) {
+		if v.IsKnown() && (!v.IsNull() || !isElement(at)) {
+			return v, nil
+		}
+		if !v.IsKnown() {
+			unknown = append(unknown, placeOf(at))
+		}
+		if isElement(at) {
+			return emptyValue(v.Type()), nil
+		}
+		return tftypes.NewValue(v.Type(), nil), nil
+	})
+	if err != nil {
+		return raw, nil, fmt.Errorf("replace unknown values: %w", err)
+	}
+	return replaced, unknown, nil
+}
+
+func isElement(at *tftypes.AttributePath) bool {
+	steps := at.Steps()
+	if len(steps) == 0 {
+		return false
+	}
+	_, isAttribute := steps[len(steps)-1].(tftypes.AttributeName)
+	return !isAttribute
+}
+
+// placeOf is the path as problems name it. A place inside a set is the set: its elements have no names.
+func placeOf(at *tftypes.AttributePath) problem.Path {
+	var place problem.Path
+	for _, step := range at.Steps() {
+		switch s := step.(type) {
+		case tftypes.AttributeName:
+			place = append(place, string(s))
+		case tftypes.ElementKeyString:
+			place = append(place, string(s))
+		case tftypes.ElementKeyInt:
+			place = append(place, int(s))
+		default:
+			return place
+		}
+	}
+	return place
+}
+
+// emptyValue stands for an element that is null or not known: the empty text, zero, or an object without attributes.
+func emptyValue(t tftypes.Type) tftypes.Value {
+	switch {
+	case t.Is(tftypes.String):
+		return tftypes.NewValue(t, "")
+	case t.Is(tftypes.Number):
+		return tftypes.NewValue(t, 0)
+	case t.Is(tftypes.Bool):
+		return tftypes.NewValue(t, false)
+	}
+	if o, ok := t.(tftypes.Object); ok {
+		fields := map[string]tftypes.Value{}
+		for name, field := range o.AttributeTypes {
+			fields[name] = tftypes.NewValue(field, nil)
+		}
+		return tftypes.NewValue(t, fields)
+	}
+	return tftypes.NewValue(t, nil)
+}
+
+// Affects reports whether a value below one of the attributes is unknown.
+func Affects(unknown []problem.Path, attributes ...string) bool {
+	return slices.ContainsFunc(unknown, func(place problem.Path) bool {
+		return slices.ContainsFunc(attributes, func(name string) bool { return place.Within(problem.At(name)) })
+	})
+}

@@ -1,0 +1,17 @@
+package row
+
+// Value is what p points to; the zero value if it is nil.
+func Value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+func OrDefault(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}

@@ -1,0 +1,234 @@
+// Package stack is what the resources have in common: a task definition, its roles and its ECS service, planned, applied and read
+// as one.
+package stack
+
+import (
+	"context"
+
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+// Stack is what the resources have in common: a task definition, its roles and its ECS service, planned and applied as one.
+// M is the model.
+type Stack[M any] struct {
+	Kind   Kind[M]
+	Client *deploy.Client
+}
+
+// Kind is what tells one resource from the other.
+type Kind[M any] struct {
+	TypeName string
+	Title    string   // in diagnostics
+	Content  []string // attributes, of the resource and of the provider, that the task definition and the roles follow from
+	Places   []row.Place
+
+	Problems func(*M, block.Defaults) problem.List // at places of the Spec
+	Design   func(*M, block.Defaults, iamrole.Home) (deploy.Design, error)
+	Check    func(context.Context, *deploy.Client, *M, deploy.Design, *diag.Diagnostics) // against what is in AWS already
+	Parts    func(*M) Parts
+	Name     func(m *M, home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) // sets the further computed attributes
+	Observe  func(m *M, service *ecstypes.Service)                                                   // takes over what the ECS service is; nil: there is none
+	Adopt    func(m, other *M)                                                                       // takes other's ECS service over
+}
+
+// Parts are what the shared steps need of a model.
+type Parts struct {
+	ID, Family, Owner string // owner without kind and region
+	Outcome           *deploy.Outcome
+	Service           *block.ECSService // with its name filled in
+	Timeouts          timeouts.Value
+}
+
+// Metadata implements resource.Resource.
+func (s *Stack[M]) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = s.Kind.TypeName
+}
+
+// Configure implements resource.ResourceWithConfigure.
+func (s *Stack[M]) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	s.Client = deploy.ClientOf(req.ProviderData, &resp.Diagnostics)
+}
+
+// ValidateConfig implements resource.ResourceWithValidateConfig. The provider's defaults are not known here: what they may
+// still supply is checked when the plan is made.
+func (s *Stack[M]) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var m M
+	unknown, ok := row.Decode(ctx, req.Config, &m, &resp.Diagnostics)
+	if !ok {
+		return
+	}
+	found := inResource(s.Kind.Problems(&m, block.Defaults{}), s.Kind.Places).Without(unknown...)
+	report(req.Config, withoutMissing(withoutDefaulted(found, req.Config.Raw), req.Config), &resp.Diagnostics)
+}
+
+// ModifyPlan implements resource.ResourceWithModifyPlan: it works the whole design out, so that the plan shows what the apply
+// will make.
+func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() || s.Client == nil { // a destroy, or a provider that is not configured
+		return
+	}
+	var m, state M
+	unknown, ok := row.Decode(ctx, req.Config, &m, &resp.Diagnostics)
+	if !req.State.Raw.IsNull() {
+		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	}
+	if !ok || resp.Diagnostics.HasError() {
+		return
+	}
+	unknown = append(unknown, s.Client.Defaults.Unknown...)
+	report(req.Config, inResource(s.Kind.Problems(&m, s.Client.Defaults), s.Kind.Places).Without(unknown...), &resp.Diagnostics)
+	home, ok := s.Client.HomeOrReport(ctx, &resp.Diagnostics)
+	if !ok || resp.Diagnostics.HasError() {
+		return
+	}
+	p := deploy.AllOpen()
+	if !row.Affects(unknown, s.Kind.Content...) {
+		p = s.planDesign(ctx, &m, &state, home, &resp.Diagnostics)
+		p.OpenUnknownTags(unknown)
+	}
+	id := s.Kind.Parts(&m).ID
+	p.ID, p.Open["id"] = &id, row.Affects(unknown, "family", "cluster", "name")
+	names, open := s.Kind.Name(&m, home, unknown)
+	resp.Diagnostics.Append(writePlan(ctx, &resp.Plan, p.Outcome, p.Open)...)
+	resp.Diagnostics.Append(writePlan(ctx, &resp.Plan, names, open)...)
+}
+
+func (s *Stack[M]) planDesign(ctx context.Context, m, state *M, home iamrole.Home, diags *diag.Diagnostics) deploy.Planned {
+	want, err := s.Kind.Design(m, s.Client.Defaults, home)
+	if err != nil {
+		diags.AddError(s.Kind.Title+" cannot be built", err.Error())
+		return deploy.AllOpen()
+	}
+	p, err := want.Plan(s.before(state))
+	if err != nil {
+		diags.AddError(s.Kind.Title+" cannot be planned", err.Error())
+		return deploy.AllOpen()
+	}
+	deploy.RefuseMovedRoles(want, *s.Kind.Parts(state).Outcome, diags)
+	s.Kind.Check(ctx, s.Client, m, want, diags)
+	return p
+}
+
+// Create implements resource.Resource. The state tells how far it got, also after an error.
+func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var m M
+	if _, ok := row.Decode(ctx, tfsdk.Config(req.Plan), &m, &resp.Diagnostics); !ok {
+		return
+	}
+	limit, diags := s.Kind.Parts(&m).Timeouts.Create(ctx, row.DefaultTimeout)
+	resp.Diagnostics.Append(diags...)
+	want, ok := s.prepare(ctx, &m, &resp.Diagnostics)
+	if !ok {
+		return
+	}
+	out := deploy.Outcome{}
+	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error { return s.Client.Apply(ctx, want, deploy.Before{}, &out) })
+	if err != nil {
+		resp.Diagnostics.AddError(s.Kind.Title+" was not created", err.Error())
+	}
+	s.settle(&m, out)
+	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+}
+
+// Read implements resource.Resource.
+func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var m M
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	p := s.Kind.Parts(&m)
+	service, exists, err := s.Client.Look(ctx, p.Family, p.Outcome, p.Service)
+	switch {
+	case err != nil:
+		resp.Diagnostics.AddError(s.Kind.Title+" was not read", err.Error())
+	case !exists:
+		resp.State.RemoveResource(ctx)
+	default:
+		s.Kind.Observe(&m, service)
+		resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+	}
+}
+
+// Update implements resource.Resource: a change of content registers a new revision, the resource stays. After an error the
+// state keeps the attributes that it had, so that the next plan shows what was not applied.
+func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var m, state M
+	_, ok := row.Decode(ctx, tfsdk.Config(req.Plan), &m, &resp.Diagnostics)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if !ok || resp.Diagnostics.HasError() {
+		return
+	}
+	limit, diags := s.Kind.Parts(&m).Timeouts.Update(ctx, row.DefaultTimeout)
+	resp.Diagnostics.Append(diags...)
+	want, ok := s.prepare(ctx, &m, &resp.Diagnostics)
+	if !ok {
+		return
+	}
+	had := s.before(&state)
+	out := had.Outcome
+	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error { return s.Client.Apply(ctx, want, had, &out) })
+	if err != nil {
+		resp.Diagnostics.AddError(s.Kind.Title+" was not updated", err.Error())
+		if want.Service.IsAt(row.Value(out.ECSServiceARN)) && !want.Service.SameService(had.Service) { // the former service is gone
+			s.Kind.Adopt(&state, &m)
+		}
+		m = state
+	}
+	s.settle(&m, out)
+	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+}
+
+// Delete implements resource.Resource.
+func (s *Stack[M]) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var m M
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	p := s.Kind.Parts(&m)
+	limit, diags := p.Timeouts.Delete(ctx, row.DefaultTimeout)
+	resp.Diagnostics.Append(diags...)
+	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error {
+		return s.Client.Remove(ctx, p.Family, deploy.Owner(s.Kind.TypeName, s.Client.Region, p.Owner), s.before(&m))
+	})
+	if err != nil {
+		resp.Diagnostics.AddError(s.Kind.Title+" was not deleted", err.Error())
+	}
+}
+
+// prepare works out the design of an apply and names what the resource computes from its attributes alone.
+func (s *Stack[M]) prepare(ctx context.Context, m *M, diags *diag.Diagnostics) (deploy.Design, bool) {
+	home, ok := s.Client.HomeOrReport(ctx, diags)
+	if !ok {
+		return deploy.Design{}, false
+	}
+	want, err := s.Kind.Design(m, s.Client.Defaults, home)
+	if err != nil {
+		diags.AddError(s.Kind.Title+" cannot be built", err.Error())
+	}
+	s.Kind.Name(m, home, nil)
+	return want, !diags.HasError()
+}
+
+func (s *Stack[M]) before(state *M) deploy.Before {
+	p := s.Kind.Parts(state)
+	return deploy.Before{Outcome: *p.Outcome, Service: p.Service}
+}
+
+// settle writes an outcome into the model.
+func (s *Stack[M]) settle(m *M, out deploy.Outcome) {
+	p := s.Kind.Parts(m)
+	*p.Outcome = out
+	p.Outcome.ID = &p.ID
+}
