@@ -3,9 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -80,32 +78,7 @@ var consulPlaces = []place{
 
 // inResource names problems by the attributes of the resource.
 func inResource(found problem.List, places []place) problem.List {
-	var translated problem.List
-	for _, p := range found {
-		with := make([]problem.Path, len(p.With))
-		for i, other := range p.With {
-			with[i] = translate(other, places)
-		}
-		message := mentioned.ReplaceAllStringFunc(p.Message, func(text string) string { return translate(parsePlace(text), places).String() })
-		translated = append(translated, problem.Problem{Path: translate(p.Path, places), With: with, Message: message})
-	}
-	return translated
-}
-
-// mentioned matches places of a Spec in the text of a problem.
-var mentioned = regexp.MustCompile(`\boutboundOnly\b|\b(service|proxy|transparentProxy|servers|login|task|containers|sidecars|controller)(\[\d+\]|\.[a-zA-Z]+)+`)
-
-// parsePlace reads what problem.Path's String wrote.
-func parsePlace(text string) problem.Path {
-	var place problem.Path
-	for _, step := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(".[]", r) }) {
-		if index, err := strconv.Atoi(step); err == nil {
-			place = append(place, index)
-		} else {
-			place = append(place, step)
-		}
-	}
-	return place
+	return found.In(func(at problem.Path) problem.Path { return translate(at, places) })
 }
 
 func translate(from problem.Path, places []place) problem.Path {
@@ -173,7 +146,12 @@ func snake(camel string) string {
 func report(config tfsdk.Config, found problem.List, diags *diag.Diagnostics) {
 	fields, _ := config.Schema.(schema.Schema)
 	for _, p := range found {
-		diags.AddAttributeError(attributePath(fields.Attributes, p.Path), "Invalid "+p.Path.String(), p.Path.String()+" "+p.Message+".")
+		at, text := attributePath(fields.Attributes, p.Path), p.Path.String()+" "+p.Message()+"."
+		if p.Warning {
+			diags.AddAttributeWarning(at, "Doubtful "+p.Path.String(), text)
+		} else {
+			diags.AddAttributeError(at, "Invalid "+p.Path.String(), text)
+		}
 	}
 }
 

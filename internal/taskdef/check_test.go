@@ -114,8 +114,8 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 		"no port":                {func(s *taskdef.Spec) { s.Service.Port = 0 }, "service.port: is required: set the port that the application listens on, or outboundOnly for a task that only calls others"},
 		"port 70000":             {func(s *taskdef.Spec) { s.Service.Port = 70000 }, "service.port: is 70000, want 0 to 65535"},
 		"port of the listener":   {func(s *taskdef.Spec) { s.Service.Port = 20000 }, "service.port: is 20000, the port of the public listener"},
-		"partition alone":        {func(s *taskdef.Spec) { s.Service.Partition = "p" }, "service.namespace: is required with a partition"},
-		"namespace alone":        {func(s *taskdef.Spec) { s.Service.Namespace = "n" }, "service.partition: is required with a namespace"},
+		"partition alone":        {func(s *taskdef.Spec) { s.Service.Partition = "p" }, "service.namespace: is required with service.partition"},
+		"namespace alone":        {func(s *taskdef.Spec) { s.Service.Namespace = "n" }, "service.partition: is required with service.namespace"},
 		"peer and datacenter": {func(s *taskdef.Spec) {
 			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 1, DestinationPeer: "east", Datacenter: "dc2"}}
 		}, `proxy.upstreams[0].datacenter: is "dc2", but proxy.upstreams[0].destinationPeer is set, and the peering leads there by itself: leave one of them out`},
@@ -130,7 +130,7 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 		"meta of the mesh":       {func(s *taskdef.Spec) { s.Service.Meta = map[string]string{"task-id": "x"} }, "service.meta.task-id: is set by the mesh: choose another key"},
 		"login meta of the mesh": {func(s *taskdef.Spec) { s.Login.Meta = map[string]string{"consul.hashicorp.com/task-id": "x"} }, "login.meta.consul.hashicorp.com/task-id: is set by the mesh: choose another key"},
 		"no hosts":               {func(s *taskdef.Spec) { s.Servers.Hosts = "" }, "servers.hosts: is empty"},
-		"hosts with port":        {func(s *taskdef.Spec) { s.Servers.Hosts = "h:8500" }, `servers.hosts: "h:8500" has a port: give the host alone, and ports in http.port and grpc.port`},
+		"hosts with port":        {func(s *taskdef.Spec) { s.Servers.Hosts = "h:8500" }, `servers.hosts: "h:8500" has a port: give the host alone, and ports in servers.http.port and servers.grpc.port`},
 		"CA without TLS": {func(s *taskdef.Spec) {
 			s.Servers.Defaults = &agentconfig.ServerDefaults{TLS: aws.Bool(false)}
 			s.Servers.CASecretARN = "arn:aws:secretsmanager:r:123456789012:secret:ca"
@@ -403,7 +403,7 @@ func TestControllersThatCannotWorkAreRefused(t *testing.T) {
 	})
 	want := `build task definition consul-ecs-controller: servers.hosts: is empty
 controller.iamRolePath: is "/x", want an IAM path that begins and ends with '/'
-controller.partition: is "p", but partitionsEnabled is not true
+controller.partition: is "p", but controller.partitionsEnabled is not true
 task.cpu: is 1, which FARGATE does not offer: want 256, 512, 1024, 2048, 4096, 8192 or 16384
 image: is required
 tokenSecretArn: is required: the controller works with the ACL token in this secret
