@@ -161,6 +161,7 @@ func attributePath(fields attributes, at problem.Path) path.Path {
 	var current schema.Attribute = schema.SingleNestedAttribute{Attributes: fields}
 	for _, step := range at {
 		name, isName := step.(string)
+		key, isKey := step.(problem.Key)
 		index, _ := step.(int)
 		switch a := current.(type) {
 		case schema.SingleNestedAttribute:
@@ -169,15 +170,15 @@ func attributePath(fields attributes, at problem.Path) path.Path {
 			}
 			where = where.AtName(name)
 		case schema.ListNestedAttribute:
-			if isName {
+			if isName || isKey {
 				return where
 			}
 			where, current = where.AtListIndex(index), schema.SingleNestedAttribute{Attributes: a.NestedObject.Attributes}
 		case schema.MapAttribute:
-			if !isName {
+			if !isKey {
 				return where
 			}
-			return where.AtMapKey(name)
+			return where.AtMapKey(string(key))
 		case schema.ListAttribute:
 			return where.AtListIndex(index)
 		default:
@@ -215,9 +216,12 @@ func withoutMissing(found problem.List, config tfsdk.Config) problem.List {
 func terraformPath(place problem.Path) *tftypes.AttributePath {
 	at := tftypes.NewAttributePath()
 	for _, step := range place {
-		if index, ok := step.(int); ok {
-			at = at.WithElementKeyInt(index)
-		} else {
+		switch step := step.(type) {
+		case int:
+			at = at.WithElementKeyInt(step)
+		case problem.Key:
+			at = at.WithElementKeyString(string(step))
+		default:
 			at = at.WithAttributeName(fmt.Sprint(step))
 		}
 	}
@@ -227,9 +231,6 @@ func terraformPath(place problem.Path) *tftypes.AttributePath {
 // absent reports whether there is no value at a place.
 func absent(raw tftypes.Value, place problem.Path) bool {
 	found, rest, err := tftypes.WalkAttributePath(raw, terraformPath(place))
-	if err != nil && len(place) > 0 { // it may be the key of a map
-		found, rest, err = tftypes.WalkAttributePath(raw, terraformPath(place[:len(place)-1]).WithElementKeyString(fmt.Sprint(place[len(place)-1])))
-	}
 	if err != nil {
 		return len(rest.Steps()) > 0
 	}

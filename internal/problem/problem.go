@@ -10,8 +10,11 @@ import (
 	"strings"
 )
 
-// Path is a place inside a document: strings are keys, ints are indexes into lists.
+// Path is a place inside a document: strings are the names of fields, ints are indexes into lists, Keys are keys of maps.
 type Path []any
+
+// Key is a key that the document's author chose, hence never to be spelled in another way.
+type Key string
 
 // At makes a path of its steps.
 func At(steps ...any) Path { return steps }
@@ -19,27 +22,42 @@ func At(steps ...any) Path { return steps }
 // Child is the path of a place below p. It shares no memory with p.
 func (p Path) Child(steps ...any) Path { return slices.Concat(p, steps) }
 
-// String writes the path as proxy.upstreams[0].localBindPort. The path of the whole document is (root).
+// String writes the path as proxy.upstreams[0].localBindPort or service.meta["owner"]. The path of the whole document is (root).
 func (p Path) String() string {
 	if len(p) == 0 {
 		return "(root)"
 	}
 	var b strings.Builder
 	for i, step := range p {
-		if index, ok := step.(int); ok {
-			b.WriteString("[" + strconv.Itoa(index) + "]")
-			continue
+		switch step := step.(type) {
+		case int:
+			b.WriteString("[" + strconv.Itoa(step) + "]")
+		case Key:
+			b.WriteString("[" + strconv.Quote(string(step)) + "]")
+		default:
+			if i > 0 {
+				b.WriteByte('.')
+			}
+			fmt.Fprint(&b, step)
 		}
-		if i > 0 {
-			b.WriteByte('.')
-		}
-		fmt.Fprint(&b, step)
 	}
 	return b.String()
 }
 
 // Within reports whether p is q or a place inside it.
-func (p Path) Within(q Path) bool { return len(p) >= len(q) && slices.Equal(p[:len(q)], q) }
+func (p Path) Within(q Path) bool {
+	return len(p) >= len(q) && slices.EqualFunc(p[:len(q)], q, sameStep)
+}
+
+// sameStep takes a Key for the field of its name: where one document has a map, another may have fields.
+func sameStep(a, b any) bool { return asField(a) == asField(b) }
+
+func asField(step any) any {
+	if key, ok := step.(Key); ok {
+		return string(key)
+	}
+	return step
+}
 
 // Problem is one finding. With lists the other places whose values it follows from, such as the second of two equal ports.
 // The places that its text names stay values until it is read, so that whoever shows it can call them by other names.

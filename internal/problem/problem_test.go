@@ -13,6 +13,7 @@ func TestPathReadsAsInTheDocument(t *testing.T) {
 	for want, path := range map[string]problem.Path{
 		"(root)":                           problem.At(),
 		"service.port":                     problem.At("service", "port"),
+		`service.meta["a.b"]`:              problem.At("service", "meta", problem.Key("a.b")),
 		"proxy.upstreams[0].localBindPort": problem.At("proxy").Child("upstreams", 0, "localBindPort"),
 	} {
 		if got := path.String(); got != want {
@@ -48,6 +49,16 @@ func TestProblemsThatDependOnUnknownValuesAreLeftOut(t *testing.T) {
 				t.Errorf("kept (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestAKeyIsWithinWhatHasItsName(t *testing.T) {
+	t.Parallel()
+	key := problem.At("meta", problem.Key("a"))
+	for want, other := range map[bool]problem.Path{true: problem.At("meta", "a"), false: problem.At("meta", "b")} {
+		if key.Within(other) != want || other.Within(key) != want {
+			t.Errorf("%s within %s: want %t, both ways", key, other, want)
+		}
 	}
 }
 

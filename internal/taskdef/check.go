@@ -110,7 +110,7 @@ func (s Spec) checkService(found *problem.List) {
 func checkMeta(meta map[string]string, reserved []string, path problem.Path, found *problem.List) {
 	for _, key := range slices.Sorted(maps.Keys(meta)) {
 		if slices.Contains(reserved, key) {
-			found.Add(path.Child(key), "is set by the mesh: choose another key")
+			found.Add(path.Child(problem.Key(key)), "is set by the mesh: choose another key")
 		}
 	}
 }
@@ -185,7 +185,7 @@ var validTag = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 // checkTags checks the user's tags, to which the mesh adds as many as ours.
 func checkTags(tags map[string]string, ours int, found *problem.List) {
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		path := problem.At("tags", key)
+		path := problem.At("tags", problem.Key(key))
 		reserved := func(prefix string) bool { return strings.HasPrefix(key, prefix) }
 		switch {
 		case slices.ContainsFunc(mesh.TagPrefixes(), reserved):
