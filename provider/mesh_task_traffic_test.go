@@ -274,8 +274,8 @@ func TestEnterpriseScopesAreChecked(t *testing.T) {
 	checkRows(t, "consulecs_mesh_task", map[string]row{
 		"neither":                     {service(nil), ""},
 		"both":                        {service(fields{"namespace": "shop", "partition": "retail"}), ""},
-		"partition alone":             {service(fields{"partition": "retail"}), "service.namespace | required with a partition"},
-		"namespace alone":             {service(fields{"namespace": "shop"}), "service.partition | required with a namespace"},
+		"partition alone":             {service(fields{"partition": "retail"}), "service.namespace | required with service.partition"},
+		"namespace alone":             {service(fields{"namespace": "shop"}), "service.partition | required with service.namespace"},
 		"a namespace's name":          {service(fields{"namespace": "my_shop", "partition": "retail"}), "service.namespace | my_shop"},
 		"a partition's name":          {service(fields{"namespace": "shop", "partition": "*"}), "service.partition | *"},
 		"upstream elsewhere":          {meshTask(with(fields{"upstream": upstream(fields{"destination_namespace": "money", "destination_partition": "core"})}, within)), ""},

@@ -69,13 +69,20 @@ var validHost = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\
 // hostWithPort is a host that goes on with a port, the one mistake that has an answer of its own.
 var hostWithPort = regexp.MustCompile(`^([^:]+|\[.*\]):\d+$`)
 
+// portError is a host with a port.
+type portError string
+
+func (e portError) Error() string {
+	return fmt.Sprintf("%q has a port: give the host alone", string(e))
+}
+
 // checkHost wants an address or a name, one of those in hosts.
 func checkHost(name, hosts string) error {
 	if _, err := netip.ParseAddr(name); err == nil || validHost.MatchString(name) {
 		return nil
 	}
 	if hostWithPort.MatchString(name) {
-		return fmt.Errorf("%q has a port: give the host alone, and ports in http.port and grpc.port", name)
+		return portError(name)
 	}
 	return fmt.Errorf("is %q, want an IP address, a DNS name, several of them with commas between, exec= and a command that prints addresses, or provider=aws and tags", hosts)
 }
@@ -144,6 +151,11 @@ func (h Hosts) OneName() string {
 // checkHosts wants to know which name the servers' certificates are for.
 func (s ConsulServers) checkHosts(path problem.Path, found *problem.List) {
 	hosts, err := ParseHosts(s.Hosts)
+	var withPort portError
+	if errors.As(err, &withPort) {
+		found.Add(path.Child("hosts"), "%v, and ports in %s and %s", withPort, path.Child("http", "port"), path.Child("grpc", "port"))
+		return
+	}
 	if err != nil {
 		found.Add(path.Child("hosts"), "%v", err)
 		return
@@ -151,6 +163,6 @@ func (s ConsulServers) checkHosts(path problem.Path, found *problem.List) {
 	if grpc := s.GRPCEndpoint(); grpc.TLS && grpc.ServerName == "" && hosts.OneName() == "" {
 		with := []problem.Path{path.Child("hosts"), path.Child("grpc"), path.Child("defaults", "tls")}
 		found.AddWith(with, path.Child("defaults", "tlsServerName"),
-			"is needed, as hosts is no single name that the servers' certificates could be for: give the name in them, such as server.dc1.consul")
+			"is needed, as %s is no single name that the servers' certificates could be for: give the name in them, such as server.dc1.consul", path.Child("hosts"))
 	}
 }

@@ -114,7 +114,7 @@ func TestBadDocumentsAreNamedByPath(t *testing.T) {
 		"gateway":               {`{` + good + `,"gateway":{"kind":"mesh-gateway"}}`, "gateway: gateways are not supported by this version"},
 		"types and values together": {`{"bootstrapDir":"","consulServers":{"hosts":"h:8500"},"service":{"port":"x"}}`,
 			"service.port: got a string, want a whole number\nbootstrapDir: is empty\n" +
-				`consulServers.hosts: "h:8500" has a port: give the host alone, and ports in http.port and grpc.port`},
+				`consulServers.hosts: "h:8500" has a port: give the host alone, and ports in consulServers.http.port and consulServers.grpc.port`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,7 +10,7 @@ import (
 
 // listener is a port that something in the task's network namespace listens on.
 type listener struct {
-	what    string
+	what    any          // its name, or the place that asks for it
 	path    problem.Path // nil for a port that no setting decides
 	with    []problem.Path
 	port    int
@@ -26,7 +26,7 @@ func (c Config) checkPorts(found *problem.List) {
 		}
 		for _, other := range seen {
 			if l.clashes(other) {
-				found.AddWith(append(l.with, other.places()...), l.path, "is %d, the port of %s", l.port, other.what)
+				found.AddWith(append(l.with, other.places()...), l.path, "is %d, the port of %v", l.port, other.what)
 				break
 			}
 		}
@@ -66,12 +66,12 @@ func (c Config) listeners() []listener {
 	}
 	for i, u := range proxy.Upstreams {
 		at := path.Child("upstreams", i)
-		all = append(all, listener{what: at.String(), path: at.Child("localBindPort"), port: u.LocalBindPort,
+		all = append(all, listener{what: at, path: at.Child("localBindPort"), port: u.LocalBindPort,
 			address: address(u.LocalBindAddress, loopback), with: []problem.Path{at.Child("localBindAddress")}})
 	}
 	for i, p := range deref(proxy.Expose).Paths {
 		at := path.Child("expose", "paths", i)
-		all = append(all, listener{what: at.String(), path: at.Child("listenerPort"), port: p.ListenerPort, address: everywhere})
+		all = append(all, listener{what: at, path: at.Child("listenerPort"), port: p.ListenerPort, address: everywhere})
 	}
 	return all
 }

@@ -23,7 +23,7 @@ func (c Config) checkReadinessProbes(found *problem.List) {
 	for i, p := range c.ReadinessProbes {
 		path := problem.At("readinessProbes", i)
 		if j, twice := first[p.Container]; twice {
-			found.AddWith([]problem.Path{problem.At("readinessProbes", j, "container")}, path.Child("container"), "%q has a probe in readinessProbes[%d] already", p.Container, j)
+			found.AddWith([]problem.Path{problem.At("readinessProbes", j, "container")}, path.Child("container"), "%q has a probe in %s already", p.Container, problem.At("readinessProbes", j))
 			continue
 		}
 		first[p.Container] = i

@@ -55,7 +55,7 @@ func (s ConsulServers) check(found *problem.List) {
 	}
 	if s.HTTP != nil && s.HTTP.TLS != nil && *s.HTTP.TLS != or(s.HTTP.HTTPS, true) {
 		found.AddWith([]problem.Path{path.Child("http", "https")}, path.Child("http", "tls"),
-			"is %t, but https is %t: https alone decides, so set both alike or leave tls out", *s.HTTP.TLS, or(s.HTTP.HTTPS, true))
+			"is %t, but %s is %t and alone decides: set both alike or leave this one out", *s.HTTP.TLS, path.Child("http", "https"), or(s.HTTP.HTTPS, true))
 	}
 }
 
@@ -68,7 +68,7 @@ func (c Controller) check(found *problem.List) {
 	}
 	if c.Partition != "" && !c.PartitionsEnabled {
 		found.AddWith([]problem.Path{path.Child("partitionsEnabled")}, path.Child("partition"),
-			"is %q, but partitionsEnabled is not true", c.Partition)
+			"is %q, but %s is not true", c.Partition, path.Child("partitionsEnabled"))
 	}
 }
 
@@ -102,7 +102,7 @@ func (p Proxy) check(found *problem.List) {
 		if j, twice := first[u.destination()]; twice {
 			with := slices.Concat(destinationPaths(path.Child("upstreams", j)), destinationPaths(at))
 			found.AddWith(with, at.Child("destinationName"),
-				"%q is already the destination of upstreams[%d]: Consul takes each destination once", u.DestinationName, j)
+				"%q is already the destination of %s: Consul takes each destination once", u.DestinationName, path.Child("upstreams", j))
 			continue
 		}
 		if u.DestinationName != "" {
@@ -160,7 +160,7 @@ func (e Expose) check(path problem.Path, found *problem.List) {
 			found.Add(path.Child(i, "path"), "is %q, want a path that begins with '/'", p.Path)
 		}
 		if j, twice := first[p.Path]; twice {
-			found.AddWith([]problem.Path{path.Child(j, "path")}, path.Child(i, "path"), "%q is already exposed by paths[%d]", p.Path, j)
+			found.AddWith([]problem.Path{path.Child(j, "path")}, path.Child(i, "path"), "%q is already exposed by %s", p.Path, path.Child(j))
 			continue
 		}
 		first[p.Path] = i
@@ -194,7 +194,7 @@ func (t TransparentProxy) check(found *problem.List) {
 		}
 	}
 	if t.ConsulDNS != nil && or(t.ConsulDNS.Enabled, false) && !or(t.Enabled, false) {
-		found.AddWith([]problem.Path{path.Child("enabled")}, path.Child("consulDNS", "enabled"), "is true, but transparentProxy.enabled is not")
+		found.AddWith([]problem.Path{path.Child("enabled")}, path.Child("consulDNS", "enabled"), "is true, but %s is not", path.Child("enabled"))
 	}
 }
 

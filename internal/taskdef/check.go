@@ -96,7 +96,7 @@ func (s Spec) checkService(found *problem.List) {
 	service := s.Service
 	if service.Port == 0 && !s.OutboundOnly {
 		found.AddWith([]problem.Path{problem.At("outboundOnly")}, problem.At("service", "port"),
-			"is required: set the port that the application listens on, or outboundOnly for a task that only calls others")
+			"is required: set the port that the application listens on, or %s for a task that only calls others", problem.At("outboundOnly"))
 	}
 	if service.Name == "" && validFamily.MatchString(s.Family) {
 		if err := mesh.CheckServiceName(strings.ToLower(s.Family)); err != nil {
@@ -110,7 +110,7 @@ func (s Spec) checkService(found *problem.List) {
 func checkMeta(meta map[string]string, reserved []string, path problem.Path, found *problem.List) {
 	for _, key := range slices.Sorted(maps.Keys(meta)) {
 		if slices.Contains(reserved, key) {
-			found.Add(path.Child(key), "is set by the mesh: choose another key")
+			found.Add(path.Child(problem.Key(key)), "is set by the mesh: choose another key")
 		}
 	}
 }
@@ -128,25 +128,23 @@ func (s Spec) checkAgentConfig(found *problem.List) {
 
 // addConfigProblems reports what is wrong with the agents' configuration at the places of the Spec that it comes from.
 func addConfigProblems(cfg agentconfig.Config, found *problem.List) {
-	rename := func(path problem.Path) problem.Path {
-		name, isName := path[0].(string)
-		if to, ok := configPaths[name]; isName && ok {
-			return problem.At(to).Child(path[1:]...)
+	for _, p := range cfg.Problems() {
+		if !namesContainer(p.Path) { // follows from the names of containers, which are checked themselves
+			*found = append(*found, p.In(inSpec))
 		}
+	}
+}
+
+// inSpec is the place in a Spec of a place in the agents' configuration.
+func inSpec(path problem.Path) problem.Path {
+	if len(path) == 0 {
 		return path
 	}
-	for _, p := range cfg.Problems() {
-		if namesContainer(p.Path) {
-			continue // follows from the names of containers, which are checked themselves
-		}
-		p.Path = rename(p.Path)
-		with := make([]problem.Path, len(p.With))
-		for i := range p.With {
-			with[i] = rename(p.With[i])
-		}
-		p.With = with
-		*found = append(*found, p)
+	name, isName := path[0].(string)
+	if to, ok := configPaths[name]; isName && ok {
+		return problem.At(to).Child(path[1:]...)
 	}
+	return path
 }
 
 // namesContainer reports whether a place in the agents' configuration holds the name of a container.
@@ -187,7 +185,7 @@ var validTag = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 // checkTags checks the user's tags, to which the mesh adds as many as ours.
 func checkTags(tags map[string]string, ours int, found *problem.List) {
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		path := problem.At("tags", key)
+		path := problem.At("tags", problem.Key(key))
 		reserved := func(prefix string) bool { return strings.HasPrefix(key, prefix) }
 		switch {
 		case slices.ContainsFunc(mesh.TagPrefixes(), reserved):

@@ -22,7 +22,7 @@ func (s Spec) checkContainers(found *problem.List) {
 	for i, c := range s.Containers {
 		name := aws.ToString(c.Definition.Name)
 		if j, twice := first[name]; twice && name != "" {
-			found.AddWith([]problem.Path{path.Child(j, "name")}, path.Child(i, "name"), "%q is already the name of containers[%d]", name, j)
+			found.AddWith([]problem.Path{path.Child(j, "name")}, path.Child(i, "name"), "%q is already the name of %s", name, path.Child(j))
 		} else {
 			first[name] = i
 		}

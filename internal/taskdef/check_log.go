@@ -30,11 +30,11 @@ func checkLog(l *ecstypes.LogConfiguration, path problem.Path, task Task, found 
 		return
 	}
 	if l.Options["awslogs-group"] == "" {
-		found.Add(path.Child("options", "awslogs-group"), "is required by the driver awslogs")
+		found.Add(path.Child("options", problem.Key("awslogs-group")), "is required by the driver awslogs")
 	}
 	for _, option := range []string{"awslogs-region", "awslogs-stream-prefix"} {
 		if fargate && l.Options[option] == "" {
-			found.AddWith([]problem.Path{problem.At("task", "launchTypes")}, path.Child("options", option), "is required by the driver awslogs on FARGATE")
+			found.AddWith([]problem.Path{problem.At("task", "launchTypes")}, path.Child("options", problem.Key(option)), "is required by the driver awslogs on FARGATE")
 		}
 	}
 }

@@ -221,7 +221,7 @@ var reservedVariables = []string{mesh.ConfigVariable, mesh.VariableToken, mesh.V
 func (c Sidecar) check(path problem.Path, task Task, found *problem.List) {
 	for _, name := range reservedVariables {
 		if _, ok := c.Environment[name]; ok {
-			found.Add(path.Child("environment", name), "is set by the mesh")
+			found.Add(path.Child("environment", problem.Key(name)), "is set by the mesh")
 		}
 	}
 	if c.CPU < 0 {

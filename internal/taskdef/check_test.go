@@ -114,8 +114,8 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 		"no port":                {func(s *taskdef.Spec) { s.Service.Port = 0 }, "service.port: is required: set the port that the application listens on, or outboundOnly for a task that only calls others"},
 		"port 70000":             {func(s *taskdef.Spec) { s.Service.Port = 70000 }, "service.port: is 70000, want 0 to 65535"},
 		"port of the listener":   {func(s *taskdef.Spec) { s.Service.Port = 20000 }, "service.port: is 20000, the port of the public listener"},
-		"partition alone":        {func(s *taskdef.Spec) { s.Service.Partition = "p" }, "service.namespace: is required with a partition"},
-		"namespace alone":        {func(s *taskdef.Spec) { s.Service.Namespace = "n" }, "service.partition: is required with a namespace"},
+		"partition alone":        {func(s *taskdef.Spec) { s.Service.Partition = "p" }, "service.namespace: is required with service.partition"},
+		"namespace alone":        {func(s *taskdef.Spec) { s.Service.Namespace = "n" }, "service.partition: is required with service.namespace"},
 		"peer and datacenter": {func(s *taskdef.Spec) {
 			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 1, DestinationPeer: "east", Datacenter: "dc2"}}
 		}, `proxy.upstreams[0].datacenter: is "dc2", but proxy.upstreams[0].destinationPeer is set, and the peering leads there by itself: leave one of them out`},
@@ -127,10 +127,10 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 			s.Service.Partition, s.Service.Namespace = "p", "n"
 			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 1, Datacenter: "dc2"}}
 		}, `proxy.upstreams[0].datacenter: is "dc2", but Consul leads to another datacenter only from the partition "default" to the same: use a cluster peering and proxy.upstreams[0].destinationPeer`},
-		"meta of the mesh":       {func(s *taskdef.Spec) { s.Service.Meta = map[string]string{"task-id": "x"} }, "service.meta.task-id: is set by the mesh: choose another key"},
-		"login meta of the mesh": {func(s *taskdef.Spec) { s.Login.Meta = map[string]string{"consul.hashicorp.com/task-id": "x"} }, "login.meta.consul.hashicorp.com/task-id: is set by the mesh: choose another key"},
+		"meta of the mesh":       {func(s *taskdef.Spec) { s.Service.Meta = map[string]string{"task-id": "x"} }, `service.meta["task-id"]: is set by the mesh: choose another key`},
+		"login meta of the mesh": {func(s *taskdef.Spec) { s.Login.Meta = map[string]string{"consul.hashicorp.com/task-id": "x"} }, `login.meta["consul.hashicorp.com/task-id"]: is set by the mesh: choose another key`},
 		"no hosts":               {func(s *taskdef.Spec) { s.Servers.Hosts = "" }, "servers.hosts: is empty"},
-		"hosts with port":        {func(s *taskdef.Spec) { s.Servers.Hosts = "h:8500" }, `servers.hosts: "h:8500" has a port: give the host alone, and ports in http.port and grpc.port`},
+		"hosts with port":        {func(s *taskdef.Spec) { s.Servers.Hosts = "h:8500" }, `servers.hosts: "h:8500" has a port: give the host alone, and ports in servers.http.port and servers.grpc.port`},
 		"CA without TLS": {func(s *taskdef.Spec) {
 			s.Servers.Defaults = &agentconfig.ServerDefaults{TLS: aws.Bool(false)}
 			s.Servers.CASecretARN = "arn:aws:secretsmanager:r:123456789012:secret:ca"
@@ -144,10 +144,10 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 		"stop later than killed":   {func(s *taskdef.Spec) { s.Proxy.Dataplane = &agentconfig.Dataplane{StopWithinSeconds: 45} }, "proxy.dataplane.stopWithinSeconds: is 45, want less than the dataplane's stop timeout of 45"},
 		"opaque without JSON form": {func(s *taskdef.Spec) { s.Proxy.Config = map[string]any{"f": func() {}} }, "proxy.config: write agent configuration: json: unsupported type: func()"},
 		"log level":                {func(s *taskdef.Spec) { s.LogLevel = "debug" }, `logLevel: is "debug", want one of TRACE, DEBUG, INFO, WARN, ERROR`},
-		"mesh tag":                 {func(s *taskdef.Spec) { s.Tags = map[string]string{"consul.hashicorp.com/mesh": "false"} }, "tags.consul.hashicorp.com/mesh: is a key of the mesh: choose another"},
-		"tag of AWS":               {func(s *taskdef.Spec) { s.Tags = map[string]string{"AWS:x": ""} }, "tags.AWS:x: begins with aws:, which AWS keeps for itself"},
-		"tag with odd characters":  {func(s *taskdef.Spec) { s.Tags = map[string]string{"a": "x!"} }, "tags.a: has a character that AWS refuses: letters, digits, spaces and _ . : / = + - @ are allowed"},
-		"long tag":                 {func(s *taskdef.Spec) { s.Tags = map[string]string{"a": strings.Repeat("x", 257)} }, "tags.a: has a value of 257 characters, want at most 256"},
+		"mesh tag":                 {func(s *taskdef.Spec) { s.Tags = map[string]string{"consul.hashicorp.com/mesh": "false"} }, `tags["consul.hashicorp.com/mesh"]: is a key of the mesh: choose another`},
+		"tag of AWS":               {func(s *taskdef.Spec) { s.Tags = map[string]string{"AWS:x": ""} }, `tags["AWS:x"]: begins with aws:, which AWS keeps for itself`},
+		"tag with odd characters":  {func(s *taskdef.Spec) { s.Tags = map[string]string{"a": "x!"} }, `tags["a"]: has a character that AWS refuses: letters, digits, spaces and _ . : / = + - @ are allowed`},
+		"long tag":                 {func(s *taskdef.Spec) { s.Tags = map[string]string{"a": strings.Repeat("x", 257)} }, `tags["a"]: has a value of 257 characters, want at most 256`},
 	})
 }
 
@@ -213,12 +213,14 @@ containers[2].user: is 1000:5997, which belongs to the mesh's own containers, wh
 		"ready gate has no place": {func(s *taskdef.Spec) { s.Containers, s.Sidecars.ReadyGate = containers(7), "on" }, "sidecars.readyGate: is on, but the task would have 11 containers, want at most 10: set auto or off"},
 		"config of a sidecar": {func(s *taskdef.Spec) {
 			s.Sidecars.HealthSync.Environment = map[string]string{"CONSUL_ECS_CONFIG_JSON": "{}"}
-		}, "sidecars.healthSync.environment.CONSUL_ECS_CONFIG_JSON: is set by the mesh"},
+		}, `sidecars.healthSync.environment["CONSUL_ECS_CONFIG_JSON"]: is set by the mesh`},
 		"sidecar memory": {func(s *taskdef.Spec) { s.Sidecars.Dataplane.Memory, s.Sidecars.Dataplane.MemoryReservation = 64, 128 }, "sidecars.dataplane.memoryReservation: is 128 MiB, above the limit of 64"},
 		"no log driver":  {func(s *taskdef.Spec) { s.Sidecars.LogConfiguration = &ecstypes.LogConfiguration{} }, `sidecars.logConfiguration.logDriver: is "", want one of json-file, syslog, journald, gelf, fluentd, awslogs, splunk, awsfirelens`},
 		"log without group": {func(s *taskdef.Spec) {
 			s.Sidecars.Dataplane.LogConfiguration = &ecstypes.LogConfiguration{LogDriver: "awslogs"}
-		}, "sidecars.dataplane.logConfiguration.options.awslogs-group: is required by the driver awslogs\nsidecars.dataplane.logConfiguration.options.awslogs-region: is required by the driver awslogs on FARGATE\nsidecars.dataplane.logConfiguration.options.awslogs-stream-prefix: is required by the driver awslogs on FARGATE"},
+		}, `sidecars.dataplane.logConfiguration.options["awslogs-group"]: is required by the driver awslogs
+sidecars.dataplane.logConfiguration.options["awslogs-region"]: is required by the driver awslogs on FARGATE
+sidecars.dataplane.logConfiguration.options["awslogs-stream-prefix"]: is required by the driver awslogs on FARGATE`},
 		"windows": {func(s *taskdef.Spec) {
 			s.Task.RuntimePlatform = &ecstypes.RuntimePlatform{OperatingSystemFamily: "WINDOWS_SERVER_2022_CORE"}
 		}, `task.runtimePlatform.operatingSystemFamily: is "WINDOWS_SERVER_2022_CORE", but the mesh's containers run on LINUX alone`},
@@ -403,13 +405,13 @@ func TestControllersThatCannotWorkAreRefused(t *testing.T) {
 	})
 	want := `build task definition consul-ecs-controller: servers.hosts: is empty
 controller.iamRolePath: is "/x", want an IAM path that begins and ends with '/'
-controller.partition: is "p", but partitionsEnabled is not true
+controller.partition: is "p", but controller.partitionsEnabled is not true
 task.cpu: is 1, which FARGATE does not offer: want 256, 512, 1024, 2048, 4096, 8192 or 16384
 image: is required
 tokenSecretArn: is required: the controller works with the ACL token in this secret
-container.environment.CONSUL_HTTP_TOKEN: is set by the mesh
+container.environment["CONSUL_HTTP_TOKEN"]: is set by the mesh
 container.memory: is 1 MiB, want at least 6
-tags.consul.hashicorp.com/mesh: is a key of the mesh: choose another`
+tags["consul.hashicorp.com/mesh"]: is a key of the mesh: choose another`
 	if err == nil {
 		t.Fatal("accepted")
 	}

@@ -3,7 +3,7 @@
 //
 // Check names places in a Spec in camel case, abbreviations like words, as in service.port, taskRoleArn,
 // proxy.upstreams[0].localBindPort, task.ephemeralStorageGib or sidecars.dataplane.memory. A container's definition adds no
-// step: containers[1].healthCheck.interval.
+// step: containers[1].healthCheck.interval. What is a map to its user is one here: containers[1].environment["PORT"].
 package taskdef
 
 import (

@@ -30,19 +30,16 @@ func (m *model) atContainers(found problem.List) problem.List {
 		switch {
 		case len(at) == 0 || at[0] != "readinessProbes":
 			return at
-		case len(at) < 3: // all of them, as far as one container is concerned
+		case len(at) == 1: // all of them, as far as one container is concerned
 			return of[:2].Child("readinessProbe")
-		case at[2] == "container":
+		case len(at) > 2 && at[2] == "container":
 			return problem.At("containers", probed[at[1].(int)], "name")
 		default:
 			return problem.At("containers", probed[at[1].(int)], "readinessProbe").Child(at[2:]...)
 		}
 	}
 	for i, p := range found {
-		for j := range p.With {
-			found[i].With[j] = moved(p.With[j], p.Path)
-		}
-		found[i].Path = moved(p.Path, nil)
+		found[i] = p.In(func(at problem.Path) problem.Path { return moved(at, p.Path) })
 	}
 	return found
 }

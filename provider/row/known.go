@@ -42,13 +42,16 @@ func refuseFractions(raw tftypes.Value, diags *diag.Diagnostics) (found bool) {
 	return found
 }
 
-// frameworkPath is a place as diagnostics name it. Keys of maps are taken for attributes, which no caller minds.
+// frameworkPath is a place as diagnostics name it.
 func frameworkPath(place problem.Path) path.Path {
 	at := path.Empty()
 	for _, step := range place {
-		if index, ok := step.(int); ok {
-			at = at.AtListIndex(index)
-		} else {
+		switch step := step.(type) {
+		case int:
+			at = at.AtListIndex(step)
+		case problem.Key:
+			at = at.AtMapKey(string(step))
+		default:
 			at = at.AtName(fmt.Sprint(step))
 		}
 	}
@@ -94,7 +97,7 @@ func placeOf(at *tftypes.AttributePath) problem.Path {
 		case tftypes.AttributeName:
 			place = append(place, string(s))
 		case tftypes.ElementKeyString:
-			place = append(place, string(s))
+			place = append(place, problem.Key(s))
 		case tftypes.ElementKeyInt:
 			place = append(place, int(s))
 		default:

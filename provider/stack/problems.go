@@ -3,9 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -21,32 +19,7 @@ import (
 
 // inResource names problems by the attributes of the resource.
 func inResource(found problem.List, places []row.Place) problem.List {
-	var translated problem.List
-	for _, p := range found {
-		with := make([]problem.Path, len(p.With))
-		for i, other := range p.With {
-			with[i] = translate(other, places)
-		}
-		message := mentioned.ReplaceAllStringFunc(p.Message, func(text string) string { return translate(parsePlace(text), places).String() })
-		translated = append(translated, problem.Problem{Path: translate(p.Path, places), With: with, Message: message})
-	}
-	return translated
-}
-
-// mentioned matches places of a Spec in the text of a problem.
-var mentioned = regexp.MustCompile(`\boutboundOnly\b|\b(service|proxy|transparentProxy|servers|login|task|containers|sidecars|controller)(\[\d+\]|\.[a-zA-Z]+)+`)
-
-// parsePlace reads what problem.Path's String wrote.
-func parsePlace(text string) problem.Path {
-	var place problem.Path
-	for _, step := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(".[]", r) }) {
-		if index, err := strconv.Atoi(step); err == nil {
-			place = append(place, index)
-		} else {
-			place = append(place, step)
-		}
-	}
-	return place
+	return found.In(func(at problem.Path) problem.Path { return translate(at, places) })
 }
 
 func translate(from problem.Path, places []row.Place) problem.Path {
@@ -114,7 +87,12 @@ func snake(camel string) string {
 func report(config tfsdk.Config, found problem.List, diags *diag.Diagnostics) {
 	fields, _ := config.Schema.(schema.Schema)
 	for _, p := range found {
-		diags.AddAttributeError(attributePath(fields.Attributes, p.Path), "Invalid "+p.Path.String(), p.Path.String()+" "+p.Message+".")
+		at, text := attributePath(fields.Attributes, p.Path), p.Path.String()+" "+p.Message()+"."
+		if p.Warning {
+			diags.AddAttributeWarning(at, "Doubtful "+p.Path.String(), text)
+		} else {
+			diags.AddAttributeError(at, "Invalid "+p.Path.String(), text)
+		}
 	}
 }
 
@@ -124,6 +102,7 @@ func attributePath(fields row.Attributes, at problem.Path) path.Path {
 	var current schema.Attribute = schema.SingleNestedAttribute{Attributes: fields}
 	for _, step := range at {
 		name, isName := step.(string)
+		key, isKey := step.(problem.Key)
 		index, _ := step.(int)
 		switch a := current.(type) {
 		case schema.SingleNestedAttribute:
@@ -132,15 +111,15 @@ func attributePath(fields row.Attributes, at problem.Path) path.Path {
 			}
 			where = where.AtName(name)
 		case schema.ListNestedAttribute:
-			if isName {
+			if isName || isKey {
 				return where
 			}
 			where, current = where.AtListIndex(index), schema.SingleNestedAttribute{Attributes: a.NestedObject.Attributes}
 		case schema.MapAttribute:
-			if !isName {
+			if !isKey {
 				return where
 			}
-			return where.AtMapKey(name)
+			return where.AtMapKey(string(key))
 		case schema.ListAttribute:
 			return where.AtListIndex(index)
 		default:
@@ -178,9 +157,12 @@ func withoutMissing(found problem.List, config tfsdk.Config) problem.List {
 func terraformPath(place problem.Path) *tftypes.AttributePath {
 	at := tftypes.NewAttributePath()
 	for _, step := range place {
-		if index, ok := step.(int); ok {
-			at = at.WithElementKeyInt(index)
-		} else {
+		switch step := step.(type) {
+		case int:
+			at = at.WithElementKeyInt(step)
+		case problem.Key:
+			at = at.WithElementKeyString(string(step))
+		default:
 			at = at.WithAttributeName(fmt.Sprint(step))
 		}
 	}
@@ -190,9 +172,6 @@ func terraformPath(place problem.Path) *tftypes.AttributePath {
 // absent reports whether there is no value at a place.
 func absent(raw tftypes.Value, place problem.Path) bool {
 	found, rest, err := tftypes.WalkAttributePath(raw, terraformPath(place))
-	if err != nil && len(place) > 0 { // it may be the key of a map
-		found, rest, err = tftypes.WalkAttributePath(raw, terraformPath(place[:len(place)-1]).WithElementKeyString(fmt.Sprint(place[len(place)-1])))
-	}
 	if err != nil {
 		return len(rest.Steps()) > 0
 	}
