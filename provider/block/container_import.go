@@ -52,7 +52,6 @@ func importContainer(c ecstypes.ContainerDefinition, cfg agentconfig.Config) Con
 	var m Container
 	row.FromSpec(&m, c)
 	m.Essential = aws.Bool(c.Essential == nil || *c.Essential)
-	m.Environment, m.Secrets = importPairs(c)
 	if inMesh != (ContainerMesh{}) {
 		m.Mesh = &inMesh
 	}
