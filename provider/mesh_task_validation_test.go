@@ -166,7 +166,7 @@ func TestSizesAndLaunchTypesAreChecked(t *testing.T) {
 		"no worker threads":      {meshTask(fields{"proxy": fields{"concurrency": 0}}), "proxy.concurrency | Leave it out"},
 		"no time to stop":        {meshTask(fields{"proxy": fields{"stop_within": 0}}), "proxy.stop_within | Leave it out"},
 		"a sidecar without time": {meshTask(fields{"sidecars": fields{"image": "a", "dataplane": fields{"stop_timeout": 0}}}), "sidecars.dataplane.stop_timeout | Leave it out"},
-		"a target that is no container": {service(fields{"load_balancer": []any{fields{"target_group_arn": "arn:x", "container_name": "web", "container_port": 80}}}),
+		"a target that is no container": {service(fields{"load_balancer": []any{fields{"target_group_arn": "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/1", "container_name": "web", "container_port": 80}}}),
 			"ecs_service.load_balancer[0].container_name | no container of the task"},
 		"no room to deploy": {service(fields{"deployment": fields{"maximum_percent": 100}}), "ecs_service.deployment.maximum_percent | no task could ever be replaced"},
 		"two ways to place": {service(fields{"launch_type": "EC2", "capacity_provider_strategy": []any{fields{"capacity_provider": "spot"}}}),
