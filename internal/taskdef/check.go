@@ -85,11 +85,8 @@ func checkFamily(family string, found *problem.List) {
 	}
 }
 
-// reservedMeta and reservedLoginMeta are the meta keys by which controllers find the task of a service and of a token.
-var (
-	reservedMeta      = []string{mesh.MetaTaskID, mesh.MetaTaskARN, mesh.MetaSource}
-	reservedLoginMeta = []string{mesh.LoginMetaTaskID, mesh.LoginMetaCluster}
-)
+// reservedLoginMeta are the meta keys by which controllers find the task of a token.
+var reservedLoginMeta = []string{mesh.LoginMetaTaskID, mesh.LoginMetaCluster}
 
 func (s Spec) checkService(found *problem.List) {
 	service := s.Service
@@ -102,7 +99,7 @@ func (s Spec) checkService(found *problem.List) {
 			found.AddWith([]problem.Path{problem.At("service", "name")}, problem.At("family"), "gives the service its name: %v", err)
 		}
 	}
-	checkMeta(service.Meta, reservedMeta, problem.At("service", "meta"), found)
+	checkMeta(service.Meta, mesh.ServiceMeta(), problem.At("service", "meta"), found)
 	checkMeta(s.Login.Meta, reservedLoginMeta, problem.At("login", "meta"), found)
 }
 
