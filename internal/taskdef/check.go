@@ -131,10 +131,14 @@ func addConfigProblems(cfg agentconfig.Config, found *problem.List) {
 	}
 }
 
-// inSpec is the place in a Spec of a place in the agents' configuration.
+// inSpec is the place in a Spec of a place in the agents' configuration. Mesh gateways have but a mode, which is all that a
+// user writes of them.
 func inSpec(path problem.Path) problem.Path {
 	if len(path) == 0 {
 		return path
+	}
+	if n := len(path) - 1; n > 0 && path[n] == "mode" && path[n-1] == "meshGateway" {
+		path = path[:n]
 	}
 	name, isName := path[0].(string)
 	if to, ok := configPaths[name]; isName && ok {

@@ -136,6 +136,7 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 			s.Servers.CASecretARN = "arn:aws:secretsmanager:r:123456789012:secret:ca"
 		}, "servers.caSecretArn: is set, but TLS is off: nothing would read it"},
 		"role that is no ARN":   {func(s *taskdef.Spec) { s.TaskRoleARN = "web-task" }, `taskRoleArn: is "web-task", want the ARN of an IAM role: arn:<partition>:iam::<account>:role/<name>`},
+		"mesh gateway's mode":   {func(s *taskdef.Spec) { s.Proxy.MeshGateway = &agentconfig.MeshGateway{Mode: "far"} }, `proxy.meshGateway: is "far", want one of none, local, remote`},
 		"upstream without name": {func(s *taskdef.Spec) { s.Proxy.Upstreams = []agentconfig.Upstream{{LocalBindPort: 1}} }, "proxy.upstreams[0].destinationName: is empty"},
 		"upstream's port taken": {func(s *taskdef.Spec) {
 			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 9090}}
