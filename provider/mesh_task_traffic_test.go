@@ -90,6 +90,7 @@ resource "consulecs_mesh_task" "this" {
     name         = "log"
     image        = "log:1"
     essential    = true
+    entry_point  = [] # the image has none
     command      = ["/log"]
     health_check { command = ["CMD", "/log", "health"] }
     mesh {
@@ -277,7 +278,7 @@ func TestReadinessProbesAreChecked(t *testing.T) {
 func TestShutdownDelaysAreChecked(t *testing.T) {
 	t.Parallel()
 	delayed := func(delay string, changes fields) fields {
-		return meshTask(fields{"container": container(with(fields{"command": []any{"/app"}, "mesh": fields{"shutdown_delay": delay}}, changes))})
+		return meshTask(fields{"container": container(with(fields{"entry_point": []any{}, "command": []any{"/app"}, "mesh": fields{"shutdown_delay": delay}}, changes))})
 	}
 	const at = "container[0].mesh.shutdown_delay | "
 	checkRows(t, "consulecs_mesh_task", map[string]row{
@@ -309,8 +310,8 @@ func TestEnterpriseScopesAreChecked(t *testing.T) {
 	checkRows(t, "consulecs_mesh_task", map[string]row{
 		"neither":                     {service(nil), ""},
 		"both":                        {service(fields{"namespace": "shop", "partition": "retail"}), ""},
-		"partition alone":             {service(fields{"partition": "retail"}), "service.namespace | required with service.partition"},
-		"namespace alone":             {service(fields{"namespace": "shop"}), "service.partition | required with service.namespace"},
+		"partition alone":             {service(fields{"partition": "retail"}), "service.namespace | missing, which service.partition needs"},
+		"namespace alone":             {service(fields{"namespace": "shop"}), "service.partition | missing, which service.namespace needs"},
 		"a namespace's name":          {service(fields{"namespace": "my_shop", "partition": "retail"}), "service.namespace | my_shop"},
 		"a partition's name":          {service(fields{"namespace": "shop", "partition": "*"}), "service.partition | *"},
 		"upstream elsewhere":          {meshTask(with(fields{"upstream": upstream(fields{"destination_namespace": "money", "destination_partition": "core"})}, within)), ""},

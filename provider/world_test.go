@@ -73,6 +73,7 @@ resource "consulecs_mesh_task" "this" {
     environment = { NAME = "api", LISTEN = "127.0.0.1:9090", RELEASE = %[8]q }
 
     # The program that delays the end runs in another image than its own, as another user, on a root that nobody can write to.
+    entry_point              = [] # the image has none
     command                  = ["/demo-app"]
     user                     = "1000"
     readonly_root_filesystem = true

@@ -132,7 +132,7 @@ func (d *decoder) decodeStruct(plain any, v reflect.Value, path problem.Path) {
 		rule := RuleOf(v.Type().Field(i))
 		known[rule.Key] = true
 		if rule.Required && object[rule.Key] == nil {
-			d.found.Add(path.Child(rule.Key), "is required")
+			d.found.Add(path.Child(rule.Key), "is missing")
 			continue
 		}
 		d.decode(object[rule.Key], v.Field(i), path.Child(rule.Key))

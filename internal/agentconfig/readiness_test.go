@@ -16,7 +16,7 @@ func TestReadinessProbes(t *testing.T) {
 		"http":           {`[{"container":"app","type":"http","port":8080,"path":"/ready?deep=1"}]`, nil},
 		"tcp":            {`[{"container":"app","type":"tcp","port":8080}]`, nil},
 		"grpc":           {`[{"container":"app","type":"grpc","port":8080,"service":"a.B"},{"container":"log","type":"tcp","port":1}]`, nil},
-		"nothing said":   {`[{}]`, []string{"readinessProbes[0].container: is required", "readinessProbes[0].type: is required", "readinessProbes[0].port: is required"}},
+		"nothing said":   {`[{}]`, []string{"readinessProbes[0].container: is missing", "readinessProbes[0].type: is missing", "readinessProbes[0].port: is missing"}},
 		"unknown type":   {`[{"container":"app","type":"exec","port":1}]`, []string{`readinessProbes[0].type: is "exec", want one of http, tcp, grpc`}},
 		"no port":        {`[{"container":"app","type":"tcp","port":65536}]`, []string{"readinessProbes[0].port: is 65536"}},
 		"not tracked":    {`[{"container":"db","type":"tcp","port":1}]`, []string{`readinessProbes[0].container: is "db", whose health does not reach Consul`}},

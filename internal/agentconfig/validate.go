@@ -25,12 +25,9 @@ func (c Config) Problems() problem.List {
 		c.Controller.check(&found)
 	}
 	if c.Service != nil {
-		if name := c.Service.Name; name != "" {
-			if err := mesh.CheckServiceName(name); err != nil {
-				found.Add(problem.At("service", "name"), "%v", err)
-			}
-		}
+		c.Service.check(&found)
 	}
+	checkMethodName(deref(c.ConsulLogin).Method, problem.At("consulLogin", "method"), &found)
 	c.checkScopeNames(&found)
 	if c.Proxy != nil {
 		c.Proxy.check(&found)
@@ -61,6 +58,7 @@ func (s ConsulServers) check(found *problem.List) {
 
 func (c Controller) check(found *problem.List) {
 	path := problem.At("controller")
+	checkMethodName(deref(c.AuthMethod).Name, path.Child("authMethod", "name"), found)
 	if c.IAMRolePath != "" {
 		if err := CheckRolePath(c.IAMRolePath); err != nil {
 			found.Add(path.Child("iamRolePath"), "%v", err)
@@ -99,6 +97,7 @@ func (p Proxy) check(found *problem.List) {
 	for i, u := range p.Upstreams {
 		at := path.Child("upstreams", i)
 		checkAddress(u.LocalBindAddress, at.Child("localBindAddress"), found)
+		checkDestination(u.DestinationName, at.Child("destinationName"), found)
 		if j, twice := first[u.destination()]; twice {
 			with := slices.Concat(destinationPaths(path.Child("upstreams", j)), destinationPaths(at))
 			found.AddWith(with, at.Child("destinationName"),

@@ -2,7 +2,6 @@ package iamrole
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,38 +12,83 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
-// Execution is the execution role of a task: what ECS needs to start exactly these containers.
+// Execution is the execution role of a task: what ECS needs to start exactly these containers. A policy that would be too
+// long for IAM names each secret once instead of twice. IAM counts all inline policies of a role together, so more of them are
+// no way out; nor are patterns for whole folders of secrets, which would grant what nobody asked for.
 func Execution(s ExecutionSpec) (Role, error) {
 	role, err := s.Settings.role(s.Home, s.Family, suffixExecution, mesh.RolePath)
 	if err != nil {
 		return Role{}, err
 	}
-	statements := slices.Concat(
-		secretStatements(s.Home, s.Containers),
-		keyStatements(s.KMSKeyARNs),
-		fileStatements(s.Containers),
-		imageStatements(s.Home, s.Containers),
-		logStatements(s.Home, s.Containers),
-	)
-	return role.inline(policyExecution, statements)
+	secrets, parameters := sources(s.Home, s.Containers)
+	statements := func(secretResources []string) []statement {
+		return slices.Concat(
+			secretStatements(secretResources, parameters),
+			keyStatements(s.KMSKeyARNs),
+			fileStatements(s.Containers),
+			imageStatements(s.Home, s.Containers),
+			logStatements(s.Home, s.Containers),
+		)
+	}
+	if made, err := role.inline(policyExecution, statements(either(secrets))); err == nil {
+		return made, nil
+	}
+	made, err := role.inline(policyExecution, statements(brief(secrets)))
+	if err != nil {
+		return Role{}, fmt.Errorf("%w: it names %d secrets and %d parameters\nhint: keep several values in one secret, whose JSON keys references name (arn:…:secret:<name>:<key>::), or give the task an execution role of your own",
+			err, len(secrets), len(parameters))
+	}
+	return made, nil
 }
 
-// secretStatements grants the secrets and parameters that containers, log drivers and registries refer to.
-func secretStatements(home Home, containers []ecstypes.ContainerDefinition) []statement {
-	secrets, parameters := map[string]bool{}, map[string]bool{}
+// sources are the ARNs of the secrets and parameters that containers, log drivers and registries refer to.
+func sources(home Home, containers []ecstypes.ContainerDefinition) (secrets, parameters []string) {
 	for _, reference := range references(containers) {
 		if arn, ok := secretARN(reference); ok {
-			secrets[arn] = true
+			secrets = append(secrets, arn)
 		} else {
-			parameters[parameterARN(home, reference)] = true
+			parameters = append(parameters, parameterARN(home, reference))
 		}
 	}
+	return distinct(secrets), distinct(parameters)
+}
+
+// anySuffix stands for what Secrets Manager adds to the name of a secret in its ARN: a '-' and six characters.
+const anySuffix = "-??????"
+
+// either grants each secret by the ARN as it stands and by the one that it may be the beginning of: ECS takes an ARN without
+// the suffix, too, and a name may look as if it had one.
+func either(secrets []string) []string {
+	var all []string
+	for _, arn := range secrets {
+		all = append(all, arn, arn+anySuffix)
+	}
+	return all
+}
+
+var looksComplete = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
+
+// brief grants the same with one resource for each secret. One whose ARN cannot be whole has the suffix added; another is
+// granted with whatever follows, which with six characters more than the name is hardly anything else.
+func brief(secrets []string) []string {
+	var all []string
+	for _, arn := range secrets {
+		if looksComplete.MatchString(arn) {
+			all = append(all, arn+"*")
+		} else {
+			all = append(all, arn+anySuffix)
+		}
+	}
+	return all
+}
+
+func secretStatements(secrets, parameters []string) []statement {
 	var statements []statement
 	if len(secrets) > 0 {
-		statements = append(statements, allow("ReadSecrets", []string{"secretsmanager:GetSecretValue"}, slices.Sorted(maps.Keys(secrets))))
+		statements = append(statements, allow("ReadSecrets", []string{"secretsmanager:GetSecretValue"}, secrets))
 	}
 	if len(parameters) > 0 {
-		statements = append(statements, allow("ReadParameters", []string{"ssm:GetParameters"}, slices.Sorted(maps.Keys(parameters))))
+		statements = append(statements, allow("ReadParameters", []string{"ssm:GetParameters"}, parameters))
 	}
 	return statements
 }
@@ -97,27 +141,38 @@ func keyStatements(keyARNs []string) []statement {
 	return []statement{allow("DecryptSecrets", []string{"kms:Decrypt"}, distinct(keyARNs))}
 }
 
-// fileStatements grants the environment files, which lie in S3 under arn:partition:s3:::bucket/key.
+// fileStatements grants the files that ECS fetches from S3, where they lie under arn:partition:s3:::bucket/key: environments
+// and the configuration of log routers.
 func fileStatements(containers []ecstypes.ContainerDefinition) []statement {
 	var files, buckets []string
+	add := func(file string) {
+		bucket, _, _ := strings.Cut(file, "/")
+		files, buckets = append(files, file), append(buckets, bucket)
+	}
 	for _, c := range containers {
 		for _, f := range c.EnvironmentFiles {
-			bucket, _, _ := strings.Cut(aws.ToString(f.Value), "/")
-			files, buckets = append(files, aws.ToString(f.Value)), append(buckets, bucket)
+			add(aws.ToString(f.Value))
+		}
+		if r := c.FirelensConfiguration; r != nil && r.Options["config-file-type"] == "s3" {
+			add(r.Options["config-file-value"])
 		}
 	}
 	if len(files) == 0 {
 		return nil
 	}
 	return []statement{
-		allow("ReadEnvironmentFiles", []string{"s3:GetObject"}, distinct(files)),
-		allow("FindEnvironmentFiles", []string{"s3:GetBucketLocation"}, distinct(buckets)),
+		allow("ReadFiles", []string{"s3:GetObject"}, distinct(files)),
+		allow("FindFiles", []string{"s3:GetBucketLocation"}, distinct(buckets)),
 	}
 }
 
 // ecrImage matches the image of a private registry: account, Region, repository.
 var ecrImage = regexp.MustCompile(`^(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)/([^:@]+)`)
 
+// imageStatements grants the repositories of the images. Each may belong to a pull-through cache, which neither its name nor
+// the image's tells: ECR then wants whoever pulls to be allowed to import the image and, at first, to create the repository.
+// Both are granted on the repository alone. Where no rule of a cache applies there is nothing to import, and the repository
+// that is pulled from is there already.
 func imageStatements(home Home, containers []ecstypes.ContainerDefinition) []statement {
 	var repositories []string
 	for _, c := range containers {
@@ -131,6 +186,7 @@ func imageStatements(home Home, containers []ecstypes.ContainerDefinition) []sta
 	return []statement{
 		allow("EnterRegistries", []string{"ecr:GetAuthorizationToken"}, []string{"*"}), // has no resource
 		allow("PullImages", []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}, distinct(repositories)),
+		allow("FillCaches", []string{"ecr:BatchImportUpstreamImage", "ecr:CreateRepository"}, distinct(repositories)),
 	}
 }
 

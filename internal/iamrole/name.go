@@ -37,10 +37,14 @@ func roleName(family, suffix string) string {
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
 
+func (s Settings) name(family, suffix string) string {
+	return cmp.Or(s.Name, roleName(family, suffix))
+}
+
 // role is the role of the family without its policies.
 func (s Settings) role(home Home, family, suffix, defaultPath string) (Role, error) {
 	role := Role{
-		Name:                cmp.Or(s.Name, roleName(family, suffix)),
+		Name:                s.name(family, suffix),
 		Path:                cmp.Or(s.Path, defaultPath),
 		PolicyARNs:          s.PolicyARNs,
 		PermissionsBoundary: s.PermissionsBoundary,

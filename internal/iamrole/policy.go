@@ -67,7 +67,7 @@ func (r Role) inline(name string, statements []statement) (Role, error) {
 	}
 	r.PolicyName, r.Policy = name, document{version, statements}.json()
 	if n := len(r.Policy); n > maxInline {
-		return Role{}, fmt.Errorf("make role %s: its policy has %d characters, IAM takes %d\nhint: give the task a role of your own", r.Name, n, maxInline)
+		return Role{}, fmt.Errorf("make role %s: its policy has %d characters, IAM takes %d", r.Name, n, maxInline)
 	}
 	return r, nil
 }

@@ -79,6 +79,11 @@ func execution() (iamrole.Role, error) {
 					"awslogs-group": "/mesh/web", "awslogs-region": "us-east-1", "awslogs-create-group": "true"}},
 			},
 			{
+				Image: aws.String("123456789012.dkr.ecr.eu-west-1.amazonaws.com/docker-hub/fluent/fluent-bit:3"),
+				FirelensConfiguration: &ecstypes.FirelensConfiguration{Type: ecstypes.FirelensConfigurationTypeFluentbit,
+					Options: map[string]string{"config-file-type": "s3", "config-file-value": "arn:aws:s3:::settings/fluent.conf"}},
+			},
+			{
 				Image:                 aws.String("registry.example/consulecs-agent:1"),
 				Secrets:               []ecstypes.Secret{{Name: aws.String("CONSUL_GRPC_CACERT_PEM"), ValueFrom: aws.String(secret + "ca-AbCdEf")}},
 				RepositoryCredentials: &ecstypes.RepositoryCredentials{CredentialsParameter: aws.String(secret + "pull-AbCdEf")},
@@ -176,15 +181,58 @@ func TestRolesThatIAMWouldRefuse(t *testing.T) {
 	}
 }
 
-func TestPoliciesBeyondIAMsLimitAreRefused(t *testing.T) {
-	t.Parallel()
+func manySecrets(n int) (iamrole.Role, error) {
 	var secrets []ecstypes.Secret
-	for i := range 150 {
+	for i := range n {
 		secrets = append(secrets, ecstypes.Secret{ValueFrom: aws.String(fmt.Sprintf("arn:aws:secretsmanager:eu-west-1:123456789012:secret:secret-number-%d-AbCdEf", i))})
 	}
-	_, err := iamrole.Execution(iamrole.ExecutionSpec{Home: home, Family: "web", Containers: []ecstypes.ContainerDefinition{{Secrets: secrets}}})
-	want := "make role web-execution: its policy has 12023 characters, IAM takes 10240\nhint: give the task a role of your own"
+	return iamrole.Execution(iamrole.ExecutionSpec{Home: home, Family: "web", Containers: []ecstypes.ContainerDefinition{{Secrets: secrets}}})
+}
+
+func TestPoliciesBeyondIAMsLimitAreRefused(t *testing.T) {
+	t.Parallel()
+	_, err := manySecrets(150)
+	want := "make role web-execution: its policy has 12173 characters, IAM takes 10240: it names 150 secrets and 0 parameters\n" +
+		"hint: keep several values in one secret, whose JSON keys references name (arn:…:secret:<name>:<key>::), or give the task an execution role of your own"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestManySecretsAreGrantedBriefly looks at the policies about the size from which each secret has one pattern, not two ARNs.
+func TestManySecretsAreGrantedBriefly(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int][]string{
+		50:  {"secret-number-7-AbCdEf\"", "secret-number-7-AbCdEf-??????\""},
+		120: {"secret-number-7-AbCdEf*\""},
+	} {
+		role, err := manySecrets(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(role.Policy, "secret-number-7-"); got != len(want) || len(role.Policy) > 10240 {
+			t.Errorf("%d secrets: %d resources for one in %d characters, want %d in at most 10240", n, got, len(role.Policy), len(want))
+		}
+		for _, resource := range want {
+			if !strings.Contains(role.Policy, resource) {
+				t.Errorf("%d secrets: no resource ends in %s", n, resource)
+			}
+		}
+	}
+}
+
+func TestASecretIsGrantedWhateverItsARNLooksLike(t *testing.T) {
+	t.Parallel()
+	const secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
+	role, err := iamrole.Execution(iamrole.ExecutionSpec{Home: home, Family: "web", Containers: []ecstypes.ContainerDefinition{{Secrets: []ecstypes.Secret{
+		{ValueFrom: aws.String(secret + "db-AbCdEf")}, {ValueFrom: aws.String(secret + "db:password::")},
+	}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"db-AbCdEf", "db-AbCdEf-??????", "db", "db-??????"} {
+		if !strings.Contains(role.Policy, `"`+secret+name+`"`) {
+			t.Errorf("%s is not granted: %s", name, role.Policy)
+		}
 	}
 }

@@ -74,6 +74,9 @@ const (
 	Source      = "consul-ecs" // the value of MetaSource
 )
 
+// ServiceMeta lists the keys that the mesh sets in the metadata of every service.
+func ServiceMeta() []string { return []string{MetaTaskID, MetaTaskARN, MetaSource} }
+
 // Meta keys of a login. Consul keeps them in the token's description, where the controller finds the token's task.
 const (
 	LoginMetaTaskID  = "consul.hashicorp.com/task-id"

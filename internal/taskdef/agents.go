@@ -118,7 +118,13 @@ func (c Container) essential() bool {
 	return c.Definition.Essential == nil || *c.Definition.Essential
 }
 
-func (c Container) waitsForProxy() bool { return c.WaitForProxy == nil || *c.WaitForProxy }
+// waitsForProxy has everything wait but a log router, through which the proxy may log.
+func (c Container) waitsForProxy() bool {
+	if c.WaitForProxy == nil {
+		return !isLogRouter(c.Definition)
+	}
+	return *c.WaitForProxy
+}
 
 func first(values ...*bool) *bool {
 	for _, v := range values {

@@ -15,12 +15,14 @@ func FuzzARN(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if !validARN.MatchString(text) {
-			return
-		}
-		parsed, err := arn.Parse(text)
-		if err != nil || parsed.Partition == "" || parsed.Service == "" || parsed.Resource == "" || parsed.String() != text {
-			t.Errorf("%q is read as %+v, %v", text, parsed, err)
+		for _, kind := range []arnKind{roleARN, fileARN, secretARN} {
+			if !kind.valid.MatchString(text) {
+				continue
+			}
+			parsed, err := arn.Parse(text)
+			if err != nil || parsed.Partition == "" || parsed.Service == "" || parsed.Resource == "" || parsed.String() != text {
+				t.Errorf("%q is read as %+v, %v", text, parsed, err)
+			}
 		}
 	})
 }

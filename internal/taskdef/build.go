@@ -59,33 +59,22 @@ func (s Spec) definition() (*Definition, error) {
 	return d, nil
 }
 
-// userContainer is the user's container with the changes that the mesh makes: it starts when the proxy serves, and its end is
-// delayed if asked for.
+// userContainer is the user's container with the changes that the mesh makes: it starts when the proxy serves and the log
+// router is there, and its end is delayed if asked for.
 func (s Spec) userContainer(c Container) ecstypes.ContainerDefinition {
-	d := c.Definition
+	d := s.afterRouter(c.Definition)
 	if c.delays() {
 		d = delayed(d, c.ShutdownDelay)
 	}
-	if !c.waitsForProxy() {
+	switch {
+	case !c.waitsForProxy():
 		return d
+	case s.hasReadyGate():
+		return afterAll(d, after(mesh.ContainerMeshReady, ecstypes.ContainerConditionSuccess),
+			after(mesh.ContainerDataplane, ecstypes.ContainerConditionStart)) // so that the dataplane stops after it
+	default:
+		return afterAll(d, after(mesh.ContainerDataplane, ecstypes.ContainerConditionHealthy))
 	}
-	gate := []ecstypes.ContainerDependency{after(mesh.ContainerDataplane, ecstypes.ContainerConditionHealthy)}
-	if s.hasReadyGate() {
-		gate = []ecstypes.ContainerDependency{
-			after(mesh.ContainerMeshReady, ecstypes.ContainerConditionSuccess),
-			after(mesh.ContainerDataplane, ecstypes.ContainerConditionStart), // so that the dataplane stops after it
-		}
-	}
-	d.DependsOn = slices.Clone(d.DependsOn)
-	for _, dependency := range gate {
-		already := func(own ecstypes.ContainerDependency) bool {
-			return aws.ToString(own.ContainerName) == *dependency.ContainerName
-		}
-		if !slices.ContainsFunc(d.DependsOn, already) {
-			d.DependsOn = append(d.DependsOn, dependency)
-		}
-	}
-	return d
 }
 
 // meshTags are the tags that controllers, ours and the incumbent's, know a mesh task by.

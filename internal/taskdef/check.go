@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -16,13 +15,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
 
-// Limits of ECS.
-const (
-	maxTags           = 50
-	maxTagKey         = 128
-	maxTagValue       = 256
-	maxDefinitionSize = 64 << 10 // bytes of the registered JSON
-)
+// maxDefinitionSize is ECS's limit for the registered JSON, in bytes.
+const maxDefinitionSize = 64 << 10
 
 // Check lists everything that ECS, Consul or the agents would refuse, or that would leave the task dead in the mesh.
 // unknown names places whose values are not known yet, as in a Terraform plan: they are left empty in s, and what follows
@@ -38,9 +32,11 @@ func Check(s Spec, unknown ...problem.Path) problem.List {
 	s.checkRedirection(&found)
 	s.checkVolumes(&found)
 	s.checkContainers(&found)
+	s.checkVolumesFrom(&found)
 	s.checkSidecars(&found)
-	checkARN(s.TaskRoleARN, problem.At("taskRoleArn"), &found)
-	checkARN(s.ExecutionRoleARN, problem.At("executionRoleArn"), &found)
+	s.checkRouters(&found)
+	roleARN.check(s.TaskRoleARN, problem.At("taskRoleArn"), &found)
+	roleARN.check(s.ExecutionRoleARN, problem.At("executionRoleArn"), &found)
 	checkTags(s.Tags, len(s.meshTags()), &found)
 	if d, err := s.definition(); err != nil {
 		found.Add(problem.At("proxy", "config"), "%v", err)
@@ -59,15 +55,18 @@ func CheckController(s ControllerSpec, unknown ...problem.Path) problem.List {
 	s.Servers.checkSecrets(&found)
 	s.Task.check(&found)
 	if s.Image == "" && s.Container.Image == "" {
-		found.Add(problem.At("image"), "is required")
+		found.Add(problem.At("image"), "is missing")
 	}
+	checkImage(s.Image, problem.At("image"), &found)
 	if s.TokenSecretARN == "" {
-		found.Add(problem.At("tokenSecretArn"), "is required: the controller works with the ACL token in this secret")
+		found.Add(problem.At("tokenSecretArn"), "is missing: the controller works with the ACL token in this secret")
 	}
-	checkARN(s.TokenSecretARN, problem.At("tokenSecretArn"), &found)
 	s.Container.check(problem.At("container"), s.Task, &found)
-	checkARN(s.TaskRoleARN, problem.At("taskRoleArn"), &found)
-	checkARN(s.ExecutionRoleARN, problem.At("executionRoleArn"), &found)
+	if log := s.Container.LogConfiguration; log != nil && log.LogDriver == ecstypes.LogDriverAwsfirelens {
+		found.Add(problem.At("container", "logConfiguration", "logDriver"), "is awsfirelens, but a controller has its task to itself: there is no log router")
+	}
+	roleARN.check(s.TaskRoleARN, problem.At("taskRoleArn"), &found)
+	roleARN.check(s.ExecutionRoleARN, problem.At("executionRoleArn"), &found)
 	checkTags(s.Tags, 0, &found)
 	if d, err := s.definition(); err != nil {
 		found.Add(problem.At(), "%v", err)
@@ -86,24 +85,21 @@ func checkFamily(family string, found *problem.List) {
 	}
 }
 
-// reservedMeta and reservedLoginMeta are the meta keys by which controllers find the task of a service and of a token.
-var (
-	reservedMeta      = []string{mesh.MetaTaskID, mesh.MetaTaskARN, mesh.MetaSource}
-	reservedLoginMeta = []string{mesh.LoginMetaTaskID, mesh.LoginMetaCluster}
-)
+// reservedLoginMeta are the meta keys by which controllers find the task of a token.
+var reservedLoginMeta = []string{mesh.LoginMetaTaskID, mesh.LoginMetaCluster}
 
 func (s Spec) checkService(found *problem.List) {
 	service := s.Service
 	if service.Port == 0 && !s.OutboundOnly {
 		found.AddWith([]problem.Path{problem.At("outboundOnly")}, problem.At("service", "port"),
-			"is required: set the port that the application listens on, or %s for a task that only calls others", problem.At("outboundOnly"))
+			"is missing: set the port that the application listens on, or %s for a task that only calls others", problem.At("outboundOnly"))
 	}
 	if service.Name == "" && validFamily.MatchString(s.Family) {
 		if err := mesh.CheckServiceName(strings.ToLower(s.Family)); err != nil {
 			found.AddWith([]problem.Path{problem.At("service", "name")}, problem.At("family"), "gives the service its name: %v", err)
 		}
 	}
-	checkMeta(service.Meta, reservedMeta, problem.At("service", "meta"), found)
+	checkMeta(service.Meta, mesh.ServiceMeta(), problem.At("service", "meta"), found)
 	checkMeta(s.Login.Meta, reservedLoginMeta, problem.At("login", "meta"), found)
 }
 
@@ -135,10 +131,14 @@ func addConfigProblems(cfg agentconfig.Config, found *problem.List) {
 	}
 }
 
-// inSpec is the place in a Spec of a place in the agents' configuration.
+// inSpec is the place in a Spec of a place in the agents' configuration. Mesh gateways have but a mode, which is all that a
+// user writes of them.
 func inSpec(path problem.Path) problem.Path {
 	if len(path) == 0 {
 		return path
+	}
+	if n := len(path) - 1; n > 0 && path[n] == "mode" && path[n-1] == "meshGateway" {
+		path = path[:n]
 	}
 	name, isName := path[0].(string)
 	if to, ok := configPaths[name]; isName && ok {
@@ -164,44 +164,9 @@ func (s Servers) checkSecrets(found *problem.List) {
 		{"grpcCaSecretArn", s.GRPCCASecretARN, *resolved.GRPC.TLS},
 		{"httpsCaSecretArn", s.HTTPSCASecretARN, *resolved.HTTP.HTTPS},
 	} {
-		checkARN(secret.arn, path.Child(secret.key), found)
 		if secret.arn != "" && !secret.used {
 			found.AddWith(tls, path.Child(secret.key), "is set, but TLS is off: nothing would read it")
 		}
-	}
-}
-
-var validARN = regexp.MustCompile(`^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:.+$`)
-
-func checkARN(arn string, path problem.Path, found *problem.List) {
-	if arn != "" && !validARN.MatchString(arn) {
-		found.Add(path, "is %q, want an ARN", arn)
-	}
-}
-
-// validTag is AWS's rule for the keys and values of tags.
-var validTag = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
-
-// checkTags checks the user's tags, to which the mesh adds as many as ours.
-func checkTags(tags map[string]string, ours int, found *problem.List) {
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		path := problem.At("tags", problem.Key(key))
-		reserved := func(prefix string) bool { return strings.HasPrefix(key, prefix) }
-		switch {
-		case slices.ContainsFunc(mesh.TagPrefixes(), reserved):
-			found.Add(path, "is a key of the mesh: choose another")
-		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			found.Add(path, "begins with aws:, which AWS keeps for itself")
-		case key == "" || utf8.RuneCountInString(key) > maxTagKey:
-			found.Add(path, "has a key of %d characters, want 1 to %d", utf8.RuneCountInString(key), maxTagKey)
-		case utf8.RuneCountInString(tags[key]) > maxTagValue:
-			found.Add(path, "has a value of %d characters, want at most %d", utf8.RuneCountInString(tags[key]), maxTagValue)
-		case !validTag.MatchString(key) || !validTag.MatchString(tags[key]):
-			found.Add(path, "has a character that AWS refuses: letters, digits, spaces and _ . : / = + - @ are allowed")
-		}
-	}
-	if n := len(tags) + ours; n > maxTags {
-		found.Add(problem.At("tags"), "are %d with the mesh's own, want at most %d", n, maxTags)
 	}
 }
 
@@ -216,10 +181,12 @@ func checkSums(d *Definition, task Task, found *problem.List) {
 			memory += int(aws.ToInt32(c.Memory))
 		}
 	}
+	// A container that by itself has more than the task is reported as such.
+	alone := func(c ecstypes.ContainerDefinition) bool { return int(aws.ToInt32(c.Memory)) > task.memory() }
 	if cpu > task.cpu() {
 		found.Add(problem.At("task", "cpu"), "is %d, but the containers ask for %d together", task.cpu(), cpu)
 	}
-	if memory > task.memory() {
+	if memory > task.memory() && !slices.ContainsFunc(d.ContainerDefinitions, alone) {
 		found.Add(problem.At("task", "memory"), "is %d MiB, but the containers ask for %d together, %d of them for the mesh's own",
 			task.memory(), memory, meshMemory(d.ContainerDefinitions))
 	}

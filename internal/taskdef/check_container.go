@@ -3,6 +3,8 @@ package taskdef
 import (
 	"regexp"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -77,8 +79,9 @@ func (s Spec) checkContainer(c Container, path problem.Path, found *problem.List
 		found.Add(path.Child("name"), "is %q, want 1 to 255 letters, digits, '-' and '_'", name)
 	}
 	if aws.ToString(d.Image) == "" {
-		found.Add(path.Child("image"), "is required")
+		found.Add(path.Child("image"), "is missing")
 	}
+	checkImage(aws.ToString(d.Image), path.Child("image"), found)
 	if d.Cpu < 0 {
 		found.Add(path.Child("cpu"), "is %d, want 0 or more", d.Cpu)
 	}
@@ -90,11 +93,11 @@ func (s Spec) checkContainer(c Container, path problem.Path, found *problem.List
 	if d.HealthCheck != nil {
 		checkHealthCheck(*d.HealthCheck, path.Child("healthCheck"), found)
 	}
-	if memory := aws.ToInt32(d.Memory); int(memory) > s.Task.memory() {
-		found.AddWith([]problem.Path{problem.At("task", "memory")}, path.Child("memory"), "is %d MiB, above the task's %d", memory, s.Task.memory())
-	}
+	checkFitsTask(aws.ToInt32(d.Memory), path, s.Task, found)
 	checkLog(d.LogConfiguration, path.Child("logConfiguration"), s.Task, found)
 	checkVariables(d, path, found)
+	checkFiles(d, path, found)
+	checkUlimits(d.Ulimits, path.Child("ulimits"), found)
 	checkAwsvpc(d, path, found)
 	if s.Task.runsOn(ecstypes.CompatibilityFargate) {
 		checkFargateContainer(d, path, found)
@@ -138,28 +141,28 @@ func checkHealthCheck(h ecstypes.HealthCheck, path problem.Path, found *problem.
 	checkRange(h.StartPeriod, 0, 300, path.Child("startPeriod"), found)
 }
 
-// checkVariables wants each name once among the environment and the secrets.
+// checkVariables wants each name once among the environment and the secrets, and none that is the mesh's: an import would
+// take the container for one of the mesh's own.
 func checkVariables(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
 	seen := map[string]problem.Path{}
-	check := func(name *string, at problem.Path) {
-		if aws.ToString(name) == "" {
-			found.Add(at, "is empty")
-			return
+	check := func(list, name string) {
+		at := path.Child(list, problem.Key(name))
+		switch other, twice := seen[name]; {
+		case name == "":
+			found.Add(at, "is a variable without a name")
+		case name == mesh.ConfigVariable:
+			found.Add(at, "is set by the mesh, in its own containers: choose another name")
+		case twice:
+			found.AddWith([]problem.Path{other}, at, "is set already at %s", other)
 		}
-		if other, twice := seen[*name]; twice {
-			found.AddWith([]problem.Path{other}, at, "%q is set already at %s", *name, other)
-			return
-		}
-		seen[*name] = at
+		seen[name] = at
 	}
-	for i, variable := range d.Environment {
-		check(variable.Name, path.Child("environment", i, "name"))
+	for _, variable := range d.Environment {
+		check("environment", aws.ToString(variable.Name))
 	}
-	for i, secret := range d.Secrets {
-		check(secret.Name, path.Child("secrets", i, "name"))
-		if aws.ToString(secret.ValueFrom) == "" {
-			found.Add(path.Child("secrets", i, "valueFrom"), "is empty, want the ARN of a secret or the name of a parameter")
-		}
+	for _, secret := range d.Secrets {
+		check("secrets", aws.ToString(secret.Name))
+		checkReference(aws.ToString(secret.ValueFrom), path.Child("secrets", problem.Key(aws.ToString(secret.Name))), nil, found)
 	}
 }
 
@@ -227,43 +230,21 @@ func checkStartTimeout(timeout *int32, path problem.Path, with []problem.Path, f
 	}
 }
 
-// checkPortMappings wants every port once: all containers of a task share one network.
-func (s Spec) checkPortMappings(path problem.Path, found *problem.List) {
-	type socket struct {
-		port     int32
-		protocol ecstypes.TransportProtocol
+// checkImage refuses what no registry has: a blank, left over from a template or a file.
+func checkImage(image string, path problem.Path, found *problem.List) {
+	if strings.ContainsFunc(image, unicode.IsSpace) {
+		found.Add(path, "is %q, which has a blank: want a reference such as registry.example/app:1.0", image)
 	}
-	cfg := AgentConfig(s)
-	seen := map[socket]problem.Path{
-		{int32(cfg.Proxy.PublicListenerPort), ecstypes.TransportProtocolTcp}: problem.At("proxy", "publicListenerPort"),
-		{int32(cfg.Proxy.HealthCheckPort), ecstypes.TransportProtocolTcp}:    problem.At("proxy", "healthCheckPort"),
-		{mesh.PortEnvoyAdmin, ecstypes.TransportProtocolTcp}:                 problem.At("proxy"), // Envoy's admin interface
-	}
-	for i, u := range cfg.Proxy.Upstreams {
-		seen[socket{int32(u.LocalBindPort), ecstypes.TransportProtocolTcp}] = problem.At("proxy", "upstreams", i, "localBindPort")
-	}
-	for i, c := range s.Containers {
-		for j, mapping := range c.Definition.PortMappings {
-			if mapping.ContainerPort == nil {
-				continue // a range of ports
-			}
-			at := path.Child(i, "portMappings", j, "containerPort")
-			key := socket{*mapping.ContainerPort, mapping.Protocol}
-			if key.protocol == "" {
-				key.protocol = ecstypes.TransportProtocolTcp
-			}
-			if key.port < 1 || key.port > 65535 {
-				found.Add(at, "is %d, want 1 to 65535", key.port)
-				continue
-			}
-			if other, taken := seen[key]; taken {
-				found.AddWith([]problem.Path{other}, at, "is %d, which %s has taken", key.port, other)
-				continue
-			}
-			seen[key] = at
-			if mapping.HostPort != nil && *mapping.HostPort != 0 && *mapping.HostPort != key.port {
-				found.Add(path.Child(i, "portMappings", j, "hostPort"), "is %d, want the container's port %d or none: the task has an address of its own", *mapping.HostPort, key.port)
-			}
+}
+
+// unlimited is how Docker writes that there is no limit.
+const unlimited = -1
+
+func checkUlimits(limits []ecstypes.Ulimit, path problem.Path, found *problem.List) {
+	for i, limit := range limits {
+		soft, hard := limit.SoftLimit, limit.HardLimit
+		if hard != unlimited && (soft > hard || soft == unlimited) {
+			found.AddWith([]problem.Path{path.Child(i, "hardLimit")}, path.Child(i, "softLimit"), "is %d, above %s of %d", soft, path.Child(i, "hardLimit"), hard)
 		}
 	}
 }

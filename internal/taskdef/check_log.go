@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
@@ -22,6 +23,13 @@ func checkLog(l *ecstypes.LogConfiguration, path problem.Path, task Task, found 
 		found.Add(driver, "is %q, want one of %s", l.LogDriver, joined(l.LogDriver.Values()))
 		return
 	}
+	for i, option := range l.SecretOptions {
+		name, at := aws.ToString(option.Name), path.Child("secretOptions", i)
+		if name == "" {
+			found.Add(at.Child("name"), "is empty")
+		}
+		checkReference(aws.ToString(option.ValueFrom), path.Child("secretOptions", problem.Key(name)), []problem.Path{at.Child("valueFrom")}, found)
+	}
 	fargate := task.runsOn(ecstypes.CompatibilityFargate)
 	if fargate && !slices.Contains(fargateLogDrivers, l.LogDriver) {
 		found.AddWith([]problem.Path{problem.At("task", "launchTypes")}, driver, "is %s, but FARGATE has only %s", l.LogDriver, joined(fargateLogDrivers))
@@ -30,11 +38,11 @@ func checkLog(l *ecstypes.LogConfiguration, path problem.Path, task Task, found 
 		return
 	}
 	if l.Options["awslogs-group"] == "" {
-		found.Add(path.Child("options", problem.Key("awslogs-group")), "is required by the driver awslogs")
+		found.Add(path.Child("options", problem.Key("awslogs-group")), "is missing, which the driver awslogs needs")
 	}
 	for _, option := range []string{"awslogs-region", "awslogs-stream-prefix"} {
 		if fargate && l.Options[option] == "" {
-			found.AddWith([]problem.Path{problem.At("task", "launchTypes")}, path.Child("options", problem.Key(option)), "is required by the driver awslogs on FARGATE")
+			found.AddWith([]problem.Path{problem.At("task", "launchTypes")}, path.Child("options", problem.Key(option)), "is missing, which the driver awslogs needs on FARGATE")
 		}
 	}
 }

@@ -17,9 +17,9 @@ func (s Spec) checkScopes(found *problem.List) {
 	partition, namespace := problem.At("service", "partition"), problem.At("service", "namespace")
 	switch {
 	case service.Partition != "" && service.Namespace == "":
-		found.AddWith([]problem.Path{partition}, namespace, "is required with %s", partition)
+		found.AddWith([]problem.Path{partition}, namespace, "is missing, which %s needs", partition)
 	case service.Partition == "" && service.Namespace != "":
-		found.AddWith([]problem.Path{namespace}, partition, "is required with %s", namespace)
+		found.AddWith([]problem.Path{namespace}, partition, "is missing, which %s needs", namespace)
 	}
 	for i, u := range s.Proxy.Upstreams {
 		checkReach(u, cmp.Or(service.Partition, defaultPartition), problem.At("proxy", "upstreams", i), found)

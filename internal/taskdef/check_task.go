@@ -1,11 +1,8 @@
 package taskdef
 
 import (
-	"regexp"
 	"slices"
-	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -98,80 +95,17 @@ func (t Task) checkFargateSize(path problem.Path, found *problem.List) {
 	}
 }
 
-var validVolumeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-
-// checkVolumes checks the user's volumes and that every mount has one.
-func (s Spec) checkVolumes(found *problem.List) {
-	path := problem.At("task", "volumes")
-	known := []string{mesh.VolumeName}
-	for i, v := range s.Task.Volumes {
-		name, at := aws.ToString(v.Name), path.Child(i, "name")
-		switch {
-		case name == mesh.VolumeName:
-			found.Add(at, "is %q, which the mesh adds itself", name)
-		case !validVolumeName.MatchString(name):
-			found.Add(at, "is %q, want 1 to 255 letters, digits, '-' and '_'", name)
-		case slices.Contains(known, name):
-			found.Add(at, "%q is in the list twice", name)
-		}
-		known = append(known, name)
-		if s.Task.runsOn(ecstypes.CompatibilityFargate) {
-			checkFargateVolume(v, path.Child(i), found)
-		}
-	}
-	for i := range s.Containers {
-		s.checkMounts(i, known, found)
-	}
-}
-
-// checkMounts checks the mounts of a container; known are the names of the task's volumes.
-func (s Spec) checkMounts(container int, known []string, found *problem.List) {
-	volumes := []problem.Path{problem.At("task", "volumes")}
-	for i := range s.Task.Volumes {
-		volumes = append(volumes, problem.At("task", "volumes", i, "name"))
-	}
-	first := map[string]problem.Path{}
-	for i, mount := range s.Containers[container].Definition.MountPoints {
-		path := problem.At("containers", container, "mountPoints", i)
-		if name := aws.ToString(mount.SourceVolume); !slices.Contains(known, name) {
-			found.AddWith(volumes, path.Child("sourceVolume"), "is %q, which is no volume of the task", name)
-		}
-		at := path.Child("containerPath")
-		folder := aws.ToString(mount.ContainerPath)
-		if !strings.HasPrefix(folder, "/") {
-			found.Add(at, "is %q, want an absolute path", folder)
-		} else if other, twice := first[folder]; twice {
-			found.AddWith([]problem.Path{other}, at, "%q is taken by %s", folder, other)
-		} else {
-			first[folder] = at
-		}
-	}
-}
-
-func checkFargateVolume(v ecstypes.Volume, path problem.Path, found *problem.List) {
-	with := []problem.Path{problem.At("task", "launchTypes")}
-	if v.Host != nil && aws.ToString(v.Host.SourcePath) != "" {
-		found.AddWith(with, path.Child("host", "sourcePath"), "is refused on FARGATE, which has no host of yours")
-	}
-	if v.DockerVolumeConfiguration != nil {
-		found.AddWith(with, path.Child("dockerVolumeConfiguration"), "is refused on FARGATE")
-	}
-	if v.FsxWindowsFileServerVolumeConfiguration != nil {
-		found.AddWith(with, path.Child("fsxWindowsFileServerVolumeConfiguration"), "is refused on FARGATE")
-	}
-}
-
 func (s Spec) checkSidecars(found *problem.List) {
 	path := problem.At("sidecars")
 	if s.Sidecars.Image == "" {
-		found.Add(path.Child("image"), "is required")
+		found.Add(path.Child("image"), "is missing")
 	}
+	checkImage(s.Sidecars.Image, path.Child("image"), found)
 	gates := []ReadyGate{"", ReadyGateAuto, ReadyGateOn, ReadyGateOff}
 	if !slices.Contains(gates, s.Sidecars.ReadyGate) {
 		found.Add(path.Child("readyGate"), "is %q, want auto, on or off", s.Sidecars.ReadyGate)
 	}
 	checkLog(s.Sidecars.LogConfiguration, path.Child("logConfiguration"), s.Task, found)
-	checkARN(s.Sidecars.PullCredentialsSecretARN, path.Child("pullCredentialsSecretArn"), found)
 	for _, each := range []struct {
 		key     string
 		sidecar Sidecar
@@ -227,7 +161,9 @@ func (c Sidecar) check(path problem.Path, task Task, found *problem.List) {
 	if c.CPU < 0 {
 		found.Add(path.Child("cpu"), "is %d, want 0 or more", c.CPU)
 	}
+	checkImage(c.Image, path.Child("image"), found)
 	checkMemory(optionalInt(c.Memory), optionalInt(c.MemoryReservation), path, found)
+	checkFitsTask(c.Memory, path, task, found)
 	checkStop(optionalInt(c.StopTimeout), path, task, found)
 	checkLog(c.LogConfiguration, path.Child("logConfiguration"), task, found)
 	checkRestartPolicy(c.RestartPolicy, path.Child("restartPolicy"), found)
@@ -255,6 +191,13 @@ func checkMemory(limit, reservation *int32, path problem.Path, found *problem.Li
 	}
 }
 
+// checkFitsTask wants a container's limit to lie within the task's.
+func checkFitsTask(memory int32, path problem.Path, task Task, found *problem.List) {
+	if int(memory) > task.memory() {
+		found.AddWith([]problem.Path{problem.At("task", "memory")}, path.Child("memory"), "is %d MiB, above the task's %d", memory, task.memory())
+	}
+}
+
 func checkStop(timeout *int32, path problem.Path, task Task, found *problem.List) {
 	switch {
 	case timeout == nil:
@@ -270,7 +213,7 @@ func checkRestartPolicy(p *ecstypes.ContainerRestartPolicy, path problem.Path, f
 		return
 	}
 	if p.Enabled == nil {
-		found.Add(path.Child("enabled"), "is required")
+		found.Add(path.Child("enabled"), "is missing")
 	}
 	checkRange(p.RestartAttemptPeriod, 60, 1800, path.Child("restartAttemptPeriod"), found)
 	if n := len(p.IgnoredExitCodes); n > 50 {

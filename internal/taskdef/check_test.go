@@ -111,11 +111,11 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 		"no family":              {func(s *taskdef.Spec) { s.Family, s.Service.Name = "", "web" }, `family: is "", want 1 to 255 letters, digits, '-' and '_'`},
 		"family no service name": {func(s *taskdef.Spec) { s.Family = "web_" }, `family: gives the service its name: service name "web_": want lower-case letters, digits, '-' and '_', beginning and ending with a letter or digit`},
 		"service name":           {func(s *taskdef.Spec) { s.Service.Name = "a.b" }, `service.name: service name "a.b": want lower-case letters, digits, '-' and '_', beginning and ending with a letter or digit`},
-		"no port":                {func(s *taskdef.Spec) { s.Service.Port = 0 }, "service.port: is required: set the port that the application listens on, or outboundOnly for a task that only calls others"},
+		"no port":                {func(s *taskdef.Spec) { s.Service.Port = 0 }, "service.port: is missing: set the port that the application listens on, or outboundOnly for a task that only calls others"},
 		"port 70000":             {func(s *taskdef.Spec) { s.Service.Port = 70000 }, "service.port: is 70000, want 0 to 65535"},
 		"port of the listener":   {func(s *taskdef.Spec) { s.Service.Port = 20000 }, "service.port: is 20000, the port of the public listener"},
-		"partition alone":        {func(s *taskdef.Spec) { s.Service.Partition = "p" }, "service.namespace: is required with service.partition"},
-		"namespace alone":        {func(s *taskdef.Spec) { s.Service.Namespace = "n" }, "service.partition: is required with service.namespace"},
+		"partition alone":        {func(s *taskdef.Spec) { s.Service.Partition = "p" }, "service.namespace: is missing, which service.partition needs"},
+		"namespace alone":        {func(s *taskdef.Spec) { s.Service.Namespace = "n" }, "service.partition: is missing, which service.namespace needs"},
 		"peer and datacenter": {func(s *taskdef.Spec) {
 			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 1, DestinationPeer: "east", Datacenter: "dc2"}}
 		}, `proxy.upstreams[0].datacenter: is "dc2", but proxy.upstreams[0].destinationPeer is set, and the peering leads there by itself: leave one of them out`},
@@ -135,8 +135,8 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 			s.Servers.Defaults = &agentconfig.ServerDefaults{TLS: aws.Bool(false)}
 			s.Servers.CASecretARN = "arn:aws:secretsmanager:r:123456789012:secret:ca"
 		}, "servers.caSecretArn: is set, but TLS is off: nothing would read it"},
-		"CA that is no ARN":     {func(s *taskdef.Spec) { s.Servers.GRPCCASecretARN = "ca" }, `servers.grpcCaSecretArn: is "ca", want an ARN`},
-		"role that is no ARN":   {func(s *taskdef.Spec) { s.TaskRoleARN = "web-task" }, `taskRoleArn: is "web-task", want an ARN`},
+		"role that is no ARN":   {func(s *taskdef.Spec) { s.TaskRoleARN = "web-task" }, `taskRoleArn: is "web-task", want the ARN of an IAM role: arn:<partition>:iam::<account>:role/<name>`},
+		"mesh gateway's mode":   {func(s *taskdef.Spec) { s.Proxy.MeshGateway = &agentconfig.MeshGateway{Mode: "far"} }, `proxy.meshGateway: is "far", want one of none, local, remote`},
 		"upstream without name": {func(s *taskdef.Spec) { s.Proxy.Upstreams = []agentconfig.Upstream{{LocalBindPort: 1}} }, "proxy.upstreams[0].destinationName: is empty"},
 		"upstream's port taken": {func(s *taskdef.Spec) {
 			s.Proxy.Upstreams = []agentconfig.Upstream{{DestinationName: "a", LocalBindPort: 9090}}
@@ -208,7 +208,7 @@ containers[2].user: is 1000:5997, which belongs to the mesh's own containers, wh
 		"memory together":         {func(s *taskdef.Spec) { app(s).Memory = aws.Int32(512) }, "task.memory: is 512 MiB, but the containers ask for 632 together, 120 of them for the mesh's own"},
 		"CPU together":            {func(s *taskdef.Spec) { app(s).Cpu, s.Sidecars.Dataplane.CPU = 200, 100 }, "task.cpu: is 256, but the containers ask for 300 together"},
 		"too large":               {func(s *taskdef.Spec) { app(s).Command = []string{strings.Repeat("x", 64<<10)} }, "containers: make a task definition of 68552 bytes, want at most 65536; the agents' configuration, which grows with upstreams, stands in it twice"},
-		"sidecar image":           {func(s *taskdef.Spec) { s.Sidecars.Image = "" }, "sidecars.image: is required"},
+		"sidecar image":           {func(s *taskdef.Spec) { s.Sidecars.Image = "" }, "sidecars.image: is missing"},
 		"ready gate":              {func(s *taskdef.Spec) { s.Sidecars.ReadyGate = "yes" }, `sidecars.readyGate: is "yes", want auto, on or off`},
 		"ready gate has no place": {func(s *taskdef.Spec) { s.Containers, s.Sidecars.ReadyGate = containers(7), "on" }, "sidecars.readyGate: is on, but the task would have 11 containers, want at most 10: set auto or off"},
 		"config of a sidecar": {func(s *taskdef.Spec) {
@@ -218,13 +218,13 @@ containers[2].user: is 1000:5997, which belongs to the mesh's own containers, wh
 		"no log driver":  {func(s *taskdef.Spec) { s.Sidecars.LogConfiguration = &ecstypes.LogConfiguration{} }, `sidecars.logConfiguration.logDriver: is "", want one of json-file, syslog, journald, gelf, fluentd, awslogs, splunk, awsfirelens`},
 		"log without group": {func(s *taskdef.Spec) {
 			s.Sidecars.Dataplane.LogConfiguration = &ecstypes.LogConfiguration{LogDriver: "awslogs"}
-		}, `sidecars.dataplane.logConfiguration.options["awslogs-group"]: is required by the driver awslogs
-sidecars.dataplane.logConfiguration.options["awslogs-region"]: is required by the driver awslogs on FARGATE
-sidecars.dataplane.logConfiguration.options["awslogs-stream-prefix"]: is required by the driver awslogs on FARGATE`},
+		}, `sidecars.dataplane.logConfiguration.options["awslogs-group"]: is missing, which the driver awslogs needs
+sidecars.dataplane.logConfiguration.options["awslogs-region"]: is missing, which the driver awslogs needs on FARGATE
+sidecars.dataplane.logConfiguration.options["awslogs-stream-prefix"]: is missing, which the driver awslogs needs on FARGATE`},
 		"windows": {func(s *taskdef.Spec) {
 			s.Task.RuntimePlatform = &ecstypes.RuntimePlatform{OperatingSystemFamily: "WINDOWS_SERVER_2022_CORE"}
 		}, `task.runtimePlatform.operatingSystemFamily: is "WINDOWS_SERVER_2022_CORE", but the mesh's containers run on LINUX alone`},
-		"restart unsaid": {func(s *taskdef.Spec) { s.Sidecars.Dataplane.RestartPolicy = &ecstypes.ContainerRestartPolicy{} }, "sidecars.dataplane.restartPolicy.enabled: is required"},
+		"restart unsaid": {func(s *taskdef.Spec) { s.Sidecars.Dataplane.RestartPolicy = &ecstypes.ContainerRestartPolicy{} }, "sidecars.dataplane.restartPolicy.enabled: is missing"},
 		"restart of what ends": {func(s *taskdef.Spec) {
 			s.Sidecars.MeshInit.RestartPolicy = &ecstypes.ContainerRestartPolicy{Enabled: aws.Bool(true)}
 		}, "sidecars.meshInit.restartPolicy: is for containers that stay: this one ends when its work is done"},
@@ -244,7 +244,7 @@ func TestContainersThatECSWouldRefuse(t *testing.T) {
 		"two of one name":    {func(s *taskdef.Spec) { s.Containers = append(s.Containers, container("app")) }, `containers[1].name: "app" is already the name of containers[0]`},
 		"name of the mesh":   {func(s *taskdef.Spec) { app(s).Name = aws.String("consul-dataplane") }, `containers[0].name: is "consul-dataplane", which the mesh adds itself`},
 		"name":               {func(s *taskdef.Spec) { app(s).Name = aws.String("a b") }, `containers[0].name: is "a b", want 1 to 255 letters, digits, '-' and '_'`},
-		"image":              {func(s *taskdef.Spec) { app(s).Image = nil }, "containers[0].image: is required"},
+		"image":              {func(s *taskdef.Spec) { app(s).Image = nil }, "containers[0].image: is missing"},
 		"none essential":     {func(s *taskdef.Spec) { app(s).Essential = aws.Bool(false) }, "containers: are all inessential: the task would go on when the application has ended, so make one essential"},
 		"memory":             {func(s *taskdef.Spec) { app(s).Memory = aws.Int32(5) }, "containers[0].memory: is 5 MiB, want at least 6"},
 		"stop timeout":       {func(s *taskdef.Spec) { app(s).StopTimeout = aws.Int32(121) }, "containers[0].stopTimeout: is 121 seconds, but FARGATE takes at most 120"},
@@ -266,8 +266,8 @@ readinessProbes[2].container: is "db", which is no container of the task`},
 		"secret shadows variable": {func(s *taskdef.Spec) {
 			app(s).Environment = []ecstypes.KeyValuePair{{Name: aws.String("A")}}
 			app(s).Secrets = []ecstypes.Secret{{Name: aws.String("A"), ValueFrom: aws.String("p")}}
-		}, `containers[0].secrets[0].name: "A" is set already at containers[0].environment[0].name`},
-		"secret from nowhere": {func(s *taskdef.Spec) { app(s).Secrets = []ecstypes.Secret{{Name: aws.String("A")}} }, "containers[0].secrets[0].valueFrom: is empty, want the ARN of a secret or the name of a parameter"},
+		}, `containers[0].secrets["A"]: is set already at containers[0].environment["A"]`},
+		"secret from nowhere": {func(s *taskdef.Spec) { app(s).Secrets = []ecstypes.Secret{{Name: aws.String("A")}} }, `containers[0].secrets["A"]: is empty, want the ARN of a Secrets Manager secret or of an SSM parameter, or the name of a parameter`},
 		"not for awsvpc":      {func(s *taskdef.Spec) { app(s).Links = []string{"x"} }, "containers[0].links: is refused in the awsvpc network mode, which the mesh needs"},
 		"capability": {func(s *taskdef.Spec) {
 			app(s).LinuxParameters = &ecstypes.LinuxParameters{Capabilities: &ecstypes.KernelCapabilities{Add: []string{"NET_ADMIN"}}}
@@ -313,7 +313,7 @@ func TestDelaysThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	delayed := func(delay string, change func(*taskdef.Spec)) func(*taskdef.Spec) {
 		return func(s *taskdef.Spec) {
-			app(s).Command = []string{"/app"}
+			app(s).EntryPoint, app(s).Command = []string{"/entrypoint.sh"}, []string{"/app"}
 			s.Containers[0].ShutdownDelay = delay
 			change(s)
 		}
@@ -330,7 +330,7 @@ func TestDelaysThatDoNotFit(t *testing.T) {
 			"containers[0].shutdownDelay: is 1m56s, but the proxy ends 115 s after SIGTERM at the latest: the application would serve on without it"},
 		"longer than the proxy is told": {delayed("20s", func(s *taskdef.Spec) { s.Proxy.Dataplane = &agentconfig.Dataplane{StopWithinSeconds: 20} }),
 			"containers[0].shutdownDelay: is 20s, but the proxy ends 20 s after SIGTERM at the latest: the application would serve on without it"},
-		"of nobody knows what": {delayed("5s", func(s *taskdef.Spec) { app(s).Command = nil }),
+		"of nobody knows what": {delayed("5s", func(s *taskdef.Spec) { app(s).EntryPoint, app(s).Command = nil, nil }),
 			"containers[0].shutdownDelay: is 5s, but what the image runs by itself is not known here: set containers[0].entryPoint and containers[0].command to what its ENTRYPOINT and CMD say"},
 		"of a container that does not wait": {delayed("5s", func(s *taskdef.Spec) { s.Containers[0].WaitForProxy = aws.Bool(false) }),
 			"containers[0].shutdownDelay: is 5s, but containers[0].waitForProxy is false: the container starts before mesh-init has brought the program that delays its end"},
@@ -407,8 +407,8 @@ func TestControllersThatCannotWorkAreRefused(t *testing.T) {
 controller.iamRolePath: is "/x", want an IAM path that begins and ends with '/'
 controller.partition: is "p", but controller.partitionsEnabled is not true
 task.cpu: is 1, which FARGATE does not offer: want 256, 512, 1024, 2048, 4096, 8192 or 16384
-image: is required
-tokenSecretArn: is required: the controller works with the ACL token in this secret
+image: is missing
+tokenSecretArn: is missing: the controller works with the ACL token in this secret
 container.environment["CONSUL_HTTP_TOKEN"]: is set by the mesh
 container.memory: is 1 MiB, want at least 6
 tags["consul.hashicorp.com/mesh"]: is a key of the mesh: choose another`

@@ -94,20 +94,31 @@ func (s Spec) checkShutdownDelay(c Container, at problem.Path, found *problem.Li
 	if delay == 0 {
 		return
 	}
-	if len(d.EntryPoint) == 0 && len(d.Command) == 0 {
-		found.AddWith([]problem.Path{at.Child("entryPoint"), at.Child("command")}, here,
-			"is %s, but what the image runs by itself is not known here: set %s and %s to what its ENTRYPOINT and CMD say", delay, at.Child("entryPoint"), at.Child("command"))
-	}
-	if !c.waitsForProxy() {
-		found.AddWith([]problem.Path{at.Child("waitForProxy")}, here,
-			"is %s, but %s is false: the container starts before mesh-init has brought the program that delays its end", delay, at.Child("waitForProxy"))
-	}
+	s.checkDelayed(c, delay, at, found)
 	s.checkDelayFits(delay, d, at, found)
 	for i, mount := range d.MountPoints {
 		if isBootstrapDir(mount) && !isMeshMount(mount) {
 			found.AddWith([]problem.Path{here}, at.Child("mountPoints", i, "containerPath"), "is %s, where the mesh mounts the program that delays the container's end: mount the volume elsewhere, or leave %s out",
 				aws.ToString(mount.ContainerPath), here)
 		}
+	}
+}
+
+// checkDelayed wants it to be known what the container runs: ECS drops the image's ENTRYPOINT where another entry point is
+// given, as the delay's is. An entry point that is given and empty says that the image has none.
+func (s Spec) checkDelayed(c Container, delay time.Duration, at problem.Path, found *problem.List) {
+	here, entryPoint, command := at.Child("shutdownDelay"), at.Child("entryPoint"), at.Child("command")
+	switch d := c.Definition; {
+	case len(d.EntryPoint) == 0 && len(d.Command) == 0:
+		found.AddWith([]problem.Path{entryPoint, command}, here,
+			"is %s, but what the image runs by itself is not known here: set %s and %s to what its ENTRYPOINT and CMD say", delay, entryPoint, command)
+	case d.EntryPoint == nil:
+		found.AddWith([]problem.Path{entryPoint, command}, here,
+			"is %s, but %s is missing, and the image's own ENTRYPOINT would not be run: set it to what that says, or to [] if the image has none", delay, entryPoint)
+	}
+	if !c.waitsForProxy() {
+		found.AddWith([]problem.Path{at.Child("waitForProxy"), at.Child("firelensConfiguration")}, here,
+			"is %s, but %s is false: the container starts before mesh-init has brought the program that delays its end", delay, at.Child("waitForProxy"))
 	}
 }
 

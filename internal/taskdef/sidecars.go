@@ -52,7 +52,11 @@ func (s Spec) injected(config string) []ecstypes.ContainerDefinition {
 	if s.hasReadyGate() {
 		containers = append(containers, s.meshReady())
 	}
-	return append(containers, s.healthSync(config))
+	containers = append(containers, s.healthSync(config))
+	for i, c := range containers {
+		containers[i] = s.afterRouter(c)
+	}
+	return containers
 }
 
 func (s Spec) meshInit(config string) ecstypes.ContainerDefinition {

@@ -63,7 +63,7 @@ type Task struct {
 type Container struct {
 	Definition    ecstypes.ContainerDefinition
 	HealthSync    *bool  // copy its ECS health to Consul; default: it is essential and has a health check, or it has a readiness probe
-	WaitForProxy  *bool  // start it when the proxy serves; default true
+	WaitForProxy  *bool  // start it when the proxy serves; default true, but for a log router
 	ShutdownDelay string // how long its command serves on after SIGTERM, as in 10s; "" or 0s: it is not delayed
 }
 

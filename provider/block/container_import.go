@@ -17,7 +17,7 @@ func ReadContainers(d *ecstypes.TaskDefinition, cfg agentconfig.Config) []Contai
 	var all []Container
 	for _, c := range d.ContainerDefinitions {
 		if !slices.Contains(mesh.InjectedContainers(), aws.ToString(c.Name)) {
-			all = append(all, importContainer(c, cfg))
+			all = append(all, importContainer(taskdef.WithoutRouter(c, d.ContainerDefinitions), cfg))
 		}
 	}
 	return all
@@ -42,8 +42,8 @@ func importContainer(c ecstypes.ContainerDefinition, cfg agentconfig.Config) Con
 			row.FromSpec(inMesh.ReadinessProbe, p)
 		}
 	}
-	if !waits {
-		inMesh.WaitForProxy = aws.Bool(false)
+	if waits != (c.FirelensConfiguration == nil) { // log routers wait only if told to
+		inMesh.WaitForProxy = &waits
 	}
 	synced := slices.Contains(cfg.HealthSyncContainers, aws.ToString(c.Name))
 	if synced != ((c.Essential == nil || *c.Essential) && c.HealthCheck != nil || inMesh.ReadinessProbe != nil) {
@@ -51,6 +51,9 @@ func importContainer(c ecstypes.ContainerDefinition, cfg agentconfig.Config) Con
 	}
 	var m Container
 	row.FromSpec(&m, c)
+	if delay != "" && len(c.EntryPoint) == 0 {
+		m.EntryPoint = []string{} // a delayed command says that the image has none
+	}
 	m.Essential = aws.Bool(c.Essential == nil || *c.Essential)
 	if inMesh != (ContainerMesh{}) {
 		m.Mesh = &inMesh

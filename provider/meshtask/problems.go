@@ -12,6 +12,8 @@ func (m *model) problems(d block.Defaults) problem.List {
 	spec := m.spec(d)
 	spec.TaskRoleARN, spec.ExecutionRoleARN = row.Value(m.IAM.TaskRoleOrNone().ARN), row.Value(m.IAM.ExecutionRoleOrNone().ARN)
 	found := m.atContainers(taskdef.Check(spec))
+	m.IAM.Check(spec.Family, spec.Tags, &found)
+	row.Overlay(d.Login, m.Login).Check(&found)
 	if m.ECSService != nil {
 		m.ECSService.Check(spec.Task.LaunchTypes, spec.Containers, &found)
 	}

@@ -1,0 +1,119 @@
+package taskdef
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+)
+
+var validVolumeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+
+// checkVolumes checks the user's volumes and that every mount has one.
+func (s Spec) checkVolumes(found *problem.List) {
+	path := problem.At("task", "volumes")
+	known := []string{mesh.VolumeName}
+	for i, v := range s.Task.Volumes {
+		name, at := aws.ToString(v.Name), path.Child(i, "name")
+		switch {
+		case name == mesh.VolumeName:
+			found.Add(at, "is %q, which the mesh adds itself", name)
+		case !validVolumeName.MatchString(name):
+			found.Add(at, "is %q, want 1 to 255 letters, digits, '-' and '_'", name)
+		case slices.Contains(known, name):
+			found.Add(at, "%q is in the list twice", name)
+		}
+		known = append(known, name)
+		checkEFS(v.EfsVolumeConfiguration, path.Child(i, "efsVolumeConfiguration"), found)
+		if s.Task.runsOn(ecstypes.CompatibilityFargate) {
+			checkFargateVolume(v, path.Child(i), found)
+		}
+	}
+	for i := range s.Containers {
+		s.checkMounts(i, known, found)
+	}
+}
+
+// checkMounts checks the mounts of a container; known are the names of the task's volumes.
+func (s Spec) checkMounts(container int, known []string, found *problem.List) {
+	volumes := []problem.Path{problem.At("task", "volumes")}
+	for i := range s.Task.Volumes {
+		volumes = append(volumes, problem.At("task", "volumes", i, "name"))
+	}
+	first := map[string]problem.Path{}
+	for i, mount := range s.Containers[container].Definition.MountPoints {
+		path := problem.At("containers", container, "mountPoints", i)
+		if name := aws.ToString(mount.SourceVolume); !slices.Contains(known, name) {
+			found.AddWith(volumes, path.Child("sourceVolume"), "is %q, which is no volume of the task", name)
+		}
+		at := path.Child("containerPath")
+		folder := aws.ToString(mount.ContainerPath)
+		if !strings.HasPrefix(folder, "/") {
+			found.Add(at, "is %q, want an absolute path", folder)
+		} else if other, twice := first[folder]; twice {
+			found.AddWith([]problem.Path{other}, at, "%q is taken by %s", folder, other)
+		} else {
+			first[folder] = at
+		}
+	}
+}
+
+func checkFargateVolume(v ecstypes.Volume, path problem.Path, found *problem.List) {
+	with := []problem.Path{problem.At("task", "launchTypes")}
+	if v.Host != nil && aws.ToString(v.Host.SourcePath) != "" {
+		found.AddWith(with, path.Child("host", "sourcePath"), "is refused on FARGATE, which has no host of yours")
+	}
+	if v.DockerVolumeConfiguration != nil {
+		found.AddWith(with, path.Child("dockerVolumeConfiguration"), "is refused on FARGATE")
+	}
+	if v.FsxWindowsFileServerVolumeConfiguration != nil {
+		found.AddWith(with, path.Child("fsxWindowsFileServerVolumeConfiguration"), "is refused on FARGATE")
+	}
+}
+
+// checkEFS wants what an access point and IAM need: the connection encrypted, and the access point's own directory.
+func checkEFS(v *ecstypes.EFSVolumeConfiguration, path problem.Path, found *problem.List) {
+	if v == nil || v.AuthorizationConfig == nil {
+		return
+	}
+	access, iam := path.Child("authorizationConfig", "accessPointId"), path.Child("authorizationConfig", "iam")
+	encryption := path.Child("transitEncryption")
+	hasAccessPoint := aws.ToString(v.AuthorizationConfig.AccessPointId) != ""
+	if v.TransitEncryption != ecstypes.EFSTransitEncryptionEnabled {
+		switch {
+		case v.AuthorizationConfig.Iam == ecstypes.EFSAuthorizationConfigIAMEnabled:
+			found.AddWith([]problem.Path{iam}, encryption, "is not ENABLED, which %s needs", iam)
+		case hasAccessPoint:
+			found.AddWith([]problem.Path{access}, encryption, "is not ENABLED, which %s needs", access)
+		}
+	}
+	if root := aws.ToString(v.RootDirectory); hasAccessPoint && root != "" && root != "/" {
+		found.AddWith([]problem.Path{access}, path.Child("rootDirectory"), "is %q, which is not allowed together with %s: the access point has a directory of its own, so leave this out", root, access)
+	}
+}
+
+// checkVolumesFrom wants each container whose mounts are shared to be another one of the task.
+func (s Spec) checkVolumesFrom(found *problem.List) {
+	names := mesh.InjectedContainers()
+	with := []problem.Path{problem.At("containers")}
+	for i, c := range s.Containers {
+		names = append(names, aws.ToString(c.Definition.Name))
+		with = append(with, problem.At("containers", i, "name"))
+	}
+	for i, c := range s.Containers {
+		for j, from := range c.Definition.VolumesFrom {
+			at, source := problem.At("containers", i, "volumesFrom", j, "sourceContainer"), aws.ToString(from.SourceContainer)
+			switch {
+			case source == aws.ToString(c.Definition.Name):
+				found.AddWith(with, at, "is %q, the container itself: want another one", source)
+			case !slices.Contains(names, source):
+				found.AddWith(with, at, "is %q, which is no container of the task", source)
+			}
+		}
+	}
+}
