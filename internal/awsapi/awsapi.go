@@ -42,6 +42,7 @@ type Config struct {
 	Endpoints  map[string]string // service (see Services) to URL; beats the SDK's own settings
 	AssumeRole *AssumeRole       // nil: the found credentials are used as they are
 	UserAgent  string            // "product/version", added to the SDK's own
+	Retries    *Retries          // nil: as the SDK does by itself
 }
 
 // AssumeRole is a role to take on with the credentials that were found.
@@ -76,6 +77,10 @@ func Load(ctx context.Context, c Config) (aws.Config, error) {
 		return aws.Config{}, errors.New("load AWS configuration: no region\nhint: set AWS_REGION, or the region of the profile")
 	}
 	cfg.ConfigSources = append(cfg.ConfigSources, endpoints(c.Endpoints))
+	cfg.APIOptions = append(cfg.APIOptions, addHint)
+	if c.Retries != nil {
+		c.Retries.apply(&cfg)
+	}
 	if c.AssumeRole != nil {
 		cfg.Credentials = aws.NewCredentialsCache(assume(cfg, *c.AssumeRole))
 	}

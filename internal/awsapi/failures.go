@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
@@ -37,6 +38,15 @@ func IsThrottled(err error) bool {
 	}
 	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
 	return throttled
+}
+
+// message is what AWS says, in small letters; "" for other errors.
+func message(err error) string {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return ""
+	}
+	return strings.ToLower(api.ErrorMessage())
 }
 
 func hasCode(err error, codes ...string) bool {
