@@ -30,6 +30,17 @@ func IsAccessDenied(err error) bool {
 	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusForbidden && !IsThrottled(err)
 }
 
+// IsRefused reports whether AWS answered that it did not do what was asked. Where no answer came, or one of a server in trouble,
+// nobody knows.
+func IsRefused(err error) bool {
+	var response *smithyhttp.ResponseError
+	return errors.As(err, &response) && response.HTTPStatusCode()/100 == 4
+}
+
+// IsClientException reports whether ECS refused what was asked for a reason that it has no code for. It is how ECS says that a
+// task definition does not exist.
+func IsClientException(err error) bool { return hasCode(err, "ClientException") }
+
 // IsThrottled reports whether AWS turned the call away because there were too many.
 func IsThrottled(err error) bool {
 	var api smithy.APIError

@@ -23,7 +23,7 @@ func (c *Client) Look(ctx context.Context, family string, out *Outcome, service 
 		return nil, false, err
 	}
 	if service != nil {
-		if found, err = c.findService(ctx, row.Value(service.Cluster), row.Value(service.Name)); err != nil {
+		if found, err = c.serviceFinder(out.ECSServiceARN != nil)(ctx, row.Value(service.Cluster), row.Value(service.Name)); err != nil {
 			return nil, false, err
 		}
 	}
@@ -67,7 +67,7 @@ func (c *Client) lookAtRoles(ctx context.Context, out *Outcome) (exist bool, err
 	}
 	var views []RoleView
 	for _, role := range kept {
-		found, err := c.readRole(ctx, role.Name)
+		found, err := c.readKeptRole(ctx, role.Name, role)
 		if err != nil {
 			return false, err
 		}
