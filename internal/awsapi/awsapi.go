@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -68,6 +69,9 @@ func Load(ctx context.Context, c Config) (aws.Config, error) {
 	}
 	if c.UserAgent != "" {
 		options = append(options, config.WithAPIOptions([]func(*smithymiddleware.Stack) error{userAgent(c.UserAgent)}))
+	}
+	if c.Retries != nil { // a call that nobody answers could not be repeated otherwise
+		options = append(options, config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(answerLimit)))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {

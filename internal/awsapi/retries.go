@@ -20,6 +20,9 @@ const DefaultAttempts = 25
 // unreachableAttempts is how often an address is called that nobody listens at: most often it is wrong.
 const unreachableAttempts = 8
 
+// answerLimit is how long one attempt may wait for its answer. Those of ECS, IAM and STS come within seconds.
+const answerLimit = time.Minute
+
 // Retries says how calls are repeated that AWS throttles, or does not answer. What is empty follows the SDK's environment and
 // shared files, and else the defaults of this package.
 type Retries struct {
