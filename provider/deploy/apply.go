@@ -39,6 +39,10 @@ func (b Before) Begin() *Progress { return &Progress{Outcome: b.Outcome, Revisio
 // Apply makes AWS as the design wants it. It is the same for a new resource, a changed one and one whose first apply was
 // interrupted: each step looks at what is there. out tells how far the steps got.
 func (c *Client) Apply(ctx context.Context, d Design, had Before, out *Progress) error {
+	return withCause(ctx, c.apply(ctx, d, had, out))
+}
+
+func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress) error {
 	d = d.withVersionOf(had.Outcome)
 	kept, err := decodeRoles(had.Outcome.Roles)
 	if err != nil {
@@ -216,6 +220,10 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 // Remove takes down whatever the resource made: the service with its tasks, the revisions, the roles. What is gone already
 // is no error.
 func (c *Client) Remove(ctx context.Context, family, owner string, had Before) error {
+	return withCause(ctx, c.remove(ctx, family, owner, had))
+}
+
+func (c *Client) remove(ctx context.Context, family, owner string, had Before) error {
 	if had.Service != nil {
 		if err := c.deleteService(ctx, had.Service, had.Outcome.ECSServiceARN != nil); err != nil {
 			return err

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,6 +60,15 @@ func through(ctx context.Context, call func() error, lags ...lag) error {
 		}
 		return true, "", err
 	})
+}
+
+// withCause says why ctx ended beside an error that only says that it did. The SDK knows nothing of causes.
+func withCause(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if err == nil || cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
 }
 
 // poll looks at once and then at growing intervals until look is done, fails, or ctx ends; the last reason that look gave is
