@@ -6,6 +6,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
@@ -24,6 +25,8 @@ type providerModel struct {
 	Profile          *string                 `tfsdk:"profile"`
 	AssumeRole       *assumeRoleModel        `tfsdk:"assume_role"`
 	Endpoints        *endpointsModel         `tfsdk:"endpoints"`
+	MaxRetries       *int32                  `tfsdk:"max_retries"`
+	RetryMode        *string                 `tfsdk:"retry_mode"`
 	DefaultTags      *defaultTagsModel       `tfsdk:"default_tags"`
 	ConsulServers    *block.ConsulServers    `tfsdk:"consul_servers"`
 	Login            *block.Login            `tfsdk:"login"`
@@ -99,6 +102,7 @@ func (m providerModel) aws(version string) awsapi.Config {
 	c := awsapi.Config{
 		Region: row.Value(m.Region), Profile: row.Value(m.Profile), Endpoints: m.Endpoints.set(),
 		UserAgent: "terraform-provider-consulecs/" + version,
+		Retries:   &awsapi.Retries{MaxAttempts: int(row.Value(m.MaxRetries)), Mode: aws.RetryMode(row.Value(m.RetryMode))},
 	}
 	if r := m.AssumeRole; r != nil {
 		lifetime, _ := time.ParseDuration(row.Value(r.Duration)) // the schema admits durations only

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	resourceschema "github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -34,7 +35,9 @@ func providerFields() row.Fields {
 			"external_id":  row.Text("External ID that the role's trust policy asks for."),
 			"duration":     row.Text("How long the credentials last, as a duration. Default `15m`.", row.Duration{}),
 		}),
-		"endpoints": row.Object("URLs of AWS services. Default: `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_ENDPOINT_URL`, else AWS's own.", endpointFields()),
+		"endpoints":   row.Object("URLs of AWS services. Default: `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_ENDPOINT_URL`, else AWS's own.", endpointFields()),
+		"max_retries": row.Number("How often a call to AWS is tried in all before it fails. Default: `AWS_MAX_ATTEMPTS`, else the profile's, else 25.", row.AtLeast(1)),
+		"retry_mode":  row.Text("`adaptive`, which slows down while AWS throttles, or `standard`. Default: `AWS_RETRY_MODE`, else the profile's, else `adaptive`.", row.OneOf(aws.RetryModeAdaptive, aws.RetryModeStandard)),
 		"default_tags": row.Object("Tags of everything that the provider makes.", row.Fields{
 			"tags": row.TextMap("The tags. A resource's own `tags` win."),
 		}),

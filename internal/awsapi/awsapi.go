@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -42,6 +43,7 @@ type Config struct {
 	Endpoints  map[string]string // service (see Services) to URL; beats the SDK's own settings
 	AssumeRole *AssumeRole       // nil: the found credentials are used as they are
 	UserAgent  string            // "product/version", added to the SDK's own
+	Retries    *Retries          // nil: as the SDK does by itself
 }
 
 // AssumeRole is a role to take on with the credentials that were found.
@@ -68,6 +70,9 @@ func Load(ctx context.Context, c Config) (aws.Config, error) {
 	if c.UserAgent != "" {
 		options = append(options, config.WithAPIOptions([]func(*smithymiddleware.Stack) error{userAgent(c.UserAgent)}))
 	}
+	if c.Retries != nil { // a call that nobody answers could not be repeated otherwise
+		options = append(options, config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(answerLimit)))
+	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
@@ -76,6 +81,10 @@ func Load(ctx context.Context, c Config) (aws.Config, error) {
 		return aws.Config{}, errors.New("load AWS configuration: no region\nhint: set AWS_REGION, or the region of the profile")
 	}
 	cfg.ConfigSources = append(cfg.ConfigSources, endpoints(c.Endpoints))
+	cfg.APIOptions = append(cfg.APIOptions, addHint)
+	if c.Retries != nil {
+		c.Retries.apply(&cfg)
+	}
 	if c.AssumeRole != nil {
 		cfg.Credentials = aws.NewCredentialsCache(assume(cfg, *c.AssumeRole))
 	}

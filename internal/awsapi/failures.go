@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
@@ -29,6 +30,17 @@ func IsAccessDenied(err error) bool {
 	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusForbidden && !IsThrottled(err)
 }
 
+// IsRefused reports whether AWS answered that it did not do what was asked. Where no answer came, or one of a server in trouble,
+// nobody knows.
+func IsRefused(err error) bool {
+	var response *smithyhttp.ResponseError
+	return errors.As(err, &response) && response.HTTPStatusCode()/100 == 4
+}
+
+// IsClientException reports whether ECS refused what was asked for a reason that it has no code for. It is how ECS says that a
+// task definition does not exist.
+func IsClientException(err error) bool { return hasCode(err, "ClientException") }
+
 // IsThrottled reports whether AWS turned the call away because there were too many.
 func IsThrottled(err error) bool {
 	var api smithy.APIError
@@ -37,6 +49,15 @@ func IsThrottled(err error) bool {
 	}
 	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
 	return throttled
+}
+
+// message is what AWS says, in small letters; "" for other errors.
+func message(err error) string {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return ""
+	}
+	return strings.ToLower(api.ErrorMessage())
 }
 
 func hasCode(err error, codes ...string) bool {

@@ -12,15 +12,37 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// Before is what a resource had made before an apply. Its zero value is that of a new resource.
+// Before is what a resource had made before an apply. Its zero value is that of a resource of which nothing is known.
 type Before struct {
-	Outcome Outcome
-	Service *block.ECSService // with its name filled in
+	Outcome   Outcome
+	Service   *block.ECSService // with its name filled in
+	Revisions Revisions
 }
 
-// apply makes AWS as the design wants it. It is the same for a new resource, a changed one and one whose first apply was
-// interrupted: each step looks at what is there. out, which begins as the outcome before, tells how far the steps got.
-func (c *Client) Apply(ctx context.Context, d Design, had Before, out *Outcome) error {
+// Progress tells how far an apply got. It begins as what there was before.
+type Progress struct {
+	Outcome
+	Revisions Revisions
+	begun     begun
+}
+
+// begun is what an apply began to make that was not there before: a call whose answer was lost may have made it or not.
+type begun struct {
+	roles      []string
+	definition bool
+	service    bool
+}
+
+// Begin is the progress of an apply that has done nothing yet.
+func (b Before) Begin() *Progress { return &Progress{Outcome: b.Outcome, Revisions: b.Revisions} }
+
+// Apply makes AWS as the design wants it. It is the same for a new resource, a changed one and one whose first apply was
+// interrupted: each step looks at what is there. out tells how far the steps got.
+func (c *Client) Apply(ctx context.Context, d Design, had Before, out *Progress) error {
+	return withCause(ctx, c.apply(ctx, d, had, out))
+}
+
+func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress) error {
 	d = d.withVersionOf(had.Outcome)
 	kept, err := decodeRoles(had.Outcome.Roles)
 	if err != nil {
@@ -29,19 +51,25 @@ func (c *Client) Apply(ctx context.Context, d Design, had Before, out *Outcome) 
 	if err := c.applyRoles(ctx, d, kept, out); err != nil {
 		return err
 	}
-	if err := c.applyDefinition(ctx, d, had.Outcome, out); err != nil {
+	if err := c.applyDefinition(ctx, d, had, out); err != nil {
 		return err
 	}
 	if err := c.applyService(ctx, d, had, out); err != nil {
 		return err
 	}
-	if err := c.dropRoles(ctx, d, obsoleteRoles(kept, d.roles()), *out); err != nil {
+	if err := c.dropRoles(ctx, d, obsoleteRoles(kept, d.roles()), out.Outcome); err != nil {
 		return err
 	}
 	if out.Roles, err = encodedRoles(d.roles()); err != nil {
 		return err
 	}
-	return c.retire(ctx, d.Family, d.Owner, row.Value(out.ARN), d.Keep)
+	own, gone := out.Revisions.split(revisionOf(out.Outcome), d.Keep)
+	left, err := c.retire(ctx, d.Family, gone)
+	for _, number := range left {
+		own = own.with(number)
+	}
+	out.Revisions = own
+	return err
 }
 
 // dropRoles deletes roles that are no longer wanted, once no task of the service uses them.
@@ -61,7 +89,7 @@ func (c *Client) dropRoles(ctx context.Context, d Design, names []string, out Ou
 
 // applyRoles makes the roles. The outcome lists each before it is made, together with those that are to go, so that whatever
 // becomes of the rest, a destroy finds them.
-func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out *Outcome) error {
+func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out *Progress) error {
 	decided, err := d.Decided()
 	if err != nil {
 		return err
@@ -85,6 +113,9 @@ func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out 
 				return err
 			}
 		}
+		if found == nil {
+			out.begun.roles = append(out.begun.roles, want.Name)
+		}
 		if err := c.ensureRole(ctx, want, had, found); err != nil {
 			return err
 		}
@@ -93,13 +124,17 @@ func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out 
 }
 
 // applyDefinition registers a revision if the content changed; tags alone are changed in place.
-func (c *Client) applyDefinition(ctx context.Context, d Design, had Outcome, out *Outcome) error {
+func (c *Client) applyDefinition(ctx context.Context, d Design, before Before, out *Progress) error {
 	decided, err := d.Decided()
 	if err != nil {
 		return err
 	}
+	if out.Revisions, err = c.ownRevisions(ctx, d.Family, d.Owner, before); err != nil {
+		return err
+	}
+	had := before.Outcome
 	if had.ARN == nil {
-		if had, err = c.abandoned(ctx, d, had); err != nil {
+		if had, err = c.abandoned(ctx, d, had, out); err != nil {
 			return err
 		}
 	}
@@ -108,24 +143,39 @@ func (c *Client) applyDefinition(ctx context.Context, d Design, had Outcome, out
 			return err
 		}
 		out.ARN, out.Revision = had.ARN, had.Revision
-	} else {
-		registered, err := c.register(ctx, d.definition)
-		if err != nil {
-			return err
-		}
-		out.ARN, out.Revision = registered.TaskDefinitionArn, aws.Int64(int64(registered.Revision))
+	} else if err := c.registerNew(ctx, d, out); err != nil {
+		return err
 	}
+	out.Revisions = out.Revisions.with(revisionOf(out.Outcome))
 	out.AgentConfig, out.Definition, out.Containers = decided.AgentConfig, decided.Definition, decided.Containers
 	out.ContentHash, out.TagsAll = decided.ContentHash, decided.TagsAll
 	return nil
 }
 
+// registerNew registers a revision. What calls before registered whose answers were lost goes again: nothing ever ran it.
+func (c *Client) registerNew(ctx context.Context, d Design, out *Progress) error {
+	out.begun.definition = true
+	registered, lost, err := c.register(ctx, d.definition)
+	if err != nil {
+		return err
+	}
+	out.ARN, out.Revision = registered.TaskDefinitionArn, aws.Int64(int64(registered.Revision))
+	unused, err := c.lostRevisions(ctx, d, *out.Revision, lost)
+	if err != nil {
+		return err
+	}
+	unused = slices.DeleteFunc(unused, func(number int64) bool { return slices.Contains(out.Revisions, number) })
+	_, err = c.retire(ctx, d.Family, unused)
+	return err
+}
+
 // abandoned finds the revision that an apply registered and could not report. It is taken on instead of registering it again.
-func (c *Client) abandoned(ctx context.Context, d Design, had Outcome) (Outcome, error) {
+func (c *Client) abandoned(ctx context.Context, d Design, had Outcome, out *Progress) (Outcome, error) {
 	newest, err := c.latest(ctx, d.Family)
 	if err != nil || newest == nil || newest.Tags[tagECSOwner] != d.Owner {
 		return had, err
 	}
+	out.Revisions = out.Revisions.with(int64(newest.Definition.Revision))
 	content, err := canonical(newest.Definition)
 	if err != nil || content.hash() != d.canonical.hash() {
 		return had, err
@@ -136,11 +186,11 @@ func (c *Client) abandoned(ctx context.Context, d Design, had Outcome) (Outcome,
 }
 
 // applyService makes, changes, moves or removes the ECS service, and waits if asked to.
-func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Outcome) error {
+func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Progress) error {
 	want, was := d.Service, had.Service
 	moved := was != nil && !want.SameService(was)
 	if moved && (want == nil || want.SameName(was)) {
-		if err := c.deleteService(ctx, row.Value(was.Cluster), row.Value(was.Name)); err != nil {
+		if err := c.deleteService(ctx, was, had.Outcome.ECSServiceARN != nil); err != nil {
 			return err
 		}
 		out.ECSServiceARN, out.ECSServiceRunning = nil, nil
@@ -148,6 +198,7 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Ou
 	if want == nil {
 		return nil
 	}
+	out.begun.service = true
 	arn, err := c.ensureService(ctx, want, row.Value(out.ARN), d.tags(), was != nil && !moved)
 	if arn != "" {
 		out.ECSServiceARN, out.ECSServiceRunning = &arn, out.ARN
@@ -156,7 +207,7 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Ou
 		return err
 	}
 	if moved && !want.SameName(was) {
-		if err := c.deleteService(ctx, row.Value(was.Cluster), row.Value(was.Name)); err != nil {
+		if err := c.deleteService(ctx, was, had.Outcome.ECSServiceARN != nil); err != nil {
 			return err
 		}
 	}
@@ -166,21 +217,37 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Ou
 	return c.awaitSteadyState(ctx, row.Value(want.Cluster), row.Value(want.Name), row.Value(out.ARN))
 }
 
-// remove takes down whatever the resource made: the service with its tasks, the revisions, the roles. What is gone already
+// Remove takes down whatever the resource made: the service with its tasks, the revisions, the roles. What is gone already
 // is no error.
 func (c *Client) Remove(ctx context.Context, family, owner string, had Before) error {
-	if s := had.Service; s != nil {
-		if err := c.deleteService(ctx, row.Value(s.Cluster), row.Value(s.Name)); err != nil {
+	return withCause(ctx, c.remove(ctx, family, owner, had))
+}
+
+func (c *Client) remove(ctx context.Context, family, owner string, had Before) error {
+	if had.Service != nil {
+		if err := c.deleteService(ctx, had.Service, had.Outcome.ECSServiceARN != nil); err != nil {
 			return err
 		}
 	}
-	errs := []error{c.retire(ctx, family, owner, "", 0)}
+	errs := []error{c.removeRevisions(ctx, family, owner, had)}
 	kept, err := decodeRoles(had.Outcome.Roles)
 	errs = append(errs, err)
 	for _, role := range kept {
 		errs = append(errs, c.deleteRole(ctx, role.Name, owner))
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Client) removeRevisions(ctx context.Context, family, owner string, had Before) error {
+	own, err := c.ownRevisions(ctx, family, owner, had)
+	if err != nil {
+		return err
+	}
+	if _, err := c.retire(ctx, family, own); err != nil {
+		return err
+	}
+	c.deleteRevisions(ctx, family, own)
+	return nil
 }
 
 // obsoleteRoles are the names of the roles that the resource made and no longer wants.

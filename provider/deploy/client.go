@@ -18,11 +18,12 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 )
 
-// Client is what the provider hands to its resources.
+// Client is what the provider hands to its resources: one for all of them, so that they share each AWS client and its pace.
 type Client struct {
 	ecs      *ecs.Client
 	iam      *iam.Client
 	sts      *sts.Client
+	services *services
 	Region   string
 	Defaults block.Defaults
 
@@ -31,7 +32,9 @@ type Client struct {
 }
 
 func NewClient(cfg aws.Config, d block.Defaults) *Client {
-	return &Client{ecs: awsapi.ECS(cfg), iam: awsapi.IAM(cfg), sts: awsapi.STS(cfg), Region: cfg.Region, Defaults: d}
+	c := &Client{ecs: awsapi.ECS(cfg), iam: awsapi.IAM(cfg), sts: awsapi.STS(cfg), Region: cfg.Region, Defaults: d}
+	c.services = newServices(c.ecs)
+	return c
 }
 
 // home is the AWS partition, Region and account that the credentials belong to. AWS is asked once.

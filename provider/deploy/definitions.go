@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,10 +9,13 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 )
@@ -29,19 +31,32 @@ type Revision struct {
 
 func (r Revision) arn() string { return aws.ToString(r.Definition.TaskDefinitionArn) }
 
-// register registers the definition. IAM may need a while until ECS sees roles that were just made.
-func (c *Client) register(ctx context.Context, d *taskdef.Definition) (*ecstypes.TaskDefinition, error) {
-	var registered *ecs.RegisterTaskDefinitionOutput
-	err := untilRolesAreSeen(ctx, func() error {
-		var err error
-		registered, err = c.ecs.RegisterTaskDefinition(ctx, d)
+// register registers the definition. lost counts the calls before whose answers nobody got: each may have registered one, too.
+func (c *Client) register(ctx context.Context, d *taskdef.Definition) (registered *ecstypes.TaskDefinition, lost int, err error) {
+	err = through(ctx, func() error {
+		out, err := c.ecs.RegisterTaskDefinition(ctx, d)
+		if err == nil {
+			registered, lost = out.TaskDefinition, unanswered(out.ResultMetadata)
+		}
 		return err
-	})
+	}, roleRefused)
 	if err != nil {
-		return nil, fmt.Errorf("register task definition %s: %w", aws.ToString(d.Family), err)
+		return nil, 0, fmt.Errorf("register task definition %s: %w", aws.ToString(d.Family), err)
 	}
-	tflog.Info(ctx, "task definition registered", map[string]any{"arn": aws.ToString(registered.TaskDefinition.TaskDefinitionArn)})
-	return registered.TaskDefinition, nil
+	tflog.Info(ctx, "task definition registered", map[string]any{"arn": aws.ToString(registered.TaskDefinitionArn)})
+	return registered, lost, nil
+}
+
+// unanswered counts the attempts of a call that may have done their work although they failed.
+func unanswered(of middleware.Metadata) int {
+	results, _ := retry.GetAttemptResults(of)
+	lost := 0
+	for _, attempt := range results.Results {
+		if attempt.Err != nil && !awsapi.IsRefused(attempt.Err) {
+			lost++
+		}
+	}
+	return lost
 }
 
 // activeRevisions are the ARNs of the ACTIVE revisions of the family, newest first.
@@ -67,8 +82,16 @@ func (c *Client) activeRevisions(ctx context.Context, family string) ([]string, 
 	return arns, nil
 }
 
-// latest is the newest ACTIVE revision of the family, whoever registered it; nil if there is none.
+// latest is the newest ACTIVE revision of the family, whoever registered it; nil if there is none. ECS finds it by the family's
+// name, in one call. It refuses a family without an ACTIVE revision by a code that says nothing, so that then the list decides.
 func (c *Client) latest(ctx context.Context, family string) (*Revision, error) {
+	newest, err := c.DescribeRevision(ctx, family)
+	if err == nil && newest.Definition.Status == ecstypes.TaskDefinitionStatusActive {
+		return newest, nil
+	}
+	if err != nil && !awsapi.IsClientException(err) {
+		return nil, err
+	}
 	arns, err := c.activeRevisions(ctx, family)
 	if err != nil || len(arns) == 0 {
 		return nil, err
@@ -85,55 +108,6 @@ func (c *Client) DescribeRevision(ctx context.Context, arn string) (*Revision, e
 		return nil, fmt.Errorf("describe task definition %s: %w", arn, err)
 	}
 	return &Revision{Definition: described.TaskDefinition, Tags: block.TagMap(described.Tags)}, nil
-}
-
-// retire deregisters the family's ACTIVE revisions that bear the owner's tag, except the current one and as many of the
-// newest others as keep says. current "" retires all; deleted revisions do not hold their family's name for ever.
-func (c *Client) retire(ctx context.Context, family, owner, current string, keep int) error {
-	arns, err := c.activeRevisions(ctx, family)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	var retired []string
-	for _, arn := range arns {
-		if arn == current {
-			continue
-		}
-		old, err := c.DescribeRevision(ctx, arn)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if old.Tags[tagECSOwner] != owner {
-			continue // registered by others
-		}
-		if keep > 0 {
-			keep--
-			continue
-		}
-		if _, err := c.ecs.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &arn}); err != nil {
-			errs = append(errs, fmt.Errorf("deregister task definition %s: %w", arn, err))
-			continue
-		}
-		tflog.Info(ctx, "task definition deregistered", map[string]any{"arn": arn})
-		retired = append(retired, arn)
-	}
-	if current == "" {
-		c.deleteRevisions(ctx, retired)
-	}
-	return errors.Join(errs...)
-}
-
-// deleteRevisions asks ECS to delete deregistered revisions. They cost nothing and run nothing, so a refusal, for want of a
-// permission for instance, is only logged.
-func (c *Client) deleteRevisions(ctx context.Context, arns []string) {
-	const most = 10 // in one call
-	for chunk := range slices.Chunk(arns, most) {
-		if _, err := c.ecs.DeleteTaskDefinitions(ctx, &ecs.DeleteTaskDefinitionsInput{TaskDefinitions: chunk}); err != nil {
-			tflog.Warn(ctx, "task definitions not deleted", map[string]any{"arns": chunk, "err": err.Error()})
-		}
-	}
 }
 
 // tagResource makes the tags of an ECS object so; of had's keys, those that want lacks are removed.

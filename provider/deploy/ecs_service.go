@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -22,11 +23,11 @@ const (
 	serviceInactive = "INACTIVE"
 )
 
-// ensureService makes the ECS service so and returns its ARN. known says that the resource made it before; one that is not
-// known is taken on only if it bears the owner's tag.
+// ensureService makes the ECS service so and returns its ARN, also with an error if there is one. known says that the resource
+// made it before; one that is not known is taken on only if it bears the owner's tag.
 func (c *Client) ensureService(ctx context.Context, want *block.ECSService, definitionARN string, tags map[string]string, known bool) (string, error) {
 	name := row.Value(want.Name)
-	found, err := c.findService(ctx, row.Value(want.Cluster), name)
+	found, err := c.serviceFinder(known)(ctx, row.Value(want.Cluster), name)
 	if err != nil {
 		return "", err
 	}
@@ -37,10 +38,17 @@ func (c *Client) ensureService(ctx context.Context, want *block.ECSService, defi
 		found = nil
 	}
 	if found == nil {
-		return c.createService(ctx, want.CreateInput(definitionARN, tags))
+		arn, err := c.createService(ctx, want.CreateInput(definitionARN, tags))
+		if !awsapi.IsTaken(err) {
+			return arn, err
+		}
+		// By others, or by a call of ours whose answer was lost.
+		if found, err = c.findKnownService(ctx, row.Value(want.Cluster), name); err != nil || found == nil {
+			return "", errors.Join(fmt.Errorf("create service %s: its name is taken", name), err)
+		}
+		known = false
 	}
-	had := block.TagMap(found.Tags)
-	if !known && had[tagECSOwner] != tags[tagECSOwner] {
+	if !known && block.TagMap(found.Tags)[tagECSOwner] != tags[tagECSOwner] {
 		return "", fmt.Errorf("service %s exists already in ECS cluster %s and was not made by this resource\nhint: give the service another name, import it, or remove it",
 			name, row.Value(want.Cluster))
 	}
@@ -49,11 +57,11 @@ func (c *Client) ensureService(ctx context.Context, want *block.ECSService, defi
 
 func (c *Client) createService(ctx context.Context, input *ecs.CreateServiceInput) (string, error) {
 	var created *ecs.CreateServiceOutput
-	err := untilRolesAreSeen(ctx, func() error {
+	err := through(ctx, func() error {
 		var err error
 		created, err = c.ecs.CreateService(ctx, input)
 		return err
-	})
+	}, roleRefused, unattached)
 	if err != nil {
 		return "", fmt.Errorf("create service %s: %w", aws.ToString(input.ServiceName), err)
 	}
@@ -64,7 +72,7 @@ func (c *Client) createService(ctx context.Context, input *ecs.CreateServiceInpu
 func (c *Client) updateService(ctx context.Context, want *block.ECSService, found ecstypes.Service, definitionARN string, tags map[string]string) error {
 	input := want.UpdateInput(definitionARN)
 	input.ForceNewDeployment = !sameProviders(want.CapacityProviderStrategy, found.CapacityProviderStrategy)
-	if err := untilRolesAreSeen(ctx, func() error { _, err := c.ecs.UpdateService(ctx, input); return err }); err != nil {
+	if err := through(ctx, func() error { _, err := c.ecs.UpdateService(ctx, input); return err }, roleRefused, unattached); err != nil {
 		return fmt.Errorf("update service %s: %w", row.Value(want.Name), err)
 	}
 	tflog.Info(ctx, "ecs service updated", map[string]any{"arn": aws.ToString(found.ServiceArn)})
@@ -80,29 +88,11 @@ func sameProviders(want []block.CapacityProvider, found []ecstypes.CapacityProvi
 	})
 }
 
-// findService finds the service, active or on its way out; nil if there is none.
-func (c *Client) findService(ctx context.Context, ecsCluster, name string) (*ecstypes.Service, error) {
-	described, err := c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{
-		Cluster: &ecsCluster, Services: []string{name}, Include: []ecstypes.ServiceField{ecstypes.ServiceFieldTags},
-	})
-	if awsapi.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("describe service %s in ECS cluster %s: %w", name, ecsCluster, err)
-	}
-	for _, s := range described.Services {
-		if aws.ToString(s.Status) != serviceInactive {
-			return &s, nil
-		}
-	}
-	return nil, nil
-}
-
 // deleteService scales the service down, deletes it and waits until its tasks have stopped: a role or a definition that they
-// still use must not go before them.
-func (c *Client) deleteService(ctx context.Context, ecsCluster, name string) error {
-	found, err := c.findService(ctx, ecsCluster, name)
+// still use must not go before them. known says that the service was there.
+func (c *Client) deleteService(ctx context.Context, s *block.ECSService, known bool) error {
+	ecsCluster, name := row.Value(s.Cluster), row.Value(s.Name)
+	found, err := c.serviceFinder(known)(ctx, ecsCluster, name)
 	if err != nil || found == nil {
 		return err
 	}

@@ -46,11 +46,12 @@ func (c *Client) CheckExecutionRole(ctx context.Context, arn string, diags *diag
 	c.GivenRole(ctx, arn, path.Root("iam").AtName("execution_role").AtName("arn"), diags)
 }
 
+// GivenRole reads a role that the user gives, without its policies, and reports if it is not there.
 func (c *Client) GivenRole(ctx context.Context, arn string, at path.Path, diags *diag.Diagnostics) *RoleView {
 	if arn == "" {
 		return nil
 	}
-	role, err := c.readRole(ctx, RoleDesign{Given: arn}.name())
+	role, err := c.getRole(ctx, RoleDesign{Given: arn}.name())
 	switch {
 	case awsapi.IsAccessDenied(err):
 		diags.AddAttributeWarning(at, "Role not checked", fmt.Sprintf("Role %s could not be read, so its tags and path are not checked: %v.", arn, err))

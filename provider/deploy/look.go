@@ -14,6 +14,13 @@ import (
 // look reads what is there of a resource into its outcome and returns the ECS service, nil if there is none. exists is
 // false when nothing is left of the resource.
 func (c *Client) Look(ctx context.Context, family string, out *Outcome, service *block.ECSService) (found *ecstypes.Service, exists bool, err error) {
+	defer func() { err = withCause(ctx, err) }()
+	// First, since many resources begin to look at the same moment and then ask in one call.
+	if service != nil {
+		if found, err = c.serviceFinder(out.ECSServiceARN != nil)(ctx, row.Value(service.Cluster), row.Value(service.Name)); err != nil {
+			return nil, false, err
+		}
+	}
 	definition, err := c.lookAtDefinition(ctx, family, out)
 	if err != nil {
 		return nil, false, err
@@ -21,11 +28,6 @@ func (c *Client) Look(ctx context.Context, family string, out *Outcome, service 
 	roles, err := c.lookAtRoles(ctx, out)
 	if err != nil {
 		return nil, false, err
-	}
-	if service != nil {
-		if found, err = c.findService(ctx, row.Value(service.Cluster), row.Value(service.Name)); err != nil {
-			return nil, false, err
-		}
 	}
 	out.ECSServiceARN, out.ECSServiceRunning = nil, nil
 	if found != nil {
@@ -67,7 +69,7 @@ func (c *Client) lookAtRoles(ctx context.Context, out *Outcome) (exist bool, err
 	}
 	var views []RoleView
 	for _, role := range kept {
-		found, err := c.readRole(ctx, role.Name)
+		found, err := c.readKeptRole(ctx, role.Name, role)
 		if err != nil {
 			return false, err
 		}

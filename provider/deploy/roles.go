@@ -7,10 +7,12 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 )
@@ -22,16 +24,22 @@ const tagOwner = "consul.hashicorp.com.owner"
 // ownRole finds the role that is to become want; nil if there is none. had is the role as the resource knew it before; its
 // zero value means that it did not, and then a role of that name is taken on only if it bears our owner tag.
 func (c *Client) ownRole(ctx context.Context, want, had RoleView) (*RoleView, error) {
-	found, err := c.readRole(ctx, want.Name)
-	switch {
-	case err != nil || found == nil:
+	found, err := c.readKeptRole(ctx, want.Name, want, had)
+	if err != nil || found == nil {
 		return nil, err
-	case had.Name == "" && found.Tags[tagOwner] != want.Tags[tagOwner]:
-		return nil, fmt.Errorf("role %s exists already and was not made by this resource\nhint: give the role another name, pass the existing role by its ARN, or remove it", want.Name)
-	case found.Path != want.Path:
-		return nil, fmt.Errorf("role %s lies in path %s, want %s: IAM cannot move a role\nhint: give the role another name", want.Name, found.Path, want.Path)
 	}
-	return found, nil
+	return found, refuseForeign(*found, want, had)
+}
+
+// refuseForeign says why a role that there is cannot become want; nil if it can.
+func refuseForeign(found, want, had RoleView) error {
+	switch {
+	case had.Name == "" && found.Tags[tagOwner] != want.Tags[tagOwner]:
+		return fmt.Errorf("role %s exists already and was not made by this resource\nhint: give the role another name, pass the existing role by its ARN, or remove it", want.Name)
+	case found.Path != want.Path:
+		return fmt.Errorf("role %s lies in path %s, want %s: IAM cannot move a role\nhint: give the role another name", want.Name, found.Path, want.Path)
+	}
+	return nil
 }
 
 // ensureRole makes the role, or corrects what differs. What had lists and want does not is removed.
@@ -50,11 +58,36 @@ func (c *Client) createRole(ctx context.Context, want RoleView) error {
 	if want.PermissionsBoundary != "" {
 		input.PermissionsBoundary = &want.PermissionsBoundary
 	}
-	if _, err := c.iam.CreateRole(ctx, input); err != nil {
+	_, err := c.iam.CreateRole(ctx, input)
+	if awsapi.IsTaken(err) {
+		return c.takeOnRole(ctx, want)
+	}
+	if err != nil {
 		return fmt.Errorf("create role %s: %w", want.Name, err)
 	}
-	return c.correctRole(ctx, want, RoleView{}, RoleView{
-		TrustPolicy: want.TrustPolicy, PermissionsBoundary: want.PermissionsBoundary, Tags: want.Tags,
+	bare := RoleView{TrustPolicy: want.TrustPolicy, PermissionsBoundary: want.PermissionsBoundary, Tags: want.Tags}
+	return through(ctx, func() error { return c.correctRole(ctx, want, RoleView{}, bare) }, roleMissing)
+}
+
+// takeOnRole corrects a role that was not there a moment ago and now is: made by a call of ours whose answer was lost, or by
+// others.
+func (c *Client) takeOnRole(ctx context.Context, want RoleView) error {
+	began := time.Now()
+	return poll(ctx, func() (bool, string, error) {
+		found, err := c.readKeptRole(ctx, want.Name, want)
+		switch {
+		case err != nil:
+			return false, "", err
+		case found == nil && time.Since(began) < roleMissing.within:
+			return false, fmt.Sprintf("IAM has a role %s and does not show it", want.Name), nil
+		case found == nil:
+			return false, "", fmt.Errorf("create role %s: its name is taken by a role that IAM does not show", want.Name)
+		}
+		if err := refuseForeign(*found, want, RoleView{}); err != nil {
+			return false, "", err
+		}
+		tflog.Info(ctx, "role taken on", map[string]any{"role": want.Name})
+		return true, "", through(ctx, func() error { return c.correctRole(ctx, want, RoleView{}, *found) }, roleMissing)
 	})
 }
 
@@ -151,8 +184,45 @@ func (c *Client) correctRoleTags(ctx context.Context, want, had, found RoleView)
 	return nil
 }
 
-// readRole is the role as IAM has it; nil if there is none.
+// readRole is the whole role as IAM has it; nil if there is none.
 func (c *Client) readRole(ctx context.Context, name string) (*RoleView, error) {
+	v, err := c.getRole(ctx, name)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	if err := c.readPolicies(ctx, v); err != nil {
+		return nil, err
+	}
+	return v, c.readAttachments(ctx, v)
+}
+
+// readKeptRole is the role as far as one of the views keeps it; nil if there is none. Each call that it spares counts: there
+// are many roles, and IAM answers twenty calls a second or so.
+func (c *Client) readKeptRole(ctx context.Context, name string, kept ...RoleView) (*RoleView, error) {
+	v, err := c.getRole(ctx, name)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	attachments := false
+	for _, view := range kept {
+		attachments = attachments || len(view.PolicyARNs) > 0
+		for _, policy := range slices.Sorted(maps.Keys(view.Policies)) {
+			if _, read := v.Policies[policy]; read {
+				continue
+			}
+			if err := c.readPolicy(ctx, v, policy); err != nil && !awsapi.IsNotFound(err) {
+				return nil, err
+			}
+		}
+	}
+	if attachments {
+		err = c.readAttachments(ctx, v)
+	}
+	return v, err
+}
+
+// getRole is the role without its policies; nil if there is none.
+func (c *Client) getRole(ctx context.Context, name string) (*RoleView, error) {
 	got, err := c.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
 	if awsapi.IsNotFound(err) {
 		return nil, nil
@@ -170,21 +240,22 @@ func (c *Client) readRole(ctx context.Context, name string) (*RoleView, error) {
 	for _, tag := range got.Role.Tags {
 		v.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
-	if err := c.readPolicies(ctx, v); err != nil {
-		return nil, err
-	}
-	attached := iam.NewListAttachedRolePoliciesPaginator(c.iam, &iam.ListAttachedRolePoliciesInput{RoleName: &name})
+	return v, nil
+}
+
+func (c *Client) readAttachments(ctx context.Context, v *RoleView) error {
+	attached := iam.NewListAttachedRolePoliciesPaginator(c.iam, &iam.ListAttachedRolePoliciesInput{RoleName: &v.Name})
 	for attached.HasMorePages() {
 		page, err := attached.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("list attached policies of role %s: %w", name, err)
+			return fmt.Errorf("list attached policies of role %s: %w", v.Name, err)
 		}
 		for _, p := range page.AttachedPolicies {
 			v.PolicyARNs = append(v.PolicyARNs, aws.ToString(p.PolicyArn))
 		}
 	}
 	slices.Sort(v.PolicyARNs)
-	return v, nil
+	return nil
 }
 
 func (c *Client) readPolicies(ctx context.Context, v *RoleView) error {
@@ -195,15 +266,24 @@ func (c *Client) readPolicies(ctx context.Context, v *RoleView) error {
 			return fmt.Errorf("list policies of role %s: %w", v.Name, err)
 		}
 		for _, name := range page.PolicyNames {
-			got, err := c.iam.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &v.Name, PolicyName: &name})
-			if err != nil {
-				return fmt.Errorf("get policy %s of role %s: %w", name, v.Name, err)
-			}
-			if v.Policies[name], err = policyDocument(got.PolicyDocument); err != nil {
-				return fmt.Errorf("get policy %s of role %s: %w", name, v.Name, err)
+			if err := c.readPolicy(ctx, v, name); err != nil {
+				return err
 			}
 		}
 	}
+	return nil
+}
+
+func (c *Client) readPolicy(ctx context.Context, v *RoleView, name string) error {
+	got, err := c.iam.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &v.Name, PolicyName: &name})
+	if err != nil {
+		return fmt.Errorf("get policy %s of role %s: %w", name, v.Name, err)
+	}
+	document, err := policyDocument(got.PolicyDocument)
+	if err != nil {
+		return fmt.Errorf("get policy %s of role %s: %w", name, v.Name, err)
+	}
+	v.Policies[name] = document
 	return nil
 }
 
@@ -224,7 +304,8 @@ func (c *Client) deleteRole(ctx context.Context, name, owner string) error {
 			return fmt.Errorf("delete policy %s of role %s: %w", policy, name, err)
 		}
 	}
-	if _, err := c.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &name}); err != nil && !awsapi.IsNotFound(err) {
+	err = through(ctx, func() error { _, err := c.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &name}); return err }, policiesLeft)
+	if err != nil && !awsapi.IsNotFound(err) {
 		return fmt.Errorf("delete role %s: %w", name, err)
 	}
 	return nil

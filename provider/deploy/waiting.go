@@ -4,89 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/aws/smithy-go"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 )
 
-// Times between two looks at AWS.
-const (
-	firstLook   = 500 * time.Millisecond
-	longestLook = 10 * time.Second
-)
-
-// rolesSeenWithin is how long ECS may go on to refuse a role that IAM has made.
-const rolesSeenWithin = 2 * time.Minute
-
-// poll looks at once and then at growing intervals until look is done, fails, or ctx ends; reason, the last sentence that
-// look gave, is then part of the error.
-func poll(ctx context.Context, look func() (done bool, reason string, err error)) error {
-	for wait := firstLook; ; wait = min(longestLook, wait*3/2) {
-		done, reason, err := look()
-		if done || err != nil && ctx.Err() == nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %s", context.Cause(ctx), reason)
-		case <-time.After(wait):
-		}
-	}
+// unsteady is the error of a wait for a service that did not become steady. It says all that ECS says.
+type unsteady struct {
+	name    string
+	err     error
+	details string // lines of hints, "" or each with a line break before it
 }
 
-// untilRolesAreSeen repeats call while ECS says that it cannot use a role: IAM tells the rest of AWS about new roles and
-// policies with a delay.
-func untilRolesAreSeen(ctx context.Context, call func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, rolesSeenWithin)
-	defer cancel()
-	var last error
-	err := poll(ctx, func() (bool, string, error) {
-		last = call()
-		if isRoleNotSeen(last) {
-			tflog.Debug(ctx, "role not usable yet", map[string]any{"err": last.Error()})
-			return false, last.Error(), nil
-		}
-		return true, "", last
-	})
-	if isRoleNotSeen(last) {
-		return last // says more than that the time is over
-	}
-	return err
+func (u *unsteady) Error() string {
+	return fmt.Sprintf("wait for service %s: %v%s", u.name, u.err, u.details)
 }
 
-// isRoleNotSeen reports whether ECS refuses a role. It has no error code of its own for that, so the text decides.
-func isRoleNotSeen(err error) bool {
-	var api smithy.APIError
-	if !errors.As(err, &api) || api.ErrorCode() != "InvalidParameterException" && api.ErrorCode() != "ClientException" {
-		return false
-	}
-	text := strings.ToLower(api.ErrorMessage())
-	return strings.Contains(text, "role") && (strings.Contains(text, "assume") || strings.Contains(text, "not valid") || strings.Contains(text, "verify"))
-}
+func (u *unsteady) Unwrap() error { return u.err }
 
-// awaitSteadyState waits until the service runs the definition and nothing else, as many tasks as desired.
+// errNotShown says that no deployment runs the definition.
+var errNotShown = errors.New("the service was changed by others, or rolled back")
+
+// awaitSteadyState waits until the service runs the definition and nothing else, as many tasks as desired. What was just made
+// or changed may not show yet.
 func (c *Client) awaitSteadyState(ctx context.Context, ecsCluster, name, definitionARN string) error {
+	shown, deployed := time.Now(), false
+	var last *ecstypes.Service
 	err := poll(ctx, func() (bool, string, error) {
 		found, err := c.findService(ctx, ecsCluster, name)
-		if err != nil {
+		late := time.Since(shown) >= shownWithin
+		switch {
+		case err != nil:
 			return false, "", err
-		}
-		if found == nil {
+		case found == nil && late:
 			return false, "", errors.New("it was deleted")
+		case found == nil:
+			return false, "ECS does not show it", nil
 		}
+		last = found
 		done, state, err := steady(*found, definitionARN)
 		tflog.Info(ctx, "ecs service observed", map[string]any{"service": name, "ecs_cluster": ecsCluster, "state": state})
+		if errors.Is(err, errNotShown) && !deployed && !late {
+			return false, state, nil
+		}
+		shown, deployed = time.Now(), true
 		return done, state, err
 	})
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("wait for service %s: %w%s", name, err, c.lastFailure(context.WithoutCancel(ctx), ecsCluster, name))
+	return &unsteady{name, err, c.explain(context.WithoutCancel(ctx), ecsCluster, name, last)}
 }
 
 // steady reports whether the service is, and says how it stands.
@@ -103,34 +73,7 @@ func steady(s ecstypes.Service, definitionARN string) (done bool, state string, 
 			(d.RolloutState == "" || d.RolloutState == ecstypes.DeploymentRolloutStateCompleted)
 		return done, state, nil
 	}
-	return false, state, fmt.Errorf("no deployment runs %s: the service was changed by others, or rolled back", definitionARN)
-}
-
-// lastFailure says why a task of the service stopped last; "" if none did or ECS does not say.
-func (c *Client) lastFailure(ctx context.Context, ecsCluster, name string) string {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	listed, err := c.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &ecsCluster, ServiceName: &name, DesiredStatus: ecstypes.DesiredStatusStopped})
-	if err != nil || len(listed.TaskArns) == 0 {
-		return ""
-	}
-	described, err := c.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &ecsCluster, Tasks: listed.TaskArns})
-	if err != nil {
-		return ""
-	}
-	var last ecstypes.Task
-	for _, task := range described.Tasks {
-		if last.StoppedAt == nil || task.StoppedAt != nil && task.StoppedAt.After(*last.StoppedAt) {
-			last = task
-		}
-	}
-	text := fmt.Sprintf("\nhint: task %s stopped last: %s", aws.ToString(last.TaskArn), aws.ToString(last.StoppedReason))
-	for _, container := range last.Containers {
-		if code := container.ExitCode; code != nil && *code != 0 || container.Reason != nil {
-			text += fmt.Sprintf("; container %s: exit code %d %s", aws.ToString(container.Name), aws.ToInt32(code), aws.ToString(container.Reason))
-		}
-	}
-	return text
+	return false, state, fmt.Errorf("no deployment runs %s: %w", definitionARN, errNotShown)
 }
 
 func (c *Client) awaitServiceGone(ctx context.Context, ecsCluster, name string) error {
@@ -151,9 +94,9 @@ func (c *Client) awaitTasksStopped(ctx context.Context, ecsCluster string, tasks
 	if len(tasks) == 0 {
 		return nil
 	}
-	const most = 100 // in one call
 	err := poll(ctx, func() (bool, string, error) {
-		described, err := c.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &ecsCluster, Tasks: tasks[:min(most, len(tasks))]})
+		asked := tasks[:min(mostTasksAsk, len(tasks))]
+		described, err := c.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &ecsCluster, Tasks: asked})
 		if err != nil {
 			return false, "", err
 		}
@@ -161,7 +104,10 @@ func (c *Client) awaitTasksStopped(ctx context.Context, ecsCluster string, tasks
 		for _, task := range described.Tasks {
 			running[aws.ToString(task.TaskArn)] = aws.ToString(task.LastStatus) != "STOPPED"
 		}
-		for len(tasks) > 0 && !running[tasks[0]] { // ECS forgets stopped tasks
+		for _, task := range asked {
+			if running[task] { // ECS forgets stopped tasks
+				break
+			}
 			tasks = tasks[1:]
 		}
 		return len(tasks) == 0, fmt.Sprintf("%d tasks have not stopped", len(tasks)), nil

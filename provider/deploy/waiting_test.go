@@ -21,12 +21,12 @@ func TestANewRoleIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		err := untilRolesAreSeen(t.Context(), func() error {
+		err := through(t.Context(), func() error {
 			if calls++; calls < 4 {
 				return notSeen
 			}
 			return nil
-		})
+		}, roleRefused)
 		if err != nil || calls != 4 {
 			t.Errorf("%d calls, %v; want 4 and no error", calls, err)
 		}
@@ -37,7 +37,7 @@ func TestARoleThatIsNeverSeenIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		err := untilRolesAreSeen(t.Context(), func() error { return notSeen })
+		err := through(t.Context(), func() error { return notSeen }, roleRefused)
 		if took := time.Since(began); !errors.Is(err, error(notSeen)) || took < rolesSeenWithin || took > rolesSeenWithin+longestLook {
 			t.Errorf("given up after %v with %v", took, err)
 		}
@@ -48,7 +48,7 @@ func TestOtherRefusalsAreNotRetried(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{errors.New("x"), &smithy.GenericAPIError{Code: "InvalidParameterException", Message: "no such subnet"}, &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "not authorized to assume role"}} {
 		calls := 0
-		if got := untilRolesAreSeen(t.Context(), func() error { calls++; return err }); !errors.Is(got, err) || calls != 1 {
+		if got := through(t.Context(), func() error { calls++; return err }, roleRefused, unattached, roleMissing); !errors.Is(got, err) || calls != 1 {
 			t.Errorf("%v: %d calls, %v", err, calls, got)
 		}
 	}
@@ -61,6 +61,19 @@ func TestAWaitThatEndsSaysHowThingsStood(t *testing.T) {
 			return poll(ctx, func() (bool, string, error) { return false, "0 of 1 tasks run", nil })
 		})
 		if err == nil || !strings.Contains(err.Error(), "not done within 1m0s") || !strings.Contains(err.Error(), "0 of 1 tasks run") {
+			t.Errorf("got %v", err)
+		}
+		looks := 0
+		err = row.WithTimeout(t.Context(), time.Minute, func(ctx context.Context) error {
+			return poll(ctx, func() (bool, string, error) {
+				if looks++; looks == 1 {
+					return false, "0 of 1 tasks run", nil
+				}
+				<-ctx.Done() // the time ends inside a call
+				return false, "", ctx.Err()
+			})
+		})
+		if err == nil || !strings.HasSuffix(err.Error(), ": 0 of 1 tasks run") {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -4,6 +4,8 @@ package stack
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -114,7 +116,7 @@ func (s *Stack[M]) planDesign(ctx context.Context, m, state *M, home iamrole.Hom
 		diags.AddError(s.Kind.Title+" cannot be built", err.Error())
 		return deploy.AllOpen()
 	}
-	p, err := want.Plan(s.before(state))
+	p, err := want.Plan(s.stateOf(state))
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be planned", err.Error())
 		return deploy.AllOpen()
@@ -136,13 +138,33 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 	if !ok {
 		return
 	}
-	out := deploy.Outcome{}
-	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error { return s.Client.Apply(ctx, want, deploy.Before{}, &out) })
-	if err != nil {
-		resp.Diagnostics.AddError(s.Kind.Title+" was not created", err.Error())
+	out := &deploy.Progress{}
+	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error { return s.Client.Create(ctx, want, out) })
+	s.reportCreate(ctx, err, out, &resp.Diagnostics)
+	if err != nil && out.ECSServiceARN == nil {
+		return // nothing is left
 	}
-	s.settle(&m, out)
+	s.settle(&m, out.Outcome)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, revisionsKey, out.Revisions.JSON())...)
+}
+
+// reportCreate says what became of a create that did not come to its end. An error taints the resource, which would have the next
+// apply replace what runs: where the user ended the wait, nothing is wrong with it.
+func (s *Stack[M]) reportCreate(ctx context.Context, err error, out *deploy.Progress, diags *diag.Diagnostics) {
+	switch {
+	case err == nil:
+	case out.ECSServiceARN == nil:
+		diags.AddError(s.Kind.Title+" was not created", err.Error())
+	case deploy.IsUnsteady(err) && errors.Is(ctx.Err(), context.Canceled):
+		diags.AddWarning("ECS service not waited for", fmt.Sprintf(
+			"Everything was made. The wait until the ECS service is steady was interrupted, so whether it becomes so is not known. %s", err))
+	default:
+		diags.AddError(s.Kind.Title+" was created, with a problem", fmt.Sprintf(
+			"%s\n\nECS service %s stays up, with its roles and its task definition. Terraform marks the resource as tainted, so that the next apply would replace it. "+
+				"To keep it, run: terraform untaint <address>, where the address begins with %s. The next apply then changes what is still to be changed.",
+			err, row.Value(out.ECSServiceARN), s.Kind.TypeName))
+	}
 }
 
 // Read implements resource.Resource.
@@ -180,9 +202,10 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	if !ok {
 		return
 	}
-	had := s.before(&state)
-	out := had.Outcome
-	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error { return s.Client.Apply(ctx, want, had, &out) })
+	had, diags := s.before(ctx, &state, req.Private)
+	resp.Diagnostics.Append(diags...)
+	out := had.Begin()
+	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error { return s.Client.Apply(ctx, want, had, out) })
 	if err != nil {
 		resp.Diagnostics.AddError(s.Kind.Title+" was not updated", err.Error())
 		if want.Service.IsAt(row.Value(out.ECSServiceARN)) && !want.Service.SameService(had.Service) { // the former service is gone
@@ -190,8 +213,9 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		}
 		m = state
 	}
-	s.settle(&m, out)
+	s.settle(&m, out.Outcome)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, revisionsKey, out.Revisions.JSON())...)
 }
 
 // Delete implements resource.Resource.
@@ -204,8 +228,10 @@ func (s *Stack[M]) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	p := s.Kind.Parts(&m)
 	limit, diags := p.Timeouts.Delete(ctx, row.DefaultTimeout)
 	resp.Diagnostics.Append(diags...)
+	had, diags := s.before(ctx, &m, req.Private)
+	resp.Diagnostics.Append(diags...)
 	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error {
-		return s.Client.Remove(ctx, p.Family, deploy.Owner(s.Kind.TypeName, s.Client.Region, p.Owner), s.before(&m))
+		return s.Client.Remove(ctx, p.Family, deploy.Owner(s.Kind.TypeName, s.Client.Region, p.Owner), had)
 	})
 	if err != nil {
 		resp.Diagnostics.AddError(s.Kind.Title+" was not deleted", err.Error())
@@ -226,9 +252,22 @@ func (s *Stack[M]) prepare(ctx context.Context, m *M, diags *diag.Diagnostics) (
 	return want, !diags.HasError()
 }
 
-func (s *Stack[M]) before(state *M) deploy.Before {
+func (s *Stack[M]) stateOf(state *M) deploy.Before {
 	p := s.Kind.Parts(state)
 	return deploy.Before{Outcome: *p.Outcome, Service: p.Service}
+}
+
+// revisionsKey is the key of the resource's revisions beside its state.
+const revisionsKey = "revisions"
+
+// before is what there was: by the state, and by what is kept beside it.
+func (s *Stack[M]) before(ctx context.Context, state *M, beside interface {
+	GetKey(context.Context, string) ([]byte, diag.Diagnostics)
+}) (deploy.Before, diag.Diagnostics) {
+	had := s.stateOf(state)
+	text, diags := beside.GetKey(ctx, revisionsKey)
+	had.Revisions = deploy.RevisionsFrom(text)
+	return had, diags
 }
 
 // settle writes an outcome into the model.

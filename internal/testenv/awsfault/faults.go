@@ -1,0 +1,134 @@
+package awsfault
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+)
+
+// Fault answers a call in the place of the emulator.
+type Fault func(w http.ResponseWriter, in *incoming)
+
+// Refuse answers with an error of AWS.
+func Refuse(status int, code, message string) Fault {
+	return func(w http.ResponseWriter, in *incoming) {
+		if in.json() {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.WriteHeader(status)
+			_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
+			return
+		}
+		w.Header().Set("Content-Type", "text/xml")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, "<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>", code, message)
+	}
+}
+
+// Throttle turns the call away because there were too many.
+func Throttle(w http.ResponseWriter, in *incoming) {
+	code := "Throttling"
+	if in.json() {
+		code = "ThrottlingException"
+	}
+	Refuse(http.StatusBadRequest, code, "Rate exceeded")(w, in)
+}
+
+// OutOfOrder is an AWS that has a problem of its own.
+func OutOfOrder(w http.ResponseWriter, in *incoming) {
+	Refuse(http.StatusInternalServerError, "ServerException", "Service Unavailable. Please try again later.")(w, in)
+}
+
+// Expired refuses the caller's credentials, which were good once.
+func Expired(w http.ResponseWriter, in *incoming) {
+	code := "ExpiredToken"
+	if in.json() {
+		code = "ExpiredTokenException"
+	}
+	Refuse(http.StatusForbidden, code, "The security token included in the request is expired")(w, in)
+}
+
+// Lose has the emulator do what is asked, and cuts the line before the answer.
+func Lose(_ http.ResponseWriter, in *incoming) {
+	in.forward(httptest.NewRecorder())
+	panic(http.ErrAbortHandler)
+}
+
+// Hang never answers. The emulator does not hear of the call.
+func Hang(_ http.ResponseWriter, in *incoming) {
+	select {
+	case <-in.r.Context().Done():
+	case <-in.proxy.end:
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// Do calls f while the call is on its way, and then lets it through.
+func Do(f func()) Fault {
+	return func(w http.ResponseWriter, in *incoming) {
+		f()
+		in.forward(w)
+	}
+}
+
+// Missing is the answer of a DescribeServices that does not know a service yet.
+func Missing(w http.ResponseWriter, in *incoming) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	fmt.Fprint(w, `{"services":[],"failures":[{"arn":"arn:aws:ecs:us-east-1:123456789012:service/web","reason":"MISSING"}]}`)
+}
+
+// page is the token of the page after an empty one.
+const page = "awsfault"
+
+var (
+	lists = regexp.MustCompile(`(?s)<member>.*</member>`)
+	token = regexp.MustCompile(`"nextToken":\s*"` + page + `",?|(^|&)Marker=` + page)
+)
+
+// EmptyPage answers a call that lists with a page on which nothing stands, and a token for the next one: what there is follows.
+// An answer without pages is empty.
+func EmptyPage(w http.ResponseWriter, in *incoming) {
+	answer := httptest.NewRecorder()
+	in.forward(answer)
+	body := answer.Body.Bytes()
+	if in.json() {
+		body = emptyJSON(body, strings.HasPrefix(in.Action, "List"))
+	} else {
+		body = lists.ReplaceAll(body, nil)
+		body = bytes.Replace(body, []byte("<IsTruncated>false</IsTruncated>"), []byte("<IsTruncated>true</IsTruncated><Marker>"+page+"</Marker>"), 1)
+	}
+	w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(body)
+}
+
+func emptyJSON(body []byte, pages bool) []byte {
+	var answer map[string]any
+	if json.Unmarshal(body, &answer) != nil {
+		return body
+	}
+	for key, value := range answer {
+		if _, list := value.([]any); list {
+			answer[key] = []any{}
+		}
+	}
+	if pages {
+		answer["nextToken"] = page
+	}
+	empty, err := json.Marshal(answer)
+	if err != nil {
+		return body
+	}
+	return empty
+}
+
+// withoutPage takes out the token of an empty page, which the emulator does not know. It stands before or after others.
+func withoutPage(body []byte) []byte {
+	if !bytes.Contains(body, []byte(page)) {
+		return body
+	}
+	return bytes.ReplaceAll(token.ReplaceAll(body, nil), []byte(",}"), []byte("}"))
+}

@@ -1,0 +1,103 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+// Create is Apply for a new resource. An error leaves either nothing, or, with an ARN of it in out, an ECS service that stays up:
+// nothing that runs is taken down.
+func (c *Client) Create(ctx context.Context, d Design, out *Progress) error {
+	err := c.Apply(ctx, d, Before{Revisions: NoRevisions()}, out)
+	if err == nil || out.ECSServiceARN != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takenBackWithin) // the resource's own time may be over
+	defer cancel()
+	if out.begun.service {
+		made, lookErr := c.madeService(ctx, c.serviceFinder(!awsapi.IsRefused(err)), d, out)
+		if lookErr != nil {
+			return fmt.Errorf("%w\nhint: whether the ECS service was made is not known (%w), so nothing was taken back: the next apply takes on what bears the tag %s=%s",
+				err, lookErr, tagECSOwner, d.Owner)
+		}
+		if made {
+			return err
+		}
+	}
+	return c.takeBack(ctx, d, out, err)
+}
+
+// IsUnsteady reports whether an apply made everything, but did not see the ECS service steady.
+func IsUnsteady(err error) bool { return errors.As(err, new(*unsteady)) }
+
+// madeService looks whether a create whose answer was lost made the service after all.
+func (c *Client) madeService(ctx context.Context, find serviceFinder, d Design, out *Progress) (bool, error) {
+	found, err := find(ctx, row.Value(d.Service.Cluster), row.Value(d.Service.Name))
+	if err != nil || found == nil || block.TagMap(found.Tags)[tagECSOwner] != d.Owner {
+		return false, err
+	}
+	out.ECSServiceARN, out.ECSServiceRunning = found.ServiceArn, found.TaskDefinition
+	return true, nil
+}
+
+// takeBack removes what a create made before it failed with err, and adds to the error what became of it.
+func (c *Client) takeBack(ctx context.Context, d Design, out *Progress, err error) error {
+	var left []string
+	if out.begun.definition {
+		if problem := c.takeBackRevision(ctx, d, out); problem != nil {
+			left = append(left, fmt.Sprintf("the newest revision of task definition %s (%v)", d.Family, problem))
+		}
+	}
+	for _, name := range slices.Backward(out.begun.roles) {
+		if problem := c.takeBackRole(ctx, name, d.Owner); problem != nil {
+			left = append(left, fmt.Sprintf("role %s (%v)", name, problem))
+			continue
+		}
+		tflog.Info(ctx, "role taken back", map[string]any{"role": name})
+	}
+	switch {
+	case len(left) > 0:
+		return fmt.Errorf("%w\nhint: these were made and could not be removed again: %s. The next apply takes them on; to be rid of them, remove them by hand",
+			err, strings.Join(left, "; "))
+	case out.begun.definition || len(out.begun.roles) > 0:
+		return fmt.Errorf("%w\nhint: what this create had made was removed again: correct the cause and apply again", err)
+	default:
+		return err
+	}
+}
+
+// takeBackRole removes a role that a create made. A role of that name which does not bear the owner's tag came from others.
+func (c *Client) takeBackRole(ctx context.Context, name, owner string) error {
+	found, err := c.getRole(ctx, name)
+	if err != nil || found == nil || found.Tags[tagOwner] != owner {
+		return err
+	}
+	return c.deleteRole(ctx, name, owner)
+}
+
+// takeBackRevision removes the revision that a create registered, perhaps without getting the answer.
+func (c *Client) takeBackRevision(ctx context.Context, d Design, out *Progress) error {
+	number := revisionOf(out.Outcome)
+	if number == 0 {
+		unseen, err := c.abandoned(ctx, d, Outcome{}, out)
+		if number = revisionOf(unseen); err != nil || number == 0 {
+			return err
+		}
+	}
+	if err := c.deregister(ctx, fmt.Sprintf("%s:%d", d.Family, number)); err != nil {
+		return err
+	}
+	c.deleteRevisions(ctx, d.Family, Revisions{number})
+	out.ARN, out.Revision = nil, aws.Int64(0)
+	return nil
+}

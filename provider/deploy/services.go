@@ -1,0 +1,153 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+)
+
+// services describes ECS services for everyone in the process: what is asked at about the same time about one ECS cluster goes
+// in one call. Many resources are refreshed, or wait, at once.
+type services struct {
+	ecs  *ecs.Client
+	mu   sync.Mutex
+	open map[string]*question // by ECS cluster, as the askers name it
+}
+
+// question is one call of DescribeServices, to be or made.
+type question struct {
+	names    []string
+	once     sync.Once
+	answered chan struct{}
+	found    map[string]ecstypes.Service // after answered is closed
+	err      error
+}
+
+func newServices(client *ecs.Client) *services {
+	return &services{ecs: client, open: map[string]*question{}}
+}
+
+// describe is the service as ECS shows it, also an inactive one; nil if it shows none.
+func (s *services) describe(ctx context.Context, ecsCluster, name string) (*ecstypes.Service, error) {
+	q := s.join(ctx, ecsCluster, name)
+	select {
+	case <-q.answered:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("describe service %s in ECS cluster %s: %w", name, ecsCluster, context.Cause(ctx))
+	}
+	err := q.err
+	if awsapi.IsAccessDenied(err) && len(q.names) > 1 { // perhaps for the sake of another service
+		q = &question{names: []string{name}, answered: make(chan struct{})}
+		s.ask(ctx, ecsCluster, q)
+		err = q.err
+	}
+	found, ok := q.found[name]
+	switch {
+	case awsapi.IsNotFound(err): // the ECS cluster is gone, and the service with it
+		return &ecstypes.Service{ServiceName: &name, Status: aws.String(serviceInactive)}, nil
+	case err != nil:
+		return nil, fmt.Errorf("describe service %s in ECS cluster %s: %w", name, ecsCluster, err)
+	case !ok:
+		return nil, nil
+	}
+	return &found, nil
+}
+
+// join adds the name to the question that is open, or opens one. A question is asked when it is full, or has been open for long
+// enough; not in the context of one asker, whose end would be that of all.
+func (s *services) join(ctx context.Context, ecsCluster, name string) *question {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	forAll := context.WithoutCancel(ctx)
+	q := s.open[ecsCluster]
+	if q == nil {
+		q = &question{answered: make(chan struct{})}
+		s.open[ecsCluster] = q
+		opened := q
+		time.AfterFunc(gatherQuestions, func() { s.close(ecsCluster, opened); s.ask(forAll, ecsCluster, opened) })
+	}
+	if !slices.Contains(q.names, name) {
+		q.names = append(q.names, name)
+	}
+	if len(q.names) == mostServicesAsk {
+		delete(s.open, ecsCluster)
+		go s.ask(forAll, ecsCluster, q)
+	}
+	return q
+}
+
+// close keeps further names from joining the question.
+func (s *services) close(ecsCluster string, q *question) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[ecsCluster] == q {
+		delete(s.open, ecsCluster)
+	}
+}
+
+func (s *services) ask(ctx context.Context, ecsCluster string, q *question) {
+	q.once.Do(func() {
+		defer close(q.answered)
+		ctx, cancel := context.WithTimeout(ctx, describeWithin)
+		defer cancel()
+		described, err := s.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{
+			Cluster: &ecsCluster, Services: q.names, Include: []ecstypes.ServiceField{ecstypes.ServiceFieldTags},
+		})
+		if q.err = err; err != nil {
+			return
+		}
+		q.found = map[string]ecstypes.Service{}
+		for _, service := range described.Services {
+			q.found[aws.ToString(service.ServiceName)] = service
+		}
+	})
+}
+
+// serviceFinder is findService or findKnownService.
+type serviceFinder func(ctx context.Context, ecsCluster, name string) (*ecstypes.Service, error)
+
+// serviceFinder chooses by whether the service was there before.
+func (c *Client) serviceFinder(known bool) serviceFinder {
+	if known {
+		return c.findKnownService
+	}
+	return c.findService
+}
+
+// findService finds the service, active or on its way out; nil if there is none.
+func (c *Client) findService(ctx context.Context, ecsCluster, name string) (*ecstypes.Service, error) {
+	found, err := c.services.describe(ctx, ecsCluster, name)
+	if err != nil || found == nil || aws.ToString(found.Status) == serviceInactive {
+		return nil, err
+	}
+	return found, nil
+}
+
+// findKnownService is findService for a service that there was. ECS may not show one that was made a moment ago: that it is
+// missing is believed only when it stays so, or when ECS shows it as inactive.
+func (c *Client) findKnownService(ctx context.Context, ecsCluster, name string) (*ecstypes.Service, error) {
+	began := time.Now()
+	var found *ecstypes.Service
+	err := poll(ctx, func() (bool, string, error) {
+		var err error
+		found, err = c.services.describe(ctx, ecsCluster, name)
+		if err != nil || found != nil || time.Since(began) >= missingWithin {
+			return true, "", err
+		}
+		tflog.Info(ctx, "waiting for AWS", map[string]any{"for": "ECS does not show a service", "service": name, "ecs_cluster": ecsCluster})
+		return false, fmt.Sprintf("ECS shows no service %s", name), nil
+	})
+	if err != nil || found == nil || aws.ToString(found.Status) == serviceInactive {
+		return nil, err
+	}
+	return found, nil
+}
