@@ -117,14 +117,24 @@ func (s Spec) checkHealthSync(c Container, path problem.Path, found *problem.Lis
 	}
 }
 
+// namePaths are the places of the containers' names.
+func (s Spec) namePaths() []problem.Path {
+	var paths []problem.Path
+	for i := range s.Containers {
+		paths = append(paths, problem.At("containers", i, "name"))
+	}
+	return paths
+}
+
 // checkProbes wants each probe to have its container. What a probe says is checked with the agents' configuration.
 func (s Spec) checkProbes(found *problem.List) {
+	with := append(s.namePaths(), problem.At("containers"))
 	for i, p := range s.ReadinessProbes {
 		at := problem.At("readinessProbes", i, "container")
 		named := func(c Container) bool { return aws.ToString(c.Definition.Name) == p.Container }
 		switch {
 		case !slices.ContainsFunc(s.Containers, named):
-			found.Add(at, "is %q, which is no container of the task", p.Container)
+			found.AddWith(with, at, "is %q, which is no container of the task", p.Container)
 		case slices.ContainsFunc(s.ReadinessProbes[:i], func(other agentconfig.ReadinessProbe) bool { return other.Container == p.Container }):
 			found.Add(at, "%q has a probe already", p.Container)
 		}
@@ -133,7 +143,7 @@ func (s Spec) checkProbes(found *problem.List) {
 
 func checkHealthCheck(h ecstypes.HealthCheck, path problem.Path, found *problem.List) {
 	if len(h.Command) < 2 || h.Command[0] != "CMD" && h.Command[0] != "CMD-SHELL" {
-		found.Add(path.Child("command"), "wants CMD or CMD-SHELL and the command, so that ECS knows how to run it")
+		found.AddWith([]problem.Path{path.Child("command", 0)}, path.Child("command"), "wants CMD or CMD-SHELL and the command, so that ECS knows how to run it")
 	}
 	checkRange(h.Interval, 5, 300, path.Child("interval"), found)
 	checkRange(h.Timeout, 2, 60, path.Child("timeout"), found)
@@ -193,7 +203,7 @@ func checkFargateContainer(d ecstypes.ContainerDefinition, path problem.Path, fo
 	}
 	for i, r := range d.ResourceRequirements {
 		if r.Type == ecstypes.ResourceTypeGpu {
-			found.AddWith(with, path.Child("resourceRequirements", i), "asks for a GPU, which FARGATE has not")
+			found.AddWith(with, path.Child("resourceRequirements", i), "asks for a GPU, which FARGATE does not have")
 		}
 	}
 	p := d.LinuxParameters

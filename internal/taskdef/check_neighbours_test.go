@@ -256,7 +256,7 @@ func TestWhatFollowsFromUnknownValuesOfContainersIsNotReported(t *testing.T) {
 			if len(taskdef.Check(spec)) == 0 {
 				t.Fatal("the case has no problem to leave out")
 			}
-			if err := taskdef.Check(spec, c.unknown).Err(); err != nil {
+			if err := taskdef.Check(spec).Without(c.unknown).Err(); err != nil {
 				t.Error(err)
 			}
 		})

@@ -137,7 +137,7 @@ func (s Spec) stopTimeoutPaths() []problem.Path {
 // good-bye to Consul, to be there last.
 func (s Spec) checkStopTimes(found *problem.List) {
 	dataplane := problem.At("sidecars", "dataplane", "stopTimeout")
-	with := append(s.stopTimeoutPaths(), dataplane)
+	with := append(s.stopTimeoutPaths(), dataplane, problem.At("task", "launchTypes"))
 	if n := s.Sidecars.Dataplane.StopTimeout; n > 0 && n < s.longestStop() {
 		found.AddWith(with, dataplane, "is %d seconds, but a container of the task may take %d to stop: the mesh has to outlast it", n, s.longestStop())
 	}

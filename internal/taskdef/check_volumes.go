@@ -100,10 +100,9 @@ func checkEFS(v *ecstypes.EFSVolumeConfiguration, path problem.Path, found *prob
 // checkVolumesFrom wants each container whose mounts are shared to be another one of the task.
 func (s Spec) checkVolumesFrom(found *problem.List) {
 	names := mesh.InjectedContainers()
-	with := []problem.Path{problem.At("containers")}
-	for i, c := range s.Containers {
+	with := append(s.namePaths(), problem.At("containers"))
+	for _, c := range s.Containers {
 		names = append(names, aws.ToString(c.Definition.Name))
-		with = append(with, problem.At("containers", i, "name"))
 	}
 	for i, c := range s.Containers {
 		for j, from := range c.Definition.VolumesFrom {
