@@ -18,9 +18,7 @@ import (
 // load balancer is not refused: ECS has it count for the health checks of containers, too, and every mesh task has some.
 func (m *ECSService) Check(launchTypes []ecstypes.Compatibility, containers []taskdef.Container, found *problem.List) {
 	at := problem.At("ecs_service")
-	if row.Value(m.Cluster) == "" {
-		found.Add(at.Child("cluster"), "is empty, want the name or the ARN of an ECS cluster")
-	}
+	CheckECSCluster(row.Value(m.Cluster), at.Child("cluster"), found)
 	m.Network.Check(launchTypes, at, found)
 	for i, balancer := range m.LoadBalancers {
 		balancer.check(containers, at.Child("load_balancer", i), found)
@@ -34,6 +32,13 @@ func (m *ECSService) Check(launchTypes []ecstypes.Compatibility, containers []ta
 			minimum, maximum := at.Child("deployment", "minimum_healthy_percent"), at.Child("deployment", "maximum_percent")
 			found.AddWith([]problem.Path{minimum}, maximum, "is %d with a minimum of %d: no task could ever be replaced", most, least)
 		}
+	}
+}
+
+// CheckECSCluster wants an ECS cluster to be named. Where there is no name ECS takes the cluster called default.
+func CheckECSCluster(nameOrARN string, at problem.Path, found *problem.List) {
+	if nameOrARN == "" {
+		found.Add(at, "is empty, want the name or the ARN of an ECS cluster")
 	}
 }
 
