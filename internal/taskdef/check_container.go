@@ -95,7 +95,7 @@ func (s Spec) checkContainer(c Container, path problem.Path, found *problem.List
 	}
 	checkFitsTask(aws.ToInt32(d.Memory), path, s.Task, found)
 	checkLog(d.LogConfiguration, path.Child("logConfiguration"), s.Task, found)
-	checkVariables(d, path, found)
+	s.checkVariables(d, path, found)
 	checkFiles(d, path, found)
 	checkUlimits(d.Ulimits, path.Child("ulimits"), found)
 	checkAwsvpc(d, path, found)
@@ -152,16 +152,17 @@ func checkHealthCheck(h ecstypes.HealthCheck, path problem.Path, found *problem.
 }
 
 // checkVariables wants each name once among the environment and the secrets, and none that is the mesh's: an import would
-// take the container for one of the mesh's own.
-func checkVariables(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
+// take the container for one of the mesh's own. A container of the agents' image may be the doctor, who reads the same.
+func (s Spec) checkVariables(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
+	isAgent := aws.ToString(d.Image) == s.Sidecars.Image
 	seen := map[string]problem.Path{}
 	check := func(list, name string) {
 		at := path.Child(list, problem.Key(name))
 		switch other, twice := seen[name]; {
 		case name == "":
 			found.Add(at, "is a variable without a name")
-		case name == mesh.ConfigVariable:
-			found.Add(at, "is set by the mesh, in its own containers: choose another name")
+		case name == mesh.ConfigVariable && !isAgent:
+			found.AddWith([]problem.Path{path.Child("image"), problem.At("sidecars", "image")}, at, "is set by the mesh, in its own containers: choose another name")
 		case twice:
 			found.AddWith([]problem.Path{other}, at, "is set already at %s", other)
 		}

@@ -110,6 +110,10 @@ func TestContainersThatDieLater(t *testing.T) {
 		"soft limit above hard":     {limits(1025, 1024), limits(1024, 1024), "containers[0].ulimits[0].softLimit: is 1025, above containers[0].ulimits[0].hardLimit of 1024"},
 		"soft limit without an end": {limits(-1, 1024), limits(1024, -1), "containers[0].ulimits[0].softLimit: is -1, above containers[0].ulimits[0].hardLimit of 1024"},
 		"configuration of the mesh": {environment("CONSUL_ECS_CONFIG_JSON"), environment("CONSUL_HTTP_ADDR"), `containers[0].environment["CONSUL_ECS_CONFIG_JSON"]: is set by the mesh, in its own containers: choose another name`},
+		"configuration of the doctor": {environment("CONSUL_ECS_CONFIG_JSON"), func(s *taskdef.Spec) {
+			environment("CONSUL_ECS_CONFIG_JSON")(s)
+			app(s).Image = &s.Sidecars.Image
+		}, `containers[0].environment["CONSUL_ECS_CONFIG_JSON"]: is set by the mesh, in its own containers: choose another name`},
 		"entry point that is dropped": {delayed(nil, []string{"/app"}), delayed([]string{"/entrypoint.sh"}, []string{"/app"}),
 			"containers[0].shutdownDelay: is 5s, but containers[0].entryPoint is missing, and the image's own ENTRYPOINT would not be run: set it to what that says, or to [] if the image has none"},
 		"entry point, none of the image": {delayed(nil, []string{"/app"}), delayed([]string{}, []string{"/app"}),

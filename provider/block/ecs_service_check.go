@@ -136,7 +136,7 @@ func (m Network) checkEC2(at problem.Path, found *problem.List) {
 	if row.Value(m.AssignPublicIP) {
 		found.AddWith([]problem.Path{launchType}, at.Child("assign_public_ip"), "is not allowed together with %s EC2: leave it out, and let the tasks reach the internet through a NAT gateway", launchType)
 	}
-	if m.PlatformVersion != nil {
+	if row.Value(m.PlatformVersion) != "" {
 		found.AddWith([]problem.Path{launchType}, at.Child("platform_version"), "is not allowed together with %s EC2: only FARGATE has versions", launchType)
 	}
 }
