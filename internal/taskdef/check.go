@@ -221,7 +221,7 @@ func checkSize(d *Definition, found *problem.List) {
 		return
 	}
 	if len(registered) > maxDefinitionSize {
-		found.Add(problem.At("containers"), "make a task definition of %d bytes, want at most %d; the agents' configuration, which grows with upstreams, stands in it twice",
+		found.Add(problem.At("containers"), "makes a task definition of %d bytes, want at most %d; the agents' configuration, which grows with upstreams, stands in it twice",
 			len(registered), maxDefinitionSize)
 	}
 }

@@ -17,7 +17,7 @@ import (
 func (s Spec) checkContainers(found *problem.List) {
 	path := problem.At("containers")
 	if len(s.Containers) == 0 {
-		found.Add(path, "are none, want at least one")
+		found.Add(path, "is missing: want at least one")
 	}
 	s.checkCount(path, found)
 	first := map[string]int{}
@@ -50,7 +50,7 @@ func (s Spec) checkCount(path problem.Path, found *problem.List) {
 		found.Add(problem.At("sidecars", "readyGate"), "is on, but the task would have %d containers, want at most %d: set auto or off", n, maxContainers)
 		return
 	}
-	found.AddWith([]problem.Path{problem.At("sidecars", "readyGate")}, path, "are %d, and %d with the mesh's own: ECS takes at most %d", len(s.Containers), n, maxContainers)
+	found.AddWith([]problem.Path{problem.At("sidecars", "readyGate")}, path, "has %d containers, and %d with the mesh's own: ECS takes at most %d", len(s.Containers), n, maxContainers)
 }
 
 // checkEssential wants the task to end with its application. Without an essential container of the user's, the mesh's own
@@ -64,7 +64,7 @@ func (s Spec) checkEssential(path problem.Path, found *problem.List) {
 		with = append(with, path.Child(i, "essential"))
 	}
 	if len(s.Containers) > 0 {
-		found.AddWith(with, path, "are all inessential: the task would go on when the application has ended, so make one essential")
+		found.AddWith(with, path, "has no essential one: the task would go on when the application has ended")
 	}
 }
 
@@ -143,7 +143,7 @@ func (s Spec) checkProbes(found *problem.List) {
 
 func checkHealthCheck(h ecstypes.HealthCheck, path problem.Path, found *problem.List) {
 	if len(h.Command) < 2 || h.Command[0] != "CMD" && h.Command[0] != "CMD-SHELL" {
-		found.AddWith([]problem.Path{path.Child("command", 0)}, path.Child("command"), "wants CMD or CMD-SHELL and the command, so that ECS knows how to run it")
+		found.AddWith([]problem.Path{path.Child("command", 0)}, path.Child("command"), "wants CMD or CMD-SHELL first, then the command: ECS knows by that word how to run it")
 	}
 	checkRange(h.Interval, 5, 300, path.Child("interval"), found)
 	checkRange(h.Timeout, 2, 60, path.Child("timeout"), found)
@@ -191,7 +191,7 @@ func checkAwsvpc(d ecstypes.ContainerDefinition, path problem.Path, found *probl
 		{"disableNetworking", aws.ToBool(d.DisableNetworking)},
 	} {
 		if setting.set {
-			found.Add(path.Child(setting.key), "is refused in the awsvpc network mode, which the mesh needs")
+			found.Add(path.Child(setting.key), "is not allowed in the awsvpc network mode, which the mesh needs")
 		}
 	}
 }
@@ -200,7 +200,7 @@ func checkFargateContainer(d ecstypes.ContainerDefinition, path problem.Path, fo
 	with := []problem.Path{problem.At("task", "launchTypes")}
 	checkStartTimeout(d.StartTimeout, path, with, found)
 	if aws.ToBool(d.Privileged) {
-		found.AddWith(with, path.Child("privileged"), "is refused on FARGATE")
+		found.AddWith(with, path.Child("privileged"), "is not allowed on FARGATE")
 	}
 	for i, r := range d.ResourceRequirements {
 		if r.Type == ecstypes.ResourceTypeGpu {
@@ -230,7 +230,7 @@ func checkFargateContainer(d ecstypes.ContainerDefinition, path problem.Path, fo
 		{"tmpfs", len(p.Tmpfs) > 0},
 	} {
 		if setting.set {
-			found.AddWith(with, at.Child(setting.key), "is refused on FARGATE")
+			found.AddWith(with, at.Child(setting.key), "is not allowed on FARGATE")
 		}
 	}
 }

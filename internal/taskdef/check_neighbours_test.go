@@ -73,7 +73,7 @@ func TestPortRangesThatAreNone(t *testing.T) {
 			"containers[0].portMappings[1].containerPortRange: has ports of containers[0].portMappings[0].containerPortRange: each may be in one mapping alone"},
 		"a port within": {mapped(ranged("8000-8010"), ecstypes.PortMapping{ContainerPort: aws.Int32(8005)}), mapped(ranged("8000-8010"), ecstypes.PortMapping{ContainerPort: aws.Int32(8005), Protocol: "udp"}),
 			"containers[0].portMappings[1].containerPort: has ports of containers[0].portMappings[0].containerPortRange: each may be in one mapping alone"},
-		"101 of them": {mapped(ranges(101)...), mapped(ranges(100)...), "containers[0].portMappings: have 101 ranges, want at most 100"},
+		"101 of them": {mapped(ranges(101)...), mapped(ranges(100)...), "containers[0].portMappings: has 101 ranges, want at most 100"},
 	})
 }
 
@@ -207,7 +207,7 @@ func TestLogRoutersAndTheirUsersNeedEachOther(t *testing.T) {
 			"containers[1].firelensConfiguration: makes the container a log router, but no container logs through it: set a log driver to awsfirelens, or leave this out"},
 		"a router that waits for who logs through it": {withRouter(func(s *taskdef.Spec) { sidecars(s); s.Containers[1].WaitForProxy = aws.Bool(true) }),
 			withRouter(func(s *taskdef.Spec) { app(s); s.Containers[1].WaitForProxy = aws.Bool(true) }),
-			"containers: wait for each other: consul-ecs-mesh-ready → consul-dataplane → consul-ecs-mesh-init → router → consul-ecs-mesh-ready"},
+			"containers: has a circle of containers that wait for each other: consul-ecs-mesh-ready → consul-dataplane → consul-ecs-mesh-init → router → consul-ecs-mesh-ready"},
 	})
 }
 
@@ -222,7 +222,7 @@ func TestTagsCountWithOurs(t *testing.T) {
 		}
 	}
 	testNeighbours(t, map[string]neighbours{
-		"too many": {tags(47), tags(46), "tags: are 51 with 4 of the mesh's own, want at most 50"},
+		"too many": {tags(47), tags(46), "tags: has 51 keys, 4 of them the mesh's own, want at most 50"},
 	})
 }
 

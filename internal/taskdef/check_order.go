@@ -32,7 +32,7 @@ func (s Spec) checkOrder(path problem.Path, found *problem.List) {
 		for i := range s.Containers {
 			with = append(with, path.Child(i, "name"), path.Child(i, "dependsOn"), path.Child(i, "waitForProxy"))
 		}
-		found.AddWith(with, path, "wait for each other: %s", strings.Join(cycle, " → "))
+		found.AddWith(with, path, "has a circle of containers that wait for each other: %s", strings.Join(cycle, " → "))
 	}
 }
 

@@ -66,13 +66,13 @@ func (s Spec) checkMounts(container int, known []string, found *problem.List) {
 func checkFargateVolume(v ecstypes.Volume, path problem.Path, found *problem.List) {
 	with := []problem.Path{problem.At("task", "launchTypes")}
 	if v.Host != nil && aws.ToString(v.Host.SourcePath) != "" {
-		found.AddWith(with, path.Child("host", "sourcePath"), "is refused on FARGATE, which has no host of yours")
+		found.AddWith(with, path.Child("host", "sourcePath"), "is not allowed on FARGATE, which has no host of yours")
 	}
 	if v.DockerVolumeConfiguration != nil {
-		found.AddWith(with, path.Child("dockerVolumeConfiguration"), "is refused on FARGATE")
+		found.AddWith(with, path.Child("dockerVolumeConfiguration"), "is not allowed on FARGATE")
 	}
 	if v.FsxWindowsFileServerVolumeConfiguration != nil {
-		found.AddWith(with, path.Child("fsxWindowsFileServerVolumeConfiguration"), "is refused on FARGATE")
+		found.AddWith(with, path.Child("fsxWindowsFileServerVolumeConfiguration"), "is not allowed on FARGATE")
 	}
 }
 
