@@ -4,7 +4,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,10 +16,9 @@ import (
 func TestExamplesPlan(t *testing.T) {
 	t.Parallel()
 	c := startMoto(t)
-	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "terraform-provider-consulecs"), "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	bin, err := binFolder()
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, folder := range configurations(t, filepath.Join("..", "examples")) {
 		t.Run(filepath.ToSlash(folder), func(t *testing.T) {

@@ -33,61 +33,94 @@ func richTask(family, image string) string {
 	return fmt.Sprintf(`
 resource "consulecs_mesh_task" "this" {
   family = %q
-  service = {
+  service {
     name = "%[1]s-svc"
     port = 9090
     tags = ["v1", "blue"]
     meta = { version = "1" }
-    weights = { passing = 10, warning = 1 }
-    outlier_detection = { interval = "30s", max_failures = 3 }
+    weights {
+      passing = 10
+      warning = 1
+    }
+    outlier_detection {
+      interval = "30s"
+      max_failures = 3
+    }
   }
-  upstream = [{
+  upstream {
     destination_name  = "api"
     local_bind_port   = 1234
     mesh_gateway_mode = "local"
     config            = jsonencode({ connect_timeout_ms = 500 })
-  }]
-  proxy = {
+  }
+  proxy {
     public_listener_port = 20001
     config               = jsonencode({ protocol = "http" })
-    expose               = { checks = true, path = [{ path = "/health", listener_port = 21500, local_path_port = 9090 }] }
+    expose {
+      checks = true
+      path {
+        path = "/health"
+        listener_port = 21500
+        local_path_port = 9090
+      }
+    }
   }
-  task = {
+  task {
     cpu = 512
     memory = 1024
     launch_types = ["FARGATE"]
-    runtime_platform = { operating_system_family = "LINUX", cpu_architecture = "ARM64" }
-    volume = [{ name = "scratch" }]
+    runtime_platform {
+      operating_system_family = "LINUX"
+      cpu_architecture = "ARM64"
+    }
+    volume { name = "scratch" }
   }
-  container = [
-    {
-      name      = "app"
-      image     = %[2]q
-      essential = true
-      environment = { A = "1", B = "" }
-      secrets = { PASSWORD = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db:password::" }
-      health_check = { command = ["CMD", "/app", "health"], interval = 10 }
-      mount_points = [{ source_volume = "scratch", container_path = "/scratch" }]
-      stop_timeout = 20
-      log_configuration = { log_driver = "awslogs", options = { awslogs-group = "/app", awslogs-region = "us-east-1", awslogs-stream-prefix = "app" } }
-      linux_parameters = { init_process_enabled = true }
-      ulimits = [{ name = "nofile", soft_limit = 1024, hard_limit = 4096 }]
-      depends_on = [{ container_name = "migrate", condition = "SUCCESS" }]
-    },
-    {
-      name      = "migrate"
-      image     = "migrate:1"
-      essential = false
-      mesh      = { wait_for_proxy = false }
-    },
-  ]
-  sidecars = {
+  container {
+    name      = "app"
+    image     = %[2]q
+    essential = true
+    environment = { A = "1", B = "" }
+    secrets = { PASSWORD = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db:password::" }
+    health_check {
+      command = ["CMD", "/app", "health"]
+      interval = 10
+    }
+    mount_point {
+      source_volume = "scratch"
+      container_path = "/scratch"
+    }
+    stop_timeout = 20
+    log_configuration {
+      log_driver = "awslogs"
+      options = { awslogs-group = "/app", awslogs-region = "us-east-1", awslogs-stream-prefix = "app" }
+    }
+    linux_parameters { init_process_enabled = true }
+    ulimit {
+      name = "nofile"
+      soft_limit = 1024
+      hard_limit = 4096
+    }
+    depends_on {
+      container_name = "migrate"
+      condition = "SUCCESS"
+    }
+  }
+  container {
+    name      = "migrate"
+    image     = "migrate:1"
+    essential = false
+    mesh { wait_for_proxy = false }
+  }
+  sidecars {
     log_level = "DEBUG"
-    dataplane = { memory = 128, environment = { GODEBUG = "x" } }
+    dataplane {
+      memory = 128
+      environment = { GODEBUG = "x" }
+    }
   }
-  iam = {
-    task_role      = { policy_arns = ["arn:aws:iam::123456789012:policy/reads"] }
-    execution_role = { kms_key_arns = ["arn:aws:kms:us-east-1:123456789012:key/1"] }
+  iam {
+    task_role { policy_arns = ["arn:aws:iam::123456789012:policy/reads"] }
+    execution_role { kms_key_arns = ["arn:aws:kms:us-east-1:123456789012:key/1"] }
   }
   tags = { env = "test" }
 }
@@ -99,8 +132,12 @@ func plainTask(family, release, more string) string {
 	return fmt.Sprintf(`
 resource "consulecs_mesh_task" "this" {
   family    = %q
-  service   = { port = 9090 }
-  container = [{ name = "app", image = "app:1", environment = { RELEASE = %q } }]
+  service { port = 9090 }
+  container {
+    name = "app"
+    image = "app:1"
+    environment = { RELEASE = %q }
+  }
   %s
 }
 `, family, release, more)
@@ -203,7 +240,7 @@ func TestEarlierRevisionsAreKeptAsAsked(t *testing.T) {
 	t.Parallel()
 	const family = "keeping"
 	c := startMoto(t)
-	const keep = "revision_policy = { keep = 1 }"
+	const keep = "revision_policy { keep = 1 }"
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories(),
 		CheckDestroy:             c.nothingLeft(t, family),
@@ -324,12 +361,16 @@ func TestAFailedApplyLeavesNothingThatADestroyMisses(t *testing.T) {
 		CheckDestroy:             c.nothingLeft(t, family),
 		Steps: []resource.TestStep{
 			{
-				Config:      c.provider() + plainTask(family, "1", `iam = { execution_role = { policy_arns = ["arn:aws:iam::123456789012:policy/none"] } }`),
+				Config: c.provider() + plainTask(family, "1", `iam {
+  execution_role { policy_arns = ["arn:aws:iam::123456789012:policy/none"] }
+}`),
 				ExpectError: regexp.MustCompile(`(?s)Mesh task was not created.*attach policy arn:aws:iam::123456789012:policy/none to\s+role\s+failing-execution`),
 			},
 			step(c.provider()+plainTask(family, "1", ""), c.wantRevisions(t, family, "1")),
 			{
-				Config:      c.provider() + plainTask(family, "2", `iam = { execution_role = { policy_arns = ["arn:aws:iam::123456789012:policy/none"] } }`),
+				Config: c.provider() + plainTask(family, "2", `iam {
+  execution_role { policy_arns = ["arn:aws:iam::123456789012:policy/none"] }
+}`),
 				ExpectError: regexp.MustCompile(`Mesh task was not updated`),
 			},
 			step(c.provider()+plainTask(family, "2", ""), c.wantRevisions(t, family, "2")),
@@ -371,9 +412,9 @@ func TestGivenRolesAreCheckedAndLeftAlone(t *testing.T) {
 		}
 	}
 	roles := func(task, execution string) string {
-		return fmt.Sprintf(`iam = {
-  task_role = { arn = "arn:aws:iam::123456789012:role/consul-ecs/given_%s" }
-  execution_role = { arn = "arn:aws:iam::123456789012:role/consul-ecs/given_%s" }
+		return fmt.Sprintf(`iam {
+  task_role { arn = "arn:aws:iam::123456789012:role/consul-ecs/given_%s" }
+  execution_role { arn = "arn:aws:iam::123456789012:role/consul-ecs/given_%s" }
 }`, task, execution)
 	}
 	resource.UnitTest(t, resource.TestCase{
@@ -434,8 +475,8 @@ func TestWhatOnlyThePlanCanTellIsToldThere(t *testing.T) {
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories(),
 		Steps: []resource.TestStep{
-			plan(`consul_servers = { tls = { enabled = false } }`, `(?s)consul_servers.tls.ca_secret_arn is set,\s+but\s+TLS is off`),
-			plan(`consul_servers = { hosts = "consul:8500" }`, `Invalid consul_servers.hosts`),
+			plan("consul_servers {\n tls { enabled = false }\n}", `(?s)consul_servers.tls.ca_secret_arn is set,\s+but\s+TLS is off`),
+			plan(`consul_servers { hosts = "consul:8500" }`, `Invalid consul_servers.hosts`),
 			plan(`upstreams = []`, `Unsupported argument`),
 		},
 	})

@@ -17,54 +17,72 @@ import (
 
 // Schema implements provider.Provider.
 func (p *consulECS) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
+	attributes, blocks := providerRows(providerFields())
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Consul service mesh on Amazon ECS: tasks in the mesh and the controller of an ECS cluster.",
-		Attributes:          providerAttributes(providerFields()),
+		Attributes:          attributes, Blocks: blocks,
 	}
 }
 
-func providerFields() row.Attributes {
-	return row.Attributes{
+func providerFields() row.Fields {
+	return row.Fields{
 		"region":  row.Text("AWS region. Default: `AWS_REGION`, else the profile's."),
 		"profile": row.Text("Profile of the shared AWS configuration. Default: `AWS_PROFILE`."),
-		"assume_role": row.Object("A role to take on with the credentials that were found.", row.Attributes{
+		"assume_role": row.Object("A role to take on with the credentials that were found.", row.Fields{
 			"role_arn":     row.RequiredText("ARN of the role."),
 			"session_name": row.Text("Name of the session. Default: one that the SDK makes up."),
 			"external_id":  row.Text("External ID that the role's trust policy asks for."),
 			"duration":     row.Text("How long the credentials last, as a duration. Default `15m`.", row.Duration{}),
 		}),
-		"endpoints": row.Object("URLs of AWS services. Default: `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_ENDPOINT_URL`, else AWS's own.", endpointAttributes()),
-		"default_tags": row.Object("Tags of everything that the provider makes.", row.Attributes{
+		"endpoints": row.Object("URLs of AWS services. Default: `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_ENDPOINT_URL`, else AWS's own.", endpointFields()),
+		"default_tags": row.Object("Tags of everything that the provider makes.", row.Fields{
 			"tags": row.TextMap("The tags. A resource's own `tags` win."),
 		}),
-		"consul_servers":    row.Object("How to reach Consul's servers: the default of every resource.", block.ConsulServersAttributes()),
-		"login":             row.Object("How agents log in to Consul: the default of every resource.", block.LoginAttributes()),
+		"consul_servers":    row.Object("How to reach Consul's servers: the default of every resource.", block.ConsulServersFields()),
+		"login":             row.Object("How agents log in to Consul: the default of every resource.", block.LoginFields()),
 		"agent_image":       row.Text("Image with consulecs-agent: the default of every resource."),
 		"iam_role_path":     row.Text("IAM path of the mesh tasks' roles: the default of every resource. Default `/consul-ecs/`.", row.RolePath()),
 		"log_configuration": block.LogConfigurationRow("Where the output of injected containers and of the controller goes: the default of every resource."),
 	}
 }
 
-func endpointAttributes() row.Attributes {
-	all := row.Attributes{}
+func endpointFields() row.Fields {
+	all := row.Fields{}
 	for _, service := range awsapi.Services() {
 		all[service] = row.Text(fmt.Sprintf("URL of `%s`.", service), row.EndpointURL{})
 	}
 	return all
 }
 
-// providerAttributes writes rows of a resource's schema as rows of the provider's: the two have types of their own, and
-// what both take stands only once.
-func providerAttributes(rows row.Attributes) map[string]schema.Attribute {
-	all := map[string]schema.Attribute{}
-	for name, row := range rows {
-		all[name] = providerAttribute(row)
+// providerRows writes rows of a resource's schema as rows of the provider's: the two have types of their own, and what both
+// take stands only once.
+func providerRows(fields row.Fields) (map[string]schema.Attribute, map[string]schema.Block) {
+	attributes, blocks := map[string]schema.Attribute{}, map[string]schema.Block{}
+	for name, field := range fields {
+		if b, ok := field.(resourceschema.SingleNestedBlock); ok {
+			below := schema.SingleNestedBlock{MarkdownDescription: b.MarkdownDescription}
+			below.Attributes, below.Blocks = providerRows(fieldsOf(b))
+			blocks[name] = below
+			continue
+		}
+		attributes[name] = providerAttribute(field)
+	}
+	return attributes, blocks
+}
+
+func fieldsOf(b resourceschema.SingleNestedBlock) row.Fields {
+	all := row.Fields{}
+	for name, a := range b.Attributes {
+		all[name] = a
+	}
+	for name, below := range b.Blocks {
+		all[name] = below
 	}
 	return all
 }
 
-func providerAttribute(row resourceschema.Attribute) schema.Attribute {
-	switch a := row.(type) {
+func providerAttribute(field row.Field) schema.Attribute {
+	switch a := field.(type) {
 	case resourceschema.StringAttribute:
 		return schema.StringAttribute{Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
 	case resourceschema.Int32Attribute:
@@ -73,14 +91,7 @@ func providerAttribute(row resourceschema.Attribute) schema.Attribute {
 		return schema.BoolAttribute{Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription}
 	case resourceschema.MapAttribute:
 		return schema.MapAttribute{ElementType: types.StringType, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
-	case resourceschema.SingleNestedAttribute:
-		return schema.SingleNestedAttribute{Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Attributes: providerAttributes(a.Attributes)}
-	case resourceschema.ListNestedAttribute:
-		return schema.ListNestedAttribute{
-			Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators,
-			NestedObject: schema.NestedAttributeObject{Attributes: providerAttributes(a.NestedObject.Attributes)},
-		}
 	default:
-		panic(fmt.Sprintf("internal error: no row of the provider's schema for %s", strings.TrimPrefix(fmt.Sprintf("%T", row), "schema.")))
+		panic(fmt.Sprintf("internal error: no row of the provider's schema for %s", strings.TrimPrefix(fmt.Sprintf("%T", field), "schema.")))
 	}
 }

@@ -26,6 +26,7 @@ var moto = sync.OnceValues(func() (*testenv.AWS, error) { return testenv.StartMo
 func TestMain(m *testing.M) {
 	useTerraform()
 	code := m.Run()
+	_ = os.RemoveAll(scratch)
 	if emulator, err := moto(); err == nil {
 		_ = emulator.Stop()
 	}
@@ -74,14 +75,26 @@ func (c cloud) provider() string {
 	return fmt.Sprintf(`
 provider "consulecs" {
   region = "us-east-1"
-  endpoints = { ecs = %[1]q, iam = %[1]q, sts = %[1]q, secretsmanager = %[1]q }
-  default_tags = { tags = { team = "mesh" } }
-  agent_image = "agent:1"
-  consul_servers = {
-    hosts = "consul.example.com"
-    tls   = { server_name = "server.dc1.consul", ca_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ca" }
+  endpoints {
+    ecs = %[1]q
+    iam = %[1]q
+    sts = %[1]q
+    secretsmanager = %[1]q
   }
-  login = { enabled = true, sts_endpoint = %[1]q, iam_endpoint = %[1]q }
+  default_tags { tags = { team = "mesh" } }
+  agent_image = "agent:1"
+  consul_servers {
+    hosts = "consul.example.com"
+    tls {
+      server_name = "server.dc1.consul"
+      ca_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ca"
+    }
+  }
+  login {
+    enabled = true
+    sts_endpoint = %[1]q
+    iam_endpoint = %[1]q
+  }
 }
 `, c.url)
 }

@@ -1,15 +1,14 @@
 package provider_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
 
 // fields is an object of a configuration.
@@ -51,73 +50,49 @@ func upstream(changes fields) []any {
 	return []any{with(fields{"destination_name": "api", "local_bind_port": 1234}, changes)}
 }
 
-// validate asks the provider what is wrong with a configuration. Places named in unknown are not known.
-func validate(t *testing.T, resource string, config fields, unknown ...string) []*tfprotov6.Diagnostic {
+// later is a value that is known after the apply.
+const later = "${terraform_data.later.output}"
+
+// laterBlock is a block of which it is not known yet whether it is there, to stand under "dynamic".
+func laterBlock(content fields) fields { return fields{"for_each": later, "content": content} }
+
+// validated is what the real Terraform says of configurations of one resource, each in a file of its own.
+func validated(t *testing.T, resource string, configs map[string]fields) map[string][]testenv.Diagnostic {
 	t.Helper()
-	server, err := factories()["consulecs"]()
-	if err != nil {
-		t.Fatal(err)
-	}
-	schemas, err := server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, err := configValue(schemas.ResourceSchemas[resource].ValueType(), config, unknown...)
-	if err != nil {
-		return []*tfprotov6.Diagnostic{{Severity: tfprotov6.DiagnosticSeverityError, Summary: "type", Detail: err.Error()}}
-	}
-	resp, err := server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{TypeName: resource, Config: value})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.Diagnostics
-}
-
-// configValue is a configuration as Terraform sends it.
-func configValue(typ tftypes.Type, config fields, unknown ...string) (*tfprotov6.DynamicValue, error) {
-	text, err := json.Marshal(config)
-	if err != nil {
-		return nil, err
-	}
-	//lint:ignore SA1019 the only reader of JSON that fills in absent attributes
-	value, err := tftypes.ValueFromJSON(text, typ)
-	if err != nil {
-		return nil, err
-	}
-	value, err = tftypes.Transform(value, func(at *tftypes.AttributePath, v tftypes.Value) (tftypes.Value, error) {
-		if slices.Contains(unknown, spelled(at)) {
-			return tftypes.NewValue(v.Type(), tftypes.UnknownValue), nil
-		}
-		return v, nil
+	dir := workDir(t)
+	dir.write(t, "frame.tf.json", fields{
+		"terraform": fields{"required_providers": fields{"consulecs": fields{"source": "consulecs/consulecs"}}},
+		"resource":  fields{"terraform_data": fields{"later": fields{"input": "x"}}},
 	})
+	files := map[string]string{}
+	for i, name := range slices.Sorted(maps.Keys(configs)) {
+		file := fmt.Sprintf("%03d.tf.json", i)
+		files[file] = name
+		dir.write(t, file, fields{"resource": fields{resource: fields{fmt.Sprintf("r%03d", i): configs[name]}}})
+	}
+	said, err := dir.terraform(t).Validate(t.Context())
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	dynamic, err := tfprotov6.NewDynamicValue(typ, value)
-	return &dynamic, err
-}
-
-// spelled writes a path as container[0].name, and as ["key"] below maps.
-func spelled(at *tftypes.AttributePath) string {
-	var b strings.Builder
-	for _, step := range at.Steps() {
-		switch s := step.(type) {
-		case tftypes.AttributeName:
-			b.WriteString("." + string(s))
-		case tftypes.ElementKeyInt:
-			fmt.Fprintf(&b, "[%d]", int(s))
-		case tftypes.ElementKeyString:
-			fmt.Fprintf(&b, "[%q]", string(s))
+	by := map[string][]testenv.Diagnostic{}
+	for _, d := range said {
+		if strings.Contains(d.Summary, "development overrides") {
+			continue
 		}
+		name, ok := files[filepath.Base(d.Range.Filename)]
+		if !ok {
+			t.Fatalf("%s: %s\n%s", d.Range.Filename, d.Summary, d.Detail)
+		}
+		by[name] = append(by[name], d)
 	}
-	return strings.TrimPrefix(b.String(), ".")
+	return by
 }
 
-// said is all that the diagnostics say, each with its attribute.
-func said(diags []*tfprotov6.Diagnostic) string {
+// says is all that the diagnostics say, each on a line.
+func says(diags []testenv.Diagnostic) string {
 	var b strings.Builder
 	for _, d := range diags {
-		fmt.Fprintf(&b, "at %s: %s: %s\n", spelled(d.Attribute), d.Summary, d.Detail)
+		fmt.Fprintf(&b, "%s: %s: %s\n", d.Severity, d.Summary, strings.Join(strings.Fields(d.Detail), " "))
 	}
 	return b.String()
 }
@@ -129,25 +104,43 @@ type row struct {
 	want   string
 }
 
+// namesIn writes containers and volumes by their names.
+func namesIn(config fields) *strings.Replacer {
+	var pairs []string
+	task, _ := config["task"].(fields)
+	for place, list := range map[string]any{"container": config["container"], "task.volume": task["volume"]} {
+		objects, _ := list.([]any)
+		for i, object := range objects {
+			if name, _ := object.(fields)["name"].(string); name != "" {
+				pairs = append(pairs, fmt.Sprintf("%s[%d]", place, i), fmt.Sprintf("%s[%q]", place, name))
+			}
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
 func checkRows(t *testing.T, resource string, rows map[string]row) {
 	t.Helper()
+	configs := map[string]fields{}
 	for name, r := range rows {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			diags := validate(t, resource, r.config)
-			if r.want == "" {
-				if len(diags) > 0 {
-					t.Errorf("refused:\n%s", said(diags))
-				}
-				return
+		configs[name] = r.config
+	}
+	by := validated(t, resource, configs)
+	for name, r := range rows {
+		text := says(by[name])
+		if r.want == "" {
+			if text != "" {
+				t.Errorf("%s is refused:\n%s", name, text)
 			}
-			place, text, _ := strings.Cut(r.want, " | ")
-			for _, d := range diags {
-				if spelled(d.Attribute) == place && strings.Contains(d.Detail, text) {
-					return
-				}
-			}
-			t.Errorf("want a complaint about %q with %q, got:\n%s", place, text, said(diags))
-		})
+			continue
+		}
+		place, part, _ := strings.Cut(r.want, " | ")
+		named := namesIn(r.config)
+		told := func(line string) bool {
+			return (strings.Contains(line, place) || strings.Contains(line, named.Replace(place))) && strings.Contains(line, named.Replace(part))
+		}
+		if !slices.ContainsFunc(strings.Split(text, "\n"), told) {
+			t.Errorf("%s: want a complaint about %q with %q, got:\n%s", name, place, part, text)
+		}
 	}
 }

@@ -25,10 +25,25 @@ func meshConfig(w *testenv.World, release string, desired int) string {
 	return fmt.Sprintf(`
 provider "consulecs" {
   region = %[1]q
-  endpoints = { ecs = %[2]q, iam = %[2]q, sts = %[2]q, secretsmanager = %[2]q }
+  endpoints {
+    ecs = %[2]q
+    iam = %[2]q
+    sts = %[2]q
+    secretsmanager = %[2]q
+  }
   agent_image = "consulecs-agent:local"
-  consul_servers = { hosts = %[3]q, tls = { server_name = %[4]q, ca_secret_arn = %[5]q } }
-  login = { enabled = true, sts_endpoint = %[2]q, iam_endpoint = %[2]q }
+  consul_servers {
+    hosts = %[3]q
+    tls {
+      server_name = %[4]q
+      ca_secret_arn = %[5]q
+    }
+  }
+  login {
+    enabled = true
+    sts_endpoint = %[2]q
+    iam_endpoint = %[2]q
+  }
 }
 
 resource "consulecs_controller" "this" {
@@ -36,14 +51,22 @@ resource "consulecs_controller" "this" {
   token_secret_arn = %[7]q
   subnets          = ["subnet-0123456789abcdef0"]
   launch_type      = "EC2"
-  timeouts         = { create = "2m", update = "2m", delete = "2m" }
+  timeouts {
+    create = "2m"
+    update = "2m"
+    delete = "2m"
+  }
 }
 
 resource "consulecs_mesh_task" "this" {
   family  = "api"
-  service = { port = 9090 }
-  task    = { cpu = 256, memory = 512, launch_types = ["EC2", "FARGATE"] }
-  container = [{
+  service { port = 9090 }
+  task {
+    cpu = 256
+    memory = 512
+    launch_types = ["EC2", "FARGATE"]
+  }
+  container {
     name        = "app"
     image       = "consulecs-demo-app:local"
     essential   = true
@@ -54,19 +77,27 @@ resource "consulecs_mesh_task" "this" {
     command                  = ["/demo-app"]
     user                     = "1000"
     readonly_root_filesystem = true
-    mesh = {
+    mesh {
       shutdown_delay  = "1s"
-      readiness_probe = { type = "http", port = 9090, path = "/healthz" }
+      readiness_probe {
+        type = "http"
+        port = 9090
+        path = "/healthz"
+      }
     }
-  }]
-  ecs_service = {
+  }
+  ecs_service {
     cluster               = %[6]q
     desired_count         = %[9]d
     launch_type           = "EC2"
     subnets               = ["subnet-0123456789abcdef0"]
     wait_for_steady_state = true
   }
-  timeouts   = { create = "2m", update = "2m", delete = "2m" }
+  timeouts {
+    create = "2m"
+    update = "2m"
+    delete = "2m"
+  }
   depends_on = [consulecs_controller.this]
 }
 `, w.Region, w.AWS, w.ConsulHost, w.ConsulServerName, w.CASecretARN, w.Cluster, w.TokenSecretARN, release, desired)

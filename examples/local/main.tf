@@ -13,7 +13,7 @@ terraform {
 provider "consulecs" {
   region = var.region
 
-  endpoints = {
+  endpoints {
     ecs            = var.aws_endpoint
     iam            = var.aws_endpoint
     sts            = var.aws_endpoint
@@ -23,16 +23,16 @@ provider "consulecs" {
   agent_image = var.agent_image
 
   # Every mesh task and the controller reach the same servers, so they are named once.
-  consul_servers = {
+  consul_servers {
     hosts = var.consul_host
-    tls = {
+    tls {
       enabled       = true
       server_name   = var.consul_server_name
       ca_secret_arn = var.consul_ca_secret_arn
     }
   }
 
-  login = {
+  login {
     enabled      = true
     sts_endpoint = var.aws_endpoint
     iam_endpoint = var.aws_endpoint
@@ -49,17 +49,15 @@ resource "consulecs_controller" "this" {
 resource "consulecs_mesh_task" "api" {
   family = "api"
 
-  service = {
-    port = 9090
-  }
+  service { port = 9090 }
 
-  task = {
+  task {
     cpu          = 256
     memory       = 512
     launch_types = ["EC2", "FARGATE"]
   }
 
-  container = [{
+  container {
     name      = "app"
     image     = var.app_image
     essential = true
@@ -68,15 +66,15 @@ resource "consulecs_mesh_task" "api" {
       LISTEN  = "127.0.0.1:9090"
       RELEASE = var.api_release
     }
-    health_check = {
+    health_check {
       command  = ["CMD", "/demo-app", "health"]
       interval = 5
       timeout  = 2
       retries  = 2
     }
-  }]
+  }
 
-  ecs_service = {
+  ecs_service {
     cluster               = var.ecs_cluster_arn
     desired_count         = 1
     launch_type           = "EC2"
@@ -90,22 +88,20 @@ resource "consulecs_mesh_task" "api" {
 resource "consulecs_mesh_task" "web" {
   family = "web"
 
-  service = {
-    port = 8080
-  }
+  service { port = 8080 }
 
-  upstream = [{
+  upstream {
     destination_name = "api"
     local_bind_port  = 1234
-  }]
+  }
 
-  task = {
+  task {
     cpu          = 256
     memory       = 512
     launch_types = ["EC2", "FARGATE"]
   }
 
-  container = [{
+  container {
     name      = "app"
     image     = var.app_image
     essential = true
@@ -114,9 +110,9 @@ resource "consulecs_mesh_task" "web" {
       LISTEN   = "0.0.0.0:8080"
       UPSTREAM = "http://127.0.0.1:1234"
     }
-  }]
+  }
 
-  ecs_service = {
+  ecs_service {
     cluster               = var.ecs_cluster_arn
     desired_count         = 1
     launch_type           = "EC2"

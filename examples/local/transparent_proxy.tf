@@ -4,21 +4,17 @@
 resource "consulecs_mesh_task" "stock" {
   family = "stock"
 
-  service = {
-    port = 9090
-  }
+  service { port = 9090 }
 
-  transparent_proxy = {
-    enabled = true
-  }
+  transparent_proxy { enabled = true }
 
-  task = {
+  task {
     cpu          = 256
     memory       = 512
     launch_types = ["EC2"] # Fargate grants no task what redirecting traffic takes
   }
 
-  container = [{
+  container {
     name      = "app"
     image     = var.app_image
     essential = true
@@ -26,18 +22,22 @@ resource "consulecs_mesh_task" "stock" {
       NAME   = "stock"
       LISTEN = "0.0.0.0:9090"
     }
-    health_check = {
+    health_check {
       command  = ["CMD", "/demo-app", "health"]
       interval = 5
       timeout  = 2
       retries  = 2
     }
-    mesh = {
-      readiness_probe = { type = "http", port = 9090, path = "/healthz" } # serves before ECS has made its first check
+    mesh {
+      readiness_probe { # serves before ECS has made its first check
+        type = "http"
+        port = 9090
+        path = "/healthz"
+      }
     }
-  }]
+  }
 
-  ecs_service = {
+  ecs_service {
     cluster               = var.ecs_cluster_arn
     desired_count         = 1
     launch_type           = "EC2"
@@ -51,23 +51,21 @@ resource "consulecs_mesh_task" "stock" {
 resource "consulecs_mesh_task" "shop" {
   family = "shop"
 
-  service = {
-    port = 8080
-  }
+  service { port = 8080 }
 
-  transparent_proxy = {
+  transparent_proxy {
     enabled               = true
     dns                   = true
     exclude_inbound_ports = [8080] # called from outside the mesh, as by a load balancer
   }
 
-  task = {
+  task {
     cpu          = 256
     memory       = 512
     launch_types = ["EC2"]
   }
 
-  container = [{
+  container {
     name      = "app"
     image     = var.app_image
     essential = true
@@ -76,9 +74,9 @@ resource "consulecs_mesh_task" "shop" {
       LISTEN   = "0.0.0.0:8080"
       UPSTREAM = "http://stock.virtual.consul"
     }
-  }]
+  }
 
-  ecs_service = {
+  ecs_service {
     cluster               = var.ecs_cluster_arn
     desired_count         = 1
     launch_type           = "EC2"

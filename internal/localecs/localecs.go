@@ -2,7 +2,7 @@
 // emulator, so that one endpoint URL serves a whole AWS. It is a stage for the demo and the tests, not a product.
 //
 // The packages below it, in the order one meets them: api speaks ECS's protocol, control keeps the state and schedules
-// services (definition, schedule, names and taskevent are its rules), engine runs tasks, metadata serves them.
+// services (definition, schedule, names, quota and taskevent are its rules), engine runs tasks, metadata serves them.
 package localecs
 
 import (
@@ -27,6 +27,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/control"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/quota"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/taskevent"
 )
 
@@ -57,6 +58,7 @@ type Config struct {
 	Port          int              // of the API, on the gateway of the tasks' network; 0 = any free one
 	EventQueueURL string           // SQS queue for task state changes; "" = no events
 	StopOrder     engine.StopOrder // "" = StopByDependency
+	Quotas        bool             // throttle as ECS does
 	Logger        hclog.Logger     // nil = silent
 }
 
@@ -86,6 +88,7 @@ type Server struct {
 	control *control.Control
 	engine  *engine.Engine
 	events  *taskevent.Sender
+	quotas  quota.Quotas
 	http    *http.Server
 	served  chan error
 }
@@ -101,6 +104,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("start local ECS: %w", err)
 	}
 	s := &Server{served: make(chan error, 1)}
+	s.quotas.Switch(cfg.Quotas)
 	if err := s.assemble(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("start local ECS: %w", errors.Join(err, s.Close()))
 	}
@@ -199,10 +203,10 @@ func (s *Server) serve(listener net.Listener, emulator *url.URL, log hclog.Logge
 	admin := api.Admin(api.Stage{
 		Containers: s.engine.Containers, Logs: s.engine.Logs, Kill: s.engine.Kill,
 		TaskARN: s.control.TaskARN, TaskARNs: s.control.TaskARNs,
-		StopOrder: s.engine.SetStopOrder, EventQueue: s.events.SetQueue,
+		StopOrder: s.engine.SetStopOrder, EventQueue: s.events.SetQueue, Quotas: s.quotas.Switch,
 	}, log)
 	s.http = &http.Server{
-		Handler: api.New(s.control, emulator, admin, log), ReadHeaderTimeout: headerTimeout,
+		Handler: api.New(s.control, emulator, admin, &s.quotas, log), ReadHeaderTimeout: headerTimeout,
 		ErrorLog: log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
 	go func() { s.served <- s.http.Serve(listener) }()

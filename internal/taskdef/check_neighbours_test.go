@@ -197,7 +197,7 @@ func TestLogRoutersAndTheirUsersNeedEachOther(t *testing.T) {
 	app := func(s *taskdef.Spec) { app(s).LogConfiguration = routed() }
 	sidecars := func(s *taskdef.Spec) { s.Sidecars.LogConfiguration = routed() }
 	dataplane := func(s *taskdef.Spec) { s.Sidecars.Dataplane.LogConfiguration = routed() }
-	const noRouter = ": is awsfirelens, but no container of the task is a log router: add one, with a firelensConfiguration"
+	const noRouter = ": is awsfirelens, but no container of the task is a log router (FireLens): add one"
 	testNeighbours(t, map[string]neighbours{
 		"the application's": {app, withRouter(app), "containers[0].logConfiguration.logDriver" + noRouter},
 		"the sidecars'":     {sidecars, withRouter(sidecars), "sidecars.logConfiguration.logDriver" + noRouter},

@@ -72,7 +72,7 @@ func (s Spec) checkRouters(found *problem.List) {
 	}
 	switch users := s.routed(); {
 	case router < 0 && len(users) > 0:
-		found.AddWith(with, users[0], "is awsfirelens, but no container of the task is a log router: add one, with a %s", problem.At("firelensConfiguration"))
+		found.AddWith(with, users[0], "is awsfirelens, but no container of the task is a log router (FireLens): add one")
 	case router >= 0 && len(users) == 0:
 		found.AddWith(with, problem.At("containers", router, "firelensConfiguration"), "makes the container a log router, but no container logs through it: set a log driver to awsfirelens, or leave this out")
 	}

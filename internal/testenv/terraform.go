@@ -3,6 +3,7 @@ package testenv
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ type TerraformConfig struct {
 	Provider  string // folder with the built provider
 	Variables map[string]string
 	Env       []string  // added to this process's environment
+	Binary    string    // default: what the tool cache found
 	Out       io.Writer // gets the lines that tell of progress; nil = none
 }
 
@@ -44,7 +46,7 @@ func NewTerraform(cfg TerraformConfig) (*Terraform, error) {
 		return nil, err
 	}
 	cfg.Variables = maps.Clone(cfg.Variables)
-	t := &Terraform{cfg: cfg, binary: tools.Terraform}
+	t := &Terraform{cfg: cfg, binary: cmp.Or(cfg.Binary, tools.Terraform)}
 	return t, os.WriteFile(t.cliConfig(), CLIConfig(cfg.Provider), 0o600)
 }
 
@@ -106,6 +108,31 @@ func (t *Terraform) withVariables(args ...string) []string {
 	return args
 }
 
+// Diagnostic is what Terraform says of a configuration.
+type Diagnostic struct {
+	Severity, Summary, Detail string
+
+	Range struct {
+		Filename   string
+		Start, End struct{ Line, Byte int }
+	}
+}
+
+// Validate returns what Terraform and the provider say of the configuration.
+func (t *Terraform) Validate(ctx context.Context) ([]Diagnostic, error) {
+	out, failure := t.run(ctx, []string{"validate", "-json"})
+	var document struct{ Diagnostics []Diagnostic }
+	if err := json.Unmarshal(out, &document); err != nil {
+		return nil, fmt.Errorf("read what validate says: %w", errors.Join(err, failure))
+	}
+	return document.Diagnostics, nil
+}
+
+// Output runs any command and returns its standard output; an error holds all that it printed.
+func (t *Terraform) Output(ctx context.Context, args ...string) ([]byte, error) {
+	return t.run(ctx, t.withVariables(args...))
+}
+
 // run runs Terraform in the configuration's folder and returns its standard output. An error holds all that it printed.
 func (t *Terraform) run(ctx context.Context, args []string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, t.binary, append([]string{"-chdir=" + t.cfg.Folder}, args...)...)
@@ -122,7 +149,7 @@ func (t *Terraform) run(ctx context.Context, args []string) ([]byte, error) {
 		cmd.Stdout = io.MultiWriter(&out, &all, shown)
 	}
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("%s %s: %w:\n%s", filepath.Base(t.binary), args[0], errors.Join(err, ctx.Err()), all.String())
+		return out.Bytes(), fmt.Errorf("%s %s: %w:\n%s", filepath.Base(t.binary), args[0], errors.Join(err, ctx.Err()), all.String())
 	}
 	return out.Bytes(), nil
 }

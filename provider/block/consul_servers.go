@@ -16,23 +16,23 @@ import (
 type ConsulServers struct {
 	Hosts           *string `tfsdk:"hosts"`
 	SkipServerWatch *bool   `tfsdk:"skip_server_watch"`
-	TLS             *TLS    `tfsdk:"tls" spec:"-"`
+	TLS             *TLS    `tfsdk:"tls" spec:"-" at:"defaults,."`
 	HTTP            *Server `tfsdk:"http" spec:"-"`
 	GRPC            *Server `tfsdk:"grpc"`
 }
 
 type TLS struct {
-	Enabled          *bool   `tfsdk:"enabled"`
-	ServerName       *string `tfsdk:"server_name"`
+	Enabled          *bool   `tfsdk:"enabled" at:"tls"`
+	ServerName       *string `tfsdk:"server_name" at:"tlsServerName"`
 	CASecretARN      *string `tfsdk:"ca_secret_arn"`
 	GRPCCASecretARN  *string `tfsdk:"grpc_ca_secret_arn"`
 	HTTPSCASecretARN *string `tfsdk:"https_ca_secret_arn"`
-	CAFile           *string `tfsdk:"ca_file"`
+	CAFile           *string `tfsdk:"ca_file" at:"caCertFile"`
 }
 
 type Server struct {
 	Port       *int32  `tfsdk:"port"`
-	TLS        *bool   `tfsdk:"tls"`
+	TLS        *bool   `tfsdk:"tls" at:"https"`
 	ServerName *string `tfsdk:"server_name" spec:"TLSServerName"`
 	CAFile     *string `tfsdk:"ca_file" spec:"CACertFile"`
 }
@@ -57,20 +57,20 @@ func (m *ConsulServers) Spec() taskdef.Servers {
 	return s
 }
 
-// ConsulServersAttributes is the way to Consul's servers, as the provider and every resource take it.
-func ConsulServersAttributes() row.Attributes {
-	port := func(name, defaultPort string) row.Attributes {
-		return row.Attributes{
+// ConsulServersFields is the way to Consul's servers, as the provider and every resource take it.
+func ConsulServersFields() row.Fields {
+	port := func(name, defaultPort string) row.Fields {
+		return row.Fields{
 			"port":        row.Nonzero("Port. Default " + defaultPort + "."),
 			"tls":         row.Flag("TLS at this port. Default: `tls.enabled`."),
 			"server_name": row.Text("Name to verify the certificate of the " + name + " port by. Default: `tls.server_name`."),
 			"ca_file":     row.Text("File in the injected containers with the CA's PEM text for the " + name + " port. Default: `tls.ca_file`."),
 		}
 	}
-	return row.Attributes{
+	return row.Fields{
 		"hosts":             row.Text("Where the servers are, without a port: IP addresses and DNS names with commas between them, `provider=aws tag_key=… tag_value=…` to find EC2 instances by a tag (the task role then needs `ec2:DescribeInstances`), or `exec=` and a command that prints addresses. Several, or found by tag, they need `tls.server_name`."),
 		"skip_server_watch": row.Flag("Do not follow the servers' own list of addresses: set it where a load balancer stands before them. Default `false`."),
-		"tls": row.Object("TLS to the servers.", row.Attributes{
+		"tls": row.Object("TLS to the servers.", row.Fields{
 			"enabled":             row.Flag("TLS at both ports. Default `true`."),
 			"server_name":         row.Text("Name to verify the servers' certificates by, such as `server.dc1.consul`. Default: the host."),
 			"ca_secret_arn":       row.Text("ARN of the Secrets Manager secret with the CA's PEM text. Default: the system's roots.", row.SecretARN()),
@@ -126,21 +126,4 @@ func importTLS(m *TLS, cfg *agentconfig.ServerDefaults, https, grpc string) {
 	}
 	row.FromSpec(&m.HTTPSCASecretARN, https)
 	row.FromSpec(&m.GRPCCASecretARN, grpc)
-}
-
-var ConsulPlaces = []row.Place{
-	{From: "servers.caSecretArn", To: "consul_servers.tls.ca_secret_arn"},
-	{From: "servers.grpcCaSecretArn", To: "consul_servers.tls.grpc_ca_secret_arn"},
-	{From: "servers.httpsCaSecretArn", To: "consul_servers.tls.https_ca_secret_arn"},
-	{From: "servers.defaults.tls", To: "consul_servers.tls.enabled"},
-	{From: "servers.defaults.tlsServerName", To: "consul_servers.tls.server_name"},
-	{From: "servers.defaults.caCertFile", To: "consul_servers.tls.ca_file"},
-	{From: "servers.http.https", To: "consul_servers.http.tls"},
-	{From: "servers.http.tlsServerName", To: "consul_servers.http.server_name"},
-	{From: "servers.http.caCertFile", To: "consul_servers.http.ca_file"},
-	{From: "servers.grpc.tlsServerName", To: "consul_servers.grpc.server_name"},
-	{From: "servers.grpc.caCertFile", To: "consul_servers.grpc.ca_file"},
-	{From: "servers", To: "consul_servers"},
-	{From: "login.method", To: "login.auth_method"},
-	{From: "login.serverIdHeaderValue", To: "login.server_id_header"},
 }

@@ -2,9 +2,7 @@ package block
 
 import (
 	"maps"
-	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -25,9 +23,9 @@ type Container struct {
 	Cpu                    *int32              `tfsdk:"cpu"`
 	Memory                 *int32              `tfsdk:"memory"`
 	MemoryReservation      *int32              `tfsdk:"memory_reservation"`
-	Environment            map[string]string   `tfsdk:"environment" spec:"-"`
-	Secrets                map[string]string   `tfsdk:"secrets" spec:"-"`
-	EnvironmentFiles       []environmentFile   `tfsdk:"environment_files"`
+	Environment            map[string]string   `tfsdk:"environment"`
+	Secrets                map[string]string   `tfsdk:"secrets"`
+	EnvironmentFiles       []environmentFile   `tfsdk:"environment_file"`
 	StartTimeout           *int32              `tfsdk:"start_timeout"`
 	StopTimeout            *int32              `tfsdk:"stop_timeout"`
 	Privileged             *bool               `tfsdk:"privileged"`
@@ -38,16 +36,16 @@ type Container struct {
 	DockerSecurityOptions  []string            `tfsdk:"docker_security_options"`
 	VersionConsistency     *string             `tfsdk:"version_consistency"`
 	LogConfiguration       *LogConfiguration   `tfsdk:"log_configuration"`
-	Mesh                   *ContainerMesh      `tfsdk:"mesh" spec:"-"`
+	Mesh                   *ContainerMesh      `tfsdk:"mesh" spec:"-" at:"."`
 	DependsOn              []dependency        `tfsdk:"depends_on"`
 	HealthCheck            *healthCheck        `tfsdk:"health_check"`
 	RestartPolicy          *restartPolicy      `tfsdk:"restart_policy"`
-	PortMappings           []portMapping       `tfsdk:"port_mappings"`
-	MountPoints            []mountPoint        `tfsdk:"mount_points"`
+	PortMappings           []portMapping       `tfsdk:"port_mapping"`
+	MountPoints            []mountPoint        `tfsdk:"mount_point"`
 	VolumesFrom            []volumeFrom        `tfsdk:"volumes_from"`
-	Ulimits                []ulimit            `tfsdk:"ulimits"`
-	SystemControls         []systemControl     `tfsdk:"system_controls"`
-	ResourceRequirements   []requirement       `tfsdk:"resource_requirements"`
+	Ulimits                []ulimit            `tfsdk:"ulimit"`
+	SystemControls         []systemControl     `tfsdk:"system_control"`
+	ResourceRequirements   []requirement       `tfsdk:"resource_requirement"`
 	RepositoryCredentials  *registryCredential `tfsdk:"repository_credentials"`
 	FirelensConfiguration  *firelens           `tfsdk:"firelens_configuration"`
 	LinuxParameters        *linuxParameters    `tfsdk:"linux_parameters"`
@@ -142,7 +140,7 @@ type linuxParameters struct {
 	SharedMemorySize   *int32        `tfsdk:"shared_memory_size"`
 	MaxSwap            *int32        `tfsdk:"max_swap"`
 	Swappiness         *int32        `tfsdk:"swappiness"`
-	Devices            []device      `tfsdk:"devices"`
+	Devices            []device      `tfsdk:"device"`
 	Tmpfs              []tmpfs       `tfsdk:"tmpfs"`
 }
 
@@ -166,12 +164,6 @@ type tmpfs struct {
 func (m Container) Spec() taskdef.Container {
 	var c taskdef.Container
 	row.ToSpec(&c.Definition, m)
-	for _, name := range slices.Sorted(maps.Keys(m.Environment)) {
-		c.Definition.Environment = append(c.Definition.Environment, ecstypes.KeyValuePair{Name: aws.String(name), Value: aws.String(m.Environment[name])})
-	}
-	for _, name := range slices.Sorted(maps.Keys(m.Secrets)) {
-		c.Definition.Secrets = append(c.Definition.Secrets, ecstypes.Secret{Name: aws.String(name), ValueFrom: aws.String(m.Secrets[name])})
-	}
 	if m.Mesh != nil {
 		row.ToSpec(&c, m.Mesh)
 	}
@@ -188,10 +180,10 @@ func (m Container) Probe() *agentconfig.ReadinessProbe {
 	return &p
 }
 
-// ContainerAttributes is a container definition in ECS's own words, in snake case. What awsvpc tasks cannot use
+// ContainerFields is a container definition in ECS's own words, in snake case. What awsvpc tasks cannot use
 // (links, hostname, extra hosts, DNS servers) is left out.
-func ContainerAttributes() row.Attributes {
-	all := row.Attributes{
+func ContainerFields() row.Fields {
+	all := row.Fields{
 		"name":               row.RequiredText("Name in the task: up to 255 letters, digits, `-` and `_`."),
 		"image":              row.RequiredText("Image reference."),
 		"essential":          row.Flag("The task stops when this container does. Default `true`."),
@@ -204,7 +196,7 @@ func ContainerAttributes() row.Attributes {
 		"memory_reservation": row.Number("Memory in MiB reserved."),
 		"environment":        row.TextMap("Environment variables. They are readable for everyone who may describe the task definition: use `secrets` for what must not be."),
 		"secrets":            row.TextMap("Environment variables that ECS fills: from a name to the ARN of a Secrets Manager secret (`…:key::` picks a JSON key) or SSM parameter. The execution role is allowed to read them."),
-		"environment_files": row.Objects("Files with environment variables.", row.Attributes{
+		"environment_file": row.Objects("Files with environment variables.", row.Fields{
 			"type":  row.RequiredText("`s3`.", row.OneOf(ecstypes.EnvironmentFileTypeS3)),
 			"value": row.RequiredText("ARN of the S3 object."),
 		}),
@@ -218,7 +210,7 @@ func ContainerAttributes() row.Attributes {
 		"docker_security_options":  row.Texts("Security options of Docker, such as `no-new-privileges`. Not on Fargate."),
 		"version_consistency":      row.Text("Whether ECS resolves the image's tag to a digest: `enabled` or `disabled`.", row.OneOf(ecstypes.VersionConsistency("").Values()...)),
 		"log_configuration":        LogConfigurationRow("Where the output goes."),
-		"mesh": row.Object("How the container takes part in the mesh.", row.Attributes{
+		"mesh": row.Object("How the container takes part in the mesh.", row.Fields{
 			"health_sync":    row.Flag("Copy the container's ECS health to a check in Consul. Default: it is essential and has a `health_check`, or it has a `readiness_probe`."),
 			"wait_for_proxy": row.Flag("Start when the proxy serves. Default `true`."),
 			"shutdown_delay": row.Text("How long the application serves on after SIGTERM, in whole seconds such as `10s` or `1m30s`, until its callers have heard that the task leaves: the command is run by " +
@@ -227,14 +219,14 @@ func ContainerAttributes() row.Attributes {
 			"readiness_probe": readinessProbeRow(),
 		}),
 	}
-	maps.Copy(all, containerLifeAttributes())
-	maps.Copy(all, containerHostAttributes())
+	maps.Copy(all, containerLifeFields())
+	maps.Copy(all, containerHostFields())
 	return all
 }
 
-func readinessProbeRow() schema.SingleNestedAttribute {
+func readinessProbeRow() schema.SingleNestedBlock {
 	return row.Object("Asks the application itself as long as ECS has no verdict on the container, for which its shortest health check takes 5 s: ten times a second until it is ready, then "+
-		"every 6 s. Once ECS has a verdict, that one counts; without a `health_check` it never has. Changing it registers a new revision.", row.Attributes{
+		"every 6 s. Once ECS has a verdict, that one counts; without a `health_check` it never has. Changing it registers a new revision.", row.Fields{
 		"type":    row.RequiredText("`http` (an answer below 400 will do), `tcp` (a connection will) or `grpc` (the answer `SERVING` of the standard health service)."),
 		"port":    row.RequiredNumber("Port at which the application listens, 1 to 65535, on loopback or at `proxy.local_service_address`."),
 		"path":    row.Text("Path of `http`, with a query if need be. Default `/`."),
@@ -242,14 +234,14 @@ func readinessProbeRow() schema.SingleNestedAttribute {
 	})
 }
 
-// containerLifeAttributes is what decides when a container starts, is healthy and starts again.
-func containerLifeAttributes() row.Attributes {
-	return row.Attributes{
-		"depends_on": row.Objects("Containers that this one waits for, besides the proxy.", row.Attributes{
+// containerLifeFields is what decides when a container starts, is healthy and starts again.
+func containerLifeFields() row.Fields {
+	return row.Fields{
+		"depends_on": row.Objects("Containers that this one waits for, besides the proxy.", row.Fields{
 			"container_name": row.RequiredText("Name of the container."),
 			"condition":      row.RequiredText("`START`, `COMPLETE`, `SUCCESS` or `HEALTHY`.", row.OneOf(ecstypes.ContainerCondition("").Values()...)),
 		}),
-		"health_check": row.Object("Health check of ECS.", row.Attributes{
+		"health_check": row.Object("Health check of ECS.", row.Fields{
 			"command":      row.RequiredTexts("Command: `CMD` and arguments, or `CMD-SHELL` and a line for the shell."),
 			"interval":     row.Number("Seconds between two checks, 5 to 300. Default 30."),
 			"timeout":      row.Number("Seconds that a check may take, 2 to 60. Default 5."),
@@ -260,10 +252,10 @@ func containerLifeAttributes() row.Attributes {
 	}
 }
 
-// containerHostAttributes is what a container gets of the machine: ports, mounts, limits, kernel.
-func containerHostAttributes() row.Attributes {
-	return row.Attributes{
-		"port_mappings": row.Objects("Ports that the task opens besides the mesh's. A service in the mesh needs none.", row.Attributes{
+// containerHostFields is what a container gets of the machine: ports, mounts, limits, kernel.
+func containerHostFields() row.Fields {
+	return row.Fields{
+		"port_mapping": row.Objects("Ports that the task opens besides the mesh's. A service in the mesh needs none.", row.Fields{
 			"container_port":       row.Number("Port in the task, 1 to 65535."),
 			"container_port_range": row.Text("A range of ports instead, such as `8000-8010`."),
 			"host_port":            row.Number("Same as `container_port` in awsvpc tasks."),
@@ -271,32 +263,32 @@ func containerHostAttributes() row.Attributes {
 			"name":                 row.Text("Name of the port, for Service Connect."),
 			"app_protocol":         row.Text("`http`, `http2` or `grpc`, for Service Connect.", row.OneOf(ecstypes.ApplicationProtocol("").Values()...)),
 		}),
-		"mount_points": row.Objects("Volumes of the task that the container mounts.", row.Attributes{
-			"source_volume":  row.RequiredText("Name of the volume in `task.volumes`."),
+		"mount_point": row.Objects("Volumes of the task that the container mounts.", row.Fields{
+			"source_volume":  row.RequiredText("Name of the volume in `task.volume`."),
 			"container_path": row.RequiredText("Path in the container."),
 			"read_only":      row.Flag("Default `false`."),
 		}),
-		"volumes_from": row.Objects("Containers whose mounts this one shares.", row.Attributes{
+		"volumes_from": row.Objects("Containers whose mounts this one shares.", row.Fields{
 			"source_container": row.RequiredText("Name of the container."),
 			"read_only":        row.Flag("Default `false`."),
 		}),
-		"ulimits": row.Objects("Resource limits.", row.Attributes{
+		"ulimit": row.Objects("Resource limits.", row.Fields{
 			"name":       row.RequiredText("Name, such as `nofile`.", row.OneOf(ecstypes.UlimitName("").Values()...)),
 			"soft_limit": row.RequiredNumber("Soft limit."),
 			"hard_limit": row.RequiredNumber("Hard limit."),
 		}),
-		"system_controls": row.Objects("Kernel parameters of the container's namespaces.", row.Attributes{
+		"system_control": row.Objects("Kernel parameters of the container's namespaces.", row.Fields{
 			"namespace": row.RequiredText("Name, such as `net.core.somaxconn`."),
 			"value":     row.RequiredText("Value."),
 		}),
-		"resource_requirements": row.Objects("GPUs and other devices.", row.Attributes{
+		"resource_requirement": row.Objects("GPUs and other devices.", row.Fields{
 			"type":  row.RequiredText("`GPU`, `InferenceAccelerator` or another of ECS's types.", row.OneOf(ecstypes.ResourceType("").Values()...)),
 			"value": row.RequiredText("How many, or the name of the device."),
 		}),
-		"repository_credentials": row.Object("Credentials of a private registry outside AWS.", row.Attributes{
+		"repository_credentials": row.Object("Credentials of a private registry outside AWS.", row.Fields{
 			"credentials_parameter": row.RequiredText("ARN of the Secrets Manager secret.", row.SecretARN()),
 		}),
-		"firelens_configuration": row.Object("Makes the container the task's log router.", row.Attributes{
+		"firelens_configuration": row.Object("Makes the container the task's log router.", row.Fields{
 			"type":    row.RequiredText("`fluentbit` or `fluentd`.", row.OneOf(ecstypes.FirelensConfigurationType("").Values()...)),
 			"options": row.TextMap("Options of the log router."),
 		}),
@@ -304,9 +296,9 @@ func containerHostAttributes() row.Attributes {
 	}
 }
 
-func linuxParametersRow() schema.SingleNestedAttribute {
-	return row.Object("Settings of the Linux kernel.", row.Attributes{
-		"capabilities": row.Object("Capabilities beyond or below Docker's.", row.Attributes{
+func linuxParametersRow() schema.SingleNestedBlock {
+	return row.Object("Settings of the Linux kernel.", row.Fields{
+		"capabilities": row.Object("Capabilities beyond or below Docker's.", row.Fields{
 			"add":  row.Texts("Capabilities to add. Fargate admits only `SYS_PTRACE`."),
 			"drop": row.Texts("Capabilities to drop."),
 		}),
@@ -314,12 +306,12 @@ func linuxParametersRow() schema.SingleNestedAttribute {
 		"shared_memory_size":   row.Number("Size of /dev/shm in MiB. Not on Fargate."),
 		"max_swap":             row.Number("Swap in MiB. Not on Fargate."),
 		"swappiness":           row.Number("0 to 100. Not on Fargate."),
-		"devices": row.Objects("Devices of the host. Not on Fargate.", row.Attributes{
+		"device": row.Objects("Devices of the host. Not on Fargate.", row.Fields{
 			"host_path":      row.RequiredText("Path on the host."),
 			"container_path": row.Text("Path in the container. Default: the same."),
 			"permissions":    row.Texts("`read`, `write`, `mknod`."),
 		}),
-		"tmpfs": row.Objects("Memory file systems. Not on Fargate.", row.Attributes{
+		"tmpfs": row.Objects("Memory file systems. Not on Fargate.", row.Fields{
 			"container_path": row.RequiredText("Path in the container."),
 			"size":           row.RequiredNumber("Size in MiB."),
 			"mount_options":  row.Texts("Options, such as `noexec`."),
@@ -327,8 +319,8 @@ func linuxParametersRow() schema.SingleNestedAttribute {
 	})
 }
 
-func restartPolicyRow() schema.SingleNestedAttribute {
-	return row.Object("Restart of the container in place when it exits.", row.Attributes{
+func restartPolicyRow() schema.SingleNestedBlock {
+	return row.Object("Restart of the container in place when it exits.", row.Fields{
 		"enabled":                row.RequiredFlag("Restart it."),
 		"ignored_exit_codes":     schema.ListAttribute{ElementType: types.Int32Type, Optional: true, MarkdownDescription: "Exit codes after which it is not restarted, up to 50."},
 		"restart_attempt_period": row.Number("Seconds that it must have run to be restarted, 60 to 1800. Default 300."),

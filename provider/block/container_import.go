@@ -55,7 +55,6 @@ func importContainer(c ecstypes.ContainerDefinition, cfg agentconfig.Config) Con
 		m.EntryPoint = []string{} // a delayed command says that the image has none
 	}
 	m.Essential = aws.Bool(c.Essential == nil || *c.Essential)
-	m.Environment, m.Secrets = importPairs(c)
 	if inMesh != (ContainerMesh{}) {
 		m.Mesh = &inMesh
 	}

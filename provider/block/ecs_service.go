@@ -8,7 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -58,7 +57,7 @@ type ECSService struct {
 	EnableExecuteCommand          *bool                 `tfsdk:"enable_execute_command"`
 	WaitForSteadyState            *bool                 `tfsdk:"wait_for_steady_state"`
 	LoadBalancers                 []LoadBalancer        `tfsdk:"load_balancer"`
-	PlacementConstraints          []PlacementExpression `tfsdk:"placement_constraints"`
+	PlacementConstraints          []PlacementExpression `tfsdk:"placement_constraint"`
 	PlacementStrategy             []PlacementField      `tfsdk:"placement_strategy"`
 	Network
 }
@@ -171,15 +170,15 @@ func (m *ECSService) awsvpc() *ecstypes.AwsVpcConfiguration {
 	return v
 }
 
-func EcsServiceAttribute() schema.SingleNestedAttribute {
-	fields := row.Attributes{
+func ECSServiceRow() schema.SingleNestedBlock {
+	fields := row.Fields{
 		"cluster":       row.RequiredText("Name or ARN of the ECS cluster. Changing it moves the service: a new one is made, then the old one is deleted."),
 		"name":          row.Text("Name of the ECS service. Default: the family. Changing it moves the service, as with `cluster`.", stringvalidator.RegexMatches(row.ValidFamily, row.FamilyRule)),
 		"desired_count": row.Number("Number of tasks. Left out: 1 at first, then whatever autoscaling or others make of it.", row.AtLeast(0)),
-		"deployment": row.Object("How tasks are replaced.", row.Attributes{
+		"deployment": row.Object("How tasks are replaced.", row.Fields{
 			"minimum_healthy_percent": row.Number("Share of `desired_count` that keeps running. Default 100.", row.AtLeast(0)),
 			"maximum_percent":         row.Number("Share of `desired_count` that may run at once. Default 200.", row.AtLeast(0)),
-			"circuit_breaker": row.Object("Gives a deployment up whose tasks do not start.", row.Attributes{
+			"circuit_breaker": row.Object("Gives a deployment up whose tasks do not start.", row.Fields{
 				"enable":   row.RequiredFlag("Whether to."),
 				"rollback": row.Flag("Go back to the last deployment that worked. Default `false`."),
 			}),
@@ -187,37 +186,37 @@ func EcsServiceAttribute() schema.SingleNestedAttribute {
 		"health_check_grace_period_seconds": row.Number("Seconds in which a load balancer's verdict on a new task does not count.", row.AtLeast(0)),
 		"enable_execute_command":            row.Flag("ECS Exec. The task role needs the `ssmmessages` actions: attach them with `iam.task_role.policy_arns`. Default `false`."),
 		"wait_for_steady_state":             row.Flag("Wait on create and update until the service runs what it should. Default `false`."),
-		"load_balancer": row.Objects("Target groups that the tasks are registered with.", row.Attributes{
+		"load_balancer": row.Objects("Target groups that the tasks are registered with.", row.Fields{
 			"target_group_arn": row.RequiredText("ARN of the target group, of target type `ip`."),
 			"container_name":   row.RequiredText("Name of the container."),
 			"container_port":   row.RequiredNumber("Port of the container.", row.Between(1, 65535)),
 		}),
-		"placement_constraints": row.Objects("Rules for the placement on container instances. Changing them makes no new tasks.", row.Attributes{
+		"placement_constraint": row.Objects("Rules for the placement on container instances. Changing them makes no new tasks.", row.Fields{
 			"type":       row.RequiredText("`memberOf` or `distinctInstance`.", row.OneOf(ecstypes.PlacementConstraintType("").Values()...)),
 			"expression": row.Text("Expression of ECS's cluster query language, for `memberOf`."),
 		}),
-		"placement_strategy": row.Objects("How tasks are spread over container instances.", row.Attributes{
+		"placement_strategy": row.Objects("How tasks are spread over container instances.", row.Fields{
 			"type":  row.RequiredText("`spread`, `binpack` or `random`.", row.OneOf(ecstypes.PlacementStrategyType("").Values()...)),
 			"field": row.Text("What to spread or pack by, such as `attribute:ecs.availability-zone`."),
 		}),
 	}
-	maps.Copy(fields, NetworkAttributes(path.MatchRoot("ecs_service").AtName("capacity_provider_strategy")))
+	maps.Copy(fields, NetworkFields(path.MatchRoot("ecs_service").AtName("capacity_provider_strategy")))
 	return row.Object("ECS service that runs the task. It propagates the definition's tags to its tasks, as the mesh needs. Left out: another resource runs the task and sets `propagate_tags = \"TASK_DEFINITION\"`.", fields)
 }
 
-// NetworkAttributes is where tasks run: launch type or capacity providers, and their network.
-func NetworkAttributes(strategy path.Expression) row.Attributes {
-	return row.Attributes{
+// NetworkFields is where tasks run: launch type or capacity providers, and their network.
+func NetworkFields(strategy path.Expression) row.Fields {
+	return row.Fields{
 		"subnets":          row.RequiredTextSet("IDs of the subnets.", setvalidator.SizeAtLeast(1)),
 		"security_groups":  row.TextSet("IDs of the security groups. Default: the VPC's own."),
 		"assign_public_ip": row.Flag("A public address for every task, on Fargate. Default `false`."),
 		"launch_type": row.Text("`FARGATE`, `EC2` or `MANAGED_INSTANCES`, one of `task.launch_types`. Default: the ECS cluster's capacity providers. Changing it deletes the service, then makes a new one.",
 			stringvalidator.OneOf("EC2", "FARGATE", "MANAGED_INSTANCES"), stringvalidator.ConflictsWith(strategy)),
 		"platform_version": row.Text("Fargate's platform version. Default `LATEST`."),
-		"capacity_provider_strategy": row.Objects("Capacity providers, instead of a launch type.", row.Attributes{
+		"capacity_provider_strategy": row.Objects("Capacity providers, instead of a launch type.", row.Fields{
 			"capacity_provider": row.RequiredText("Name of the capacity provider."),
 			"base":              row.Number("Number of tasks that this one gets first. Default 0.", row.AtLeast(0)),
 			"weight":            row.Number("Share of the tasks beyond. Default 0.", row.AtLeast(0)),
-		}, listvalidator.SizeAtLeast(1)),
+		}),
 	}
 }

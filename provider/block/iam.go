@@ -12,17 +12,17 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-func ControllerIAMAttribute() schema.SingleNestedAttribute {
-	return row.Object("IAM roles. By default both are created.", row.Attributes{
+func ControllerIAMRow() schema.SingleNestedBlock {
+	return row.Object("IAM roles. By default both are created.", row.Fields{
 		"path":                 row.Text("IAM path of the roles that are created. It must not lie below `iam_role_path`: the controller is no task of the mesh. Default `/`.", row.RolePath()),
 		"permissions_boundary": row.Text("ARN of the policy that bounds the roles that are created.", row.PolicyARN()),
 		"any_source":           row.Flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
-		"task_role": row.Object("What the controller may do: list and describe the cluster's tasks.", row.Attributes{
+		"task_role": row.Object("What the controller may do: list and describe the cluster's tasks.", row.Fields{
 			"arn":         row.Text("ARN of an existing role: it is checked, never changed.", givenRoleRules("task_role", "name", "policy_arns")...),
 			"name":        row.Text("Name of the role that is created. Default: the name and `-task`.", row.RoleName()),
 			"policy_arns": row.TextSet("ARNs of managed policies to attach."),
 		}),
-		"execution_role": row.Object("What ECS may do to start the container.", row.Attributes{
+		"execution_role": row.Object("What ECS may do to start the container.", row.Fields{
 			"arn":          row.Text("ARN of an existing role: it is checked, never changed.", givenRoleRules("execution_role", "name", "policy_arns", "kms_key_arns")...),
 			"name":         row.Text("Name of the role that is created. Default: the name and `-execution`.", row.RoleName()),
 			"policy_arns":  row.TextSet("ARNs of managed policies to attach."),
@@ -35,12 +35,12 @@ type IAM struct {
 	Path                *string        `tfsdk:"path"`
 	PermissionsBoundary *string        `tfsdk:"permissions_boundary"`
 	AnySource           *bool          `tfsdk:"any_source"`
-	TaskRole            *TaskRole      `tfsdk:"task_role"`
-	ExecutionRole       *ExecutionRole `tfsdk:"execution_role"`
+	TaskRole            *TaskRole      `tfsdk:"task_role" at:"/taskRoleArn"`
+	ExecutionRole       *ExecutionRole `tfsdk:"execution_role" at:"/executionRoleArn"`
 }
 
 type TaskRole struct {
-	ARN        *string  `tfsdk:"arn"`
+	ARN        *string  `tfsdk:"arn" at:"."`
 	Name       *string  `tfsdk:"name"`
 	PolicyARNs []string `tfsdk:"policy_arns"`
 }
@@ -76,18 +76,18 @@ func (m *IAM) Settings(role TaskRole, defaultPath string, tags map[string]string
 	return s
 }
 
-func IamAttribute() schema.SingleNestedAttribute {
-	return row.Object("IAM roles. By default both are created for the family.", row.Attributes{
+func IAMRow() schema.SingleNestedBlock {
+	return row.Object("IAM roles. By default both are created for the family.", row.Fields{
 		"path":                 row.Text("IAM path of the roles that are created. The controller's auth method admits roles below its own path. Default: the provider's `iam_role_path`, else `/consul-ecs/`.", row.RolePath()),
 		"permissions_boundary": row.Text("ARN of the policy that bounds the roles that are created.", row.PolicyARN()),
 		"any_source":           row.Flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
-		"task_role": row.Object("What the containers may do.", row.Attributes{
+		"task_role": row.Object("What the containers may do.", row.Fields{
 			"arn": row.Text("ARN of an existing role: it is checked, never changed. It must carry the tag `consul.hashicorp.com.service-name`, lie below the role path and be allowed `iam:GetRole` on itself.",
 				givenRoleRules("task_role", "name", "policy_arns")...),
 			"name":        row.Text("Name of the role that is created. Default: the family and `-task`.", row.RoleName()),
 			"policy_arns": row.TextSet("ARNs of managed policies to attach: the application's rights."),
 		}),
-		"execution_role": row.Object("What ECS may do to start the containers: pull images, read secrets, write logs.", row.Attributes{
+		"execution_role": row.Object("What ECS may do to start the containers: pull images, read secrets, write logs.", row.Fields{
 			"arn": row.Text("ARN of an existing role: it is checked, never changed.",
 				givenRoleRules("execution_role", "name", "policy_arns", "kms_key_arns")...),
 			"name":         row.Text("Name of the role that is created. Default: the family and `-execution`.", row.RoleName()),

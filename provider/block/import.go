@@ -59,22 +59,6 @@ func importObject(object map[string]any) (*string, error) {
 	return aws.String(string(b)), nil
 }
 
-func importPairs(c ecstypes.ContainerDefinition) (environment, secrets map[string]string) {
-	for _, e := range c.Environment {
-		if environment == nil {
-			environment = map[string]string{}
-		}
-		environment[aws.ToString(e.Name)] = aws.ToString(e.Value)
-	}
-	for _, s := range c.Secrets {
-		if secrets == nil {
-			secrets = map[string]string{}
-		}
-		secrets[aws.ToString(s.Name)] = aws.ToString(s.ValueFrom)
-	}
-	return environment, secrets
-}
-
 func Injected(containers []ecstypes.ContainerDefinition) map[string]ecstypes.ContainerDefinition {
 	found := map[string]ecstypes.ContainerDefinition{}
 	for _, c := range containers {

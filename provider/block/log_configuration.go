@@ -10,12 +10,7 @@ import (
 type LogConfiguration struct {
 	LogDriver     *string           `tfsdk:"log_driver"`
 	Options       map[string]string `tfsdk:"options"`
-	SecretOptions []Secret          `tfsdk:"secret_options"`
-}
-
-type Secret struct {
-	Name      *string `tfsdk:"name"`
-	ValueFrom *string `tfsdk:"value_from"`
+	SecretOptions map[string]string `tfsdk:"secret_options"`
 }
 
 func (m *LogConfiguration) Spec() *ecstypes.LogConfiguration {
@@ -27,14 +22,11 @@ func (m *LogConfiguration) Spec() *ecstypes.LogConfiguration {
 	return &log
 }
 
-func LogConfigurationRow(description string) schema.SingleNestedAttribute {
-	return row.Object(description, row.Attributes{
-		"log_driver": row.RequiredText("Driver, such as `awslogs` or `awsfirelens`.", row.OneOf(ecstypes.LogDriver("").Values()...)),
-		"options":    row.TextMap("Options of the driver, such as `awslogs-group`."),
-		"secret_options": row.Objects("Options that ECS fills from a secret.", row.Attributes{
-			"name":       row.RequiredText("Name of the option."),
-			"value_from": row.RequiredText("ARN of the secret or parameter."),
-		}),
+func LogConfigurationRow(description string) schema.SingleNestedBlock {
+	return row.Object(description, row.Fields{
+		"log_driver":     row.RequiredText("Driver, such as `awslogs` or `awsfirelens`.", row.OneOf(ecstypes.LogDriver("").Values()...)),
+		"options":        row.TextMap("Options of the driver, such as `awslogs-group`."),
+		"secret_options": row.TextMap("Options that ECS fills: from a name to the ARN of a secret or parameter."),
 	})
 }
 

@@ -28,9 +28,9 @@ func (m *Login) Spec() agentconfig.ConsulLogin {
 	return login
 }
 
-// LoginAttributes is the login of the agents, as the provider and every resource take it.
-func LoginAttributes() row.Attributes {
-	return row.Attributes{
+// LoginFields is the login of the agents, as the provider and every resource take it.
+func LoginFields() row.Fields {
+	return row.Fields{
 		"enabled":          row.Flag("Log in to Consul: set it where Consul's ACLs are on. Default `false`."),
 		"auth_method":      row.Text("Name of Consul's aws-iam auth method. Default `iam-ecs-service-token`, which the controller keeps."),
 		"datacenter":       row.Text("Datacenter to log in to. Default: the servers'."),

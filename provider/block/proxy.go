@@ -41,11 +41,11 @@ type Proxy struct {
 	PublicListenerPort  *int32  `tfsdk:"public_listener_port"`
 	ReadinessPort       *int32  `tfsdk:"readiness_port" spec:"HealthCheckPort"`
 	LocalServiceAddress *string `tfsdk:"local_service_address"`
-	MeshGatewayMode     *string `tfsdk:"mesh_gateway_mode" spec:"-"`
+	MeshGatewayMode     *string `tfsdk:"mesh_gateway_mode" spec:"-" at:"meshGateway"`
 	Config              *string `tfsdk:"config" spec:"-"`
-	Concurrency         *int32  `tfsdk:"concurrency" spec:"-"`
-	DrainTime           *int32  `tfsdk:"drain_time" spec:"-"`
-	StopWithin          *int32  `tfsdk:"stop_within" spec:"-"`
+	Concurrency         *int32  `tfsdk:"concurrency" spec:"-" at:"dataplane.concurrency"`
+	DrainTime           *int32  `tfsdk:"drain_time" spec:"-" at:"dataplane.drainTimeSeconds"`
+	StopWithin          *int32  `tfsdk:"stop_within" spec:"-" at:"dataplane.stopWithinSeconds"`
 	Expose              *Expose `tfsdk:"expose"`
 }
 
@@ -77,8 +77,8 @@ func (m *Proxy) Spec() agentconfig.Proxy {
 	return p
 }
 
-func ProxyAttribute() schema.SingleNestedAttribute {
-	return row.Object("The task's sidecar proxy.", row.Attributes{
+func ProxyRow() schema.SingleNestedBlock {
+	return row.Object("The task's sidecar proxy.", row.Fields{
 		"public_listener_port":  row.Nonzero("Port at which the proxy receives traffic from the mesh. Default 20000."),
 		"readiness_port":        row.Nonzero("Port of the proxy's ready listener, on loopback. Default 22000."),
 		"local_service_address": row.Text("Address at which the proxy reaches the application. Default `127.0.0.1`."),
@@ -87,9 +87,9 @@ func ProxyAttribute() schema.SingleNestedAttribute {
 		"concurrency":           row.Nonzero("Worker threads of Envoy, at most 256. Default: as many as the container has CPUs, at most 2."),
 		"drain_time":            row.Number("Seconds in which the proxy's listeners drain when the task stops, at most 600. Default 0: at once."),
 		"stop_within":           row.Nonzero("Seconds from SIGTERM to the end of the proxy at the most; below its container's stop timeout. Default: 5 less than that."),
-		"expose": row.Object("Paths of the application that are opened past the proxy, for instance for checks from outside the mesh.", row.Attributes{
+		"expose": row.Object("Paths of the application that are opened past the proxy, for instance for checks from outside the mesh.", row.Fields{
 			"checks": row.Flag("Opens the paths of the service's HTTP and gRPC checks. Default `false`."),
-			"path": row.Objects("One opened path each.", row.Attributes{
+			"path": row.Objects("One opened path each.", row.Fields{
 				"listener_port":   row.Number("Port at which the path is opened."),
 				"path":            row.Text("The path, such as `/health`."),
 				"local_path_port": row.Number("Port of the application that serves the path."),

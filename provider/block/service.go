@@ -44,7 +44,7 @@ type Service struct {
 	Namespace         *string           `tfsdk:"namespace"`
 	Partition         *string           `tfsdk:"partition"`
 	Weights           *Weights          `tfsdk:"weights"`
-	OutlierDetection  *Outlier          `tfsdk:"outlier_detection" spec:"-"`
+	OutlierDetection  *Outlier          `tfsdk:"outlier_detection" spec:"-" at:"networkResilienceConfig,networkResilienceConfig.outlierDetection"`
 }
 
 type Weights struct {
@@ -78,8 +78,8 @@ func (m *Service) Spec() agentconfig.Service {
 	return s
 }
 
-func ServiceAttribute() schema.SingleNestedAttribute {
-	return row.Object("The Consul service that the task provides.", row.Attributes{
+func ServiceRow() schema.SingleNestedBlock {
+	return row.Object("The Consul service that the task provides.", row.Fields{
 		"name":                row.Text("Name in Consul. Default: the family in lower case. Changing it changes the identity of the task: intentions are written for names."),
 		"port":                row.Number("Port at which the application listens, inside the task. Required unless `outbound_only`."),
 		"tags":                row.TextSet("Tags of the service in Consul's catalog."),
@@ -89,11 +89,11 @@ func ServiceAttribute() schema.SingleNestedAttribute {
 			"rule reads. Changing it changes the identity of the task: intentions are written for names in namespaces."),
 		"partition": row.Text("Consul Enterprise: admin partition of the service. Required with `namespace`. It is also a tag of the tasks. " +
 			"`consulecs_controller` looks after the partition `default` alone: elsewhere another controller has to."),
-		"weights": row.Object("Weights of the service in DNS answers.", row.Attributes{
+		"weights": row.Object("Weights of the service in DNS answers.", row.Fields{
 			"passing": row.RequiredNumber("Weight while all checks pass.", row.AtLeast(0)),
 			"warning": row.RequiredNumber("Weight while a check warns.", row.AtLeast(0)),
 		}),
-		"outlier_detection": row.Object("Passive health checks of the services that the task calls: its proxy leaves out an instance that fails. Written to the service-defaults of the task's service, for all its upstreams, unless they have some. Empty: the defaults.", row.Attributes{
+		"outlier_detection": row.Object("Passive health checks of the services that the task calls: its proxy leaves out an instance that fails. Written to the service-defaults of the task's service, for all its upstreams, unless they have some. Empty: the defaults.", row.Fields{
 			"interval":                              row.Text("Time between two looks, as a duration such as `10s`. Default `10s`.", row.Duration{}),
 			"max_failures":                          row.Number("Consecutive failures that eject an instance. Default 5."),
 			"enforcing_consecutive_5xx":             row.Number("Chance in percent that an instance is ejected for consecutive 5xx answers. Default 100."),

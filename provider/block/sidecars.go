@@ -34,7 +34,7 @@ func ReadSidecar(is, wouldBe ecstypes.ContainerDefinition) *Sidecar {
 	if log := ReadLog(is.LogConfiguration); !reflect.DeepEqual(log, ReadLog(wouldBe.LogConfiguration)) {
 		m.LogConfiguration = log
 	}
-	m.Environment, _ = importPairs(is)
+	row.FromSpec(&m.Environment, is.Environment)
 	delete(m.Environment, mesh.ConfigVariable)
 	if len(m.Environment) == 0 {
 		m.Environment = nil
@@ -76,8 +76,8 @@ func differing(is, wouldBe *int32) *int32 {
 
 type Sidecars struct {
 	Image                    *string           `tfsdk:"image"`
-	LogLevel                 *string           `tfsdk:"log_level" spec:"-"`
-	LogJSON                  *bool             `tfsdk:"log_json" spec:"-"`
+	LogLevel                 *string           `tfsdk:"log_level" spec:"-" at:"/logLevel"`
+	LogJSON                  *bool             `tfsdk:"log_json" spec:"-" at:"/logJSON"`
 	LogConfiguration         *LogConfiguration `tfsdk:"log_configuration"`
 	PullCredentialsSecretARN *string           `tfsdk:"pull_credentials_secret_arn"`
 	ReadyGate                *string           `tfsdk:"ready_gate"`
@@ -111,8 +111,8 @@ func (m *Sidecars) Spec(d Defaults) taskdef.Sidecars {
 	return s
 }
 
-func SidecarsAttribute() schema.SingleNestedAttribute {
-	return row.Object("The injected containers.", row.Attributes{
+func SidecarsRow() schema.SingleNestedBlock {
+	return row.Object("The injected containers.", row.Fields{
 		"image":                       row.Text("Image with consulecs-agent. Default: the provider's `agent_image`."),
 		"log_level":                   row.Text("Log level of the agents: `TRACE`, `DEBUG`, `INFO` (default), `WARN` or `ERROR`."),
 		"log_json":                    row.Flag("Log lines as JSON objects. Default `false`."),
@@ -120,15 +120,15 @@ func SidecarsAttribute() schema.SingleNestedAttribute {
 		"pull_credentials_secret_arn": row.Text("ARN of the Secrets Manager secret with the registry's credentials.", row.SecretARN()),
 		"ready_gate": row.Text("Whether the container `consul-ecs-mesh-ready` lets the application start the moment the proxy serves: `on`, `off` (wait for the dataplane's " +
 			"ECS health check instead, at least 5 s), or `auto` (default): on, unless the application needs the place, as ECS allows 10 containers in a task."),
-		"mesh_init":   row.Object("Registers the task and writes the proxy's configuration, then exits.", sidecarAttributes()),
-		"dataplane":   row.Object("Runs Envoy.", stayingSidecarAttributes()),
-		"mesh_ready":  row.Object("The ready gate.", sidecarAttributes()),
-		"health_sync": row.Object("Copies ECS health to Consul and deregisters the task at its end.", stayingSidecarAttributes()),
+		"mesh_init":   row.Object("Registers the task and writes the proxy's configuration, then exits.", sidecarFields()),
+		"dataplane":   row.Object("Runs Envoy.", stayingSidecarFields()),
+		"mesh_ready":  row.Object("The ready gate.", sidecarFields()),
+		"health_sync": row.Object("Copies ECS health to Consul and deregisters the task at its end.", stayingSidecarFields()),
 	})
 }
 
-func sidecarAttributes() row.Attributes {
-	return row.Attributes{
+func sidecarFields() row.Fields {
+	return row.Fields{
 		"image":                    row.Text("Image. Default: `sidecars.image`."),
 		"cpu":                      row.Number("CPU units reserved.", row.AtLeast(0)),
 		"memory":                   row.Number("Memory in MiB at which the container is killed.", row.AtLeast(6)),
@@ -140,9 +140,9 @@ func sidecarAttributes() row.Attributes {
 	}
 }
 
-// stayingSidecarAttributes is for containers that run as long as the task.
-func stayingSidecarAttributes() row.Attributes {
-	all := sidecarAttributes()
+// stayingSidecarFields is for containers that run as long as the task.
+func stayingSidecarFields() row.Fields {
+	all := sidecarFields()
 	all["restart_policy"] = restartPolicyRow()
 	return all
 }

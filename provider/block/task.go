@@ -58,7 +58,7 @@ type Task struct {
 	EphemeralStorageGiB  *int32                `tfsdk:"ephemeral_storage_gib"`
 	PIDMode              *string               `tfsdk:"pid_mode"`
 	Volumes              []Volume              `tfsdk:"volume"`
-	PlacementConstraints []PlacementExpression `tfsdk:"placement_constraints"`
+	PlacementConstraints []PlacementExpression `tfsdk:"placement_constraint"`
 }
 
 type Platform struct {
@@ -125,16 +125,16 @@ func (m *Task) Spec() taskdef.Task {
 	return t
 }
 
-func TaskAttribute() schema.SingleNestedAttribute {
-	return row.Object("Size and frame of the task.", row.Attributes{
+func TaskRow() schema.SingleNestedBlock {
+	return row.Object("Size and frame of the task.", row.Fields{
 		"cpu":                   row.Nonzero("CPU units, 1024 to a core. Default 256. On Fargate, CPU and memory must be a pair that ECS offers."),
 		"memory":                row.Nonzero("Memory in MiB. Default 512."),
 		"launch_types":          LaunchTypes(),
 		"runtime_platform":      RuntimePlatform(),
 		"ephemeral_storage_gib": row.Nonzero("Ephemeral storage in GiB, 21 to 200, on Fargate. Default: ECS's own 20."),
 		"pid_mode":              row.Text("`task` shares one process namespace among the containers; `host` that of the host (not on Fargate).", row.OneOf(ecstypes.PidMode("").Values()...)),
-		"volume":                row.Objects("Volumes that containers mount. The mesh adds its own, `consul_data`.", volumeAttributes()),
-		"placement_constraints": row.Objects("Rules for the placement on container instances. Not on Fargate.", row.Attributes{
+		"volume":                row.Objects("Volumes that containers mount. The mesh adds its own, `consul_data`.", volumeFields()),
+		"placement_constraint": row.Objects("Rules for the placement on container instances. Not on Fargate.", row.Fields{
 			"type":       row.RequiredText("`memberOf`.", row.OneOf(ecstypes.TaskDefinitionPlacementConstraintType("").Values()...)),
 			"expression": row.RequiredText("Expression of ECS's cluster query language."),
 		}),
@@ -146,41 +146,41 @@ func LaunchTypes() schema.SetAttribute {
 		setvalidator.SizeAtLeast(1))
 }
 
-func RuntimePlatform() schema.SingleNestedAttribute {
-	return row.Object("Operating system and processor. Default: Linux on X86_64.", row.Attributes{
+func RuntimePlatform() schema.SingleNestedBlock {
+	return row.Object("Operating system and processor. Default: Linux on X86_64.", row.Fields{
 		"operating_system_family": row.Text("Such as `LINUX`.", row.OneOf(ecstypes.OSFamily("").Values()...)),
 		"cpu_architecture":        row.Text("`X86_64` or `ARM64`; the agent's image is made for both.", row.OneOf(ecstypes.CPUArchitecture("").Values()...)),
 	})
 }
 
-func volumeAttributes() row.Attributes {
-	return row.Attributes{
-		"name":                 row.RequiredText("Name that `mount_points` refer to."),
+func volumeFields() row.Fields {
+	return row.Fields{
+		"name":                 row.RequiredText("Name that `mount_point` refer to."),
 		"configured_at_launch": row.Flag("The volume is attached by the ECS service (EBS). Default `false`."),
-		"host": row.Object("Directory of the host; an empty object is a directory that lives as long as the task.", row.Attributes{
+		"host": row.Object("Directory of the host; an empty object is a directory that lives as long as the task.", row.Fields{
 			"source_path": row.Text("Path on the host. Not on Fargate."),
 		}),
-		"docker_volume_configuration": row.Object("Volume of Docker. Not on Fargate.", row.Attributes{
+		"docker_volume_configuration": row.Object("Volume of Docker. Not on Fargate.", row.Fields{
 			"autoprovision": row.Flag("Create it if it is missing."),
 			"driver":        row.Text("Driver. Default `local`."),
 			"driver_opts":   row.TextMap("Options of the driver."),
 			"labels":        row.TextMap("Labels."),
 			"scope":         row.Text("`task` or `shared`.", row.OneOf(ecstypes.Scope("").Values()...)),
 		}),
-		"efs_volume_configuration": row.Object("Amazon EFS.", row.Attributes{
+		"efs_volume_configuration": row.Object("Amazon EFS.", row.Fields{
 			"file_system_id":          row.RequiredText("ID of the file system."),
 			"root_directory":          row.Text("Directory to mount."),
 			"transit_encryption":      row.Text("`ENABLED` or `DISABLED`.", row.OneOf(ecstypes.EFSTransitEncryption("").Values()...)),
 			"transit_encryption_port": row.Number("Port of the encrypted connection.", row.Between(0, 65535)),
-			"authorization_config": row.Object("Access control.", row.Attributes{
+			"authorization_config": row.Object("Access control.", row.Fields{
 				"access_point_id": row.Text("ID of the access point."),
 				"iam":             row.Text("`ENABLED` or `DISABLED`.", row.OneOf(ecstypes.EFSAuthorizationConfigIAM("").Values()...)),
 			}),
 		}),
-		"fsx_windows_file_server_volume_configuration": row.Object("FSx for Windows File Server.", row.Attributes{
+		"fsx_windows_file_server_volume_configuration": row.Object("FSx for Windows File Server.", row.Fields{
 			"file_system_id": row.RequiredText("ID of the file system."),
 			"root_directory": row.RequiredText("Directory to mount."),
-			"authorization_config": row.Object("Access control.", row.Attributes{
+			"authorization_config": row.Object("Access control.", row.Fields{
 				"credentials_parameter": row.RequiredText("ARN of the secret with the credentials."),
 				"domain":                row.RequiredText("Active Directory domain."),
 			}),

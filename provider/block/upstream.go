@@ -34,7 +34,7 @@ type Upstream struct {
 	DestinationPartition *string `tfsdk:"destination_partition"`
 	DestinationPeer      *string `tfsdk:"destination_peer"`
 	Datacenter           *string `tfsdk:"datacenter"`
-	MeshGatewayMode      *string `tfsdk:"mesh_gateway_mode" spec:"-"`
+	MeshGatewayMode      *string `tfsdk:"mesh_gateway_mode" spec:"-" at:"meshGateway"`
 	Config               *string `tfsdk:"config" spec:"-"`
 }
 
@@ -62,8 +62,8 @@ func parsedObject(text *string) map[string]any {
 	return parsed
 }
 
-func UpstreamAttributes() row.Attributes {
-	return row.Attributes{
+func UpstreamFields() row.Fields {
+	return row.Fields{
 		"destination_name":      row.RequiredText("Name of the Consul service (or prepared query) to reach."),
 		"local_bind_port":       row.RequiredNumber("Port at which the proxy listens for the application."),
 		"local_bind_address":    row.Text("Address at which the proxy listens. Default `127.0.0.1`."),

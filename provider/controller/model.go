@@ -20,15 +20,15 @@ import (
 
 type model struct {
 	ECSCluster               *string                 `tfsdk:"cluster"`
-	Name                     *string                 `tfsdk:"name"`
+	Name                     *string                 `tfsdk:"name" at:"family"`
 	TokenSecretARN           *string                 `tfsdk:"token_secret_arn"`
-	ConsulServers            *block.ConsulServers    `tfsdk:"consul_servers"`
-	Login                    *login                  `tfsdk:"login"`
-	IAMRolePath              *string                 `tfsdk:"iam_role_path"`
+	ConsulServers            *block.ConsulServers    `tfsdk:"consul_servers" at:"servers"`
+	Login                    *login                  `tfsdk:"login" at:"controller.authMethod"`
+	IAMRolePath              *string                 `tfsdk:"iam_role_path" at:"controller.iamRolePath"`
 	Image                    *string                 `tfsdk:"image"`
 	LogLevel                 *string                 `tfsdk:"log_level"`
 	LogJSON                  *bool                   `tfsdk:"log_json"`
-	LogConfiguration         *block.LogConfiguration `tfsdk:"log_configuration"`
+	LogConfiguration         *block.LogConfiguration `tfsdk:"log_configuration" at:"container.logConfiguration"`
 	PullCredentialsSecretARN *string                 `tfsdk:"pull_credentials_secret_arn"`
 	Task                     *taskSize               `tfsdk:"task"`
 	IAM                      *block.IAM              `tfsdk:"iam"`
@@ -37,8 +37,8 @@ type model struct {
 	Tags                     map[string]string       `tfsdk:"tags"`
 	Timeouts                 timeouts.Value          `tfsdk:"timeouts"`
 	block.Network
-	names
-	deploy.Outcome
+	names          `at:"-"`
+	deploy.Outcome `at:"-"`
 }
 
 // names is what only a controller computes.
@@ -48,10 +48,10 @@ type names struct {
 
 // login is the part of a login that the auth method must know.
 type login struct {
-	AuthMethod     *string `tfsdk:"auth_method"`
+	AuthMethod     *string `tfsdk:"auth_method" at:"name"`
 	STSEndpoint    *string `tfsdk:"sts_endpoint"`
 	IAMEndpoint    *string `tfsdk:"iam_endpoint"`
-	ServerIDHeader *string `tfsdk:"server_id_header"`
+	ServerIDHeader *string `tfsdk:"server_id_header" at:"serverIdHeaderValue"`
 }
 
 func (m *model) name() string {

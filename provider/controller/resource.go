@@ -13,6 +13,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
 )
 
@@ -35,7 +36,7 @@ func New() resource.Resource {
 			"cluster", "name", "token_secret_arn", "consul_servers", "login", "iam_role_path", "image", "log_level", "log_json",
 			"log_configuration", "pull_credentials_secret_arn", "task", "iam", "agent_image",
 		},
-		Places:   places,
+		Places:   row.PlacesOf(model{}),
 		Problems: (*model).problems,
 		Design:   (*model).design,
 		Check:    checkController,

@@ -19,12 +19,12 @@ import (
 
 // Schema implements resource.Resource.
 func (r *controller) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	fields := row.Attributes{
+	fields := row.Fields{
 		"cluster":          row.FixedText("Name or ARN of the ECS cluster whose tasks the controller looks after: one controller for each. Changing it makes a new resource."),
 		"name":             controllerName(),
 		"token_secret_arn": row.RequiredText("ARN of the Secrets Manager secret with the ACL token that the controller works with.", row.SecretARN()),
-		"consul_servers":   row.Object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`.", block.ConsulServersAttributes()),
-		"login": row.Object("What the auth method must know of the tasks' logins. What is left out is taken from the provider's `login`.", row.Attributes{
+		"consul_servers":   row.Object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`.", block.ConsulServersFields()),
+		"login": row.Object("What the auth method must know of the tasks' logins. What is left out is taken from the provider's `login`.", row.Fields{
 			"auth_method":      row.Text("Name of the auth method to keep. Default `iam-ecs-service-token`."),
 			"sts_endpoint":     row.Text("URL of STS at which Consul's servers verify logins. Default: AWS's.", row.EndpointURL{}),
 			"iam_endpoint":     row.Text("URL of IAM at which Consul's servers read role tags. Default: AWS's.", row.EndpointURL{}),
@@ -36,24 +36,21 @@ func (r *controller) Schema(ctx context.Context, _ resource.SchemaRequest, resp 
 		"log_json":                    row.Flag("Log lines as JSON objects. Default `false`."),
 		"log_configuration":           block.LogConfigurationRow("Where the output goes. Default: the provider's `log_configuration`."),
 		"pull_credentials_secret_arn": row.Text("ARN of the Secrets Manager secret with the registry's credentials.", row.SecretARN()),
-		"task": row.Object("Size of the task.", row.Attributes{
+		"task": row.Object("Size of the task.", row.Fields{
 			"cpu":              row.Nonzero("CPU units, 1024 to a core. Default 256."),
 			"memory":           row.Nonzero("Memory in MiB. Default 512."),
 			"launch_types":     block.LaunchTypes(),
 			"runtime_platform": block.RuntimePlatform(),
 		}),
-		"iam":                    block.ControllerIAMAttribute(),
+		"iam":                    block.ControllerIAMRow(),
 		"enable_execute_command": row.Flag("ECS Exec. The task role needs the `ssmmessages` actions: attach them with `iam.task_role.policy_arns`. Default `false`."),
 		"wait_for_steady_state":  row.Flag("Wait on create and update until the controller runs. Default `true`, so that tasks which depend on the resource can log in."),
 		"tags":                   row.TextMap("Tags of the task definition, the roles and the ECS service, over the provider's `default_tags`."),
-		"timeouts":               timeouts.Attributes(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
+		"timeouts":               timeouts.Block(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
 	}
-	maps.Copy(fields, block.NetworkAttributes(path.MatchRoot("capacity_provider_strategy")))
+	maps.Copy(fields, block.NetworkFields(path.MatchRoot("capacity_provider_strategy")))
 	maps.Copy(fields, controllerComputed())
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "The controller of an ECS cluster: it keeps Consul's auth method, policies, roles and binding rules, and removes the services and tokens of tasks that died without a goodbye.",
-		Attributes:          fields,
-	}
+	resp.Schema = row.Schema("The controller of an ECS cluster: it keeps Consul's auth method, policies, roles and binding rules, and removes the services and tokens of tasks that died without a goodbye.", fields)
 }
 
 func controllerName() schema.StringAttribute {
@@ -63,8 +60,8 @@ func controllerName() schema.StringAttribute {
 	return a
 }
 
-func controllerComputed() row.Attributes {
-	return row.Attributes{
+func controllerComputed() row.Fields {
+	return row.Fields{
 		"id":                                  row.ComputedText("The ECS cluster and the name, as `cluster/name`."),
 		"arn":                                 row.ComputedText("ARN of the newest revision of the task definition."),
 		"revision":                            schema.Int64Attribute{Computed: true, MarkdownDescription: "The newest revision."},

@@ -49,10 +49,10 @@ type model struct {
 	Family         *string                 `tfsdk:"family"`
 	Service        *block.Service          `tfsdk:"service"`
 	OutboundOnly   *bool                   `tfsdk:"outbound_only"`
-	Upstreams      []block.Upstream        `tfsdk:"upstream"`
+	Upstreams      []block.Upstream        `tfsdk:"upstream" at:"/proxy.upstreams"`
 	Proxy          *block.Proxy            `tfsdk:"proxy"`
 	Transparent    *block.TransparentProxy `tfsdk:"transparent_proxy"`
-	ConsulServers  *block.ConsulServers    `tfsdk:"consul_servers"`
+	ConsulServers  *block.ConsulServers    `tfsdk:"consul_servers" at:"servers"`
 	Login          *block.Login            `tfsdk:"login"`
 	Task           *block.Task             `tfsdk:"task"`
 	Containers     []block.Container       `tfsdk:"container"`
@@ -63,8 +63,8 @@ type model struct {
 	Tags           map[string]string       `tfsdk:"tags"`
 	Timeouts       timeouts.Value          `tfsdk:"timeouts"`
 
-	names
-	deploy.Outcome
+	names          `at:"-"`
+	deploy.Outcome `at:"-"`
 }
 
 // names is what a mesh task computes from its attributes alone.

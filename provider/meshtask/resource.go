@@ -34,7 +34,7 @@ func New() resource.Resource {
 			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", "sidecars", "iam",
 			"agent_image", "iam_role_path", "log_configuration",
 		},
-		Places:   places,
+		Places:   row.PlacesOf(model{}),
 		Problems: (*model).problems,
 		Design:   (*model).design,
 		Check:    checkMeshTask,

@@ -21,27 +21,26 @@ func family() schema.StringAttribute {
 
 // Schema implements resource.Resource.
 func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "An ECS task in the Consul service mesh: its task definition with the injected containers, its IAM roles and, if asked for, the ECS service that runs it.",
-		Attributes: row.Attributes{
+	resp.Schema = row.Schema("An ECS task in the Consul service mesh: its task definition with the injected containers, its IAM roles and, if asked for, the ECS service that runs it.",
+		row.Fields{
 			"family":            family(),
-			"service":           block.ServiceAttribute(),
+			"service":           block.ServiceRow(),
 			"outbound_only":     row.Flag("The application receives no traffic from the mesh; `service.port` stays unset. Default `false`."),
-			"upstream":          row.Objects("Services that the application calls through its proxy, each at a local port.", block.UpstreamAttributes()),
-			"proxy":             block.ProxyAttribute(),
-			"transparent_proxy": block.TransparentProxyAttribute(),
-			"consul_servers":    row.Object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`.", block.ConsulServersAttributes()),
-			"login":             row.Object("How the agents log in to Consul with the task role. What is left out is taken from the provider's `login`.", block.LoginAttributes()),
-			"task":              block.TaskAttribute(),
-			"container":         row.RequiredObjects("The application's containers. Nothing of them is changed but `depends_on`, which gets the wait for the proxy, and what `mesh.shutdown_delay` says.", block.ContainerAttributes()),
-			"sidecars":          block.SidecarsAttribute(),
-			"iam":               block.IamAttribute(),
-			"ecs_service":       block.EcsServiceAttribute(),
-			"revision_policy": row.Object("What becomes of earlier revisions.", row.Attributes{
+			"upstream":          row.Objects("Services that the application calls through its proxy, each at a local port.", block.UpstreamFields()),
+			"proxy":             block.ProxyRow(),
+			"transparent_proxy": block.TransparentProxyRow(),
+			"consul_servers":    row.Object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`.", block.ConsulServersFields()),
+			"login":             row.Object("How the agents log in to Consul with the task role. What is left out is taken from the provider's `login`.", block.LoginFields()),
+			"task":              block.TaskRow(),
+			"container":         row.Objects("The application's containers. Nothing of them is changed but `depends_on`, which gets the wait for the proxy, and what `mesh.shutdown_delay` says.", block.ContainerFields()),
+			"sidecars":          block.SidecarsRow(),
+			"iam":               block.IAMRow(),
+			"ecs_service":       block.ECSServiceRow(),
+			"revision_policy": row.Object("What becomes of earlier revisions.", row.Fields{
 				"keep": row.Number("How many earlier revisions stay ACTIVE after an update, for a quick way back. Default 0: all are deregistered.", row.AtLeast(0)),
 			}),
 			"tags":     row.TextMap("Tags of the task definition (hence of its tasks), the roles and the ECS service, over the provider's `default_tags`. Keys that begin with `consul.hashicorp.com` are the mesh's own."),
-			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
+			"timeouts": timeouts.Block(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
 
 			"id":                                  row.ComputedText("The family."),
 			"arn":                                 row.ComputedText("ARN of the newest revision."),
@@ -61,6 +60,5 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 			"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "All tags of the task definition: the mesh's, the provider's defaults and `tags`."},
 			"rendered_definition_json":            row.ComputedText("The task definition without its containers, in canonical form, as ECS has it: a change made there shows here."),
 			"rendered_container_definitions_json": row.ComputedText("The container definitions in canonical form, injected ones included, as ECS has them: a change made there shows here."),
-		},
-	}
+		})
 }

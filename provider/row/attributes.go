@@ -3,22 +3,45 @@
 package row
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/hashicorp/terraform-plugin-framework-validators/int32validator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
 
-// The schemas are tables of these rows. An attribute is optional unless its row says required or computed; no row has a
-// default of Terraform's, because a default inside an absent object is not applied: defaults live in the generators.
+// The schemas are tables of these rows. What has fields of its own is a block, since Terraform drops unknown keys of nested
+// attributes without a word. An attribute is optional unless its row says required or computed; no row has a default of
+// Terraform's, because a default inside an absent object is not applied: defaults live in the generators.
 
-type Attributes = map[string]schema.Attribute
+// Fields is a table of rows by name: a schema.Attribute or a schema.Block each.
+type Fields map[string]Field
+
+// Field is what attributes and blocks have in common.
+type Field interface{ GetMarkdownDescription() string }
+
+// Split parts the attributes from the blocks.
+func (f Fields) Split() (map[string]schema.Attribute, map[string]schema.Block) {
+	attributes, blocks := map[string]schema.Attribute{}, map[string]schema.Block{}
+	for name, field := range f {
+		switch field := field.(type) {
+		case schema.Attribute:
+			attributes[name] = field
+		case schema.Block:
+			blocks[name] = field
+		default:
+			panic(fmt.Sprintf("internal error: %s is %T, neither an attribute nor a block", name, field))
+		}
+	}
+	return attributes, blocks
+}
 
 func Text(description string, validators ...validator.String) schema.StringAttribute {
 	return schema.StringAttribute{Optional: true, MarkdownDescription: description, Validators: validators}
@@ -58,7 +81,7 @@ func RequiredFlag(description string) schema.BoolAttribute {
 
 func Texts(description string) schema.ListAttribute {
 	return schema.ListAttribute{
-		ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: []validator.List{listvalidator.NoNullValues()},
+		ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: []validator.List{noNulls{}},
 	}
 }
 
@@ -70,7 +93,7 @@ func RequiredTexts(description string) schema.ListAttribute {
 
 func TextSet(description string, validators ...validator.Set) schema.SetAttribute {
 	return schema.SetAttribute{
-		ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: append(validators, setvalidator.NoNullValues()),
+		ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: append(validators, noNulls{}),
 	}
 }
 
@@ -90,25 +113,57 @@ func NumberSet(description string) schema.SetAttribute {
 
 func TextMap(description string) schema.MapAttribute {
 	return schema.MapAttribute{
-		ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: []validator.Map{mapvalidator.NoNullValues()},
+		ElementType: types.StringType, Optional: true, MarkdownDescription: description, Validators: []validator.Map{noNulls{}},
 	}
 }
 
-func Object(description string, fields Attributes) schema.SingleNestedAttribute {
-	return schema.SingleNestedAttribute{Optional: true, MarkdownDescription: description, Attributes: fields}
+// Schema is that of a resource.
+func Schema(description string, fields Fields) schema.Schema {
+	attributes, blocks := fields.Split()
+	return schema.Schema{MarkdownDescription: description, Attributes: attributes, Blocks: blocks}
 }
 
-func Objects(description string, fields Attributes, validators ...validator.List) schema.ListNestedAttribute {
-	return schema.ListNestedAttribute{
-		Optional: true, MarkdownDescription: description, Validators: validators,
-		NestedObject: schema.NestedAttributeObject{Attributes: fields},
+// Object is a block that may be written once. The framework asks for the required attributes of a block that is left out, too, so
+// the block itself asks for them.
+func Object(description string, fields Fields) schema.SingleNestedBlock {
+	attributes, blocks := fields.Split()
+	var required Requires
+	for name, a := range attributes {
+		if a.IsRequired() {
+			required, attributes[name] = append(required, name), optional(a)
+		}
+	}
+	slices.Sort(required)
+	return schema.SingleNestedBlock{MarkdownDescription: description, Attributes: attributes, Blocks: blocks, Validators: []validator.Object{required}}
+}
+
+func optional(required schema.Attribute) schema.Attribute {
+	const mark = " Required."
+	switch a := required.(type) {
+	case schema.StringAttribute:
+		a.Required, a.Optional, a.MarkdownDescription = false, true, a.MarkdownDescription+mark
+		return a
+	case schema.Int32Attribute:
+		a.Required, a.Optional, a.MarkdownDescription = false, true, a.MarkdownDescription+mark
+		return a
+	case schema.BoolAttribute:
+		a.Required, a.Optional, a.MarkdownDescription = false, true, a.MarkdownDescription+mark
+		return a
+	case schema.ListAttribute:
+		a.Required, a.Optional, a.MarkdownDescription = false, true, a.MarkdownDescription+mark
+		return a
+	case schema.SetAttribute:
+		a.Required, a.Optional, a.MarkdownDescription = false, true, a.MarkdownDescription+mark
+		return a
+	default:
+		panic(fmt.Sprintf("internal error: no required %T in a block", required))
 	}
 }
 
-func RequiredObjects(description string, fields Attributes) schema.ListNestedAttribute {
-	a := Objects(description, fields, listvalidator.SizeAtLeast(1))
-	a.Optional, a.Required = false, true
-	return a
+// Objects is a block that may be written many times.
+func Objects(description string, fields Fields) schema.ListNestedBlock {
+	attributes, blocks := fields.Split()
+	return schema.ListNestedBlock{MarkdownDescription: description, NestedObject: schema.NestedBlockObject{Attributes: attributes, Blocks: blocks}}
 }
 
 // OneOf admits the values of one of the SDK's enumerations.
@@ -126,3 +181,29 @@ func AtLeast(n int32) validator.Int32 { return int32validator.AtLeast(n) }
 func Nonzero(description string) schema.Int32Attribute { return Number(description, notZero{}) }
 
 func Between(low, high int32) validator.Int32 { return int32validator.Between(low, high) }
+
+// IsRequired reports whether a schema asks for the attribute at a place.
+func IsRequired(of schema.Schema, at problem.Path) bool {
+	attributes, blocks, asked := of.Attributes, of.Blocks, Requires(nil)
+	for _, step := range at {
+		name, isName := step.(string)
+		if !isName { // an index into the blocks of one name
+			continue
+		}
+		switch b := blocks[name].(type) {
+		case schema.SingleNestedBlock:
+			attributes, blocks, asked = b.Attributes, b.Blocks, nil
+			for _, v := range b.Validators {
+				if r, ok := v.(Requires); ok {
+					asked = r
+				}
+			}
+		case schema.ListNestedBlock:
+			attributes, blocks, asked = b.NestedObject.Attributes, b.NestedObject.Blocks, nil
+		default:
+			a, ok := attributes[name]
+			return ok && (a.IsRequired() || slices.Contains(asked, name))
+		}
+	}
+	return false
+}

@@ -1,12 +1,15 @@
 package row
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // The models mirror the types that they are translated to, field by field, so one function translates them all. A field of
-// a model goes to the field of the same Go name, or of the name in its tag `spec`; spec:"-" is translated by hand.
+// a model goes to the field of the same Go name, or of the name in its tag `spec`; spec:"-" is translated by hand. What a
+// user writes as a map may be a list of pairs to AWS.
 
 // ToSpec sets the fields of the struct that dst points to from the model src. Nil fields leave dst's alone. Models and
 // their targets are ours, so a mismatch is an error of the program and panics.
@@ -35,6 +38,8 @@ func forward(dst, src reflect.Value) {
 		for i := range src.Len() {
 			forward(dst.Index(i), src.Index(i))
 		}
+	case src.Kind() == reflect.Map && dst.Kind() == reflect.Slice:
+		forwardPairs(dst, src)
 	case src.Kind() == reflect.Map:
 		if !src.IsNil() {
 			dst.Set(src.Convert(dst.Type()))
@@ -54,6 +59,8 @@ func backward(dst, src reflect.Value) {
 		backward(dst.Elem(), src)
 	case src.Kind() == reflect.Struct:
 		eachField(dst, src, func(to, from reflect.Value) { backward(to, from) })
+	case src.Kind() == reflect.Slice && dst.Kind() == reflect.Map:
+		backwardPairs(dst, src)
 	case src.Kind() == reflect.Slice:
 		dst.Set(reflect.MakeSlice(dst.Type(), src.Len(), src.Len()))
 		for i := range src.Len() {
@@ -62,6 +69,35 @@ func backward(dst, src reflect.Value) {
 	default:
 		dst.Set(src.Convert(dst.Type()))
 	}
+}
+
+// forwardPairs writes a map of texts as AWS does: as a list of names with a Value or a ValueFrom, here in the order of the names.
+func forwardPairs(dst, src reflect.Value) {
+	names := src.MapKeys()
+	slices.SortFunc(names, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
+	for _, name := range names {
+		pair := reflect.New(dst.Type().Elem()).Elem()
+		forward(pair.FieldByName("Name"), name)
+		forward(pairValue(pair), src.MapIndex(name))
+		dst.Set(reflect.Append(dst, pair))
+	}
+}
+
+func backwardPairs(dst, src reflect.Value) {
+	dst.Set(reflect.MakeMap(dst.Type()))
+	for i := range src.Len() {
+		var name, value string
+		backward(reflect.ValueOf(&name).Elem(), src.Index(i).FieldByName("Name"))
+		backward(reflect.ValueOf(&value).Elem(), pairValue(src.Index(i)))
+		dst.SetMapIndex(reflect.ValueOf(name), reflect.ValueOf(value))
+	}
+}
+
+func pairValue(pair reflect.Value) reflect.Value {
+	if v := pair.FieldByName("ValueFrom"); v.IsValid() {
+		return v
+	}
+	return pair.FieldByName("Value")
 }
 
 // eachField calls visit with each field of the model and its counterpart.

@@ -42,6 +42,22 @@ func refuseFractions(raw tftypes.Value, diags *diag.Diagnostics) (found bool) {
 	return found
 }
 
+// TerraformPath is a place as values are looked up by.
+func TerraformPath(place problem.Path) *tftypes.AttributePath {
+	at := tftypes.NewAttributePath()
+	for _, step := range place {
+		switch step := step.(type) {
+		case int:
+			at = at.WithElementKeyInt(step)
+		case problem.Key:
+			at = at.WithElementKeyString(string(step))
+		default:
+			at = at.WithAttributeName(fmt.Sprint(step))
+		}
+	}
+	return at
+}
+
 // frameworkPath is a place as diagnostics name it.
 func frameworkPath(place problem.Path) path.Path {
 	at := path.Empty()
@@ -59,16 +75,15 @@ func frameworkPath(place problem.Path) path.Path {
 }
 
 // Known replaces what is not known yet by null, and names the places, so that models need no third state. Elements of
-// collections become empty instead: a model has no place for a null among texts or objects.
+// collections become empty instead: a model has no place for a null among texts or objects. Elements that are null, which the
+// schema refuses, are named, too: nothing is to be said of the empty text in their stead.
 func Known(raw tftypes.Value) (tftypes.Value, []problem.Path, error) {
 	var unknown []problem.Path
 	replaced, err := tftypes.Transform(raw, func(at *tftypes.AttributePath, v tftypes.Value) (tftypes.Value, error) {
 		if v.IsKnown() && (!v.IsNull() || !isElement(at)) {
 			return v, nil
 		}
-		if !v.IsKnown() {
-			unknown = append(unknown, placeOf(at))
-		}
+		unknown = append(unknown, placeOf(at))
 		if isElement(at) {
 			return emptyValue(v.Type()), nil
 		}

@@ -1,4 +1,159 @@
 package row
 
-// Place says that what lies below from in a Spec lies below to in the resource. A star stands for an index.
-type Place struct{ From, To string }
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+)
+
+// Places tells which attribute of a model has what a place of the Spec says. It follows from the models' tags alone: `tfsdk`
+// names the attribute; its place has that name, the field's or that in the tag `spec`, or those in the tag `at`, with commas
+// between: each below the place of the struct, or below the Spec itself after a slash. A dot is the place of the struct.
+type Places []place
+
+// place says that what lies at from in a Spec lies at to in the model; star stands for an index. Names in from are bare: in lower
+// case and without underscores, as places spell them in more than one way.
+type place struct{ from, to problem.Path }
+
+const star = "*"
+
+// PlacesOf gathers the places of a model, which is a struct.
+func PlacesOf(model any) Places {
+	var all Places
+	all.gather(reflect.TypeOf(model), nil, problem.Path{})
+	slices.SortStableFunc(all, func(a, b place) int { return cmp.Or(len(b.from)-len(a.from), len(b.to)-len(a.to)) })
+	return all
+}
+
+func (p *Places) gather(model reflect.Type, from []problem.Path, to problem.Path) {
+	if from == nil {
+		from = []problem.Path{{}}
+	}
+	for i := range model.NumField() {
+		field := model.Field(i)
+		name, element := field.Tag.Get("tfsdk"), field.Type
+		if field.Tag.Get("at") == "-" {
+			continue
+		}
+		if field.Anonymous && element.Kind() == reflect.Struct {
+			p.gather(element, from, to)
+			continue
+		}
+		if name == "" {
+			continue
+		}
+		below, at := placesOf(field, from), to.Child(name)
+		for element.Kind() == reflect.Pointer {
+			element = element.Elem()
+		}
+		if element.Kind() != reflect.Struct || field.Tag.Get("at") != "." {
+			p.add(below, at)
+		}
+		if element.Kind() == reflect.Slice && element.Elem().Kind() == reflect.Struct {
+			element, at = element.Elem(), at.Child(star)
+			for j := range below {
+				below[j] = below[j].Child(star)
+			}
+			p.add(below, at)
+		}
+		if element.Kind() == reflect.Struct {
+			p.gather(element, below, at)
+		}
+	}
+}
+
+func (p *Places) add(from []problem.Path, to problem.Path) {
+	for _, f := range from {
+		*p = append(*p, place{f, to})
+	}
+}
+
+// placesOf are the places of a field whose struct lies at parents. A struct at a dot only groups what lies there.
+func placesOf(field reflect.StructField, parents []problem.Path) []problem.Path {
+	names := []string{field.Name}
+	if tag := field.Tag.Get("spec"); tag != "" && tag != "-" {
+		names = []string{tag}
+	}
+	if tag := field.Tag.Get("at"); tag != "" {
+		names = strings.Split(tag, ",")
+	}
+	names = append(names, field.Tag.Get("tfsdk"))
+	for i, name := range names {
+		names[i] = bare(name)
+	}
+	slices.Sort(names)
+	var all []problem.Path
+	for _, name := range slices.Compact(names) {
+		if absolute, ok := strings.CutPrefix(name, "/"); ok {
+			all = append(all, stepsOf(absolute))
+			continue
+		}
+		for _, parent := range parents {
+			all = append(all, parent.Child(stepsOf(name)...))
+		}
+	}
+	return all
+}
+
+func bare(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "") }
+
+func stepsOf(dotted string) problem.Path {
+	if dotted == "." {
+		return nil
+	}
+	var steps problem.Path
+	for _, step := range strings.Split(dotted, ".") {
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+// Attribute is the path of the attribute that has what a place of the Spec says, as far down as there is one.
+func (p Places) Attribute(at problem.Path) problem.Path {
+	for _, candidate := range p {
+		if found, ok := candidate.match(at); ok {
+			return found
+		}
+	}
+	return at
+}
+
+// match fills the indexes in, and keeps what lies deeper than the attribute: elements of lists and maps of plain values.
+func (c place) match(at problem.Path) (problem.Path, bool) {
+	if len(at) < len(c.from) {
+		return nil, false
+	}
+	var indexes []any
+	for i, want := range c.from {
+		switch step := at[i].(type) {
+		case int:
+			if want != star {
+				return nil, false
+			}
+			indexes = append(indexes, step)
+		case string:
+			if bare(step) != want {
+				return nil, false
+			}
+		default:
+			return nil, false
+		}
+	}
+	var filled problem.Path
+	for _, step := range c.to {
+		if step == star {
+			step, indexes = indexes[0], indexes[1:]
+		}
+		filled = append(filled, step)
+	}
+	for _, rest := range at[len(c.from):] {
+		if _, isName := rest.(string); isName {
+			break
+		}
+		filled = append(filled, rest)
+	}
+	return filled, true
+}

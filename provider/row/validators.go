@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 )
 
@@ -54,7 +58,56 @@ func (d Duration) ValidateString(ctx context.Context, req validator.StringReques
 	}
 	if parsed, err := time.ParseDuration(req.ConfigValue.ValueString()); err != nil || parsed < 0 {
 		resp.Diagnostics.AddAttributeError(req.Path, "Not a duration",
-			fmt.Sprintf("%q is not %s.", req.ConfigValue.ValueString(), d.Description(ctx)))
+			fmt.Sprintf("%s is %q, want %s.", req.Path, req.ConfigValue.ValueString(), d.Description(ctx)))
+	}
+}
+
+// Requires names the attributes without which a block means nothing.
+type Requires []string
+
+func (r Requires) Description(context.Context) string {
+	return "sets " + strings.Join(r, ", ")
+}
+
+func (r Requires) MarkdownDescription(ctx context.Context) string { return r.Description(ctx) }
+
+func (r Requires) ValidateObject(_ context.Context, req validator.ObjectRequest, resp *validator.ObjectResponse) {
+	for _, name := range r {
+		if value, ok := req.ConfigValue.Attributes()[name]; ok && value.IsNull() {
+			resp.Diagnostics.AddAttributeError(req.Path, "Missing "+name, fmt.Sprintf("%s is missing: set it, or leave the whole block out.", req.Path.AtName(name)))
+		}
+	}
+}
+
+// noNulls refuses values that are null, which would be left out without a word.
+type noNulls struct{}
+
+func (noNulls) Description(context.Context) string { return "has no null" }
+
+func (n noNulls) MarkdownDescription(ctx context.Context) string { return n.Description(ctx) }
+
+func (noNulls) ValidateList(_ context.Context, req validator.ListRequest, resp *validator.ListResponse) {
+	for i, v := range req.ConfigValue.Elements() {
+		if v.IsNull() {
+			at := req.Path.AtListIndex(i)
+			resp.Diagnostics.AddAttributeError(at, "Null value", fmt.Sprintf("%s is null: give it a value, or leave it out.", at))
+		}
+	}
+}
+
+func (noNulls) ValidateSet(_ context.Context, req validator.SetRequest, resp *validator.SetResponse) {
+	if slices.ContainsFunc(req.ConfigValue.Elements(), attr.Value.IsNull) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Null value", fmt.Sprintf("An element of %s is null: give it a value, or leave it out.", req.Path))
+	}
+}
+
+func (noNulls) ValidateMap(_ context.Context, req validator.MapRequest, resp *validator.MapResponse) {
+	values := req.ConfigValue.Elements()
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if values[key].IsNull() {
+			at := req.Path.AtMapKey(key)
+			resp.Diagnostics.AddAttributeError(req.Path, "Null value", fmt.Sprintf("%s is null: give it a value, or leave the key out.", at))
+		}
 	}
 }
 
@@ -88,7 +141,7 @@ func (j JsonObject) ValidateString(ctx context.Context, req validator.StringRequ
 	var parsed map[string]any
 	if err := json.Unmarshal([]byte(req.ConfigValue.ValueString()), &parsed); err != nil || parsed == nil {
 		resp.Diagnostics.AddAttributeError(req.Path, "Not a JSON object",
-			fmt.Sprintf("The value is not %s: %v.", j.Description(ctx), err))
+			fmt.Sprintf("%s is not %s: %v.", req.Path, j.Description(ctx), err))
 	}
 }
 
@@ -108,6 +161,6 @@ func (e EndpointURL) ValidateString(ctx context.Context, req validator.StringReq
 	u, err := url.Parse(req.ConfigValue.ValueString())
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		resp.Diagnostics.AddAttributeError(req.Path, "Not a URL",
-			fmt.Sprintf("%q is not %s.", req.ConfigValue.ValueString(), e.Description(ctx)))
+			fmt.Sprintf("%s is %q, want %s.", req.Path, req.ConfigValue.ValueString(), e.Description(ctx)))
 	}
 }

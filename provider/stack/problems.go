@@ -1,11 +1,7 @@
 package stack
 
 import (
-	"context"
-	"fmt"
 	"slices"
-	"strings"
-	"unicode"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -17,161 +13,141 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// inResource names problems by the attributes of the resource.
-func inResource(found problem.List, places []row.Place) problem.List {
-	return found.In(func(at problem.Path) problem.Path { return translate(at, places) })
-}
-
-func translate(from problem.Path, places []row.Place) problem.Path {
-	for _, p := range places {
-		if rest, indexes, ok := cut(from, strings.Split(p.From, ".")); ok {
-			return slices.Concat(fill(strings.Split(p.To, "."), indexes), spelled(rest))
-		}
-	}
-	return spelled(from)
-}
-
-// cut takes the prefix off the path and returns the indexes that its stars stood for.
-func cut(from problem.Path, prefix []string) (rest problem.Path, indexes []any, ok bool) {
-	if len(from) < len(prefix) {
-		return nil, nil, false
-	}
-	for i, want := range prefix {
-		index, isIndex := from[i].(int)
-		switch {
-		case want == "*" && isIndex:
-			indexes = append(indexes, index)
-		case from[i] != want:
-			return nil, nil, false
-		}
-	}
-	return from[len(prefix):], indexes, true
-}
-
-func fill(steps []string, indexes []any) problem.Path {
-	var filled problem.Path
-	for _, step := range steps {
-		if step == "*" {
-			filled, indexes = append(filled, indexes[0]), indexes[1:]
-		} else {
-			filled = append(filled, step)
-		}
-	}
-	return filled
-}
-
-// spelled writes camel case as snake case.
-func spelled(p problem.Path) problem.Path {
-	var all problem.Path
-	for _, step := range p {
-		if name, ok := step.(string); ok {
-			step = snake(name)
-		}
-		all = append(all, step)
-	}
-	return all
-}
-
-func snake(camel string) string {
-	var b strings.Builder
-	for i, r := range camel {
-		if unicode.IsUpper(r) && i > 0 {
-			b.WriteByte('_')
-		}
-		b.WriteRune(unicode.ToLower(r))
-	}
-	return b.String()
-}
-
 // report turns problems into diagnostics at their attributes.
 func report(config tfsdk.Config, found problem.List, diags *diag.Diagnostics) {
-	fields, _ := config.Schema.(schema.Schema)
 	for _, p := range found {
-		at, text := attributePath(fields.Attributes, p.Path), p.Path.String()+" "+p.Message()+"."
+		named := p.In(func(at problem.Path) problem.Path { return withNames(config.Raw, at) })
+		at, text := attributePath(config.Raw.Type(), p.Path), named.Path.String()+" "+named.Message()+"."
 		if p.Warning {
-			diags.AddAttributeWarning(at, "Doubtful "+p.Path.String(), text)
+			diags.AddAttributeWarning(at, "Doubtful "+named.Path.String(), text)
 		} else {
-			diags.AddAttributeError(at, "Invalid "+p.Path.String(), text)
+			diags.AddAttributeError(at, "Invalid "+named.Path.String(), text)
 		}
 	}
 }
 
-// attributePath goes as far down as the schema does.
-func attributePath(fields row.Attributes, at problem.Path) path.Path {
+// attributePath goes as far down as the type does.
+func attributePath(typ tftypes.Type, at problem.Path) path.Path {
 	where := path.Empty()
-	var current schema.Attribute = schema.SingleNestedAttribute{Attributes: fields}
 	for _, step := range at {
-		name, isName := step.(string)
-		key, isKey := step.(problem.Key)
-		index, _ := step.(int)
-		switch a := current.(type) {
-		case schema.SingleNestedAttribute:
-			if current = a.Attributes[name]; current == nil {
+		switch t := typ.(type) {
+		case tftypes.Object:
+			name, _ := step.(string)
+			below, ok := t.AttributeTypes[name]
+			if !ok {
 				return where
 			}
-			where = where.AtName(name)
-		case schema.ListNestedAttribute:
-			if isName || isKey {
+			where, typ = where.AtName(name), below
+		case tftypes.List:
+			index, ok := step.(int)
+			if !ok {
 				return where
 			}
-			where, current = where.AtListIndex(index), schema.SingleNestedAttribute{Attributes: a.NestedObject.Attributes}
-		case schema.MapAttribute:
-			if !isKey {
+			where, typ = where.AtListIndex(index), t.ElementType
+		case tftypes.Map:
+			key, ok := step.(problem.Key)
+			if !ok {
 				return where
 			}
-			return where.AtMapKey(string(key))
-		case schema.ListAttribute:
-			return where.AtListIndex(index)
-		default:
+			where, typ = where.AtMapKey(string(key)), t.ElementType
+		default: // an element of a set has no path that anybody could read
 			return where
 		}
 	}
 	return where
 }
 
-// defaulted are the attributes that the provider may supply.
-var defaulted = []problem.Path{
-	problem.At("consul_servers"), problem.At("login"), problem.At("image"), problem.At("iam_role_path"), problem.At("log_configuration"),
-	problem.At("sidecars", "image"), problem.At("sidecars", "log_configuration"),
+// withNames writes container["app"] for container[0], where no other container of the configuration has the name.
+func withNames(raw tftypes.Value, at problem.Path) problem.Path {
+	named := slices.Clone(at)
+	for i, step := range at {
+		index, ok := step.(int)
+		if !ok {
+			continue
+		}
+		list := elements(raw, at[:i])
+		if index >= len(list) {
+			return named
+		}
+		name := nameOf(list[index])
+		alike := slices.DeleteFunc(list, func(v tftypes.Value) bool { return nameOf(v) != name })
+		if name != "" && len(alike) == 1 {
+			named[i] = problem.Key(name)
+		}
+	}
+	return named
 }
 
-// withoutDefaulted leaves out what depends on attributes that are absent and that the provider may supply.
-func withoutDefaulted(found problem.List, raw tftypes.Value) problem.List {
+// elements are those of the list at a place, if there is one and it is known.
+func elements(raw tftypes.Value, at problem.Path) []tftypes.Value {
+	var list []tftypes.Value
+	if v, ok := valueAt(raw, at); ok && v.IsKnown() {
+		_ = v.As(&list) // of what is no list, nothing is wanted
+	}
+	return list
+}
+
+// nameOf is the attribute name of an object; "" if it has none that is known.
+func nameOf(object tftypes.Value) (name string) {
+	if v, ok := valueAt(object, problem.At("name")); ok && v.IsKnown() && !v.IsNull() {
+		_ = v.As(&name) // of what is no text, nothing is wanted
+	}
+	return name
+}
+
+func valueAt(raw tftypes.Value, at problem.Path) (tftypes.Value, bool) {
+	found, _, err := tftypes.WalkAttributePath(raw, row.TerraformPath(at))
+	v, ok := found.(tftypes.Value)
+	return v, ok && err == nil
+}
+
+// supplied are the attributes of a resource whose value may come from the provider, by the provider's attribute.
+var supplied = map[string][]problem.Path{
+	"consul_servers":    {problem.At("consul_servers")},
+	"login":             {problem.At("login")},
+	"agent_image":       {problem.At("image"), problem.At("sidecars", "image")},
+	"iam_role_path":     {problem.At("iam_role_path")},
+	"log_configuration": {problem.At("log_configuration"), problem.At("sidecars", "log_configuration")},
+}
+
+// withoutSupplied leaves out what depends on attributes that are absent and that the provider may supply.
+func withoutSupplied(found problem.List, raw tftypes.Value) problem.List {
 	mayBeSupplied := func(at problem.Path) bool {
-		return slices.ContainsFunc(defaulted, at.Within) && absent(raw, at)
+		for _, places := range supplied {
+			if slices.ContainsFunc(places, at.Within) && absent(raw, at) {
+				return true
+			}
+		}
+		return false
 	}
 	return slices.DeleteFunc(found, func(p problem.Problem) bool {
 		return mayBeSupplied(p.Path) || slices.ContainsFunc(p.With, mayBeSupplied)
 	})
 }
 
-// withoutMissing leaves out what is said of required attributes that are missing: Terraform's own check says so.
-func withoutMissing(found problem.List, config tfsdk.Config) problem.List {
-	fields, _ := config.Schema.(schema.Schema)
-	return slices.DeleteFunc(found, func(p problem.Problem) bool {
-		attribute, err := fields.AttributeAtTerraformPath(context.Background(), terraformPath(p.Path))
-		return err == nil && attribute.IsRequired() && absent(config.Raw, p.Path)
-	})
-}
-
-func terraformPath(place problem.Path) *tftypes.AttributePath {
-	at := tftypes.NewAttributePath()
-	for _, step := range place {
-		switch step := step.(type) {
-		case int:
-			at = at.WithElementKeyInt(step)
-		case problem.Key:
-			at = at.WithElementKeyString(string(step))
-		default:
-			at = at.WithAttributeName(fmt.Sprint(step))
+// unknownHere are the places of a resource that follow from places of the provider's configuration which are not known yet.
+func unknownHere(inProvider []problem.Path, raw tftypes.Value) []problem.Path {
+	var all []problem.Path
+	for _, place := range inProvider {
+		name, _ := place[0].(string)
+		for _, at := range supplied[name] {
+			if here := at.Child(place[1:]...); absent(raw, here) {
+				all = append(all, here)
+			}
 		}
 	}
-	return at
+	return all
+}
+
+// withoutMissing leaves out what is said of required attributes that are missing: the schema's own check says so.
+func withoutMissing(found problem.List, config tfsdk.Config) problem.List {
+	fields, _ := config.Schema.(schema.Schema)
+	return slices.DeleteFunc(found, func(p problem.Problem) bool { return absent(config.Raw, p.Path) && row.IsRequired(fields, p.Path) })
 }
 
 // absent reports whether there is no value at a place.
 func absent(raw tftypes.Value, place problem.Path) bool {
-	found, rest, err := tftypes.WalkAttributePath(raw, terraformPath(place))
+	found, rest, err := tftypes.WalkAttributePath(raw, row.TerraformPath(place))
 	if err != nil {
 		return len(rest.Steps()) > 0
 	}

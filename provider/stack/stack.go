@@ -30,7 +30,7 @@ type Kind[M any] struct {
 	TypeName string
 	Title    string   // in diagnostics
 	Content  []string // attributes, of the resource and of the provider, that the task definition and the roles follow from
-	Places   []row.Place
+	Places   row.Places
 
 	Problems func(*M, block.Defaults) problem.List // at places of the Spec
 	Design   func(*M, block.Defaults, iamrole.Home) (deploy.Design, error)
@@ -67,8 +67,13 @@ func (s *Stack[M]) ValidateConfig(ctx context.Context, req resource.ValidateConf
 	if !ok {
 		return
 	}
-	found := inResource(s.Kind.Problems(&m, block.Defaults{}), s.Kind.Places).Without(unknown...)
-	report(req.Config, withoutMissing(withoutDefaulted(found, req.Config.Raw), req.Config), &resp.Diagnostics)
+	found := s.problems(&m, block.Defaults{}).Without(unknown...)
+	report(req.Config, withoutMissing(withoutSupplied(found, req.Config.Raw), req.Config), &resp.Diagnostics)
+}
+
+// problems is what is wrong, at the resource's attributes.
+func (s *Stack[M]) problems(m *M, d block.Defaults) problem.List {
+	return s.Kind.Problems(m, d).In(s.Kind.Places.Attribute)
 }
 
 // ModifyPlan implements resource.ResourceWithModifyPlan: it works the whole design out, so that the plan shows what the apply
@@ -86,7 +91,7 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		return
 	}
 	unknown = append(unknown, s.Client.Defaults.Unknown...)
-	report(req.Config, inResource(s.Kind.Problems(&m, s.Client.Defaults), s.Kind.Places).Without(unknown...), &resp.Diagnostics)
+	report(req.Config, s.problems(&m, s.Client.Defaults).Without(append(unknownHere(s.Client.Defaults.Unknown, req.Config.Raw), unknown...)...), &resp.Diagnostics)
 	home, ok := s.Client.HomeOrReport(ctx, &resp.Diagnostics)
 	if !ok || resp.Diagnostics.HasError() {
 		return

@@ -3,29 +3,27 @@
 resource "consulecs_mesh_task" "billing" {
   family = "billing"
 
-  service = {
+  service {
     port      = 8080
     namespace = "money"
     partition = "retail"
   }
 
-  upstream = [
-    {
-      destination_name      = "ledger"
-      destination_namespace = "books"
-      destination_partition = "core"
-      local_bind_port       = 1234
-    },
-    {
-      destination_name      = "rates"
-      destination_namespace = "market"
-      destination_peer      = "east"
-      local_bind_port       = 1235
-    },
-  ]
+  upstream {
+    destination_name      = "ledger"
+    destination_namespace = "books"
+    destination_partition = "core"
+    local_bind_port       = 1234
+  }
+  upstream {
+    destination_name      = "rates"
+    destination_namespace = "market"
+    destination_peer      = "east"
+    local_bind_port       = 1235
+  }
 
-  container = [{
+  container {
     name  = "billing"
     image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/billing:1.0.0"
-  }]
+  }
 }

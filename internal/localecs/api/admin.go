@@ -21,6 +21,7 @@ type Stage struct {
 	TaskARNs   func() []string                // of all tasks known
 	StopOrder  func(engine.StopOrder)
 	EventQueue func(url string)
+	Quotas     func(on bool)
 }
 
 // KillRequest is the body of POST /_localecs/kill.
@@ -34,6 +35,7 @@ type KillRequest struct {
 type Settings struct {
 	StopOrder     *engine.StopOrder `json:"stopOrder,omitempty"`
 	EventQueueURL *string           `json:"eventQueueUrl,omitempty"` // "" = no events
+	Quotas        *bool             `json:"quotas,omitempty"`        // true = full buckets from now on
 }
 
 // Timeline is the answer of GET /_localecs/tasks/{id}.
@@ -125,6 +127,9 @@ func (s Stage) settings(r *http.Request) (any, error) {
 	}
 	if in.EventQueueURL != nil {
 		s.EventQueue(*in.EventQueueURL)
+	}
+	if in.Quotas != nil {
+		s.Quotas(*in.Quotas)
 	}
 	return in, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsjson"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/control"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/quota"
 )
 
 const (
@@ -30,8 +31,9 @@ const (
 // action answers the body of one ECS action with a struct of the SDK.
 type action func(body []byte) (any, error)
 
-// New returns the endpoint's handler. emulator answers for every service but ECS; admin answers under /_localecs/.
-func New(c *control.Control, emulator *url.URL, admin http.Handler, log hclog.Logger) http.Handler {
+// New returns the endpoint's handler. emulator answers for every service but ECS; admin answers under /_localecs/; quotas
+// say which calls are too many.
+func New(c *control.Control, emulator *url.URL, admin http.Handler, quotas *quota.Quotas, log hclog.Logger) http.Handler {
 	actions := actionsOf(c)
 	proxy := passThrough(emulator, log)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +42,7 @@ func New(c *control.Control, emulator *url.URL, admin http.Handler, log hclog.Lo
 		case strings.HasPrefix(r.URL.Path, "/_localecs/"):
 			admin.ServeHTTP(w, r)
 		case isECS:
-			serve(w, r, name, actions[name], log)
+			serve(w, r, name, within(quotas, name, actions[name]), log)
 		default:
 			proxy.ServeHTTP(w, r)
 		}
@@ -86,6 +88,16 @@ func typed[In, Out any](do func(*In) (*Out, error)) action {
 			return nil, err
 		}
 		return out, nil
+	}
+}
+
+// within answers for an action until its quota is used up.
+func within(quotas *quota.Quotas, name string, do action) action {
+	if !quotas.Exceeded(name) {
+		return do
+	}
+	return func([]byte) (any, error) {
+		return nil, &smithy.GenericAPIError{Code: "ThrottlingException", Message: "Rate exceeded"}
 	}
 }
 

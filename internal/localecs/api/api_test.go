@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/control"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/quota"
 )
 
 // serve runs the whole endpoint before the given emulator and above an engine that does nothing.
@@ -43,7 +45,9 @@ func serve(t *testing.T, emulator string, stage api.Stage) (endpoint string, c *
 	}
 	c.Start()
 	t.Cleanup(c.Close)
-	server := httptest.NewServer(api.New(c, target, api.Admin(stage, hclog.NewNullLogger()), hclog.NewNullLogger()))
+	var quotas quota.Quotas
+	stage.Quotas = quotas.Switch
+	server := httptest.NewServer(api.New(c, target, api.Admin(stage, hclog.NewNullLogger()), &quotas, hclog.NewNullLogger()))
 	t.Cleanup(server.Close)
 	return server.URL, c
 }
@@ -236,6 +240,7 @@ func TestAdminSurface(t *testing.T) {
 		"kill nobody":    {"POST", "kill", `{"task":"2f"}`, 404, "no such task"},
 		"kill with typo": {"POST", "kill", `{"tasks":"1f"}`, 400, `unknown field "tasks"`},
 		"settings":       {"PUT", "settings", `{"stopOrder":"all-at-once","eventQueueUrl":"http://q"}`, 200, "all-at-once"},
+		"quotas":         {"PUT", "settings", `{"quotas":true}`, 200, `"quotas":true`},
 		"unknown order":  {"PUT", "settings", `{"stopOrder":"random"}`, 400, `stopOrder "random"`},
 		"unknown path":   {"GET", "nothing", "", 404, "not found"},
 	} {
@@ -260,5 +265,51 @@ func TestAdminSurface(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]bool{"kill task/1f app TERM": true, "order all-at-once": true, "queue http://q": true}, all); diff != "" {
 		t.Errorf("what was done (-want +got):\n%s", diff)
+	}
+}
+
+func TestQuotasAreSwitchedByTheOperator(t *testing.T) {
+	t.Parallel()
+	endpoint, _ := serve(t, "http://127.0.0.1:1", api.Stage{})
+	switched := func(on bool) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, endpoint+"/_localecs/settings", strings.NewReader(fmt.Sprintf(`{"quotas":%t}`, on)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Fatal(resp.Status)
+		}
+	}
+	throttled := func() (calls int) {
+		t.Helper()
+		for range 60 { // ECS grants 20 at once, and one a second
+			nothing := &ecs.RegisterTaskDefinitionInput{Family: aws.String(""), ContainerDefinitions: []ecstypes.ContainerDefinition{}}
+			_, err := client(endpoint).RegisterTaskDefinition(t.Context(), nothing, func(o *ecs.Options) { o.Retryer = aws.NopRetryer{} })
+			var refused smithy.APIError
+			if !errors.As(err, &refused) {
+				t.Fatal(err)
+			}
+			if refused.ErrorCode() == "ThrottlingException" && refused.ErrorMessage() == "Rate exceeded" {
+				calls++
+			}
+		}
+		return calls
+	}
+	if n := throttled(); n != 0 {
+		t.Errorf("%d calls throttled before the quotas are on", n)
+	}
+	switched(true)
+	if n := throttled(); n < 10 || n > 40 {
+		t.Errorf("%d of 60 calls throttled", n)
+	}
+	switched(false)
+	if n := throttled(); n != 0 {
+		t.Errorf("%d calls throttled after the quotas are off", n)
 	}
 }

@@ -24,6 +24,7 @@ type placement struct {
 	providers       []ecstypes.CapacityProviderStrategyItem
 	platformVersion string // "" on anything but Fargate
 	network         *ecstypes.NetworkConfiguration
+	volumes         []ecstypes.ServiceVolumeConfiguration // of a service's tasks
 }
 
 // place works out a placement and checks it against the definition and the network it needs.
@@ -48,7 +49,12 @@ func (c *Control) place(cl *cluster, def *ecstypes.TaskDefinition, p placement) 
 		return p, badParameter("This local ECS runs tasks with networkMode awsvpc only.")
 	}
 	p.launchType = kind
-	if kind == ecstypes.LaunchTypeFargate && (p.platformVersion == "" || p.platformVersion == "LATEST") {
+	switch {
+	case kind != ecstypes.LaunchTypeFargate && len(p.providers) == 0 && p.platformVersion != "":
+		return p, badParameter("The platform version must be null when specifying an %s launch type.", kind)
+	case kind != ecstypes.LaunchTypeFargate:
+		p.platformVersion = "" // left over from Fargate, where a service has changed its capacity providers
+	case p.platformVersion == "" || p.platformVersion == "LATEST":
 		p.platformVersion = fargatePlatform
 	}
 	var err error

@@ -36,7 +36,8 @@ func (c *Control) deploy(s *service, rev *revision, p placement, reason string, 
 	id := names.DeploymentID()
 	r := &rollout{Tags: rev.Tags, Deployment: ecstypes.Deployment{
 		Id: &id, Status: aws.String(primary), TaskDefinition: rev.Definition.TaskDefinitionArn, LaunchType: p.launchType,
-		CapacityProviderStrategy: p.providers, NetworkConfiguration: p.network, CreatedAt: aws.Time(now.UTC()), UpdatedAt: aws.Time(now.UTC()),
+		CapacityProviderStrategy: p.providers, NetworkConfiguration: p.network, VolumeConfigurations: p.volumes,
+		CreatedAt: aws.Time(now.UTC()), UpdatedAt: aws.Time(now.UTC()),
 		RolloutState: ecstypes.DeploymentRolloutStateInProgress, RolloutStateReason: aws.String(cmp.Or(reason, "ECS deployment "+id+" in progress.")),
 	}}
 	if p.platformVersion != "" {
@@ -53,6 +54,11 @@ func (c *Control) deploy(s *service, rev *revision, p placement, reason string, 
 	s.NetworkConfiguration, s.PlatformVersion, s.PlatformFamily = r.NetworkConfiguration, r.PlatformVersion, r.PlatformFamily
 	s.Steady = false
 	c.touch()
+}
+
+// placement is where and how the deployment's tasks run.
+func (r *rollout) placement() placement {
+	return placement{r.LaunchType, r.CapacityProviderStrategy, aws.ToString(r.PlatformVersion), r.NetworkConfiguration, r.VolumeConfigurations}
 }
 
 // advanceService does what is next for a service and returns when it wants to be looked at again even if nothing
@@ -137,8 +143,8 @@ func (c *Control) startTasks(s *service, n int, now time.Time) {
 	if n == 0 || rev == nil || cl == nil {
 		return
 	}
-	placed := placement{cmp.Or(r.LaunchType, providerKind(placement{providers: r.CapacityProviderStrategy}.provider(), &rev.Definition)),
-		r.CapacityProviderStrategy, aws.ToString(r.PlatformVersion), r.NetworkConfiguration}
+	placed := r.placement()
+	placed.launchType = cmp.Or(placed.launchType, providerKind(placed.provider(), &rev.Definition))
 	var ids []string
 	for range n {
 		t := c.launch(order{
@@ -248,8 +254,7 @@ func (c *Control) breakCircuit(s *service, now time.Time) {
 		return
 	}
 	c.tell(s, now, "rolling back to deployment %s.", *good.Id)
-	c.deploy(s, rev, placement{good.LaunchType, good.CapacityProviderStrategy, aws.ToString(good.PlatformVersion), good.NetworkConfiguration},
-		"ECS deployment circuit breaker: rolling back to deploymentId "+*good.Id+".", now)
+	c.deploy(s, rev, good.placement(), "ECS deployment circuit breaker: rolling back to deploymentId "+*good.Id+".", now)
 }
 
 func threshold(b *ecstypes.DeploymentCircuitBreaker, desired int) int {

@@ -48,8 +48,12 @@ func (c *Control) CreateService(in *ecs.CreateServiceInput) (*ecs.CreateServiceO
 	if err != nil {
 		return nil, err
 	}
-	placed, err := c.place(cl, &rev.Definition, placement{in.LaunchType, in.CapacityProviderStrategy, aws.ToString(in.PlatformVersion), in.NetworkConfiguration})
+	placed, err := c.place(cl, &rev.Definition, placement{in.LaunchType, in.CapacityProviderStrategy, aws.ToString(in.PlatformVersion), in.NetworkConfiguration, in.VolumeConfigurations})
 	if err != nil {
+		return nil, err
+	}
+	wished := wishes{in.LoadBalancers, in.PlacementStrategy, in.PlacementConstraints, volumeNames(in.VolumeConfigurations)}
+	if err := wished.check(&rev.Definition, placed.launchType); err != nil {
 		return nil, err
 	}
 	s := newService(in, cl, arn, time.Now())
@@ -167,10 +171,27 @@ func (c *Control) UpdateService(in *ecs.UpdateServiceInput) (*ecs.UpdateServiceO
 	if err != nil {
 		return nil, err
 	}
-	s.DeploymentConfiguration = deployment
+	changed := s.Service
+	overlay(&changed, in)
+	wished := wishes{changed.LoadBalancers, changed.PlacementStrategy, changed.PlacementConstraints, volumeNames(placed.volumes)}
+	if err := wished.check(&rev.Definition, placed.launchType); err != nil {
+		return nil, err
+	}
+	s.Service, s.DeploymentConfiguration = changed, deployment
 	if in.DesiredCount != nil && s.SchedulingStrategy == ecstypes.SchedulingStrategyReplica {
 		s.DesiredCount = *in.DesiredCount
 	}
+	if anew {
+		c.deploy(s, rev, placed, "", time.Now())
+	}
+	s.Rollouts[0].NoStartBefore = time.Time{} // an operator who acts need not wait for the throttle
+	c.log.Info("service updated", "service", *s.ServiceName, "task_definition", names.Last(*s.TaskDefinition), "desired", s.DesiredCount, "new_deployment", anew)
+	c.touch()
+	return &ecs.UpdateServiceOutput{Service: c.describeService(s)}, nil
+}
+
+// overlay changes what an update speaks of and takes effect without a deployment. What it leaves out stays.
+func overlay(s *ecstypes.Service, in *ecs.UpdateServiceInput) {
 	s.PropagateTags = cmp.Or(in.PropagateTags, s.PropagateTags)
 	s.EnableECSManagedTags = aws.ToBool(cmp.Or(in.EnableECSManagedTags, &s.EnableECSManagedTags))
 	s.EnableExecuteCommand = aws.ToBool(cmp.Or(in.EnableExecuteCommand, &s.EnableExecuteCommand))
@@ -182,13 +203,12 @@ func (c *Control) UpdateService(in *ecs.UpdateServiceInput) (*ecs.UpdateServiceO
 	if in.ServiceRegistries != nil {
 		s.ServiceRegistries = in.ServiceRegistries
 	}
-	if anew {
-		c.deploy(s, rev, placed, "", time.Now())
+	if in.PlacementStrategy != nil {
+		s.PlacementStrategy = in.PlacementStrategy
 	}
-	s.Rollouts[0].NoStartBefore = time.Time{} // an operator who acts need not wait for the throttle
-	c.log.Info("service updated", "service", *s.ServiceName, "task_definition", names.Last(*s.TaskDefinition), "desired", s.DesiredCount, "new_deployment", anew)
-	c.touch()
-	return &ecs.UpdateServiceOutput{Service: c.describeService(s)}, nil
+	if in.PlacementConstraints != nil {
+		s.PlacementConstraints = in.PlacementConstraints
+	}
 }
 
 // nextDeployment works out what an update makes of the service's tasks, and whether they have to be replaced for it.
@@ -203,7 +223,7 @@ func (c *Control) nextDeployment(in *ecs.UpdateServiceInput, s *service, cl *clu
 	if rev == nil {
 		return nil, p, false, clientError("TaskDefinition not found.")
 	}
-	p = placement{now.LaunchType, now.CapacityProviderStrategy, aws.ToString(now.PlatformVersion), now.NetworkConfiguration}
+	p = now.placement()
 	if len(p.providers) > 0 {
 		p.launchType = ""
 	}
@@ -212,13 +232,24 @@ func (c *Control) nextDeployment(in *ecs.UpdateServiceInput, s *service, cl *clu
 	}
 	p.platformVersion = cmp.Or(aws.ToString(in.PlatformVersion), p.platformVersion)
 	p.network = cmp.Or(in.NetworkConfiguration, p.network)
+	if p.volumes = in.VolumeConfigurations; p.volumes == nil {
+		p.volumes = keptVolumes(now.VolumeConfigurations, openVolumes(&rev.Definition))
+	}
 	if p, err = c.place(cl, &rev.Definition, p); err != nil {
 		return nil, p, false, err
 	}
 	anew = in.ForceNewDeployment || *rev.Definition.TaskDefinitionArn != *now.TaskDefinition ||
 		fingerprint(p.network) != fingerprint(now.NetworkConfiguration) || p.platformVersion != aws.ToString(now.PlatformVersion) ||
+		in.VolumeConfigurations != nil && fingerprint(p.volumes) != fingerprint(now.VolumeConfigurations) ||
 		in.CapacityProviderStrategy != nil && !slices.EqualFunc(p.providers, now.CapacityProviderStrategy, sameProvider)
 	return rev, p, anew, nil
+}
+
+// keptVolumes are the configurations that an update leaves out, of volumes that its definition still has.
+func keptVolumes(now []ecstypes.ServiceVolumeConfiguration, open []string) []ecstypes.ServiceVolumeConfiguration {
+	return slices.DeleteFunc(slices.Clone(now), func(v ecstypes.ServiceVolumeConfiguration) bool {
+		return !slices.Contains(open, aws.ToString(v.Name))
+	})
 }
 
 func sameProvider(a, b ecstypes.CapacityProviderStrategyItem) bool {

@@ -24,6 +24,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/control"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/quota"
 )
 
 // stage is a control plane that the real SDK talks to, above an engine whose tasks behave as their image's name says,
@@ -53,7 +54,7 @@ func newStage(t *testing.T, file string) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := api.New(s.control, &url.URL{Scheme: "http", Host: "emulator.invalid"}, http.NotFoundHandler(), hclog.NewNullLogger())
+	handler := api.New(s.control, &url.URL{Scheme: "http", Host: "emulator.invalid"}, http.NotFoundHandler(), &quota.Quotas{}, hclog.NewNullLogger())
 	s.Client = ecs.New(ecs.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String("http://localecs.invalid"), HTTPClient: direct{handler}, RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {

@@ -55,8 +55,15 @@ func (c *Control) RunTask(in *ecs.RunTaskInput) (*ecs.RunTaskOutput, error) {
 	if err := checkOverrides(&rev.Definition, in.Overrides); err != nil {
 		return nil, err
 	}
-	placed, err := c.place(cl, &rev.Definition, placement{in.LaunchType, in.CapacityProviderStrategy, aws.ToString(in.PlatformVersion), in.NetworkConfiguration})
+	placed, err := c.place(cl, &rev.Definition, placement{in.LaunchType, in.CapacityProviderStrategy, aws.ToString(in.PlatformVersion), in.NetworkConfiguration, nil})
 	if err != nil {
+		return nil, err
+	}
+	asked := wishes{strategies: in.PlacementStrategy, constraints: in.PlacementConstraints}
+	for _, v := range in.VolumeConfigurations {
+		asked.volumes = append(asked.volumes, aws.ToString(v.Name))
+	}
+	if err := asked.check(&rev.Definition, placed.launchType); err != nil {
 		return nil, err
 	}
 	out := &ecs.RunTaskOutput{Tasks: []ecstypes.Task{}, Failures: []ecstypes.Failure{}}

@@ -39,7 +39,7 @@ func Complete(in *ecs.RegisterTaskDefinitionInput) (*ecstypes.TaskDefinition, er
 		return nil, err
 	}
 	for _, check := range []func(*ecstypes.TaskDefinition) error{
-		checkTask, checkVolumes, checkContainers, checkPorts, checkDependencies, checkMemory,
+		checkTask, checkVolumes, checkContainers, checkLogRouter, checkPorts, checkDependencies, checkMemory,
 	} {
 		if err := check(def); err != nil {
 			return nil, err

@@ -147,6 +147,29 @@ func checkCycle(def *ecstypes.TaskDefinition) error {
 	return nil
 }
 
+// checkLogRouter sees to it that containers which log through FireLens have a log router, and that a log router has users.
+func checkLogRouter(def *ecstypes.TaskDefinition) error {
+	routers, users := 0, 0
+	for _, c := range def.ContainerDefinitions {
+		if f := c.FirelensConfiguration; f != nil {
+			routers++
+			if f.Type == "" || !known(f.Type) {
+				return invalid("Invalid setting for container '%s'. The firelensConfiguration type '%s' is not one of %s.", *c.Name, f.Type, words(f.Type))
+			}
+		}
+		if c.LogConfiguration != nil && c.LogConfiguration.LogDriver == ecstypes.LogDriverAwsfirelens {
+			users++
+		}
+	}
+	switch {
+	case users > 0 && routers == 0:
+		return invalid("When awsfirelens log driver is specified in log configuration, a firelens configuration object must be configured in one of the containers.")
+	case routers > 0 && users == 0:
+		return invalid("When a firelensConfiguration object is specified, at least one container has to be configured with the awsfirelens log driver.")
+	}
+	return nil
+}
+
 // checkMemory holds the containers' cpu and memory against the task's, where it has them.
 func checkMemory(def *ecstypes.TaskDefinition) error {
 	cpu, memory := number(def.Cpu), number(def.Memory)

@@ -100,6 +100,7 @@ func checkProxy(def *ecstypes.TaskDefinition) error {
 
 func checkVolumes(def *ecstypes.TaskDefinition) error {
 	seen := map[string]bool{}
+	atLaunch := 0
 	for _, v := range def.Volumes {
 		name := aws.ToString(v.Name)
 		if !namePattern.MatchString(name) {
@@ -119,8 +120,44 @@ func checkVolumes(def *ecstypes.TaskDefinition) error {
 		if kinds > 1 || kinds == 1 && v.Host == nil && aws.ToBool(v.ConfiguredAtLaunch) {
 			return invalid("Volume '%s' has more than one configuration.", name)
 		}
+		if aws.ToBool(v.ConfiguredAtLaunch) {
+			atLaunch++
+		}
+		if fault := efsFault(v.EfsVolumeConfiguration); fault != "" {
+			return invalid("Invalid setting for volume '%s'. %s", name, fault)
+		}
+	}
+	if atLaunch > 1 {
+		return invalid("A task definition revision can have only one volume that is configured at launch.")
 	}
 	return nil
+}
+
+func efsFault(e *ecstypes.EFSVolumeConfiguration) string {
+	if e == nil {
+		return ""
+	}
+	auth := ecstypes.EFSAuthorizationConfig{}
+	if e.AuthorizationConfig != nil {
+		auth = *e.AuthorizationConfig
+	}
+	root, accessPoint := aws.ToString(e.RootDirectory), aws.ToString(auth.AccessPointId) != ""
+	encrypted := e.TransitEncryption == ecstypes.EFSTransitEncryptionEnabled
+	switch {
+	case aws.ToString(e.FileSystemId) == "":
+		return "An EFS volume requires a fileSystemId."
+	case !known(e.TransitEncryption):
+		return "The transitEncryption '" + string(e.TransitEncryption) + "' must be ENABLED or DISABLED."
+	case !known(auth.Iam):
+		return "The authorizationConfig's iam '" + string(auth.Iam) + "' must be ENABLED or DISABLED."
+	case auth.Iam == ecstypes.EFSAuthorizationConfigIAMEnabled && !encrypted:
+		return "Transit encryption must be enabled when EFS IAM authorization is used."
+	case accessPoint && !encrypted:
+		return "Transit encryption must be enabled when an EFS access point is used."
+	case accessPoint && root != "" && root != "/":
+		return `When using an EFS access point, the root directory must either be set to "/" or be omitted.`
+	}
+	return ""
 }
 
 // CheckTags applies the rules that every ECS resource has for the tags a user may set.

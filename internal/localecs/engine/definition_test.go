@@ -107,12 +107,16 @@ func TestContainerThatEatsTooMuchIsKilled(t *testing.T) {
 	s := onStage(t)
 	app := actor("app", "eat=256")
 	app.Memory = aws.Int32(32)
-	app.LinuxParameters = &ecstypes.LinuxParameters{MaxSwap: aws.Int32(0)}
+	app.LinuxParameters = noSwap()
 	arn := s.play(t, s.task(app))
 	last := s.heard.awaitWord(t, arn, StatusStopped).container("app")
 	if exitCode(last) != "137" || aws.ToString(last.Reason) != "OutOfMemoryError: Container killed due to memory usage" {
 		t.Errorf("exit code %s, reason %q", exitCode(last), aws.ToString(last.Reason))
 	}
+}
+
+func noSwap() *ecstypes.LinuxParameters {
+	return &ecstypes.LinuxParameters{MaxSwap: aws.Int32(0)}
 }
 
 // With pidMode task, the pause container is process 1 of the task, and reaps.

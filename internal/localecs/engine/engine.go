@@ -127,7 +127,8 @@ func (e *Engine) newRun(t Task, credentialsID string) *taskRun {
 	}
 	r := &taskRun{
 		e: e, log: e.log.With("task_arn", t.ARN), state: state{task: t, members: newMembers(t, e.cfg.World)},
-		credentialsID: credentialsID, inspected: map[string]bool{}, logs: map[string][]byte{}, wakeUp: make(chan struct{}, 1),
+		credentialsID: credentialsID, inspected: map[string]bool{}, killsBefore: map[string]int64{}, logs: map[string][]byte{},
+		wakeUp: make(chan struct{}, 1),
 	}
 	if t.TaskRoleARN != "" {
 		r.taskRole = e.emulator().Assume(t.TaskRoleARN, taskID(t.ARN))

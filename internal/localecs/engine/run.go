@@ -31,6 +31,7 @@ type taskRun struct {
 	state        state
 	secretValues map[string][]string // NAME=value by container
 	inspected    map[string]bool     // containers being inspected; true = once more after that
+	killsBefore  map[string]int64    // the kernel's count of kills before the containers' last starts
 	logs         map[string][]byte   // what is left of the containers' output once they are removed
 
 	mailMu sync.Mutex
@@ -154,6 +155,7 @@ func (r *taskRun) create(ctx context.Context, m *member) {
 }
 
 func (r *taskRun) start(ctx context.Context, m *member) {
+	r.noteStart(m.id)
 	err := retry(ctx, func() error {
 		_, err := r.e.docker.ContainerStart(ctx, m.id, client.ContainerStartOptions{})
 		return err
@@ -227,12 +229,8 @@ func (r *taskRun) inspect(ctx context.Context, m *member) {
 	}
 	for {
 		found, err := r.lookUp(ctx, m.id)
-		if err == nil && r.mayLackMemory(m, found.Container) {
-			select {
-			case <-time.After(oomLag):
-			case <-ctx.Done():
-			}
-			found, err = r.lookUp(ctx, m.id)
+		if err == nil {
+			r.mendMemory(ctx, m, found.Container)
 		}
 		switch {
 		case err == nil && found.Container.State != nil:
@@ -246,18 +244,6 @@ func (r *taskRun) inspect(ctx context.Context, m *member) {
 			return
 		}
 	}
-}
-
-// oomLag is how much later than of a container's end Docker may learn that its memory was not enough.
-const oomLag = 300 * time.Millisecond
-
-// mayLackMemory reports whether a container was killed by nobody that we know of, at a limit of memory that Docker has not
-// told of yet.
-func (r *taskRun) mayLackMemory(m *member, c container.InspectResponse) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	limited := c.HostConfig != nil && c.HostConfig.Memory > 0
-	return limited && !m.stopAsked && c.State != nil && !c.State.Running && c.State.ExitCode == killedCode && !c.State.OOMKilled
 }
 
 func (r *taskRun) lookUp(ctx context.Context, dockerID string) (found client.ContainerInspectResult, err error) {
@@ -343,9 +329,6 @@ func (m *member) observeHealth(h container.Health) {
 		m.setHealth(ecstypes.HealthStatusUnhealthy, at)
 	}
 }
-
-// killedCode is the exit code after SIGKILL.
-const killedCode = 137
 
 // vanished ends a container that somebody removed.
 func (s *state) vanished(m *member, now time.Time) {

@@ -320,7 +320,7 @@ func (s *state) exited(m *member, code int32, finished time.Time, oom bool) {
 func (m *member) outOfMemory() {
 	m.oom = true
 	if m.phase == stopped && m.reason == "" {
-		m.reason = "OutOfMemoryError: Container killed due to memory usage"
+		m.reason = outOfMemoryReason
 	}
 }
 

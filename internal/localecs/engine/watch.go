@@ -213,6 +213,7 @@ func (e *Engine) adopt(ctx context.Context, t Task, there map[string]container.S
 		if !ok {
 			continue
 		}
+		r.noteStart(c.ID) // of what was killed before, only Docker can tell why
 		found, err := e.docker.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
 		if err != nil && !cerrdefs.IsNotFound(err) {
 			return err

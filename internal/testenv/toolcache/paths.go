@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// Paths tells where the real components are. An empty field is one that is not there.
+// Paths tells where the real components are. An empty field is one that is not there; OpenTofu alone may be missing.
 type Paths struct {
 	Consul           string // the consul binary
 	Envoy            string // the envoy binary
 	MotoServer       string // moto_server: takes -H ADDRESS -p PORT
 	LocalStackPython string // the Python that has LocalStack: -m localstack.runtime.main
 	Terraform        string // terraform or tofu
+	OpenTofu         string // tofu, also where terraform is there: make setup finds it, setup -opentofu builds it
 	DockerHost       string // unix:// address of a daemon that answers
 }
 
@@ -50,7 +51,7 @@ func (p Paths) Env() []string {
 }
 
 type pathField struct {
-	env, label string
+	env, label string // label "" = none needs it
 	value      *string
 }
 
@@ -62,13 +63,14 @@ func (p *Paths) fields() []pathField {
 		{"MOTO_SERVER", "moto", &p.MotoServer},
 		{"LOCALSTACK_PYTHON", "LocalStack", &p.LocalStackPython},
 		{"TERRAFORM", "Terraform or OpenTofu", &p.Terraform},
+		{"OPENTOFU", "", &p.OpenTofu},
 	}
 }
 
 func (p *Paths) lacking() []string {
 	var labels []string
 	for _, f := range p.fields() {
-		if *f.value == "" {
+		if *f.value == "" && f.label != "" {
 			labels = append(labels, f.label)
 		}
 	}

@@ -14,10 +14,11 @@ import (
 
 // Setup brings every real component and image that is missing.
 type Setup struct {
-	Cache   Cache
-	Repo    string // root of this repository's checkout
-	LDFlags string // for consulecs-agent; the same as make build's, so that it is not linked twice
-	Out     io.Writer
+	Cache    Cache
+	Repo     string // root of this repository's checkout
+	LDFlags  string // for consulecs-agent; the same as make build's, so that it is not linked twice
+	OpenTofu bool   // build OpenTofu also where Terraform is there, which takes minutes of a processor
+	Out      io.Writer
 }
 
 // Run brings what is missing and reports each step. It may be run any number of times, also at once, and takes up
@@ -91,7 +92,22 @@ func (s Setup) built(found *Paths) []step {
 	return []step{
 		bring("Consul "+pins.Consul.Version, s.Cache.consul(), &found.Consul),
 		bring("Terraform or OpenTofu", s.Cache.terraform(), &found.Terraform),
+		s.openTofu(&found.OpenTofu),
 	}
+}
+
+// openTofu comes last: where there is no Terraform it has been built by then.
+func (s Setup) openTofu(path *string) step {
+	tool := s.Cache.openTofu()
+	return step{name: "OpenTofu " + s.Cache.Pins.OpenTofu.Version, do: func(ctx context.Context) (how string, err error) {
+		if s.OpenTofu {
+			return keep(path)(tool.bring(ctx, s.Cache, s.Repo))
+		}
+		if *path, how = tool.find(ctx, s.Cache); *path == "" {
+			how = "left out: setup -opentofu"
+		}
+		return how, nil
+	}}
 }
 
 // fetched is the lane of what is downloaded, and of the images made of it.

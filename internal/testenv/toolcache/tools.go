@@ -31,29 +31,46 @@ func (c Cache) consul() goTool {
 	}
 }
 
+// terraform is what runs a configuration: Terraform where the machine has it, else OpenTofu.
 func (c Cache) terraform() goTool {
+	t := c.openTofu()
+	t.names = []string{"terraform", "tofu"}
+	return t
+}
+
+func (c Cache) openTofu() goTool {
 	return goTool{
-		names: []string{"terraform", "tofu"}, pin: c.Pins.OpenTofu, tool: "opentofu", binary: "tofu",
+		names: []string{"tofu"}, pin: c.Pins.OpenTofu, tool: "opentofu", binary: "tofu",
 		module: "toolchain/opentofu", pkg: "github.com/opentofu/opentofu/cmd/tofu", version: terraformVersion,
 		// A release, else it calls itself 1.10.6-dev, which no required_version constraint takes.
 		ldflags: "-X github.com/opentofu/opentofu/version.dev=no",
 	}
 }
 
-// bring returns the tool's path and how it came there.
-func (t goTool) bring(ctx context.Context, c Cache, repo string) (path, how string, err error) {
+// find returns the path of a tool that is there, and where; "" where it would have to be built.
+func (t goTool) find(ctx context.Context, c Cache) (path, where string) {
 	for _, name := range t.names {
 		program := onPath(name)
 		if program == "" {
 			continue
 		}
 		if v, err := t.version(ctx, program); err == nil && atLeast(v, t.pin.Minimum) {
-			return program, name + " " + v + " on PATH", nil
+			return program, name + " " + v + " on PATH"
 		}
 	}
-	path = filepath.Join(c.dir(t.tool, t.pin.Version), t.binary)
-	if exists(path) {
-		return path, "present", nil
+	if path = t.built(c); exists(path) {
+		return path, "present"
+	}
+	return "", ""
+}
+
+// built is where the tool's own build lies.
+func (t goTool) built(c Cache) string { return filepath.Join(c.dir(t.tool, t.pin.Version), t.binary) }
+
+// bring returns the tool's path and how it came there.
+func (t goTool) bring(ctx context.Context, c Cache, repo string) (path, how string, err error) {
+	if path, how = t.find(ctx, c); path != "" {
+		return path, how, nil
 	}
 	err = c.fill(t.tool, t.pin.Version, func(tmp string) error {
 		// GOFLAGS of the user's, such as -mod=vendor, are meant for their own modules.
@@ -61,7 +78,7 @@ func (t goTool) bring(ctx context.Context, c Cache, repo string) (path, how stri
 		_, err := build.run(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", strings.TrimSpace("-s -w "+t.ldflags), "-o", filepath.Join(tmp, t.binary), t.pkg)
 		return err
 	})
-	return path, "built", err
+	return t.built(c), "built", err
 }
 
 var consulVersionLine = regexp.MustCompile(`^Consul v(\S+)`)

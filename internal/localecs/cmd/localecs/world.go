@@ -46,6 +46,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.IntVar(&cfg.Port, "port", 0, "port of the API on the network's gateway (default: the former one, or any free one)")
 	fs.StringVar(&cfg.EventQueueURL, "events-queue", "", "URL of the SQS queue for task state changes (default: no events)")
 	order := fs.String("stop-order", string(engine.StopByDependency), "order of SIGTERM within a task: dependency or all-at-once")
+	fs.BoolVar(&cfg.Quotas, "quotas", false, "throttle calls as ECS does")
 	level := fs.String("log-level", "info", "trace, debug, info, warn or error")
 	asJSON := fs.Bool("log-json", false, "log in JSON")
 	if err := parse(fs, args, stderr); err != nil {

@@ -1,0 +1,57 @@
+package provider_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+)
+
+// binFolder holds the provider, built once for all tests that run the real Terraform on it.
+var binFolder = sync.OnceValues(func() (string, error) {
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(scratch, "terraform-provider-consulecs"), "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return scratch, nil
+})
+
+// scratch is a folder for all tests of the process.
+var scratch = filepath.Join(os.TempDir(), fmt.Sprintf("consulecs-provider-test-%d", os.Getpid()))
+
+// configDir is a folder with a configuration in Terraform's JSON syntax.
+type configDir string
+
+func workDir(t *testing.T) configDir { return configDir(t.TempDir()) }
+
+// write puts a file of the configuration down.
+func (d configDir) write(t *testing.T, name string, config fields) {
+	t.Helper()
+	text, err := json.MarshalIndent(config, "", "  ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(string(d), name), text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// terraform is the Terraform, or OpenTofu, that works on the folder.
+func (d configDir) terraform(t *testing.T) *testenv.Terraform {
+	t.Helper()
+	bin, err := binFolder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tf, err := testenv.NewTerraform(testenv.TerraformConfig{Folder: string(d), Work: t.TempDir(), Provider: bin, Binary: os.Getenv("TF_ACC_TERRAFORM_PATH")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tf
+}
