@@ -173,7 +173,7 @@ func (s Spec) checkVariables(d ecstypes.ContainerDefinition, path problem.Path, 
 	}
 	for _, secret := range d.Secrets {
 		check("secrets", aws.ToString(secret.Name))
-		checkReference(aws.ToString(secret.ValueFrom), path.Child("secrets", problem.Key(aws.ToString(secret.Name))), nil, found)
+		checkReference(aws.ToString(secret.ValueFrom), path.Child("secrets", problem.Key(aws.ToString(secret.Name))), found)
 	}
 }
 

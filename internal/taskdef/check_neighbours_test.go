@@ -250,7 +250,7 @@ func TestWhatFollowsFromUnknownValuesOfContainersIsNotReported(t *testing.T) {
 		}, problem.At("task", "volumes", 0, "efsVolumeConfiguration", "transitEncryption")},
 		"an option of the log": {func(s *taskdef.Spec) {
 			s.Sidecars.LogConfiguration = &ecstypes.LogConfiguration{LogDriver: "splunk", SecretOptions: []ecstypes.Secret{{Name: aws.String("a"), ValueFrom: aws.String("")}}}
-		}, problem.At("sidecars", "logConfiguration", "secretOptions", 0, "valueFrom")},
+		}, problem.At("sidecars", "logConfiguration", "secretOptions", problem.Key("a"))},
 		"a range": {mapped(ranged("")), problem.At("containers", 0, "portMappings", 0, "containerPortRange")},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -108,8 +108,8 @@ func each(value any, at problem.Path, set func(any), visit func(problem.Path)) {
 		}
 	case []any:
 		for i, inner := range v {
-			if pair, ok := inner.(map[string]any); ok && slices.Contains([]string{"environment", "secrets"}, name) {
-				field := map[string]string{"environment": "value", "secrets": "valueFrom"}[name]
+			if pair, ok := inner.(map[string]any); ok && slices.Contains([]string{"environment", "secrets", "secretOptions"}, name) {
+				field := map[string]string{"environment": "value", "secrets": "valueFrom", "secretOptions": "valueFrom"}[name]
 				had := pair[field]
 				each(had, at.Child(problem.Key(fmt.Sprint(pair["name"]))), func(other any) { pair[field] = other }, visit)
 				continue
