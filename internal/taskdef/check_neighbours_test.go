@@ -182,6 +182,27 @@ func TestVolumesOfEFSThatDoNotMount(t *testing.T) {
 	})
 }
 
+func TestVolumesAreOfOneKind(t *testing.T) {
+	t.Parallel()
+	volumes := func(list ...ecstypes.Volume) func(*taskdef.Spec) {
+		return func(s *taskdef.Spec) {
+			for i := range list {
+				list[i].Name = aws.String(fmt.Sprint("v", i))
+			}
+			s.Task.Volumes = list
+		}
+	}
+	yes, no := aws.Bool(true), aws.Bool(false)
+	testNeighbours(t, map[string]neighbours{
+		"two at launch": {volumes(ecstypes.Volume{ConfiguredAtLaunch: yes}, ecstypes.Volume{ConfiguredAtLaunch: yes}), volumes(ecstypes.Volume{ConfiguredAtLaunch: yes}, ecstypes.Volume{ConfiguredAtLaunch: no}),
+			"task.volumes[1].configuredAtLaunch: is true, as task.volumes[0].configuredAtLaunch is: ECS takes one such volume in a task"},
+		"of EFS at launch": {volumes(ecstypes.Volume{ConfiguredAtLaunch: yes, EfsVolumeConfiguration: &ecstypes.EFSVolumeConfiguration{}}), volumes(ecstypes.Volume{ConfiguredAtLaunch: no, EfsVolumeConfiguration: &ecstypes.EFSVolumeConfiguration{}}),
+			"task.volumes[0].efsVolumeConfiguration: is not allowed together with task.volumes[0].configuredAtLaunch: a volume is of one kind"},
+		"of the host and of EFS": {volumes(ecstypes.Volume{Host: &ecstypes.HostVolumeProperties{}, EfsVolumeConfiguration: &ecstypes.EFSVolumeConfiguration{}}), volumes(ecstypes.Volume{Host: &ecstypes.HostVolumeProperties{}}),
+			"task.volumes[0].efsVolumeConfiguration: is not allowed together with task.volumes[0].host: a volume is of one kind"},
+	})
+}
+
 func TestLogRoutersAndTheirUsersNeedEachOther(t *testing.T) {
 	t.Parallel()
 	routed := func() *ecstypes.LogConfiguration { return &ecstypes.LogConfiguration{LogDriver: "awsfirelens"} }

@@ -16,10 +16,15 @@ import (
 
 // Check holds the service against its task: what ECS would refuse, or what could never be deployed. A grace period without a
 // load balancer is not refused: ECS has it count for the health checks of containers, too, and every mesh task has some.
-func (m *ECSService) Check(launchTypes []ecstypes.Compatibility, containers []taskdef.Container, found *problem.List) {
+func (m *ECSService) Check(task taskdef.Task, containers []taskdef.Container, found *problem.List) {
 	at := problem.At("ecs_service")
 	CheckECSCluster(row.Value(m.Cluster), at.Child("cluster"), found)
-	m.Network.Check(launchTypes, at, found)
+	m.Network.Check(task.LaunchTypes, at, found)
+	for i, v := range task.Volumes {
+		if aws.ToBool(v.ConfiguredAtLaunch) {
+			found.AddWith([]problem.Path{at}, problem.At("task", "volumes", i, "configuredAtLaunch"), "is not allowed together with %s, which has no settings for such a volume: let another resource run the task", at)
+		}
+	}
 	for i, balancer := range m.LoadBalancers {
 		balancer.check(containers, at.Child("load_balancer", i), found)
 	}
