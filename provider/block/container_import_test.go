@@ -12,6 +12,26 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 )
 
+func TestTheAgentsConfigurationIsTheirOwn(t *testing.T) {
+	t.Parallel()
+	container := func(name, config string) ecstypes.ContainerDefinition {
+		return ecstypes.ContainerDefinition{Name: &name, Environment: []ecstypes.KeyValuePair{{Name: aws.String("CONSUL_ECS_CONFIG_JSON"), Value: &config}}}
+	}
+	doctor := container("doctor", "old")
+	for name, c := range map[string]struct {
+		containers []ecstypes.ContainerDefinition
+		want       string
+	}{
+		"behind a doctor's": {[]ecstypes.ContainerDefinition{doctor, container("consul-ecs-mesh-init", "new")}, "new"},
+		"a controller's":    {[]ecstypes.ContainerDefinition{container("consul-ecs-controller", "new")}, "new"},
+		"a doctor's alone":  {[]ecstypes.ContainerDefinition{doctor}, ""},
+	} {
+		if got := block.AgentConfig(c.containers); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // TestTheOrderOfALogRouterIsTheMeshs wants an import to tell what the mesh added to the order of the containers from what their
 // user wrote.
 func TestTheOrderOfALogRouterIsTheMeshs(t *testing.T) {
