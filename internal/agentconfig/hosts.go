@@ -161,7 +161,7 @@ func (s ConsulServers) checkHosts(path problem.Path, found *problem.List) {
 		return
 	}
 	if grpc := s.GRPCEndpoint(); grpc.TLS && grpc.ServerName == "" && hosts.OneName() == "" {
-		with := []problem.Path{path.Child("hosts"), path.Child("grpc"), path.Child("defaults", "tls")}
+		with := []problem.Path{path.Child("hosts"), path.Child("grpc", "tls"), path.Child("grpc", "tlsServerName"), path.Child("defaults", "tls")}
 		found.AddWith(with, path.Child("defaults", "tlsServerName"),
 			"is needed, as %s is no single name that the servers' certificates could be for: give the name in them, such as server.dc1.consul", path.Child("hosts"))
 	}

@@ -49,7 +49,7 @@ func TestNamesAreThoseOfConsul(t *testing.T) {
 			t.Parallel()
 			c.config.BootstrapDir, c.config.ConsulServers.Hosts = "/consul", "consul.example"
 			got := ""
-			if err := c.config.Validate(); err != nil {
+			if err := c.config.Problems().Err(); err != nil {
 				got = err.Error()
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {

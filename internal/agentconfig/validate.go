@@ -13,9 +13,6 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
 
-// Validate joins Problems into one error.
-func (c Config) Validate() error { return c.Problems().Err() }
-
 // Problems lists what would make the agents or Consul refuse the configuration, all of it at once.
 func (c Config) Problems() problem.List {
 	var found problem.List

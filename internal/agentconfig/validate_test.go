@@ -82,7 +82,7 @@ func TestPortsOnDifferentAddressesDoNotClash(t *testing.T) {
 			{DestinationName: "b", LocalBindPort: 8503},
 		}},
 	}
-	if err := cfg.Validate(); err != nil {
+	if err := cfg.Problems().Err(); err != nil {
 		t.Error(err)
 	}
 }

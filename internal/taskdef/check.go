@@ -18,10 +18,9 @@ import (
 // maxDefinitionSize is ECS's limit for the registered JSON, in bytes.
 const maxDefinitionSize = 64 << 10
 
-// Check lists everything that ECS, Consul or the agents would refuse, or that would leave the task dead in the mesh.
-// unknown names places whose values are not known yet, as in a Terraform plan: they are left empty in s, and what follows
-// from them is not reported.
-func Check(s Spec, unknown ...problem.Path) problem.List {
+// Check lists everything that ECS, Consul or the agents would refuse, or that would leave the task dead in the mesh. Values
+// that are not known yet, as in a Terraform plan, are left empty in s; what follows from them is for List.Without to leave out.
+func Check(s Spec) problem.List {
 	var found problem.List
 	checkFamily(s.Family, &found)
 	s.checkService(&found)
@@ -41,14 +40,14 @@ func Check(s Spec, unknown ...problem.Path) problem.List {
 	if d, err := s.definition(); err != nil {
 		found.Add(problem.At("proxy", "config"), "%v", err)
 	} else {
-		checkSums(d, s.Task, &found)
+		checkSums(d, s.Task, s.reservations(), &found)
 		checkSize(d, &found)
 	}
-	return found.Without(unknown...)
+	return found
 }
 
 // CheckController is Check for a controller.
-func CheckController(s ControllerSpec, unknown ...problem.Path) problem.List {
+func CheckController(s ControllerSpec) problem.List {
 	var found problem.List
 	checkFamily(s.family(), &found)
 	addConfigProblems(ControllerAgentConfig(s), &found)
@@ -71,10 +70,10 @@ func CheckController(s ControllerSpec, unknown ...problem.Path) problem.List {
 	if d, err := s.definition(); err != nil {
 		found.Add(problem.At(), "%v", err)
 	} else {
-		checkSums(d, s.Task, &found)
+		checkSums(d, s.Task, []problem.Path{problem.At("container", "memory"), problem.At("container", "memoryReservation")}, &found)
 		checkSize(d, &found)
 	}
-	return found.Without(unknown...)
+	return found
 }
 
 var validFamily = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
@@ -170,8 +169,9 @@ func (s Servers) checkSecrets(found *problem.List) {
 	}
 }
 
-// checkSums compares what the containers ask for together with what the task has.
-func checkSums(d *Definition, task Task, found *problem.List) {
+// checkSums compares what the containers ask for together with what the task has. with are the places that it depends on
+// besides the task's.
+func checkSums(d *Definition, task Task, with []problem.Path, found *problem.List) {
 	var cpu, memory int
 	for _, c := range d.ContainerDefinitions {
 		cpu += int(c.Cpu)
@@ -184,12 +184,24 @@ func checkSums(d *Definition, task Task, found *problem.List) {
 	// A container that by itself has more than the task is reported as such.
 	alone := func(c ecstypes.ContainerDefinition) bool { return int(aws.ToInt32(c.Memory)) > task.memory() }
 	if cpu > task.cpu() {
-		found.Add(problem.At("task", "cpu"), "is %d, but the containers ask for %d together", task.cpu(), cpu)
+		found.AddWith(with, problem.At("task", "cpu"), "is %d, but the containers ask for %d together", task.cpu(), cpu)
 	}
 	if memory > task.memory() && !slices.ContainsFunc(d.ContainerDefinitions, alone) {
-		found.Add(problem.At("task", "memory"), "is %d MiB, but the containers ask for %d together, %d of them for the mesh's own",
+		found.AddWith(with, problem.At("task", "memory"), "is %d MiB, but the containers ask for %d together, %d of them for the mesh's own",
 			task.memory(), memory, meshMemory(d.ContainerDefinitions))
 	}
+}
+
+// reservations are the places whose absence can make the sum of the containers' memory larger.
+func (s Spec) reservations() []problem.Path {
+	paths := []problem.Path{problem.At("sidecars", "readyGate")}
+	for i := range s.Containers {
+		paths = append(paths, problem.At("containers", i, "memoryReservation"))
+	}
+	for _, key := range sidecarKeys {
+		paths = append(paths, problem.At("sidecars", key, "memory"), problem.At("sidecars", key, "memoryReservation"))
+	}
+	return paths
 }
 
 func meshMemory(containers []ecstypes.ContainerDefinition) int {
@@ -209,7 +221,7 @@ func checkSize(d *Definition, found *problem.List) {
 		return
 	}
 	if len(registered) > maxDefinitionSize {
-		found.Add(problem.At("containers"), "make a task definition of %d bytes, want at most %d; the agents' configuration, which grows with upstreams, stands in it twice",
+		found.Add(problem.At("containers"), "makes a task definition of %d bytes, want at most %d; the agents' configuration, which grows with upstreams, stands in it twice",
 			len(registered), maxDefinitionSize)
 	}
 }

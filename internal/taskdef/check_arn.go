@@ -36,13 +36,13 @@ func (k arnKind) check(text string, path problem.Path, found *problem.List) {
 var validParameterName = regexp.MustCompile(`^[A-Za-z0-9_./:-]+$`)
 
 // checkReference checks where ECS is to find a secret.
-func checkReference(from string, path problem.Path, with []problem.Path, found *problem.List) {
+func checkReference(from string, path problem.Path, found *problem.List) {
 	isName := !strings.HasPrefix(from, "arn:") && validParameterName.MatchString(from)
 	switch {
 	case from == "":
-		found.AddWith(with, path, "is empty, want %s", secretARN.what)
+		found.Add(path, "is empty, want %s", secretARN.what)
 	case !isName && !secretARN.valid.MatchString(from):
-		found.AddWith(with, path, "is %q, want %s", from, secretARN.what)
+		found.Add(path, "is %q, want %s", from, secretARN.what)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 func (s Spec) checkContainers(found *problem.List) {
 	path := problem.At("containers")
 	if len(s.Containers) == 0 {
-		found.Add(path, "are none, want at least one")
+		found.Add(path, "is missing: want at least one")
 	}
 	s.checkCount(path, found)
 	first := map[string]int{}
@@ -50,7 +50,7 @@ func (s Spec) checkCount(path problem.Path, found *problem.List) {
 		found.Add(problem.At("sidecars", "readyGate"), "is on, but the task would have %d containers, want at most %d: set auto or off", n, maxContainers)
 		return
 	}
-	found.AddWith([]problem.Path{problem.At("sidecars", "readyGate")}, path, "are %d, and %d with the mesh's own: ECS takes at most %d", len(s.Containers), n, maxContainers)
+	found.AddWith([]problem.Path{problem.At("sidecars", "readyGate")}, path, "has %d containers, and %d with the mesh's own: ECS takes at most %d", len(s.Containers), n, maxContainers)
 }
 
 // checkEssential wants the task to end with its application. Without an essential container of the user's, the mesh's own
@@ -64,7 +64,7 @@ func (s Spec) checkEssential(path problem.Path, found *problem.List) {
 		with = append(with, path.Child(i, "essential"))
 	}
 	if len(s.Containers) > 0 {
-		found.AddWith(with, path, "are all inessential: the task would go on when the application has ended, so make one essential")
+		found.AddWith(with, path, "has no essential one: the task would go on when the application has ended")
 	}
 }
 
@@ -95,7 +95,7 @@ func (s Spec) checkContainer(c Container, path problem.Path, found *problem.List
 	}
 	checkFitsTask(aws.ToInt32(d.Memory), path, s.Task, found)
 	checkLog(d.LogConfiguration, path.Child("logConfiguration"), s.Task, found)
-	checkVariables(d, path, found)
+	s.checkVariables(d, path, found)
 	checkFiles(d, path, found)
 	checkUlimits(d.Ulimits, path.Child("ulimits"), found)
 	checkAwsvpc(d, path, found)
@@ -117,14 +117,24 @@ func (s Spec) checkHealthSync(c Container, path problem.Path, found *problem.Lis
 	}
 }
 
+// namePaths are the places of the containers' names.
+func (s Spec) namePaths() []problem.Path {
+	var paths []problem.Path
+	for i := range s.Containers {
+		paths = append(paths, problem.At("containers", i, "name"))
+	}
+	return paths
+}
+
 // checkProbes wants each probe to have its container. What a probe says is checked with the agents' configuration.
 func (s Spec) checkProbes(found *problem.List) {
+	with := append(s.namePaths(), problem.At("containers"))
 	for i, p := range s.ReadinessProbes {
 		at := problem.At("readinessProbes", i, "container")
 		named := func(c Container) bool { return aws.ToString(c.Definition.Name) == p.Container }
 		switch {
 		case !slices.ContainsFunc(s.Containers, named):
-			found.Add(at, "is %q, which is no container of the task", p.Container)
+			found.AddWith(with, at, "is %q, which is no container of the task", p.Container)
 		case slices.ContainsFunc(s.ReadinessProbes[:i], func(other agentconfig.ReadinessProbe) bool { return other.Container == p.Container }):
 			found.Add(at, "%q has a probe already", p.Container)
 		}
@@ -133,7 +143,7 @@ func (s Spec) checkProbes(found *problem.List) {
 
 func checkHealthCheck(h ecstypes.HealthCheck, path problem.Path, found *problem.List) {
 	if len(h.Command) < 2 || h.Command[0] != "CMD" && h.Command[0] != "CMD-SHELL" {
-		found.Add(path.Child("command"), "wants CMD or CMD-SHELL and the command, so that ECS knows how to run it")
+		found.AddWith([]problem.Path{path.Child("command", 0)}, path.Child("command"), "wants CMD or CMD-SHELL first, then the command: ECS knows by that word how to run it")
 	}
 	checkRange(h.Interval, 5, 300, path.Child("interval"), found)
 	checkRange(h.Timeout, 2, 60, path.Child("timeout"), found)
@@ -142,16 +152,17 @@ func checkHealthCheck(h ecstypes.HealthCheck, path problem.Path, found *problem.
 }
 
 // checkVariables wants each name once among the environment and the secrets, and none that is the mesh's: an import would
-// take the container for one of the mesh's own.
-func checkVariables(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
+// take the container for one of the mesh's own. A container of the agents' image may be the doctor, who reads the same.
+func (s Spec) checkVariables(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
+	isAgent := aws.ToString(d.Image) == s.Sidecars.Image
 	seen := map[string]problem.Path{}
 	check := func(list, name string) {
 		at := path.Child(list, problem.Key(name))
 		switch other, twice := seen[name]; {
 		case name == "":
 			found.Add(at, "is a variable without a name")
-		case name == mesh.ConfigVariable:
-			found.Add(at, "is set by the mesh, in its own containers: choose another name")
+		case name == mesh.ConfigVariable && !isAgent:
+			found.AddWith([]problem.Path{path.Child("image"), problem.At("sidecars", "image")}, at, "is set by the mesh, in its own containers: choose another name")
 		case twice:
 			found.AddWith([]problem.Path{other}, at, "is set already at %s", other)
 		}
@@ -162,7 +173,7 @@ func checkVariables(d ecstypes.ContainerDefinition, path problem.Path, found *pr
 	}
 	for _, secret := range d.Secrets {
 		check("secrets", aws.ToString(secret.Name))
-		checkReference(aws.ToString(secret.ValueFrom), path.Child("secrets", problem.Key(aws.ToString(secret.Name))), nil, found)
+		checkReference(aws.ToString(secret.ValueFrom), path.Child("secrets", problem.Key(aws.ToString(secret.Name))), found)
 	}
 }
 
@@ -180,7 +191,7 @@ func checkAwsvpc(d ecstypes.ContainerDefinition, path problem.Path, found *probl
 		{"disableNetworking", aws.ToBool(d.DisableNetworking)},
 	} {
 		if setting.set {
-			found.Add(path.Child(setting.key), "is refused in the awsvpc network mode, which the mesh needs")
+			found.Add(path.Child(setting.key), "is not allowed in the awsvpc network mode, which the mesh needs")
 		}
 	}
 }
@@ -189,11 +200,11 @@ func checkFargateContainer(d ecstypes.ContainerDefinition, path problem.Path, fo
 	with := []problem.Path{problem.At("task", "launchTypes")}
 	checkStartTimeout(d.StartTimeout, path, with, found)
 	if aws.ToBool(d.Privileged) {
-		found.AddWith(with, path.Child("privileged"), "is refused on FARGATE")
+		found.AddWith(with, path.Child("privileged"), "is not allowed on FARGATE")
 	}
 	for i, r := range d.ResourceRequirements {
 		if r.Type == ecstypes.ResourceTypeGpu {
-			found.AddWith(with, path.Child("resourceRequirements", i), "asks for a GPU, which FARGATE has not")
+			found.AddWith(with, path.Child("resourceRequirements", i), "asks for a GPU, which FARGATE does not have")
 		}
 	}
 	p := d.LinuxParameters
@@ -219,7 +230,7 @@ func checkFargateContainer(d ecstypes.ContainerDefinition, path problem.Path, fo
 		{"tmpfs", len(p.Tmpfs) > 0},
 	} {
 		if setting.set {
-			found.AddWith(with, at.Child(setting.key), "is refused on FARGATE")
+			found.AddWith(with, at.Child(setting.key), "is not allowed on FARGATE")
 		}
 	}
 }

@@ -23,12 +23,8 @@ func checkLog(l *ecstypes.LogConfiguration, path problem.Path, task Task, found 
 		found.Add(driver, "is %q, want one of %s", l.LogDriver, joined(l.LogDriver.Values()))
 		return
 	}
-	for i, option := range l.SecretOptions {
-		name, at := aws.ToString(option.Name), path.Child("secretOptions", i)
-		if name == "" {
-			found.Add(at.Child("name"), "is empty")
-		}
-		checkReference(aws.ToString(option.ValueFrom), path.Child("secretOptions", problem.Key(name)), []problem.Path{at.Child("valueFrom")}, found)
+	for _, option := range l.SecretOptions {
+		checkReference(aws.ToString(option.ValueFrom), path.Child("secretOptions", problem.Key(aws.ToString(option.Name))), found)
 	}
 	fargate := task.runsOn(ecstypes.CompatibilityFargate)
 	if fargate && !slices.Contains(fargateLogDrivers, l.LogDriver) {

@@ -32,7 +32,7 @@ func (s Spec) checkOrder(path problem.Path, found *problem.List) {
 		for i := range s.Containers {
 			with = append(with, path.Child(i, "name"), path.Child(i, "dependsOn"), path.Child(i, "waitForProxy"))
 		}
-		found.AddWith(with, path, "wait for each other: %s", strings.Join(cycle, " → "))
+		found.AddWith(with, path, "has a circle of containers that wait for each other: %s", strings.Join(cycle, " → "))
 	}
 }
 
@@ -48,11 +48,7 @@ func (s Spec) checkDependency(dependency ecstypes.ContainerDependency, at, conta
 	}
 	index := slices.IndexFunc(s.Containers, func(c Container) bool { return aws.ToString(c.Definition.Name) == name })
 	if index < 0 {
-		var with []problem.Path
-		for i := range s.Containers {
-			with = append(with, containers.Child(i, "name"))
-		}
-		found.AddWith(with, at.Child("containerName"), "is %q, which is no container of the task", name)
+		found.AddWith(s.namePaths(), at.Child("containerName"), "is %q, which is no container of the task", name)
 		return
 	}
 	target := s.Containers[index]

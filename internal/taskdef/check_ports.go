@@ -104,7 +104,7 @@ func checkRanges(mappings []ecstypes.PortMapping, path problem.Path, found *prob
 		seen = append(seen, own)
 	}
 	if ranges > maxPortRanges {
-		found.Add(path, "have %d ranges, want at most %d", ranges, maxPortRanges)
+		found.Add(path, "has %d ranges, want at most %d", ranges, maxPortRanges)
 	}
 }
 

@@ -82,7 +82,7 @@ func (s Spec) checkUsers(found *problem.List) {
 			continue
 		}
 		if user, group, _ := strings.Cut(own, ":"); slices.Contains(users, user) || group == strconv.Itoa(mesh.UIDMeshInit) {
-			found.AddWith([]problem.Path{problem.At("transparentProxy", "enabled")}, problem.At("containers", i, "user"),
+			found.AddWith([]problem.Path{problem.At("transparentProxy", "enabled"), problem.At("containers", i, "image"), problem.At("sidecars", "image")}, problem.At("containers", i, "user"),
 				"is %s, which belongs to the mesh's own containers, whose traffic is not redirected: choose another", own)
 		}
 	}

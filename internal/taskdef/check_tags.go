@@ -41,6 +41,6 @@ func checkTags(tags map[string]string, ours int, found *problem.List) {
 		}
 	}
 	if n := len(tags) + ours + tagsOfOwnership; n > maxTags {
-		found.Add(problem.At("tags"), "are %d with %d of the mesh's own, want at most %d", n, ours+tagsOfOwnership, maxTags)
+		found.Add(problem.At("tags"), "has %d keys, %d of them the mesh's own, want at most %d", n, ours+tagsOfOwnership, maxTags)
 	}
 }

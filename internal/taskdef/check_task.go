@@ -62,16 +62,16 @@ func (t Task) check(found *problem.List) {
 	case gib < 21 || gib > 200:
 		found.Add(path.Child("ephemeralStorageGib"), "is %d, want 21 to 200", gib)
 	case !fargate:
-		found.AddWith(onlyLaunchTypes, path.Child("ephemeralStorageGib"), "is for FARGATE alone")
+		found.AddWith(onlyLaunchTypes, path.Child("ephemeralStorageGib"), "is allowed on FARGATE alone")
 	}
 	if t.PIDMode != "" && !slices.Contains(t.PIDMode.Values(), t.PIDMode) {
 		found.Add(path.Child("pidMode"), "is %q, want host or task", t.PIDMode)
 	}
 	if t.PIDMode == ecstypes.PidModeHost && fargate {
-		found.AddWith(onlyLaunchTypes, path.Child("pidMode"), "is host, which FARGATE refuses")
+		found.AddWith(onlyLaunchTypes, path.Child("pidMode"), "is host, which is not allowed on FARGATE")
 	}
 	if len(t.PlacementConstraints) > 0 && fargate {
-		found.AddWith(onlyLaunchTypes, path.Child("placementConstraints"), "are refused on FARGATE")
+		found.AddWith(onlyLaunchTypes, path.Child("placementConstraints"), "is not allowed on FARGATE")
 	}
 }
 
@@ -137,7 +137,7 @@ func (s Spec) stopTimeoutPaths() []problem.Path {
 // good-bye to Consul, to be there last.
 func (s Spec) checkStopTimes(found *problem.List) {
 	dataplane := problem.At("sidecars", "dataplane", "stopTimeout")
-	with := append(s.stopTimeoutPaths(), dataplane)
+	with := append(s.stopTimeoutPaths(), dataplane, problem.At("task", "launchTypes"))
 	if n := s.Sidecars.Dataplane.StopTimeout; n > 0 && n < s.longestStop() {
 		found.AddWith(with, dataplane, "is %d seconds, but a container of the task may take %d to stop: the mesh has to outlast it", n, s.longestStop())
 	}
@@ -217,7 +217,7 @@ func checkRestartPolicy(p *ecstypes.ContainerRestartPolicy, path problem.Path, f
 	}
 	checkRange(p.RestartAttemptPeriod, 60, 1800, path.Child("restartAttemptPeriod"), found)
 	if n := len(p.IgnoredExitCodes); n > 50 {
-		found.Add(path.Child("ignoredExitCodes"), "are %d, want at most 50", n)
+		found.Add(path.Child("ignoredExitCodes"), "has %d elements, want at most 50", n)
 	}
 }
 

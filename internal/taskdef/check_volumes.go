@@ -18,6 +18,7 @@ var validVolumeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 func (s Spec) checkVolumes(found *problem.List) {
 	path := problem.At("task", "volumes")
 	known := []string{mesh.VolumeName}
+	checkKinds(s.Task.Volumes, path, found)
 	for i, v := range s.Task.Volumes {
 		name, at := aws.ToString(v.Name), path.Child(i, "name")
 		switch {
@@ -36,6 +37,40 @@ func (s Spec) checkVolumes(found *problem.List) {
 	}
 	for i := range s.Containers {
 		s.checkMounts(i, known, found)
+	}
+}
+
+// checkKinds wants each volume to be of one kind, and one at most to be configured at launch.
+func checkKinds(volumes []ecstypes.Volume, path problem.Path, found *problem.List) {
+	launched := -1
+	for i, v := range volumes {
+		at := path.Child(i)
+		var first problem.Path
+		for _, kind := range []struct {
+			key string
+			set bool
+		}{
+			{"configuredAtLaunch", aws.ToBool(v.ConfiguredAtLaunch)},
+			{"host", v.Host != nil},
+			{"dockerVolumeConfiguration", v.DockerVolumeConfiguration != nil},
+			{"efsVolumeConfiguration", v.EfsVolumeConfiguration != nil},
+			{"fsxWindowsFileServerVolumeConfiguration", v.FsxWindowsFileServerVolumeConfiguration != nil},
+		} {
+			if kind.set && first != nil {
+				found.AddWith([]problem.Path{first}, at.Child(kind.key), "is not allowed together with %s: a volume is of one kind", first)
+			} else if kind.set {
+				first = at.Child(kind.key)
+			}
+		}
+		if !aws.ToBool(v.ConfiguredAtLaunch) {
+			continue
+		}
+		if launched >= 0 {
+			other := path.Child(launched, "configuredAtLaunch")
+			found.AddWith([]problem.Path{other}, at.Child("configuredAtLaunch"), "is true, as %s is: ECS takes one such volume in a task", other)
+			continue
+		}
+		launched = i
 	}
 }
 
@@ -66,13 +101,13 @@ func (s Spec) checkMounts(container int, known []string, found *problem.List) {
 func checkFargateVolume(v ecstypes.Volume, path problem.Path, found *problem.List) {
 	with := []problem.Path{problem.At("task", "launchTypes")}
 	if v.Host != nil && aws.ToString(v.Host.SourcePath) != "" {
-		found.AddWith(with, path.Child("host", "sourcePath"), "is refused on FARGATE, which has no host of yours")
+		found.AddWith(with, path.Child("host", "sourcePath"), "is not allowed on FARGATE, which has no host of yours")
 	}
 	if v.DockerVolumeConfiguration != nil {
-		found.AddWith(with, path.Child("dockerVolumeConfiguration"), "is refused on FARGATE")
+		found.AddWith(with, path.Child("dockerVolumeConfiguration"), "is not allowed on FARGATE")
 	}
 	if v.FsxWindowsFileServerVolumeConfiguration != nil {
-		found.AddWith(with, path.Child("fsxWindowsFileServerVolumeConfiguration"), "is refused on FARGATE")
+		found.AddWith(with, path.Child("fsxWindowsFileServerVolumeConfiguration"), "is not allowed on FARGATE")
 	}
 }
 
@@ -100,10 +135,9 @@ func checkEFS(v *ecstypes.EFSVolumeConfiguration, path problem.Path, found *prob
 // checkVolumesFrom wants each container whose mounts are shared to be another one of the task.
 func (s Spec) checkVolumesFrom(found *problem.List) {
 	names := mesh.InjectedContainers()
-	with := []problem.Path{problem.At("containers")}
-	for i, c := range s.Containers {
+	with := append(s.namePaths(), problem.At("containers"))
+	for _, c := range s.Containers {
 		names = append(names, aws.ToString(c.Definition.Name))
-		with = append(with, problem.At("containers", i, "name"))
 	}
 	for i, c := range s.Containers {
 		for j, from := range c.Definition.VolumesFrom {

@@ -98,7 +98,7 @@ func (s Spec) checkShutdownDelay(c Container, at problem.Path, found *problem.Li
 	s.checkDelayFits(delay, d, at, found)
 	for i, mount := range d.MountPoints {
 		if isBootstrapDir(mount) && !isMeshMount(mount) {
-			found.AddWith([]problem.Path{here}, at.Child("mountPoints", i, "containerPath"), "is %s, where the mesh mounts the program that delays the container's end: mount the volume elsewhere, or leave %s out",
+			found.AddWith([]problem.Path{here, at.Child("mountPoints", i, "sourceVolume")}, at.Child("mountPoints", i, "containerPath"), "is %s, where the mesh mounts the program that delays the container's end: mount the volume elsewhere, or leave %s out",
 				aws.ToString(mount.ContainerPath), here)
 		}
 	}

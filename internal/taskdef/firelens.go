@@ -62,7 +62,7 @@ func WithoutRouter(d ecstypes.ContainerDefinition, all []ecstypes.ContainerDefin
 
 // checkRouters wants a log router where containers log through one, and nowhere else: ECS refuses either without the other.
 func (s Spec) checkRouters(found *problem.List) {
-	with := append(s.logPaths(), problem.At("containers")) // where a router or a user of it may be that is not known yet
+	with := []problem.Path{problem.At("containers")} // where a router may be that is not known yet
 	router := -1
 	for i, c := range s.Containers {
 		with = append(with, problem.At("containers", i, "firelensConfiguration"))
@@ -72,9 +72,9 @@ func (s Spec) checkRouters(found *problem.List) {
 	}
 	switch users := s.routed(); {
 	case router < 0 && len(users) > 0:
-		found.AddWith(with, users[0], "is awsfirelens, but no container of the task is a log router: add one, with a %s", problem.At("firelensConfiguration"))
+		found.AddWith(with, users[0], "is awsfirelens, but no container of the task is a log router (FireLens): add one")
 	case router >= 0 && len(users) == 0:
-		found.AddWith(with, problem.At("containers", router, "firelensConfiguration"), "makes the container a log router, but no container logs through it: set a log driver to awsfirelens, or leave this out")
+		found.AddWith(append(with, s.logPaths()...), problem.At("containers", router, "firelensConfiguration"), "makes the container a log router, but no container logs through it: set a log driver to awsfirelens, or leave this out")
 	}
 }
 

@@ -188,7 +188,7 @@ func ContainerFields() row.Fields {
 		"image":              row.RequiredText("Image reference."),
 		"essential":          row.Flag("The task stops when this container does. Default `true`."),
 		"command":            row.Texts("Command, as in the image's CMD."),
-		"entry_point":        row.Texts("Entry point, as in the image's ENTRYPOINT."),
+		"entry_point":        row.Texts("Entry point, as in the image's ENTRYPOINT. `[]` says that the image has none."),
 		"working_directory":  row.Text("Directory that the command runs in."),
 		"user":               row.Text("User, as `uid`, `name`, `uid:gid`."),
 		"cpu":                row.Number("CPU units reserved, 1024 to a core.", row.AtLeast(0)),
@@ -212,7 +212,7 @@ func ContainerFields() row.Fields {
 		"log_configuration":        LogConfigurationRow("Where the output goes."),
 		"mesh": row.Object("How the container takes part in the mesh.", row.Fields{
 			"health_sync":    row.Flag("Copy the container's ECS health to a check in Consul. Default: it is essential and has a `health_check`, or it has a `readiness_probe`."),
-			"wait_for_proxy": row.Flag("Start when the proxy serves. Default `true`."),
+			"wait_for_proxy": row.Flag("Start when the proxy serves. Default `true`, but for a log router, which starts before all that logs through it."),
 			"shutdown_delay": row.Text("How long the application serves on after SIGTERM, in whole seconds such as `10s` or `1m30s`, until its callers have heard that the task leaves: the command is run by " +
 				"`consulecs-agent app`, from the shared volume, which the container mounts read-only at `/consul`. What the image's ENTRYPOINT and CMD would run is not known at plan and not run: say it in " +
 				"`entry_point` and `command`. Shorter than `stop_timeout`, which has to hold what the application itself needs besides. Default: none, SIGTERM reaches the command at once. Changing it registers a new revision."),

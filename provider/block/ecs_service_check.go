@@ -16,12 +16,15 @@ import (
 
 // Check holds the service against its task: what ECS would refuse, or what could never be deployed. A grace period without a
 // load balancer is not refused: ECS has it count for the health checks of containers, too, and every mesh task has some.
-func (m *ECSService) Check(launchTypes []ecstypes.Compatibility, containers []taskdef.Container, found *problem.List) {
+func (m *ECSService) Check(task taskdef.Task, containers []taskdef.Container, found *problem.List) {
 	at := problem.At("ecs_service")
-	if row.Value(m.Cluster) == "" {
-		found.Add(at.Child("cluster"), "is empty, want the name or the ARN of an ECS cluster")
+	CheckECSCluster(row.Value(m.Cluster), at.Child("cluster"), found)
+	m.Network.Check(task.LaunchTypes, at, found)
+	for i, v := range task.Volumes {
+		if aws.ToBool(v.ConfiguredAtLaunch) {
+			found.AddWith([]problem.Path{at}, problem.At("task", "volumes", i, "configuredAtLaunch"), "is not allowed together with %s, which has no settings for such a volume: let another resource run the task", at)
+		}
 	}
-	m.Network.Check(launchTypes, at, found)
 	for i, balancer := range m.LoadBalancers {
 		balancer.check(containers, at.Child("load_balancer", i), found)
 	}
@@ -34,6 +37,13 @@ func (m *ECSService) Check(launchTypes []ecstypes.Compatibility, containers []ta
 			minimum, maximum := at.Child("deployment", "minimum_healthy_percent"), at.Child("deployment", "maximum_percent")
 			found.AddWith([]problem.Path{minimum}, maximum, "is %d with a minimum of %d: no task could ever be replaced", most, least)
 		}
+	}
+}
+
+// CheckECSCluster wants an ECS cluster to be named. Where there is no name ECS takes the cluster called default.
+func CheckECSCluster(nameOrARN string, at problem.Path, found *problem.List) {
+	if nameOrARN == "" {
+		found.Add(at, "is empty, want the name or the ARN of an ECS cluster")
 	}
 }
 
@@ -131,7 +141,7 @@ func (m Network) checkEC2(at problem.Path, found *problem.List) {
 	if row.Value(m.AssignPublicIP) {
 		found.AddWith([]problem.Path{launchType}, at.Child("assign_public_ip"), "is not allowed together with %s EC2: leave it out, and let the tasks reach the internet through a NAT gateway", launchType)
 	}
-	if m.PlatformVersion != nil {
+	if row.Value(m.PlatformVersion) != "" {
 		found.AddWith([]problem.Path{launchType}, at.Child("platform_version"), "is not allowed together with %s EC2: only FARGATE has versions", launchType)
 	}
 }

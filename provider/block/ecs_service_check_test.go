@@ -32,7 +32,7 @@ func checkService(change func(*block.ECSService)) problem.List {
 	s := block.ECSService{Cluster: aws.String("prod"), Network: block.Network{Subnets: []string{"subnet-1"}, SecurityGroups: []string{"sg-1"}}}
 	change(&s)
 	var found problem.List
-	s.Check(nil, []taskdef.Container{
+	s.Check(taskdef.Task{}, []taskdef.Container{
 		{Definition: ecstypes.ContainerDefinition{Name: aws.String("app"), PortMappings: []ecstypes.PortMapping{{ContainerPort: aws.Int32(8080)}, {ContainerPortRange: aws.String("9000-9010")}}}},
 		{Definition: ecstypes.ContainerDefinition{Name: aws.String("side")}},
 	}, &found)
@@ -97,6 +97,25 @@ func TestServicesThatECSWouldRefuse(t *testing.T) {
 				t.Errorf("the neighbour is refused: %v", err)
 			}
 		})
+	}
+}
+
+func TestVolumesOfTheServiceAreNotForThisOne(t *testing.T) {
+	t.Parallel()
+	s := block.ECSService{Cluster: aws.String("prod")}
+	for launched, want := range map[bool]string{
+		true:  "task.volumes[0].configuredAtLaunch: is not allowed together with ecs_service, which has no settings for such a volume: let another resource run the task",
+		false: "",
+	} {
+		var found problem.List
+		s.Check(taskdef.Task{Volumes: []ecstypes.Volume{{ConfiguredAtLaunch: &launched}}}, nil, &found)
+		got := ""
+		if err := found.Err(); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("configured at launch %t: got %q, want %q", launched, got, want)
+		}
 	}
 }
 

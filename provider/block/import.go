@@ -12,9 +12,14 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
-// AgentConfig is what the injected containers read; "" if there is none.
+// AgentConfig is what the injected containers, or the controller's, read; "" if there is none. A doctor that a user added may
+// have another.
 func AgentConfig(containers []ecstypes.ContainerDefinition) string {
+	ours := append(mesh.InjectedContainers(), mesh.ContainerController)
 	for _, c := range containers {
+		if !slices.Contains(ours, aws.ToString(c.Name)) {
+			continue
+		}
 		for _, variable := range c.Environment {
 			if aws.ToString(variable.Name) == mesh.ConfigVariable {
 				return aws.ToString(variable.Value)

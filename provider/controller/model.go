@@ -102,6 +102,7 @@ func (m *model) problems(d block.Defaults) problem.List {
 	spec := m.spec(d)
 	spec.TaskRoleARN, spec.ExecutionRoleARN = row.Value(m.IAM.TaskRoleOrNone().ARN), row.Value(m.IAM.ExecutionRoleOrNone().ARN)
 	found := taskdef.CheckController(spec)
+	block.CheckECSCluster(row.Value(m.ECSCluster), problem.At("cluster"), &found)
 	m.Network.Check(spec.Task.LaunchTypes, nil, &found)
 	m.IAM.Check(spec.Family, spec.Tags, &found)
 	m.checkPath(cmp.Or(spec.Controller.IAMRolePath, mesh.RolePath), &found)
