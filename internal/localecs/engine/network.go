@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -92,6 +93,9 @@ func lockNetworks(ctx context.Context) (unlock func(), err error) {
 		l, err := new(net.ListenConfig).Listen(ctx, "unix", "@"+linkLocalName)
 		if err == nil {
 			return func() { l.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("lock the networks: %w", err)
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
