@@ -12,7 +12,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 )
 
-// unsteady is the error of a wait for a service that did not become steady. It says all that ECS says.
+// Unsteady is the error of a wait for a service that did not become steady.
+func Unsteady(name string, err error) error { return &unsteady{name: name, err: err} }
+
+// unsteady also says all that ECS says of the service.
 type unsteady struct {
 	name    string
 	err     error

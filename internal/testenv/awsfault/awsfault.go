@@ -50,7 +50,7 @@ func Start(t *testing.T, emulator string) *Proxy {
 		t.Fatal(err)
 	}
 	handler := httputil.NewSingleHostReverseProxy(target)
-	handler.Transport = &http.Transport{MaxIdleConnsPerHost: 20} // its own: nothing is left open after the test
+	handler.Transport = &http.Transport{MaxIdleConnsPerHost: 20}                                           // its own: nothing is left open after the test
 	handler.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) } // the caller is gone
 	p := &Proxy{emulator: handler, end: make(chan struct{})}
 	server := httptest.NewServer(p)
