@@ -43,6 +43,12 @@ func BuildController(s ControllerSpec) (*Definition, error) {
 	return s.definition()
 }
 
+// Draft makes what is known of the task definition of a mesh task, some of whose values are not known yet and left out.
+func Draft(s Spec) (*Definition, error) { return s.definition() }
+
+// DraftController is Draft for a controller.
+func DraftController(s ControllerSpec) (*Definition, error) { return s.definition() }
+
 // definition builds whatever s says, right or wrong.
 func (s Spec) definition() (*Definition, error) {
 	config, err := agentconfig.Marshal(AgentConfig(s))

@@ -113,7 +113,7 @@ func importControllerOutcome(ctx context.Context, c *deploy.Client, m *model) er
 	if err != nil {
 		return err
 	}
-	want, err := m.design(c.Defaults, home)
+	want, err := m.design(c.Defaults, home, false)
 	if err != nil {
 		return err
 	}

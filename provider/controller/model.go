@@ -123,7 +123,7 @@ func (m *model) checkPath(services string, found *problem.List) {
 const controllerRolePath = "/"
 
 // Design works out a controller.
-func (m *model) design(d block.Defaults, home iamrole.Home) (deploy.Design, error) {
+func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.Design, error) {
 	spec := m.spec(d)
 	want := deploy.Design{
 		Family: spec.Family, Owner: deploy.Owner(typeName, home.Region, m.id()),
@@ -142,11 +142,15 @@ func (m *model) design(d block.Defaults, home iamrole.Home) (deploy.Design, erro
 		want.TaskRole.Role = role
 	}
 	spec.TaskRoleARN = want.TaskRole.ARN()
-	definition, err := taskdef.BuildController(spec)
+	build := taskdef.BuildController
+	if draft {
+		build = taskdef.DraftController
+	}
+	definition, err := build(spec)
 	if err != nil {
 		return deploy.Design{}, err
 	}
-	err = want.Finish(definition, m.IAM, controllerRolePath, spec.Tags, home)
+	err = want.Finish(definition, m.IAM, controllerRolePath, spec.Tags, home, draft)
 	return want, err
 }
 

@@ -36,6 +36,15 @@ func New() resource.Resource {
 			"cluster", "name", "token_secret_arn", "consul_servers", "login", "iam_role_path", "image", "log_level", "log_json",
 			"log_configuration", "pull_credentials_secret_arn", "task", "iam", "agent_image",
 		},
+		Depends: map[string][]string{
+			"task_role_arn":            {"name", "iam.path", "iam.task_role"},
+			"task_role_name":           {"name", "iam.task_role"},
+			"execution_role_arn":       {"name", "iam.path", "iam.execution_role"},
+			"execution_role_name":      {"name", "iam.execution_role"},
+			"tags_all":                 {"cluster", "name", "tags", "default_tags"}, // the owner's name is a tag
+			"rendered_definition_json": {"name", "task", "iam"},
+			"ecs_service_arn":          {"cluster", "name", "launch_type"},
+		},
 		Places:   row.PlacesOf(model{}),
 		Problems: (*model).problems,
 		Design:   (*model).design,

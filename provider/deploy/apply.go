@@ -181,7 +181,7 @@ func (c *Client) abandoned(ctx context.Context, d Design, had Outcome, out *Prog
 		return had, err
 	}
 	had.ARN, had.Revision = aws.String(newest.arn()), aws.Int64(int64(newest.Definition.Revision))
-	had.ContentHash, had.TagsAll = aws.String(content.hash()), newest.Tags
+	had.ContentHash, had.TagsAll = &d.shown.hash, newest.Tags
 	return had, nil
 }
 

@@ -23,6 +23,7 @@ type Design struct {
 	ExecutionRole RoleDesign
 	definition    *taskdef.Definition
 	canonical     canonicalDefinition
+	shown         shownDefinition
 	Service       *block.ECSService // with its name filled in; nil: none
 	Keep          int               // earlier revisions that stay ACTIVE
 }
@@ -67,7 +68,7 @@ func (d Design) tags() map[string]string { return block.TagMap(d.definition.Tags
 // itself changes nothing in AWS.
 func (d Design) withVersionOf(had Outcome) Design {
 	version, ok := had.TagsAll[mesh.TaskTagModuleVersion]
-	if !ok || row.Value(had.ContentHash) != d.canonical.hash() {
+	if !ok || row.Value(had.ContentHash) != d.shown.hash {
 		return d
 	}
 	kept := *d.definition
@@ -81,13 +82,18 @@ func (d Design) withVersionOf(had Outcome) Design {
 	return d
 }
 
-// finish adds the definition, and the execution role, which follows from the definition's containers.
-func (d *Design) Finish(definition *taskdef.Definition, roles *block.IAM, path string, tags map[string]string, home iamrole.Home) error {
+// Finish adds the definition, and the execution role, which follows from the definition's containers. Of a draft, the role's policy
+// says nothing.
+func (d *Design) Finish(definition *taskdef.Definition, roles *block.IAM, path string, tags map[string]string, home iamrole.Home, draft bool) error {
 	if d.ExecutionRole.Given == "" {
 		settings := roles.Settings(roles.ExecutionRoleOrNone().TaskRole, path, tags)
-		role, err := iamrole.Execution(iamrole.ExecutionSpec{
+		spec := iamrole.ExecutionSpec{
 			Home: home, Settings: settings, Family: d.Family, Containers: definition.ContainerDefinitions, KMSKeyARNs: roles.ExecutionRoleOrNone().KMSKeyARNs,
-		})
+		}
+		if draft {
+			spec.Containers = nil
+		}
+		role, err := iamrole.Execution(spec)
 		if err != nil {
 			return err
 		}
@@ -97,7 +103,10 @@ func (d *Design) Finish(definition *taskdef.Definition, roles *block.IAM, path s
 	definition.Tags = append(definition.Tags, ecstypes.Tag{Key: aws.String(tagECSOwner), Value: &d.Owner})
 	d.definition = definition
 	var err error
-	d.canonical, err = canonical(definition)
+	if d.canonical, err = canonical(definition); err != nil {
+		return err
+	}
+	d.shown, err = d.canonical.shownTo(d.Owner)
 	return err
 }
 

@@ -13,7 +13,7 @@ import (
 
 // look reads what is there of a resource into its outcome and returns the ECS service, nil if there is none. exists is
 // false when nothing is left of the resource.
-func (c *Client) Look(ctx context.Context, family string, out *Outcome, service *block.ECSService) (found *ecstypes.Service, exists bool, err error) {
+func (c *Client) Look(ctx context.Context, family, owner string, out *Outcome, service *block.ECSService) (found *ecstypes.Service, exists bool, err error) {
 	defer func() { err = withCause(ctx, err) }()
 	// First, since many resources begin to look at the same moment and then ask in one call.
 	if service != nil {
@@ -21,7 +21,7 @@ func (c *Client) Look(ctx context.Context, family string, out *Outcome, service 
 			return nil, false, err
 		}
 	}
-	definition, err := c.lookAtDefinition(ctx, family, out)
+	definition, err := c.lookAtDefinition(ctx, family, owner, out)
 	if err != nil {
 		return nil, false, err
 	}
@@ -38,7 +38,7 @@ func (c *Client) Look(ctx context.Context, family string, out *Outcome, service 
 
 // lookAtDefinition takes over the newest ACTIVE revision, whoever registered it: what differs from the design shows in the
 // plan, and the next apply registers a newer one.
-func (c *Client) lookAtDefinition(ctx context.Context, family string, out *Outcome) (exists bool, err error) {
+func (c *Client) lookAtDefinition(ctx context.Context, family, owner string, out *Outcome) (exists bool, err error) {
 	newest, err := c.latest(ctx, family)
 	if err != nil {
 		return false, err
@@ -51,8 +51,12 @@ func (c *Client) lookAtDefinition(ctx context.Context, family string, out *Outco
 	if err != nil {
 		return false, err
 	}
+	shown, err := content.shownTo(owner)
+	if err != nil {
+		return false, err
+	}
 	out.ARN, out.Revision = newest.Definition.TaskDefinitionArn, aws.Int64(int64(newest.Definition.Revision))
-	out.Definition, out.Containers, out.ContentHash = &content.frame, &content.containers, aws.String(content.hash())
+	out.Definition, out.Containers, out.ContentHash = &shown.frame, shown.containers, &shown.hash
 	out.AgentConfig = aws.String(block.AgentConfig(newest.Definition.ContainerDefinitions))
 	if out.TagsAll != nil { // tags that others added are theirs
 		maps.DeleteFunc(newest.Tags, func(key, _ string) bool { _, ours := out.TagsAll[key]; return !ours })

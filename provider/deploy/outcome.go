@@ -5,7 +5,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
@@ -24,7 +23,7 @@ type Outcome struct {
 	AgentConfig       *string           `tfsdk:"agent_config_json"`
 	Roles             *string           `tfsdk:"rendered_roles_json"`
 	Definition        *string           `tfsdk:"rendered_definition_json"`
-	Containers        *string           `tfsdk:"rendered_container_definitions_json"`
+	Containers        map[string]string `tfsdk:"rendered_container_definitions_json"`
 	ContentHash       *string           `tfsdk:"content_hash"`
 	TagsAll           map[string]string `tfsdk:"tags_all"`
 }
@@ -39,15 +38,17 @@ func (d Design) Decided() (Outcome, error) {
 		TaskRoleARN: aws.String(d.TaskRole.ARN()), TaskRoleName: aws.String(d.TaskRole.name()),
 		ExecutionRoleARN: aws.String(d.ExecutionRole.ARN()), ExecutionRoleName: aws.String(d.ExecutionRole.name()),
 		AgentConfig: aws.String(block.AgentConfig(d.definition.ContainerDefinitions)), Roles: &roles,
-		Definition: &d.canonical.frame, Containers: &d.canonical.containers, ContentHash: aws.String(d.canonical.hash()),
+		Definition: &d.shown.frame, Containers: d.shown.containers, ContentHash: &d.shown.hash,
 		TagsAll: d.tags(),
 	}, nil
 }
 
-// Planned is the outcome as far as it is known before the apply; open names the attributes that are not.
+// Planned is the outcome as far as it is known before the apply; Open names the attributes that are not, and OpenContainers the
+// elements of the containers.
 type Planned struct {
 	Outcome
-	Open map[string]bool
+	Open           map[string]bool
+	OpenContainers []string
 }
 
 // plan decides what the plan shows: the ARN of the revision stays while the content does, and the service's while it is the
@@ -84,11 +85,4 @@ func AllOpen() Planned {
 		p.Open[reflect.TypeFor[Outcome]().Field(i).Tag.Get("tfsdk")] = true
 	}
 	return p
-}
-
-// openUnknownTags opens what follows from tags that are not known.
-func (p Planned) OpenUnknownTags(unknown []problem.Path) {
-	if row.Affects(unknown, "tags", "default_tags") {
-		p.Open["tags_all"], p.Open["rendered_roles_json"] = true, true
-	}
 }

@@ -110,7 +110,7 @@ func importOutcome(ctx context.Context, c *deploy.Client, m *model) error {
 	if err != nil {
 		return err
 	}
-	want, err := m.design(c.Defaults, home)
+	want, err := m.design(c.Defaults, home, false)
 	if err != nil {
 		return err
 	}

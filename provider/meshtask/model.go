@@ -15,7 +15,7 @@ import (
 )
 
 // Design works out a mesh task.
-func (m *model) design(d block.Defaults, home iamrole.Home) (deploy.Design, error) {
+func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.Design, error) {
 	spec := m.spec(d)
 	want := deploy.Design{
 		Family: spec.Family, Owner: deploy.Owner(typeName, home.Region, spec.Family),
@@ -37,11 +37,15 @@ func (m *model) design(d block.Defaults, home iamrole.Home) (deploy.Design, erro
 		want.TaskRole.Role = role
 	}
 	spec.TaskRoleARN = want.TaskRole.ARN()
-	definition, err := taskdef.Build(spec)
+	build := taskdef.Build
+	if draft {
+		build = taskdef.Draft
+	}
+	definition, err := build(spec)
 	if err != nil {
 		return deploy.Design{}, err
 	}
-	err = want.Finish(definition, m.IAM, d.RolePath, spec.Tags, home)
+	err = want.Finish(definition, m.IAM, d.RolePath, spec.Tags, home, draft)
 	return want, err
 }
 

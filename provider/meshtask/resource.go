@@ -34,6 +34,17 @@ func New() resource.Resource {
 			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", "sidecars", "iam",
 			"agent_image", "iam_role_path", "log_configuration",
 		},
+		Depends: map[string][]string{
+			"task_role_arn":            {"family", "iam.path", "iam.task_role", "iam_role_path"},
+			"task_role_name":           {"family", "iam.task_role"},
+			"execution_role_arn":       {"family", "iam.path", "iam.execution_role", "iam_role_path"},
+			"execution_role_name":      {"family", "iam.execution_role"},
+			"tags_all":                 {"family", "service.name", "service.namespace", "service.partition", "tags", "default_tags"},
+			"rendered_definition_json": {"family", "task", "iam", "iam_role_path"},
+			"ecs_service_arn":          {"family", "ecs_service.cluster", "ecs_service.name", "ecs_service.launch_type"},
+			"ecs_service_running_arn":  {"ecs_service.cluster"}, // is it there at all?
+		},
+		Local:    (*model).local,
 		Places:   row.PlacesOf(model{}),
 		Problems: (*model).problems,
 		Design:   (*model).design,
@@ -53,8 +64,8 @@ func (m *model) parts() stack.Parts {
 func (m *model) computeNames(home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) {
 	m.names = m.computedNames(home)
 	return m.names, map[string]bool{
-		"service_name":         row.Affects(unknown, "family", "service"),
-		"ecs_service_name":     row.Affects(unknown, "family", "ecs_service"),
+		"service_name":         row.Affects(unknown, "family", "service.name"),
+		"ecs_service_name":     row.Affects(unknown, "family", "ecs_service.name"),
 		"arn_without_revision": row.Affects(unknown, "family"),
 	}
 }

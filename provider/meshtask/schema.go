@@ -54,11 +54,11 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 			"ecs_service_arn":                     row.ComputedText("ARN of the ECS service; null without `ecs_service`."),
 			"ecs_service_name":                    row.ComputedText("Name of the ECS service; null without `ecs_service`."),
 			"ecs_service_running_arn":             row.ComputedText("ARN of the revision that the ECS service runs; null without `ecs_service`. Differs from `arn` only when something else changed the service."),
-			"agent_config_json":                   row.ComputedText("What the injected containers read from `CONSUL_ECS_CONFIG_JSON`."),
+			"agent_config_json":                   row.SensitiveText("What the injected containers read from `CONSUL_ECS_CONFIG_JSON`."),
 			"rendered_roles_json":                 row.ComputedText("The IAM roles that the resource keeps, as they are in IAM: a change made there shows here."),
-			"content_hash":                        row.ComputedText("SHA-256 of the canonical task definition without its tags. A new revision is registered when it changes."),
+			"content_hash":                        row.ComputedText("Hash of the owner and the canonical task definition without its tags. A new revision is registered when it changes."),
 			"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "All tags of the task definition: the mesh's, the provider's defaults and `tags`."},
-			"rendered_definition_json":            row.ComputedText("The task definition without its containers, in canonical form, as ECS has it: a change made there shows here."),
-			"rendered_container_definitions_json": row.ComputedText("The container definitions in canonical form, injected ones included, as ECS has them: a change made there shows here."),
+			"rendered_definition_json":            row.ComputedText("The task definition without its containers, in canonical form, as ECS has it: a change made there shows here. Labels and options are short hashes."),
+			"rendered_container_definitions_json": row.ComputedTexts("The container definitions by their names, each as JSON in canonical form, injected ones included, as ECS has them: a change made there shows here. Environment values, commands, labels and options are short hashes."),
 		})
 }

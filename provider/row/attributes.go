@@ -63,6 +63,17 @@ func ComputedText(description string) schema.StringAttribute {
 	return schema.StringAttribute{Computed: true, MarkdownDescription: description}
 }
 
+// SensitiveText is a computed text that repeats values which their author may have marked sensitive.
+func SensitiveText(description string) schema.StringAttribute {
+	a := ComputedText(description)
+	a.Sensitive = true
+	return a
+}
+
+func ComputedTexts(description string) schema.MapAttribute {
+	return schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: description}
+}
+
 func Number(description string, validators ...validator.Int32) schema.Int32Attribute {
 	return schema.Int32Attribute{Optional: true, MarkdownDescription: description, Validators: validators}
 }

@@ -142,9 +142,12 @@ func emptyValue(t tftypes.Type) tftypes.Value {
 	return tftypes.NewValue(t, nil)
 }
 
-// Affects reports whether a value below one of the attributes is unknown.
+// Affects reports whether one of the attributes, in dotted names such as iam.task_role, or a value below it is unknown.
 func Affects(unknown []problem.Path, attributes ...string) bool {
 	return slices.ContainsFunc(unknown, func(place problem.Path) bool {
-		return slices.ContainsFunc(attributes, func(name string) bool { return place.Within(problem.At(name)) })
+		return slices.ContainsFunc(attributes, func(name string) bool {
+			at := stepsOf(name)
+			return place.Within(at) || at.Within(place)
+		})
 	})
 }

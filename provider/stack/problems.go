@@ -103,6 +103,7 @@ func valueAt(raw tftypes.Value, at problem.Path) (tftypes.Value, bool) {
 
 // supplied are the attributes of a resource whose value may come from the provider, by the provider's attribute.
 var supplied = map[string][]problem.Path{
+	"default_tags":      {problem.At("default_tags")}, // which no resource sets
 	"consul_servers":    {problem.At("consul_servers")},
 	"login":             {problem.At("login")},
 	"agent_image":       {problem.At("image"), problem.At("sidecars", "image")},

@@ -35,7 +35,9 @@ type Kind[M any] struct {
 	Places   row.Places
 
 	Problems func(*M, block.Defaults) problem.List // at places of the Spec
-	Design   func(*M, block.Defaults, iamrole.Home) (deploy.Design, error)
+	Depends  map[string][]string                   // by computed attribute, what it follows from; the others follow from the content
+	Local    func(*M, problem.Path) (Local, bool)
+	Design   func(m *M, d block.Defaults, home iamrole.Home, draft bool) (deploy.Design, error)
 	Check    func(context.Context, *deploy.Client, *M, deploy.Design, *diag.Diagnostics) // against what is in AWS already
 	Parts    func(*M) Parts
 	Name     func(m *M, home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) // sets the further computed attributes
@@ -92,26 +94,29 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	if !ok || resp.Diagnostics.HasError() {
 		return
 	}
-	unknown = append(unknown, s.Client.Defaults.Unknown...)
-	report(req.Config, s.problems(&m, s.Client.Defaults).Without(append(unknownHere(s.Client.Defaults.Unknown, req.Config.Raw), unknown...)...), &resp.Diagnostics)
+	unknown = append(unknown, unknownHere(s.Client.Defaults.Unknown, req.Config.Raw)...)
+	report(req.Config, s.problems(&m, s.Client.Defaults).Without(unknown...), &resp.Diagnostics)
 	home, ok := s.Client.HomeOrReport(ctx, &resp.Diagnostics)
 	if !ok || resp.Diagnostics.HasError() {
 		return
 	}
-	p := deploy.AllOpen()
-	if !row.Affects(unknown, s.Kind.Content...) {
+	var p deploy.Planned
+	if row.Affects(unknown, s.Kind.Content...) {
+		p = s.planDraft(&m, &state, home)
+	} else {
 		p = s.planDesign(ctx, &m, &state, home, &resp.Diagnostics)
-		p.OpenUnknownTags(unknown)
 	}
+	s.open(&p, &m, unknown)
 	id := s.Kind.Parts(&m).ID
 	p.ID, p.Open["id"] = &id, row.Affects(unknown, "family", "cluster", "name")
 	names, open := s.Kind.Name(&m, home, unknown)
 	resp.Diagnostics.Append(writePlan(ctx, &resp.Plan, p.Outcome, p.Open)...)
+	resp.Diagnostics.Append(openContainers(ctx, &resp.Plan, p)...)
 	resp.Diagnostics.Append(writePlan(ctx, &resp.Plan, names, open)...)
 }
 
 func (s *Stack[M]) planDesign(ctx context.Context, m, state *M, home iamrole.Home, diags *diag.Diagnostics) deploy.Planned {
-	want, err := s.Kind.Design(m, s.Client.Defaults, home)
+	want, err := s.Kind.Design(m, s.Client.Defaults, home, false)
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be built", err.Error())
 		return deploy.AllOpen()
@@ -175,7 +180,7 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		return
 	}
 	p := s.Kind.Parts(&m)
-	service, exists, err := s.Client.Look(ctx, p.Family, p.Outcome, p.Service)
+	service, exists, err := s.Client.Look(ctx, p.Family, deploy.Owner(s.Kind.TypeName, s.Client.Region, p.Owner), p.Outcome, p.Service)
 	switch {
 	case err != nil:
 		resp.Diagnostics.AddError(s.Kind.Title+" was not read", err.Error())
@@ -244,7 +249,7 @@ func (s *Stack[M]) prepare(ctx context.Context, m *M, diags *diag.Diagnostics) (
 	if !ok {
 		return deploy.Design{}, false
 	}
-	want, err := s.Kind.Design(m, s.Client.Defaults, home)
+	want, err := s.Kind.Design(m, s.Client.Defaults, home, false)
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be built", err.Error())
 	}
