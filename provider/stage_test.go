@@ -51,9 +51,10 @@ func useTerraform() {
 
 // cloud is an AWS as the tests look at it.
 type cloud struct {
-	url string
-	ecs *ecs.Client
-	iam *iam.Client
+	url    string
+	config aws.Config
+	ecs    *ecs.Client
+	iam    *iam.Client
 }
 
 func startMoto(t *testing.T) cloud {
@@ -67,7 +68,7 @@ func startMoto(t *testing.T) cloud {
 
 func cloudAt(url string) cloud {
 	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), "test", "")}
-	return cloud{url: url, ecs: ecs.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg)}
+	return cloud{url: url, config: cfg, ecs: ecs.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg)}
 }
 
 // provider is the provider's block for the cloud.

@@ -83,17 +83,18 @@ func (d Design) withVersionOf(had Outcome) Design {
 }
 
 // Finish adds the definition, and the execution role, which follows from the definition's containers. Of a draft, the role's policy
-// says nothing.
+// need not be whole.
 func (d *Design) Finish(definition *taskdef.Definition, roles *block.IAM, path string, tags map[string]string, home iamrole.Home, draft bool) error {
 	if d.ExecutionRole.Given == "" {
 		settings := roles.Settings(roles.ExecutionRoleOrNone().TaskRole, path, tags)
 		spec := iamrole.ExecutionSpec{
 			Home: home, Settings: settings, Family: d.Family, Containers: definition.ContainerDefinitions, KMSKeyARNs: roles.ExecutionRoleOrNone().KMSKeyARNs,
 		}
-		if draft {
-			spec.Containers = nil
-		}
 		role, err := iamrole.Execution(spec)
+		if err != nil && draft { // a value that is not known is no ARN
+			spec.Containers = nil
+			role, err = iamrole.Execution(spec)
+		}
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func acts() []act {
 		}, is},
 		{"read", made, func(ctx context.Context, c *Client, d Design, _ Before, out *Progress) error {
 			was := out.Outcome
-			_, exists, err := c.Look(ctx, d.Family, &out.Outcome, d.Service)
+			_, exists, err := c.Look(ctx, d.Family, d.Owner, &out.Outcome, d.Service)
 			if err == nil && (!exists || row.Value(was.ARN) != row.Value(out.ARN) || row.Value(was.Roles) != row.Value(out.Roles) || row.Value(was.ECSServiceARN) != row.Value(out.ECSServiceARN)) {
 				err = fmt.Errorf("it was\n%+v and is\n%+v", was, out.Outcome)
 			}

@@ -66,7 +66,7 @@ func TestAServiceThatIsNotShownYetIsNotTakenForDeleted(t *testing.T) {
 	was := *out.ECSServiceARN
 	c.proxy.Forget()
 	c.proxy.Inject(awsfault.Rule{Action: "DescribeServices", Times: 3, Fault: awsfault.Missing})
-	found, _, err := c.Look(t.Context(), d.Family, &out.Outcome, d.Service)
+	found, _, err := c.Look(t.Context(), d.Family, "", &out.Outcome, d.Service)
 	if err != nil || found == nil || aws.ToString(out.ECSServiceARN) != was {
 		t.Errorf("looked at while it is not shown: %v, %v", found, err)
 	}
@@ -74,7 +74,7 @@ func TestAServiceThatIsNotShownYetIsNotTakenForDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	found, _, err = c.Look(t.Context(), d.Family, &out.Outcome, d.Service)
+	found, _, err = c.Look(t.Context(), d.Family, "", &out.Outcome, d.Service)
 	if err != nil || found != nil || out.ECSServiceARN != nil || time.Since(began) > missingWithin/2 {
 		t.Errorf("after others deleted it: %v, %v, after %v", found, err, time.Since(began))
 	}
@@ -129,7 +129,7 @@ func TestManyTasksAtOnceKeepToTheQuotas(t *testing.T) {
 	for i := range read {
 		all.Go(func() {
 			was := *outs[i].Roles
-			_, exists, err := refreshed.Look(t.Context(), designs[i].Family, &outs[i].Outcome, designs[i].Service)
+			_, exists, err := refreshed.Look(t.Context(), designs[i].Family, "", &outs[i].Outcome, designs[i].Service)
 			if err != nil || !exists || *outs[i].Roles != was || outs[i].ECSServiceARN == nil {
 				t.Errorf("read %s: %v, %v", designs[i].Family, exists, err)
 			}

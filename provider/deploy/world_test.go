@@ -134,7 +134,7 @@ func wanted(t *testing.T, family, image string) Design {
 	definition.TaskRoleArn = &role.ARN
 	definition.Tags = block.EcsTags(tags)
 	definition.ContainerDefinitions[0].Secrets = nil
-	if err := d.Finish(definition, m, mesh.RolePath, tags, home); err != nil {
+	if err := d.Finish(definition, m, mesh.RolePath, tags, home, false); err != nil {
 		t.Fatal(err)
 	}
 	return d

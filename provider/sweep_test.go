@@ -1,0 +1,300 @@
+package provider_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+)
+
+// A sweep takes a configuration with something of everything, changes one place of it at a time, and gives all the variants to one
+// run of the real Terraform.
+
+// fullMeshTask has something of everything that goes together.
+func fullMeshTask(family string, at surroundings) fields {
+	const secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
+	const keys = "arn:aws:kms:us-east-1:123456789012:key/1"
+	log := fields{"log_driver": "awslogs", "options": fields{"awslogs-group": "/app", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "app"}}
+	sidecar := fields{"image": "agent:2", "cpu": 10, "memory": 128, "memory_reservation": 64, "environment": fields{"GODEBUG": "x"}, "log_configuration": log, "readonly_root_filesystem": true, "stop_timeout": 100}
+	staying := with(maps.Clone(sidecar), fields{"restart_policy": fields{"enabled": true, "restart_attempt_period": 60}})
+	return fields{
+		"family": family,
+		"service": fields{
+			"name": "web", "port": 9090, "tags": []any{"v1"}, "meta": fields{"version": "1"}, "enable_tag_override": true, "weights": fields{"passing": 10, "warning": 1},
+			"outlier_detection": fields{"interval": "30s", "max_failures": 3, "max_ejection_percent": 50},
+		},
+		"upstream": []any{fields{"destination_name": "api", "local_bind_port": 1234, "local_bind_address": "127.0.0.1", "mesh_gateway_mode": "local", "config": `{"connect_timeout_ms":500}`}},
+		"proxy": fields{
+			"public_listener_port": 20001, "readiness_port": 22001, "config": `{"protocol":"http"}`, "concurrency": 1, "drain_time": 5,
+			"expose": fields{"checks": true, "path": []any{fields{"path": "/health", "listener_port": 21500, "local_path_port": 9090, "protocol": "http"}}},
+		},
+		"transparent_proxy": fields{"enabled": true, "dns": true, "exclude_inbound_ports": []any{9090}, "exclude_outbound_ports": []any{5432}, "exclude_outbound_cidrs": []any{"10.0.0.0/8"}, "exclude_uids": []any{1000}},
+		"consul_servers":    fields{"hosts": "consul.example.com", "tls": fields{"server_name": "server.dc1.consul", "ca_secret_arn": secret + "ca"}, "http": fields{"port": 8501}},
+		"login":             fields{"enabled": true, "auth_method": "iam", "datacenter": "dc1", "meta": fields{"a": "b"}, "region": "us-east-1"},
+		"task": fields{
+			"cpu": 1024, "memory": 2048, "launch_types": []any{"EC2"}, "runtime_platform": fields{"operating_system_family": "LINUX", "cpu_architecture": "X86_64"},
+			"volume":               []any{fields{"name": "scratch", "docker_volume_configuration": fields{"scope": "task", "driver": "local", "driver_opts": fields{"type": "tmpfs"}}}},
+			"placement_constraint": []any{fields{"type": "memberOf", "expression": "attribute:x == y"}},
+		},
+		"container": []any{
+			fields{
+				"name": "app", "image": "app:1", "essential": true, "command": []any{"/app", "serve"}, "entry_point": []any{"/bin/env"}, "working_directory": "/srv", "user": "1000", "cpu": 100, "memory": 256,
+				"memory_reservation": 128, "environment": fields{"A": "1"}, "secrets": fields{"PASSWORD": secret + "db:password::"}, "stop_timeout": 20, "docker_labels": fields{"team": "a"},
+				"environment_file": []any{fields{"type": "s3", "value": "arn:aws:s3:::bucket/file.env"}}, "readonly_root_filesystem": false, "log_configuration": log,
+				"mesh":         fields{"health_sync": true, "shutdown_delay": "5s", "readiness_probe": fields{"type": "http", "port": 9090, "path": "/ready"}},
+				"health_check": fields{"command": []any{"CMD", "/app", "health"}, "interval": 10, "timeout": 5, "retries": 3, "start_period": 10},
+				"port_mapping": []any{fields{"container_port": 9090, "protocol": "tcp", "name": "http"}}, "mount_point": []any{fields{"source_volume": "scratch", "container_path": "/scratch", "read_only": true}},
+				"ulimit": []any{fields{"name": "nofile", "soft_limit": 1024, "hard_limit": 4096}}, "system_control": []any{fields{"namespace": "net.core.somaxconn", "value": "1024"}},
+				"linux_parameters":       fields{"init_process_enabled": true, "capabilities": fields{"drop": []any{"MKNOD"}}, "tmpfs": []any{fields{"container_path": "/tmp", "size": 16, "mount_options": []any{"noexec"}}}},
+				"repository_credentials": fields{"credentials_parameter": secret + "registry"}, "depends_on": []any{fields{"container_name": "migrate", "condition": "SUCCESS"}},
+			},
+			fields{"name": "migrate", "image": "migrate:1", "essential": false, "mesh": fields{"wait_for_proxy": false}, "volumes_from": []any{fields{"source_container": "seed", "read_only": true}}},
+			fields{"name": "seed", "image": "seed:1", "essential": false, "mesh": fields{"wait_for_proxy": false}},
+		},
+		"sidecars": fields{
+			"image": "agent:1", "log_level": "DEBUG", "log_json": true, "log_configuration": log, "pull_credentials_secret_arn": secret + "registry", "ready_gate": "on",
+			"mesh_init": with(maps.Clone(sidecar), fields{"readonly_root_filesystem": false, "stop_timeout": nil}), "mesh_ready": sidecar, "dataplane": staying, "health_sync": staying,
+		},
+		"iam": fields{
+			"path": "/consul-ecs/x/", "permissions_boundary": at.policy, "any_source": false,
+			"task_role":      fields{"name": family + "-t", "policy_arns": []any{at.policy}},
+			"execution_role": fields{"name": family + "-e", "policy_arns": []any{at.policy}, "kms_key_arns": []any{keys}},
+		},
+		"ecs_service": fields{
+			"cluster": at.ecsCluster, "name": family, "desired_count": 0, "deployment": fields{"minimum_healthy_percent": 50, "maximum_percent": 150, "circuit_breaker": fields{"enable": true, "rollback": true}},
+			"health_check_grace_period_seconds": 10, "enable_execute_command": true, "wait_for_steady_state": false, "subnets": []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2",
+			"placement_constraint": []any{fields{"type": "memberOf", "expression": "attribute:x == y"}}, "placement_strategy": []any{fields{"type": "spread", "field": "instanceId"}},
+		},
+		"revision_policy": fields{"keep": 1}, "tags": fields{"env": "test"},
+	}
+}
+
+func fullController(name string, at surroundings) fields {
+	const secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
+	return fields{
+		"cluster": at.ecsCluster, "name": name, "token_secret_arn": secret + "token", "iam_role_path": "/consul-ecs/", "image": "agent:1", "log_level": "DEBUG", "log_json": true,
+		"consul_servers":    fields{"hosts": "consul.example.com", "tls": fields{"server_name": "server.dc1.consul", "ca_secret_arn": secret + "ca"}, "http": fields{"port": 8501}},
+		"login":             fields{"auth_method": "iam", "server_id_header": "x"},
+		"log_configuration": fields{"log_driver": "awslogs", "options": fields{"awslogs-group": "/app", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "app"}},
+		"task":              fields{"cpu": 256, "memory": 512, "launch_types": []any{"EC2"}, "runtime_platform": fields{"cpu_architecture": "X86_64"}},
+		"iam":               fields{"path": "/x/", "task_role": fields{"name": name + "-t"}, "execution_role": fields{"name": name + "-e"}},
+		"subnets":           []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2", "enable_execute_command": true, "wait_for_steady_state": false, "tags": fields{"env": "test"},
+	}
+}
+
+// plainMaps are the attributes whose keys are their author's; every other object of a configuration is a block.
+var plainMaps = []string{"environment", "secrets", "options", "secret_options", "meta", "tags", "docker_labels", "driver_opts", "labels"}
+
+// sweepPlace is a place of a configuration.
+type sweepPlace struct {
+	steps []any
+	block bool // a block, or all blocks of one name
+}
+
+func (p sweepPlace) String() string { return strings.Trim(fmt.Sprint(p.steps), "[]") }
+
+// sweepPlaces are all of an object: blocks, attributes, and elements of attributes.
+func sweepPlaces(object fields, at []any) []sweepPlace {
+	var all []sweepPlace
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		here := append(slices.Clone(at), name)
+		switch v := object[name].(type) {
+		case fields:
+			plain := slices.Contains(plainMaps, name)
+			all = append(all, sweepPlace{here, !plain})
+			if !plain {
+				all = append(all, sweepPlaces(v, here)...)
+				continue
+			}
+			for _, key := range slices.Sorted(maps.Keys(v)) {
+				all = append(all, sweepPlace{append(slices.Clone(here), key), false})
+			}
+		case []any:
+			_, blocks := v[0].(fields)
+			all = append(all, sweepPlace{here, blocks})
+			for i, element := range v {
+				below := append(slices.Clone(here), i)
+				if block, ok := element.(fields); ok {
+					all = append(all, sweepPlaces(block, below)...)
+				} else {
+					all = append(all, sweepPlace{below, false})
+				}
+			}
+		default:
+			all = append(all, sweepPlace{here, false})
+		}
+	}
+	return all
+}
+
+// altered is a copy of an object in which change has had its way with the holder of a place.
+func altered(t *testing.T, object fields, p sweepPlace, change func(holder any, step any)) fields {
+	t.Helper()
+	text, err := json.Marshal(object)
+	var whole fields
+	if err == nil {
+		err = json.Unmarshal(text, &whole)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var holder any = whole
+	for _, step := range p.steps[:len(p.steps)-1] {
+		holder = valueAt(holder, step)
+	}
+	change(holder, p.steps[len(p.steps)-1])
+	return whole
+}
+
+func valueAt(holder, step any) any {
+	if i, ok := step.(int); ok {
+		return holder.([]any)[i]
+	}
+	return holder.(fields)[step.(string)]
+}
+
+func setAt(holder, step, v any) {
+	if i, ok := step.(int); ok {
+		holder.([]any)[i] = v
+		return
+	}
+	holder.(fields)[step.(string)] = v
+}
+
+// replaced is a copy in which an expression stands for what is at a place. Blocks become dynamic ones, once for each element of
+// the expression.
+func replaced(t *testing.T, object fields, p sweepPlace, expression string) (whole fields, was any) {
+	t.Helper()
+	whole = altered(t, object, p, func(holder, step any) {
+		was = valueAt(holder, step)
+		if !p.block {
+			setAt(holder, step, expression)
+			return
+		}
+		blocks, ok := was.([]any)
+		if !ok {
+			blocks = []any{was}
+		}
+		var dynamic []any
+		for _, content := range blocks {
+			dynamic = append(dynamic, fields{"for_each": expression, "content": content})
+		}
+		delete(holder.(fields), step.(string))
+		before, _ := holder.(fields)["dynamic"].(fields)
+		holder.(fields)["dynamic"] = with(fields{step.(string): dynamic}, before)
+		was = []any{1}
+	})
+	return whole, was
+}
+
+// subject is a configuration that a sweep is made over.
+type subject struct {
+	resource string
+	initial  string // of the names of its variants
+	config   func(name string) fields
+	only     []string // the attributes and blocks to change; none: all
+}
+
+// subjects are the fullest configurations. That of the mesh task comes in parts, each on top of a short one, as Terraform spends
+// most of a sweep on reading what does not change.
+func subjects(at surroundings) []subject {
+	part := func(initial string, only ...string) subject {
+		return subject{"consulecs_mesh_task", initial, func(name string) fields {
+			full, short := fullMeshTask(name, at), meshTask(fields{"family": name, "service": fields{"port": 9090}, "task": fields{"launch_types": []any{"EC2"}}})
+			for _, key := range only {
+				short[key] = full[key]
+			}
+			return short
+		}, only}
+	}
+	return []subject{
+		part("t", "family", "service", "upstream", "proxy", "transparent_proxy", "consul_servers", "login"),
+		part("c", "container", "task"),
+		part("s", "sidecars"),
+		part("e", "iam", "ecs_service", "revision_policy", "tags"),
+		{"consulecs_controller", "k", func(name string) fields { return fullController(name, at) }, nil},
+	}
+}
+
+// places are those that a sweep changes.
+func (s subject) places() []sweepPlace {
+	return slices.DeleteFunc(sweepPlaces(s.config("x"), nil), func(p sweepPlace) bool {
+		return s.only != nil && !slices.Contains(s.only, p.steps[0].(string))
+	})
+}
+
+// surroundings are what a configuration names and does not make.
+type surroundings struct{ ecsCluster, policy, subnet, group string }
+
+func (c cloud) surroundings(t *testing.T, name string) surroundings {
+	t.Helper()
+	made, err := c.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String(name)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := c.iam.CreatePolicy(t.Context(), &iam.CreatePolicyInput{PolicyName: aws.String(name), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := ec2.NewFromConfig(c.config)
+	subnets, err := network.DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, err := network.DescribeSecurityGroups(t.Context(), &ec2.DescribeSecurityGroupsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return surroundings{*made.Cluster.ClusterArn, *policy.Policy.Arn, *subnets.Subnets[0].SubnetId, *groups.SecurityGroups[0].GroupId}
+}
+
+// frame is what the variants of a sweep share.
+func (c cloud) frame(resources fields) fields {
+	return fields{
+		"terraform": fields{"required_providers": fields{"consulecs": fields{"source": "consulecs/consulecs"}}},
+		"provider": fields{"consulecs": fields{
+			"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url},
+		}},
+		"resource": resources,
+	}
+}
+
+// Every place of the fullest configuration is known only after the apply of something else, one at a time: nothing is refused,
+// what was planned holds, and nothing is left to do.
+func TestEveryValueMayBeKnownLater(t *testing.T) {
+	t.Parallel()
+	c := startMoto(t)
+	around := c.surroundings(t, "sweep-later")
+	resources, values := fields{}, fields{}
+	for _, s := range subjects(around) {
+		variants, _ := resources[s.resource].(fields)
+		variants = with(fields{}, variants)
+		for i, p := range s.places() {
+			name := fmt.Sprintf("%s%03d", s.initial, i)
+			variants[name], values[name] = replaced(t, s.config("later-"+name), p, "${terraform_data.later.output."+name+"}")
+			t.Logf("%s.%s: %s", s.resource, name, p)
+		}
+		resources[s.resource] = variants
+	}
+	resources["terraform_data"] = fields{"later": fields{"input": values}}
+	dir := workDir(t)
+	dir.write(t, "main.tf.json", c.frame(resources))
+	tf := dir.terraform(t)
+	if err := tf.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := tf.PlanChanges(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range changes {
+		t.Errorf("there is still something to do: %s", change)
+	}
+}
