@@ -56,27 +56,29 @@ func CLIConfig(bin string) []byte {
 }
 
 func (t *Terraform) cliConfig() string { return filepath.Join(t.cfg.Work, "terraform.rc") }
-func (t *Terraform) state() string     { return filepath.Join(t.cfg.Work, "terraform.tfstate") }
+
+// State is the file of the state.
+func (t *Terraform) State() string { return filepath.Join(t.cfg.Work, "terraform.tfstate") }
 
 // Set gives an input variable a new value for the runs to come.
 func (t *Terraform) Set(variable, value string) { t.cfg.Variables[variable] = value }
 
 // Apply makes the world as the configuration says.
 func (t *Terraform) Apply(ctx context.Context) error {
-	_, err := t.run(ctx, t.withVariables("apply", "-auto-approve", "-input=false", "-no-color", "-state="+t.state()))
+	_, err := t.run(ctx, t.withVariables("apply", "-auto-approve", "-input=false", "-no-color", "-state="+t.State()))
 	return err
 }
 
 // Destroy removes everything in the state.
 func (t *Terraform) Destroy(ctx context.Context) error {
-	_, err := t.run(ctx, t.withVariables("destroy", "-auto-approve", "-input=false", "-no-color", "-state="+t.state()))
+	_, err := t.run(ctx, t.withVariables("destroy", "-auto-approve", "-input=false", "-no-color", "-state="+t.State()))
 	return err
 }
 
 // PlanChanges names each resource that a plan would change, with the actions. None is an empty plan.
 func (t *Terraform) PlanChanges(ctx context.Context) ([]string, error) {
 	plan := filepath.Join(t.cfg.Work, "plan")
-	if _, err := t.run(ctx, t.withVariables("plan", "-input=false", "-no-color", "-state="+t.state(), "-out="+plan)); err != nil {
+	if _, err := t.run(ctx, t.withVariables("plan", "-input=false", "-no-color", "-state="+t.State(), "-out="+plan)); err != nil {
 		return nil, err
 	}
 	shown, err := t.run(ctx, []string{"show", "-json", plan})
