@@ -133,7 +133,7 @@ func (c *Client) applyDefinition(ctx context.Context, d Design, before Before, o
 		return err
 	}
 	had := before.Outcome
-	if had.ARN == nil {
+	if had.ARN == nil || row.Value(had.ContentHash) != row.Value(decided.ContentHash) { // an earlier registration may have lost its answer
 		if had, err = c.abandoned(ctx, d, had, out); err != nil {
 			return err
 		}
