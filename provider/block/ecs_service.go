@@ -96,11 +96,6 @@ func (m *ECSService) Named(otherwise string) *ECSService {
 	return &named
 }
 
-// EcsClusterName is the name in a name or an ARN of an ECS cluster.
-func EcsClusterName(nameOrARN string) string {
-	return nameOrARN[strings.LastIndexByte(nameOrARN, '/')+1:]
-}
-
 // sameName reports whether two services, one at least of which is there, are one by name; sameService whether the one can be
 // turned into the other: ECS does not change the launch type of a service.
 func (m *ECSService) SameName(other *ECSService) bool {
@@ -156,6 +151,20 @@ func (m *ECSService) UpdateInput(definitionARN string) *ecs.UpdateServiceInput {
 	return input
 }
 
+// ResetInput sets what ECS would keep, as the update does not say it, though the user no longer asks for it: it goes back to ECS's
+// default.
+func (m *ECSService) ResetInput(input *ecs.UpdateServiceInput, is ecstypes.Service) {
+	if m.HealthCheckGracePeriodSeconds == nil && aws.ToInt32(is.HealthCheckGracePeriodSeconds) != 0 {
+		input.HealthCheckGracePeriodSeconds = aws.Int32(0)
+	}
+	if version := aws.ToString(is.PlatformVersion); m.PlatformVersion == nil && version != "" && version != latestPlatform {
+		input.PlatformVersion = aws.String(latestPlatform)
+	}
+}
+
+// latestPlatform is ECS's default of Fargate's platform version.
+const latestPlatform = "LATEST"
+
 // ECS's defaults, in percent.
 const (
 	defaultMinimumHealthy = 100
@@ -172,7 +181,7 @@ func (m *ECSService) awsvpc() *ecstypes.AwsVpcConfiguration {
 
 func ECSServiceRow() schema.SingleNestedBlock {
 	fields := row.Fields{
-		"cluster":       row.RequiredText("Name or ARN of the ECS cluster. Changing it moves the service: a new one is made, then the old one is deleted."),
+		"cluster":       ECSClusterRow("Name or ARN of the ECS cluster. Changing it moves the service: a new one is made, then the old one is deleted."),
 		"name":          row.Text("Name of the ECS service. Default: the family. Changing it moves the service, as with `cluster`.", stringvalidator.RegexMatches(row.ValidFamily, row.FamilyRule)),
 		"desired_count": row.Number("Number of tasks. Left out: 1 at first, then whatever autoscaling or others make of it.", row.AtLeast(0)),
 		"deployment": row.Object("How tasks are replaced.", row.Fields{

@@ -23,7 +23,7 @@ func (m *ECSService) Refresh(s ecstypes.Service) {
 		m.CapacityProviderStrategy = refreshedList(m.CapacityProviderStrategy, s.CapacityProviderStrategy)
 	}
 	if version := aws.ToString(s.PlatformVersion); version != "" {
-		m.PlatformVersion = refreshed(m.PlatformVersion, version, "LATEST")
+		m.PlatformVersion = refreshed(m.PlatformVersion, version, latestPlatform)
 	}
 	m.EnableExecuteCommand = refreshed(m.EnableExecuteCommand, s.EnableExecuteCommand, false)
 	m.HealthCheckGracePeriodSeconds = refreshed(m.HealthCheckGracePeriodSeconds, aws.ToInt32(s.HealthCheckGracePeriodSeconds), 0)

@@ -28,7 +28,11 @@ func (r *controller) ImportState(ctx context.Context, req resource.ImportStateRe
 }
 
 func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
-	id, err := deploy.ParseImportID(text)
+	home, err := c.Home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := deploy.ParseImportID(text, home)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 // Schema implements resource.Resource.
 func (r *controller) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	fields := row.Fields{
-		"cluster":          row.FixedText("Name or ARN of the ECS cluster whose tasks the controller looks after: one controller for each. Changing it makes a new resource."),
+		"cluster":          block.ECSClusterRow("Name or ARN of the ECS cluster whose tasks the controller looks after: one controller for each. Changing it makes a new resource.", stringplanmodifier.RequiresReplace()),
 		"name":             controllerName(),
 		"token_secret_arn": row.RequiredText("ARN of the Secrets Manager secret with the ACL token that the controller works with.", row.SecretARN()),
 		"consul_servers":   row.Object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`.", block.ConsulServersFields()),

@@ -71,6 +71,7 @@ func (c *Client) createService(ctx context.Context, input *ecs.CreateServiceInpu
 
 func (c *Client) updateService(ctx context.Context, want *block.ECSService, found ecstypes.Service, definitionARN string, tags map[string]string) error {
 	input := want.UpdateInput(definitionARN)
+	want.ResetInput(input, found)
 	input.ForceNewDeployment = !sameProviders(want.CapacityProviderStrategy, found.CapacityProviderStrategy)
 	if err := through(ctx, func() error { _, err := c.ecs.UpdateService(ctx, input); return err }, roleRefused, unattached); err != nil {
 		return fmt.Errorf("update service %s: %w", row.Value(want.Name), err)

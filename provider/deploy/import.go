@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
@@ -125,10 +126,14 @@ type ImportID struct {
 	ECSService string
 }
 
-func ParseImportID(id string) (ImportID, error) {
+// ParseImportID reads the ID of an import in the account and region of home.
+func ParseImportID(id string, home iamrole.Home) (ImportID, error) {
 	short := id
 	if strings.HasPrefix(id, "arn:") {
-		_, short, _ = strings.Cut(id, "/")
+		var err error
+		if short, err = localResource(id, home); err != nil {
+			return ImportID{}, err
+		}
 	}
 	first, second, isService := strings.Cut(short, "/")
 	switch {
@@ -139,6 +144,26 @@ func ParseImportID(id string) (ImportID, error) {
 	default:
 		return ImportID{Definition: first}, nil
 	}
+}
+
+// localResource is what follows the kind in the ARN of a task definition or of an ECS service, of this account and region.
+func localResource(text string, home iamrole.Home) (string, error) {
+	parsed, err := arn.Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("the ID %q is no ARN: %w", text, err)
+	}
+	kind, short, _ := strings.Cut(parsed.Resource, "/")
+	switch {
+	case parsed.Service != "ecs" || kind != "task-definition" && kind != "service":
+		return "", fmt.Errorf("the ID %q is the ARN of a %s of %s, want that of a task-definition or a service of ecs", text, kind, parsed.Service)
+	case parsed.Region != home.Region:
+		return "", fmt.Errorf("the ID %q is of the region %s, the provider works in %s: import it with a provider of that region", text, parsed.Region, home.Region)
+	case parsed.AccountID != home.Account:
+		return "", fmt.Errorf("the ID %q is of the account %s, the provider works in %s: import it with that account's credentials", text, parsed.AccountID, home.Account)
+	case kind == "service" && !strings.Contains(short, "/"):
+		return "", fmt.Errorf("the ID %q names no ECS cluster, as ARNs of services once did: want cluster/%s", text, short)
+	}
+	return short, nil
 }
 
 // ReadService reads the ECS service that an ID names.

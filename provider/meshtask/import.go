@@ -40,7 +40,11 @@ func (r *meshTask) ImportState(ctx context.Context, req resource.ImportStateRequ
 }
 
 func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
-	id, err := deploy.ParseImportID(text)
+	home, err := c.Home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := deploy.ParseImportID(text, home)
 	if err != nil {
 		return nil, err
 	}
