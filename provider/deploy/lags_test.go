@@ -170,7 +170,7 @@ func TestARevisionCostsNothingForThoseOfOthers(t *testing.T) {
 		if err := c.Apply(t.Context(), next, out.was(d), out); err != nil {
 			t.Fatal(err)
 		}
-		if n := c.count("DescribeTaskDefinition") + c.count("ListTaskDefinitions"); n > 0 {
+		if n := c.count("DescribeTaskDefinition") + c.count("ListTaskDefinitions"); n > 1 { // whether an earlier registration lost its answer
 			t.Errorf("%s: %d calls look at revisions", image, n)
 		}
 	}
