@@ -28,11 +28,13 @@ func TestTheProviderSaysWhatItLacks(t *testing.T) {
 	}{
 		"no region":           {fields{}, "hint: set AWS_REGION"},
 		"a profile of nobody": {fields{"region": "us-east-1", "profile": "nobody"}, "nobody"},
+		"half a role":         {fields{"region": "us-east-1", "assume_role": fields{"session_name": "x"}}, "assume_role.role_arn is missing"},
+		"half a log":          {fields{"region": "us-east-1", "log_configuration": fields{"options": fields{"a": "b"}}}, "log_configuration.log_driver is missing"},
 		"a region to come":    {fields{"region": later}, "region depends on a resource that does not exist yet"},
 	} {
 		dir := workDir(t)
 		dir.write(t, "main.tf.json", fields{
-			"terraform": fields{"required_providers": fields{"consulecs": fields{"source": "consulecs/consulecs"}}},
+			"terraform": requirements(),
 			"provider":  fields{"consulecs": c.config},
 			"resource":  fields{"terraform_data": fields{"later": fields{"input": "x"}}, "consulecs_mesh_task": fields{"web": meshTask(nil)}},
 		})

@@ -63,7 +63,7 @@ func providerRows(fields row.Fields) (map[string]schema.Attribute, map[string]sc
 	attributes, blocks := map[string]schema.Attribute{}, map[string]schema.Block{}
 	for name, field := range fields {
 		if b, ok := field.(resourceschema.SingleNestedBlock); ok {
-			below := schema.SingleNestedBlock{MarkdownDescription: b.MarkdownDescription}
+			below := schema.SingleNestedBlock{MarkdownDescription: b.MarkdownDescription, Validators: b.Validators}
 			below.Attributes, below.Blocks = providerRows(fieldsOf(b))
 			blocks[name] = below
 			continue
