@@ -4,6 +4,7 @@ package row
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int32validator"
@@ -148,27 +149,15 @@ func Object(description string, fields Fields) schema.SingleNestedBlock {
 	return schema.SingleNestedBlock{MarkdownDescription: description, Attributes: attributes, Blocks: blocks, Validators: []validator.Object{required}}
 }
 
+// optional is the attribute without its mark, which its description bears instead. The types of attributes have the fields of these
+// names in common, and no setters.
 func optional(required schema.Attribute) schema.Attribute {
-	const mark = " Required."
-	switch a := required.(type) {
-	case schema.StringAttribute:
-		a.Required, a.Optional, a.MarkdownDescription = false, true, a.MarkdownDescription+mark
-		return a
-	case schema.Int32Attribute:
-		a.Required, a.Optional, a.MarkdownDescription = false, true, a.MarkdownDescription+mark
-		return a
-	case schema.BoolAttribute:
-		a.Required, a.Optional, a.MarkdownDescription = false, true, a.MarkdownDescription+mark
-		return a
-	case schema.ListAttribute:
-		a.Required, a.Optional, a.MarkdownDescription = false, true, a.MarkdownDescription+mark
-		return a
-	case schema.SetAttribute:
-		a.Required, a.Optional, a.MarkdownDescription = false, true, a.MarkdownDescription+mark
-		return a
-	default:
-		panic(fmt.Sprintf("internal error: no required %T in a block", required))
-	}
+	a := reflect.New(reflect.TypeOf(required)).Elem()
+	a.Set(reflect.ValueOf(required))
+	a.FieldByName("Required").SetBool(false)
+	a.FieldByName("Optional").SetBool(true)
+	a.FieldByName("MarkdownDescription").SetString(required.GetMarkdownDescription() + " Required.")
+	return a.Interface().(schema.Attribute)
 }
 
 // Objects is a block that may be written many times.
