@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,17 +33,7 @@ type Retries struct {
 
 // filled takes what r leaves open from the SDK's own settings, then from the defaults.
 func (r Retries) filled(cfg aws.Config) Retries {
-	for _, attempts := range []int{cfg.RetryMaxAttempts, DefaultAttempts} {
-		if r.MaxAttempts == 0 {
-			r.MaxAttempts = attempts
-		}
-	}
-	for _, mode := range []aws.RetryMode{cfg.RetryMode, aws.RetryModeAdaptive} {
-		if r.Mode == "" {
-			r.Mode = mode
-		}
-	}
-	return r
+	return Retries{MaxAttempts: cmp.Or(r.MaxAttempts, cfg.RetryMaxAttempts, DefaultAttempts), Mode: cmp.Or(r.Mode, cfg.RetryMode, aws.RetryModeAdaptive)}
 }
 
 // apply gives the clients of cfg their retryers. Each client has one of its own: an adaptive one slows all calls of its service.
