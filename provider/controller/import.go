@@ -28,11 +28,7 @@ func (r *controller) ImportState(ctx context.Context, req resource.ImportStateRe
 }
 
 func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
-	home, err := c.Home(ctx)
-	if err != nil {
-		return nil, err
-	}
-	id, err := deploy.ParseImportID(text, home)
+	id, err := c.ReadImportID(ctx, text)
 	if err != nil {
 		return nil, err
 	}

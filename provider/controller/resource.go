@@ -34,7 +34,7 @@ func New() resource.Resource {
 		Title:    "Controller",
 		Content: []string{
 			"cluster", "name", "token_secret_arn", "consul_servers", "login", "iam_role_path", "image", "log_level", "log_json",
-			"log_configuration", "pull_credentials_secret_arn", "task", "iam", "agent_image",
+			"log_configuration", "pull_credentials_secret_arn", "task", "iam",
 		},
 		Depends: map[string][]string{
 			"task_role_arn":            {"name", "iam.path", "iam.task_role"},

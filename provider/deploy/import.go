@@ -126,8 +126,16 @@ type ImportID struct {
 	ECSService string
 }
 
-// ParseImportID reads the ID of an import in the account and region of home.
-func ParseImportID(id string, home iamrole.Home) (ImportID, error) {
+// ReadImportID reads the ID of an import, in the account and region that the provider works in.
+func (c *Client) ReadImportID(ctx context.Context, id string) (ImportID, error) {
+	home, err := c.Home(ctx)
+	if err != nil {
+		return ImportID{}, err
+	}
+	return parseImportID(id, home)
+}
+
+func parseImportID(id string, home iamrole.Home) (ImportID, error) {
 	short := id
 	if strings.HasPrefix(id, "arn:") {
 		var err error

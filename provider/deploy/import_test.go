@@ -29,7 +29,7 @@ func TestImportsAreOfThisAccountAndRegion(t *testing.T) {
 		"arn:aws:ecs:us-east-1:123456789012:cluster/mesh":           {refused: "a cluster of ecs"},
 		"arn:aws:ecs:us-east-1:123456789012:service/web":            {refused: "want cluster/web"},
 	} {
-		got, err := ParseImportID(id, home)
+		got, err := parseImportID(id, home)
 		if want.refused == "" && (err != nil || got != want.ImportID) || want.refused != "" && (err == nil || !strings.Contains(err.Error(), want.refused)) {
 			t.Errorf("%q: %+v, %v; want %+v, %q", id, got, err, want.ImportID, want.refused)
 		}

@@ -32,7 +32,7 @@ func New() resource.Resource {
 		Title:    "Mesh task",
 		Content: []string{
 			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", "sidecars", "iam",
-			"agent_image", "iam_role_path", "log_configuration",
+			"iam_role_path", "log_configuration", // the provider's
 		},
 		Depends: map[string][]string{
 			"task_role_arn":            {"family", "iam.path", "iam.task_role", "iam_role_path"},
