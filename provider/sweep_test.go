@@ -272,7 +272,7 @@ func (c cloud) surroundings(t *testing.T, name string) surroundings {
 // frame is what the variants of a sweep share.
 func (c cloud) frame(resources fields) fields {
 	return fields{
-		"terraform": fields{"required_providers": fields{"consulecs": fields{"source": "consulecs/consulecs"}}},
+		"terraform": requirements(),
 		"provider": fields{"consulecs": fields{
 			"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url},
 		}},

@@ -25,6 +25,11 @@ var binFolder = sync.OnceValues(func() (string, error) {
 // scratch is a folder for all tests of the process.
 var scratch = filepath.Join(os.TempDir(), fmt.Sprintf("consulecs-provider-test-%d", os.Getpid()))
 
+// requirements say where Terraform finds the provider.
+func requirements() fields {
+	return fields{"required_providers": fields{"consulecs": fields{"source": "consulecs/consulecs"}}}
+}
+
 // configDir is a folder with a configuration in Terraform's JSON syntax.
 type configDir string
 

@@ -81,7 +81,7 @@ func checkUnknownKeys(t *testing.T, blocks map[string]keyedBlock) {
 	t.Helper()
 	dir := workDir(t)
 	dir.write(t, "frame.tf.json", fields{
-		"terraform": fields{"required_providers": fields{"consulecs": fields{"source": "consulecs/consulecs"}}},
+		"terraform": requirements(),
 		"resource":  fields{"consulecs_mesh_task": fields{"user": meshTask(nil)}}, // a provider that nobody uses is not looked at
 	})
 	want := map[string]string{} // by the file and the line that a wrong key is on

@@ -61,7 +61,7 @@ func validated(t *testing.T, resource string, configs map[string]fields) map[str
 	t.Helper()
 	dir := workDir(t)
 	dir.write(t, "frame.tf.json", fields{
-		"terraform": fields{"required_providers": fields{"consulecs": fields{"source": "consulecs/consulecs"}}},
+		"terraform": requirements(),
 		"resource":  fields{"terraform_data": fields{"later": fields{"input": "x"}}},
 	})
 	files := map[string]string{}
