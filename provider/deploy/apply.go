@@ -23,6 +23,7 @@ type Before struct {
 type Progress struct {
 	Outcome
 	Revisions Revisions
+	Left      bool // a create failed, and something that it made may be left
 	begun     begun
 }
 
@@ -103,7 +104,7 @@ func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out 
 		if at >= 0 {
 			had = listed[at]
 		}
-		found, err := c.ownRole(ctx, want, had)
+		found, err := c.ownRole(ctx, d, want, had)
 		if err != nil {
 			return err
 		}
@@ -116,7 +117,7 @@ func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out 
 		if found == nil {
 			out.begun.roles = append(out.begun.roles, want.Name)
 		}
-		if err := c.ensureRole(ctx, want, had, found); err != nil {
+		if err := c.ensureRole(ctx, d, want, had, found); err != nil {
 			return err
 		}
 	}
@@ -129,7 +130,12 @@ func (c *Client) applyDefinition(ctx context.Context, d Design, before Before, o
 	if err != nil {
 		return err
 	}
-	if out.Revisions, err = c.ownRevisions(ctx, d.Family, d.Owner, before); err != nil {
+	if d.Adopt && before.Outcome.ARN == nil {
+		out.Revisions, err = c.searchRevisions(ctx, d.Family, d.mayTakeRevision)
+	} else {
+		out.Revisions, err = c.ownRevisions(ctx, d.Family, d.Owner, before)
+	}
+	if err != nil {
 		return err
 	}
 	had := before.Outcome
@@ -139,7 +145,7 @@ func (c *Client) applyDefinition(ctx context.Context, d Design, before Before, o
 		}
 	}
 	if had.ARN != nil && row.Value(had.ContentHash) == row.Value(decided.ContentHash) {
-		if err := c.tagResource(ctx, *had.ARN, decided.TagsAll, had.TagsAll); err != nil {
+		if err := c.tagResource(ctx, *had.ARN, d.tags(), had.tags()); err != nil {
 			return err
 		}
 		out.ARN, out.Revision = had.ARN, had.Revision
@@ -147,7 +153,7 @@ func (c *Client) applyDefinition(ctx context.Context, d Design, before Before, o
 		return err
 	}
 	out.Revisions = out.Revisions.with(revisionOf(out.Outcome))
-	out.AgentConfig, out.Definition, out.Containers = decided.AgentConfig, decided.Definition, decided.Containers
+	out.OwnerID, out.AgentConfig, out.Definition, out.Containers = decided.OwnerID, decided.AgentConfig, decided.Definition, decided.Containers
 	out.ContentHash, out.TagsAll = decided.ContentHash, decided.TagsAll
 	return nil
 }
@@ -172,7 +178,7 @@ func (c *Client) registerNew(ctx context.Context, d Design, out *Progress) error
 // abandoned finds the revision that an apply registered and could not report. It is taken on instead of registering it again.
 func (c *Client) abandoned(ctx context.Context, d Design, had Outcome, out *Progress) (Outcome, error) {
 	newest, err := c.latest(ctx, d.Family)
-	if err != nil || newest == nil || newest.Tags[tagECSOwner] != d.Owner {
+	if err != nil || newest == nil || !d.Owner.registered(newest.Tags) {
 		return had, err
 	}
 	out.Revisions = out.Revisions.with(int64(newest.Definition.Revision))
@@ -181,7 +187,7 @@ func (c *Client) abandoned(ctx context.Context, d Design, had Outcome, out *Prog
 		return had, err
 	}
 	had.ARN, had.Revision = aws.String(newest.arn()), aws.Int64(int64(newest.Definition.Revision))
-	had.ContentHash, had.TagsAll = &d.shown.hash, newest.Tags
+	had.ContentHash, had.TagsAll, had.OwnerID = &d.shown.hash, withoutID(newest.Tags), &d.Owner.ID
 	return had, nil
 }
 
@@ -190,7 +196,7 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 	want, was := d.Service, had.Service
 	moved := was != nil && !want.SameService(was)
 	if moved && (want == nil || want.SameName(was)) {
-		if err := c.deleteService(ctx, was, had.Outcome.ECSServiceARN != nil); err != nil {
+		if err := c.deleteService(ctx, was, d.Owner, had.Outcome.ECSServiceARN != nil); err != nil {
 			return err
 		}
 		out.ECSServiceARN, out.ECSServiceRunning = nil, nil
@@ -199,7 +205,7 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 		return nil
 	}
 	out.begun.service = true
-	arn, err := c.ensureService(ctx, want, row.Value(out.ARN), d.tags(), was != nil && !moved)
+	arn, err := c.ensureService(ctx, d, row.Value(out.ARN), was != nil && !moved)
 	if arn != "" {
 		out.ECSServiceARN, out.ECSServiceRunning = &arn, out.ARN
 	}
@@ -207,7 +213,7 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 		return err
 	}
 	if moved && !want.SameName(was) {
-		if err := c.deleteService(ctx, was, had.Outcome.ECSServiceARN != nil); err != nil {
+		if err := c.deleteService(ctx, was, d.Owner, had.Outcome.ECSServiceARN != nil); err != nil {
 			return err
 		}
 	}
@@ -219,16 +225,17 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 
 // Remove takes down whatever the resource made: the service with its tasks, the revisions, the roles. What is gone already
 // is no error.
-func (c *Client) Remove(ctx context.Context, family, owner string, had Before) error {
+func (c *Client) Remove(ctx context.Context, family string, owner Owner, had Before) error {
 	return withCause(ctx, c.remove(ctx, family, owner, had))
 }
 
-func (c *Client) remove(ctx context.Context, family, owner string, had Before) error {
+func (c *Client) remove(ctx context.Context, family string, owner Owner, had Before) error {
 	if had.Service != nil {
-		if err := c.deleteService(ctx, had.Service, had.Outcome.ECSServiceARN != nil); err != nil {
+		if err := c.deleteService(ctx, had.Service, owner, had.Outcome.ECSServiceARN != nil); err != nil {
 			return err
 		}
 	}
+	c.run.removes(owner.ID)
 	errs := []error{c.removeRevisions(ctx, family, owner, had)}
 	kept, err := decodeRoles(had.Outcome.Roles)
 	errs = append(errs, err)
@@ -238,7 +245,7 @@ func (c *Client) remove(ctx context.Context, family, owner string, had Before) e
 	return errors.Join(errs...)
 }
 
-func (c *Client) removeRevisions(ctx context.Context, family, owner string, had Before) error {
+func (c *Client) removeRevisions(ctx context.Context, family string, owner Owner, had Before) error {
 	own, err := c.ownRevisions(ctx, family, owner, had)
 	if err != nil {
 		return err

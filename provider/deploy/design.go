@@ -1,12 +1,11 @@
 package deploy
 
 import (
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -18,7 +17,8 @@ import (
 // Design is everything that a resource wants to exist in AWS. Making one touches nothing.
 type Design struct {
 	Family        string
-	Owner         string // what tells this resource's objects from others': kind, region, name
+	Owner         Owner
+	Adopt         bool // take over what others made
 	TaskRole      RoleDesign
 	ExecutionRole RoleDesign
 	definition    *taskdef.Definition
@@ -54,7 +54,7 @@ func (d Design) roles() []RoleView {
 	for _, r := range []RoleDesign{d.TaskRole, d.ExecutionRole} {
 		if r.Given == "" {
 			view := viewOf(r.Role)
-			view.Tags[tagOwner] = d.Owner
+			maps.Copy(view.Tags, d.Owner.onRole())
 			kept = append(kept, view)
 		}
 	}
@@ -101,17 +101,12 @@ func (d *Design) Finish(definition *taskdef.Definition, roles *block.IAM, path s
 		d.ExecutionRole.Role = role
 	}
 	definition.ExecutionRoleArn = aws.String(d.ExecutionRole.ARN())
-	definition.Tags = append(definition.Tags, ecstypes.Tag{Key: aws.String(tagECSOwner), Value: &d.Owner})
+	definition.Tags = append(definition.Tags, block.EcsTags(d.Owner.onECS())...)
 	d.definition = definition
 	var err error
 	if d.canonical, err = canonical(definition); err != nil {
 		return err
 	}
-	d.shown, err = d.canonical.shownTo(d.Owner)
+	d.shown, err = d.canonical.shownTo(d.Owner.Name)
 	return err
-}
-
-// Owner names a resource in the tags of what it makes.
-func Owner(kind, region, name string) string {
-	return fmt.Sprintf("%s/%s/%s", kind, region, name)
 }

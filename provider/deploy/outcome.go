@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"maps"
 	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,6 +14,7 @@ import (
 type Outcome struct {
 	ID                *string           `tfsdk:"id"`
 	ARN               *string           `tfsdk:"arn"`
+	OwnerID           *string           `tfsdk:"owner_id"`
 	Revision          *int64            `tfsdk:"revision"`
 	TaskRoleARN       *string           `tfsdk:"task_role_arn"`
 	TaskRoleName      *string           `tfsdk:"task_role_name"`
@@ -34,13 +36,26 @@ func (d Design) Decided() (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	id := &d.Owner.ID
+	if d.Owner.ID == "" {
+		id = nil
+	}
 	return Outcome{
-		TaskRoleARN: aws.String(d.TaskRole.ARN()), TaskRoleName: aws.String(d.TaskRole.name()),
+		OwnerID: id, TaskRoleARN: aws.String(d.TaskRole.ARN()), TaskRoleName: aws.String(d.TaskRole.name()),
 		ExecutionRoleARN: aws.String(d.ExecutionRole.ARN()), ExecutionRoleName: aws.String(d.ExecutionRole.name()),
 		AgentConfig: aws.String(block.AgentConfig(d.definition.ContainerDefinitions)), Roles: &roles,
 		Definition: &d.shown.frame, Containers: d.shown.containers, ContentHash: &d.shown.hash,
-		TagsAll: d.tags(),
+		TagsAll: withoutID(d.tags()),
 	}, nil
+}
+
+// tags are all tags of the definition.
+func (o Outcome) tags() map[string]string {
+	all := maps.Clone(o.TagsAll)
+	if all != nil && o.OwnerID != nil {
+		all[tagECSOwnerID] = *o.OwnerID
+	}
+	return all
 }
 
 // Planned is the outcome as far as it is known before the apply; Open names the attributes that are not, and OpenContainers the

@@ -42,10 +42,14 @@ func (v RoleView) within(kept RoleView) RoleView {
 	return v
 }
 
-// encodeRoles writes views for the state.
+// encodeRoles writes views for the state, which has the owner's ID elsewhere.
 func encodeRoles(views []RoleView) (string, error) {
 	if len(views) == 0 {
 		return "[]", nil
+	}
+	views = slices.Clone(views)
+	for i := range views {
+		views[i].Tags = withoutID(views[i].Tags)
 	}
 	b, err := json.Marshal(views)
 	if err != nil {

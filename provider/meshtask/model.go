@@ -14,11 +14,11 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// Design works out a mesh task.
+// design works out a mesh task.
 func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.Design, error) {
 	spec := m.spec(d)
 	want := deploy.Design{
-		Family: spec.Family, Owner: deploy.Owner(typeName, home.Region, spec.Family),
+		Family: spec.Family, Owner: m.owner(home.Region), Adopt: row.Value(m.AdoptExisting),
 		TaskRole:      deploy.RoleDesign{Given: row.Value(m.IAM.TaskRoleOrNone().ARN)},
 		ExecutionRole: deploy.RoleDesign{Given: row.Value(m.IAM.ExecutionRoleOrNone().ARN)},
 		Service:       m.ECSService.Named(spec.Family),
@@ -64,11 +64,16 @@ type model struct {
 	IAM            *block.IAM              `tfsdk:"iam"`
 	ECSService     *block.ECSService       `tfsdk:"ecs_service"`
 	RevisionPolicy *revisionPolicy         `tfsdk:"revision_policy"`
+	AdoptExisting  *bool                   `tfsdk:"adopt_existing"`
 	Tags           map[string]string       `tfsdk:"tags"`
 	Timeouts       timeouts.Value          `tfsdk:"timeouts"`
 
 	names          `at:"-"`
 	deploy.Outcome `at:"-"`
+}
+
+func (m *model) owner(region string) deploy.Owner {
+	return deploy.Owner{Name: deploy.OwnerName(typeName, region, row.Value(m.Family)), ID: row.Value(m.OwnerID)}
 }
 
 // names is what a mesh task computes from its attributes alone.

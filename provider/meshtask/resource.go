@@ -30,15 +30,17 @@ func New() resource.Resource {
 	return &meshTask{stack.Stack[model]{Kind: stack.Kind[model]{
 		TypeName: typeName,
 		Title:    "Mesh task",
+		NameKey:  "family",
+		Owner:    (*model).owner,
 		Content: []string{
 			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", "sidecars", "iam",
 			"iam_role_path", "log_configuration", // the provider's
 		},
 		Depends: map[string][]string{
-			"task_role_arn":            {"family", "iam.path", "iam.task_role", "iam_role_path"},
-			"task_role_name":           {"family", "iam.task_role"},
-			"execution_role_arn":       {"family", "iam.path", "iam.execution_role", "iam_role_path"},
-			"execution_role_name":      {"family", "iam.execution_role"},
+			"task_role_arn":            {"family", "iam.path", "iam.name_prefix", "iam.task_role", "iam_role_path"},
+			"task_role_name":           {"family", "iam.name_prefix", "iam.task_role"},
+			"execution_role_arn":       {"family", "iam.path", "iam.name_prefix", "iam.execution_role", "iam_role_path"},
+			"execution_role_name":      {"family", "iam.name_prefix", "iam.execution_role"},
 			"tags_all":                 {"family", "service.name", "service.namespace", "service.partition", "tags", "default_tags"},
 			"rendered_definition_json": {"family", "task", "iam", "iam_role_path"},
 			"ecs_service_arn":          {"family", "ecs_service.cluster", "ecs_service.name", "ecs_service.launch_type"},
@@ -58,7 +60,7 @@ func New() resource.Resource {
 
 func (m *model) parts() stack.Parts {
 	family := row.Value(m.Family)
-	return stack.Parts{ID: family, Family: family, Owner: family, Outcome: &m.Outcome, Service: m.ECSService.Named(family), Timeouts: m.Timeouts}
+	return stack.Parts{ID: family, Family: family, Outcome: &m.Outcome, Service: m.ECSService.Named(family), Timeouts: m.Timeouts}
 }
 
 func (m *model) computeNames(home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) {

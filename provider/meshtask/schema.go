@@ -39,10 +39,12 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 			"revision_policy": row.Object("What becomes of earlier revisions.", row.Fields{
 				"keep": row.Number("How many earlier revisions stay ACTIVE after an update, for a quick way back. Default 0: all are deregistered.", row.AtLeast(0)),
 			}),
-			"tags":     row.TextMap("Tags of the task definition (hence of its tasks), the roles and the ECS service, over the provider's `default_tags`. Keys that begin with `consul.hashicorp.com` are the mesh's own."),
-			"timeouts": timeouts.Block(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
+			"adopt_existing": block.AdoptExistingRow(),
+			"tags":           row.TextMap("Tags of the task definition (hence of its tasks), the roles and the ECS service, over the provider's `default_tags`. Keys that begin with `consul.hashicorp.com` are the mesh's own."),
+			"timeouts":       timeouts.Block(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
 
 			"id":                                  row.ComputedText("The family."),
+			"owner_id":                            block.OwnerIDRow(),
 			"arn":                                 row.ComputedText("ARN of the newest revision."),
 			"arn_without_revision":                row.ComputedText("ARN of the family: what a service that follows CI's revisions may name."),
 			"revision":                            schema.Int64Attribute{Computed: true, MarkdownDescription: "The newest revision."},

@@ -3,6 +3,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,9 @@ type Stack[M any] struct {
 // Kind is what tells one resource from the other.
 type Kind[M any] struct {
 	TypeName string
-	Title    string   // in diagnostics
+	Title    string // in diagnostics
+	NameKey  string // the attribute that names it
+	Owner    func(m *M, region string) deploy.Owner
 	Content  []string // attributes, of the resource and of the provider, that the task definition and the roles follow from
 	Places   row.Places
 
@@ -47,10 +50,10 @@ type Kind[M any] struct {
 
 // Parts are what the shared steps need of a model.
 type Parts struct {
-	ID, Family, Owner string // owner without kind and region
-	Outcome           *deploy.Outcome
-	Service           *block.ECSService // with its name filled in
-	Timeouts          timeouts.Value
+	ID, Family string
+	Outcome    *deploy.Outcome
+	Service    *block.ECSService // with its name filled in
+	Timeouts   timeouts.Value
 }
 
 // Metadata implements resource.Resource.
@@ -100,14 +103,17 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	if !ok || resp.Diagnostics.HasError() {
 		return
 	}
-	var p deploy.Planned
+	s.Kind.Parts(&m).Outcome.OwnerID = s.Kind.Parts(&state).Outcome.OwnerID
+	plan := s.planDesign
 	if row.Affects(unknown, s.Kind.Content...) {
-		p = s.planDraft(&m, &state, home)
-	} else {
-		p = s.planDesign(ctx, &m, &state, home, &resp.Diagnostics)
+		plan = s.planDraft
 	}
+	want, p := plan(ctx, &m, &state, home, &resp.Diagnostics)
 	s.open(&p, &m, unknown)
+	resp.Diagnostics.Append(s.checkNames(ctx, want, s.stateOf(&state), s.named(p, unknown), req.Private, resp.Private)...)
 	id := s.Kind.Parts(&m).ID
+	p.OwnerID = s.Kind.Parts(&state).Outcome.OwnerID
+	p.Open["owner_id"] = p.OwnerID == nil
 	p.ID, p.Open["id"] = &id, row.Affects(unknown, "family", "cluster", "name")
 	names, open := s.Kind.Name(&m, home, unknown)
 	resp.Diagnostics.Append(writePlan(ctx, &resp.Plan, p.Outcome, p.Open)...)
@@ -115,20 +121,20 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	resp.Diagnostics.Append(writePlan(ctx, &resp.Plan, names, open)...)
 }
 
-func (s *Stack[M]) planDesign(ctx context.Context, m, state *M, home iamrole.Home, diags *diag.Diagnostics) deploy.Planned {
+func (s *Stack[M]) planDesign(ctx context.Context, m, state *M, home iamrole.Home, diags *diag.Diagnostics) (deploy.Design, deploy.Planned) {
 	want, err := s.Kind.Design(m, s.Client.Defaults, home, false)
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be built", err.Error())
-		return deploy.AllOpen()
+		return want, deploy.AllOpen()
 	}
 	p, err := want.Plan(s.stateOf(state))
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be planned", err.Error())
-		return deploy.AllOpen()
+		return want, deploy.AllOpen()
 	}
 	deploy.RefuseMovedRoles(want, *s.Kind.Parts(state).Outcome, diags)
 	s.Kind.Check(ctx, s.Client, m, want, diags)
-	return p
+	return want, p
 }
 
 // Create implements resource.Resource. The state tells how far it got, also after an error.
@@ -139,6 +145,7 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 	}
 	limit, diags := s.Kind.Parts(&m).Timeouts.Create(ctx, row.DefaultTimeout)
 	resp.Diagnostics.Append(diags...)
+	s.Kind.Parts(&m).Outcome.OwnerID = deploy.NewOwnerID()
 	want, ok := s.prepare(ctx, &m, &resp.Diagnostics)
 	if !ok {
 		return
@@ -146,8 +153,8 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 	out := &deploy.Progress{}
 	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error { return s.Client.Create(ctx, want, out) })
 	s.reportCreate(ctx, err, out, &resp.Diagnostics)
-	if err != nil && out.ECSServiceARN == nil {
-		return // nothing is left
+	if err != nil && out.ECSServiceARN == nil && !out.Left {
+		return
 	}
 	s.settle(&m, out.Outcome)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
@@ -159,6 +166,9 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 func (s *Stack[M]) reportCreate(ctx context.Context, err error, out *deploy.Progress, diags *diag.Diagnostics) {
 	switch {
 	case err == nil:
+	case out.Left:
+		diags.AddError(s.Kind.Title+" was not created", fmt.Sprintf(
+			"%s\n\nThe state keeps the resource as tainted for the sake of what may be left: the next apply, or a destroy, removes that first.", err))
 	case out.ECSServiceARN == nil:
 		diags.AddError(s.Kind.Title+" was not created", err.Error())
 	case deploy.IsUnsteady(err) && errors.Is(ctx.Err(), context.Canceled):
@@ -180,7 +190,7 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		return
 	}
 	p := s.Kind.Parts(&m)
-	service, exists, err := s.Client.Look(ctx, p.Family, deploy.Owner(s.Kind.TypeName, s.Client.Region, p.Owner), p.Outcome, p.Service)
+	service, exists, err := s.Client.Look(ctx, p.Family, s.Kind.Owner(&m, s.Client.Region), p.Outcome, p.Service)
 	switch {
 	case err != nil:
 		resp.Diagnostics.AddError(s.Kind.Title+" was not read", err.Error())
@@ -201,6 +211,7 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	if !ok || resp.Diagnostics.HasError() {
 		return
 	}
+	s.Kind.Parts(&m).Outcome.OwnerID = cmp.Or(s.Kind.Parts(&state).Outcome.OwnerID, deploy.NewOwnerID()) // what was imported may have none
 	limit, diags := s.Kind.Parts(&m).Timeouts.Update(ctx, row.DefaultTimeout)
 	resp.Diagnostics.Append(diags...)
 	want, ok := s.prepare(ctx, &m, &resp.Diagnostics)
@@ -236,7 +247,7 @@ func (s *Stack[M]) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	had, diags := s.before(ctx, &m, req.Private)
 	resp.Diagnostics.Append(diags...)
 	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error {
-		return s.Client.Remove(ctx, p.Family, deploy.Owner(s.Kind.TypeName, s.Client.Region, p.Owner), had)
+		return s.Client.Remove(ctx, p.Family, s.Kind.Owner(&m, s.Client.Region), had)
 	})
 	if err != nil {
 		resp.Diagnostics.AddError(s.Kind.Title+" was not deleted", err.Error())
