@@ -15,16 +15,17 @@ func newRun() *run {
 	return &run{read: map[string]bool{}, removed: map[string]bool{}, planned: map[string]bool{}, active: map[string]func() (bool, error){}}
 }
 
+// reads notes the owner of what was read, removes that of what was removed; "" is none.
 func (r *run) reads(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.read[id] = true
+	r.read[id] = id != ""
 }
 
 func (r *run) removes(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.read[id], r.removed[id] = true, true
+	r.read[id], r.removed[id] = id != "", id != ""
 }
 
 func (r *run) hasRead(id string) bool {
