@@ -79,6 +79,6 @@ func controllerComputed() row.Fields {
 		"rendered_container_definitions_json": row.ComputedTexts("The container definitions by their names, each as JSON in canonical form, as ECS has them: a change made there shows here. Environment values, commands, labels and options are short hashes."),
 		"content_hash":                        row.ComputedText("Hash of the owner and the canonical task definition without its tags. A new revision is registered when it changes."),
 		"desired_count":                       schema.Int32Attribute{Computed: true, MarkdownDescription: "Desired count of the ECS service: 1, unless something else scaled it."},
-		"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "All tags of the task definition."},
+		"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, Sensitive: true, MarkdownDescription: "All tags of the task definition."},
 	}
 }

@@ -61,7 +61,7 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	if err := c.dropRoles(ctx, d, obsoleteRoles(kept, d.roles()), out.Outcome); err != nil {
 		return err
 	}
-	if out.Roles, err = encodedRoles(d.roles()); err != nil {
+	if out.Roles, err = encodedRoles(d.shownRoles()); err != nil {
 		return err
 	}
 	own, gone := out.Revisions.split(revisionOf(out.Outcome), d.Keep)
@@ -109,7 +109,7 @@ func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out 
 			return err
 		}
 		if at < 0 {
-			listed = append(listed, want)
+			listed = append(listed, want.shownTo(d.Owner))
 			if out.Roles, err = encodedRoles(listed); err != nil {
 				return err
 			}

@@ -61,6 +61,15 @@ func (d Design) roles() []RoleView {
 	return kept
 }
 
+// shownRoles are the roles as the state shows them.
+func (d Design) shownRoles() []RoleView {
+	var shown []RoleView
+	for _, view := range d.roles() {
+		shown = append(shown, view.shownTo(d.Owner))
+	}
+	return shown
+}
+
 // tags are those of the task definition and of the ECS service.
 func (d Design) tags() map[string]string { return block.TagMap(d.definition.Tags) }
 

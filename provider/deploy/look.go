@@ -89,7 +89,7 @@ func (c *Client) lookAtRoles(ctx context.Context, owner Owner, out *Outcome) (ex
 		}
 		exist = exist || found != nil
 		if found != nil && !owner.isNot(found.Tags[tagRoleOwnerID]) {
-			views = append(views, found.within(role))
+			views = append(views, found.within(role).shownTo(owner))
 		}
 	}
 	out.Roles, err = encodedRoles(views)

@@ -32,7 +32,7 @@ type Outcome struct {
 
 // decided is the part of the outcome that follows from the design alone.
 func (d Design) Decided() (Outcome, error) {
-	roles, err := encodeRoles(d.roles())
+	roles, err := encodeRoles(d.shownRoles())
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
 // RoleView is a role as far as a resource keeps it: what others add to the role is theirs and does not show.
@@ -42,14 +44,22 @@ func (v RoleView) within(kept RoleView) RoleView {
 	return v
 }
 
-// encodeRoles writes views for the state, which has the owner's ID elsewhere.
+// shownTo is the view as its owner's state shows it: the values of tags, which their author may have marked sensitive, as short
+// hashes, and not the owner's ID, which stands elsewhere.
+func (v RoleView) shownTo(owner Owner) RoleView {
+	v.Tags = withoutID(v.Tags)
+	for key, value := range v.Tags {
+		if !slices.ContainsFunc(mesh.TagPrefixes(), func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
+			v.Tags[key] = shortDigest(owner.Name, value)
+		}
+	}
+	return v
+}
+
+// encodeRoles writes views for the state.
 func encodeRoles(views []RoleView) (string, error) {
 	if len(views) == 0 {
 		return "[]", nil
-	}
-	views = slices.Clone(views)
-	for i := range views {
-		views[i].Tags = withoutID(views[i].Tags)
 	}
 	b, err := json.Marshal(views)
 	if err != nil {
