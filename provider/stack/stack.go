@@ -116,9 +116,9 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	p.Open["owner_id"] = p.OwnerID == nil
 	p.ID, p.Open["id"] = &id, row.Affects(unknown, "family", "cluster", "name")
 	names, open := s.Kind.Name(&m, home, unknown)
-	resp.Diagnostics.Append(writePlan(ctx, &resp.Plan, p.Outcome, p.Open)...)
+	resp.Diagnostics.Append(writePlan(&resp.Plan, p.Outcome, p.Open)...)
 	resp.Diagnostics.Append(openContainers(ctx, &resp.Plan, p)...)
-	resp.Diagnostics.Append(writePlan(ctx, &resp.Plan, names, open)...)
+	resp.Diagnostics.Append(writePlan(&resp.Plan, names, open)...)
 }
 
 func (s *Stack[M]) planDesign(ctx context.Context, m, state *M, home iamrole.Home, diags *diag.Diagnostics) (deploy.Design, deploy.Planned) {
