@@ -53,6 +53,8 @@ func New() resource.Resource {
 		Name:     (*model).computeNames,
 		Observe:  (*model).observe,
 		Adopt:    func(m, other *model) { m.ECSService = other.ECSService },
+
+		Following: following(),
 	}}}
 }
 

@@ -1,0 +1,78 @@
+package meshtask
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
+)
+
+// followSwitch asks for the images of foreign revisions.
+const followSwitch = "revision_policy.follow_images"
+
+func following() *stack.Following[model] {
+	return &stack.Following[model]{
+		Switch: followSwitch, Asked: (*model).follows, Containers: (*model).containerNames,
+		See: (*model).see, Plan: (*model).planFollowed,
+	}
+}
+
+func (m *model) follows() bool {
+	return m.RevisionPolicy != nil && row.Value(m.RevisionPolicy.FollowImages)
+}
+
+func (m *model) containerNames() []string {
+	var names []string
+	for _, c := range m.Containers {
+		names = append(names, row.Value(c.Name))
+	}
+	return names
+}
+
+// see takes the images of a foreign revision over, as far as they differ from the configured ones: who ships one container copies
+// the images of the others, which stay the user's to change. What the revision lacks is followed as before.
+func (m *model) see(images map[string]string) {
+	followed := map[string]string{}
+	maps.Copy(followed, m.FollowedImages)
+	maps.Copy(followed, images)
+	m.FollowedImages = followed
+	m.dropConfigured()
+}
+
+// dropConfigured ends the following of containers that are no longer configured, or whose configured image has become the followed
+// one: from then on, the user may change it again.
+func (m *model) dropConfigured() {
+	maps.DeleteFunc(m.FollowedImages, func(name, image string) bool {
+		return !slices.ContainsFunc(m.Containers, func(c block.Container) bool { return row.Value(c.Name) == name && row.Value(c.Image) != image })
+	})
+}
+
+// planFollowed takes over what the state follows, or, where that was not asked for before, the images of a foreign revision. A resource
+// that is not known to follow does not begin to; one that does goes on until the next plan.
+func (m *model) planFollowed(state *model, images map[string]string, unknown []problem.Path) []problem.Path {
+	if !m.follows() && !(state.follows() && row.Affects(unknown, followSwitch)) {
+		return unknown
+	}
+	m.FollowedImages = map[string]string{}
+	if row.Value(m.Family) == row.Value(state.Family) {
+		maps.Copy(m.FollowedImages, state.FollowedImages)
+		if !state.follows() {
+			maps.Copy(m.FollowedImages, images)
+		}
+	}
+	if !slices.ContainsFunc(unknown, identifiesContainer) { // else the next refresh does it
+		m.dropConfigured()
+	}
+	return slices.DeleteFunc(slices.Clone(unknown), func(place problem.Path) bool {
+		l, ok := m.local(place)
+		return ok && len(place) == 3 && place[2] == "image" && m.FollowedImages[l.Container] != ""
+	})
+}
+
+// identifiesContainer reports whether a place decides which containers there are.
+func identifiesContainer(place problem.Path) bool {
+	return place[0] == "container" && (len(place) < 3 || place[2] == "name")
+}
