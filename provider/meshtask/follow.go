@@ -33,11 +33,16 @@ func (m *model) containerNames() []string {
 }
 
 // see takes the images of a foreign revision over, as far as they differ from the configured ones: who ships one container copies
-// the images of the others, which stay the user's to change. What the revision lacks is followed as before.
-func (m *model) see(images map[string]string) {
+// the images of the others, which stay the user's to change. What the revision lacks is followed as before. An own revision is
+// the newest again with another image than the followed one when the foreign one after it was deregistered, as bad ones are.
+func (m *model) see(images map[string]string, foreign bool) {
 	followed := map[string]string{}
 	maps.Copy(followed, m.FollowedImages)
-	maps.Copy(followed, images)
+	for name, image := range images {
+		if followed[name] != "" || foreign {
+			followed[name] = image
+		}
+	}
 	m.FollowedImages = followed
 	m.dropConfigured()
 }

@@ -23,8 +23,8 @@ type Following[M any] struct {
 	Asked      func(*M) bool
 	Containers func(*M) []string // names of those that the user configured
 
-	// See has a model, as it was applied, take the images of a foreign revision over; there are none without one.
-	See func(m *M, images map[string]string)
+	// See has a model, as it was applied, take over the images of the newest revision, a foreign or an own one.
+	See func(m *M, images map[string]string, foreign bool)
 	// Plan has a planned model take over what the state follows, or the images of a foreign revision where that was not asked for
 	// before. It returns what of the unknown places counts: those of images that are followed do not.
 	Plan func(m, state *M, images map[string]string, unknown []problem.Path) []problem.Path
@@ -54,13 +54,13 @@ func (s *Stack[M]) see(ctx context.Context, m *M, had deploy.Before, beside inte
 	SetKey(context.Context, string, []byte) diag.Diagnostics
 }) diag.Diagnostics {
 	p := s.Kind.Parts(m)
-	number, images := int64(0), map[string]string{}
-	if deploy.IsForeign(*p.Outcome, deploy.Owner(s.Kind.TypeName, s.Client.Region, p.Owner), had.Revisions) {
-		number, images = *p.Outcome.Revision, deploy.Images(p.Outcome.Containers)
+	foreign, number := deploy.IsForeign(*p.Outcome, deploy.Owner(s.Kind.TypeName, s.Client.Region, p.Owner), had.Revisions), int64(0)
+	if foreign {
+		number = *p.Outcome.Revision
 	}
 	if f := s.Kind.Following; f != nil && f.Asked(m) {
-		f.See(m, images)
-		if number != 0 && had.Outcome.TagsAll != nil {
+		f.See(m, deploy.Images(p.Outcome.Containers), foreign)
+		if foreign && had.Outcome.TagsAll != nil {
 			p.Outcome.TagsAll = had.Outcome.TagsAll
 		}
 	}
