@@ -343,25 +343,38 @@ func TestARevisionThatThePlanDoesNotKnowIsNotBuried(t *testing.T) {
 	}
 }
 
-// A configured image that is not known yet leaves nothing open where CI's takes its place.
-func TestAnImageKnownLaterIsKnownWhereCIShipped(t *testing.T) {
+// What is not known yet leaves open what depends on it, and no more: where CI's image is in force, the configured one decides
+// nothing.
+func TestFollowingGoesWithWhatIsKnownLater(t *testing.T) {
 	t.Parallel()
 	const family = "follow-later"
 	c := startMoto(t)
-	config := func(image string) string {
-		return c.provider() + fmt.Sprintf("resource \"terraform_data\" \"image\" {\n input = %q\n}\n", image) +
-			strings.Replace(imagesTask(family, images{"app": "later"}, followImages), `"later"`, "terraform_data.image.output", 1)
+	config := func(image string, follow bool) string {
+		later := strings.NewReplacer(`"image"`, "terraform_data.later.output.image", `"follow"`, "terraform_data.later.output.follow")
+		return c.provider() + fmt.Sprintf("resource \"terraform_data\" \"later\" {\n input = { image = %q, follow = %v }\n}\n", image, follow) +
+			later.Replace(imagesTask(family, images{"app": "image"}, `revision_policy { follow_images = "follow" }`))
 	}
-	later := step(config("app:3"))
-	later.ConfigPlanChecks.PreApply = []plancheck.PlanCheck{
-		plancheck.ExpectKnownValue(meshTaskName, tfjsonpath.New("revision"), knownvalue.Int64Exact(2)),
-		plancheck.ExpectKnownValue(meshTaskName, tfjsonpath.New("followed_images"), knownvalue.MapExact(map[string]knownvalue.Check{"app": knownvalue.StringExact("app:2")})),
+	ship := func(image string) func() error {
+		return func() error { return c.ship(t.Context(), family, false, images{"app": image}) }
 	}
+	open := []plancheck.PlanCheck{
+		plancheck.ExpectUnknownValue(meshTaskName, tfjsonpath.New("followed_images")), plancheck.ExpectUnknownValue(meshTaskName, tfjsonpath.New("revision")),
+	}
+	known := step(strings.ReplaceAll(config("app:3", true), "terraform_data.later.output.follow", "true"))
+	known.ConfigPlanChecks.PreApply = []plancheck.PlanCheck{
+		plancheck.ExpectUnknownValue(meshTaskName, tfjsonpath.New("followed_images")), plancheck.ExpectKnownValue(meshTaskName, tfjsonpath.New("revision"), knownvalue.Int64Exact(2)),
+	}
+	stopped := step(config("app:5", false), c.wantImages(t, family, images{"app": "app:5"}))
+	stopped.ConfigPlanChecks.PreApply = open
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories(),
 		Steps: []resource.TestStep{
-			step(config("app:1")),
-			following(images{"app": "app:2"}, after(t, func() error { return c.ship(t.Context(), family, false, images{"app": "app:2"}) }, later)),
+			step(config("app:1", true)),
+			following(images{"app": "app:2"}, after(t, ship("app:2"), known)),
+			following(nil, after(t, ship("app:4"), step(config("app:4", true), c.wantRevisions(t, family, "1", "2", "3")))),
+			following(images{"app": "app:x"}, after(t, ship("app:x"), step(config("app:6", true), c.wantRevisions(t, family, "1", "2", "3", "4")))),
+			stopped,
+			following(images{"app": "app:7"}, after(t, ship("app:7"), step(config("app:5", true), c.wantImages(t, family, images{"app": "app:7"})))),
 		},
 	})
 }

@@ -55,10 +55,12 @@ func (m *model) dropConfigured() {
 	})
 }
 
-// planFollowed takes over what the state follows, or, where that was not asked for before, the images of a foreign revision. A resource
-// that is not known to follow does not begin to; one that does goes on until the next plan.
+// planFollowed takes over what the state follows, or, where that was not asked for before, the images of a foreign revision. It returns
+// the places whose values the definition still waits for. An image that is followed is the same whatever the configured one will be;
+// while it is not known whether to follow, it is not known either.
 func (m *model) planFollowed(state *model, images map[string]string, unknown []problem.Path) []problem.Path {
-	if !m.follows() && !(state.follows() && row.Affects(unknown, followSwitch)) {
+	open := row.Affects(unknown, followSwitch)
+	if !m.follows() && !open {
 		return unknown
 	}
 	m.FollowedImages = map[string]string{}
@@ -68,13 +70,30 @@ func (m *model) planFollowed(state *model, images map[string]string, unknown []p
 			maps.Copy(m.FollowedImages, images)
 		}
 	}
-	if !slices.ContainsFunc(unknown, identifiesContainer) { // else the next refresh does it
+	if !slices.ContainsFunc(unknown, identifiesContainer) {
 		m.dropConfigured()
 	}
-	return slices.DeleteFunc(slices.Clone(unknown), func(place problem.Path) bool {
-		l, ok := m.local(place)
-		return ok && len(place) == 3 && place[2] == "image" && m.FollowedImages[l.Container] != ""
-	})
+	if !open {
+		return slices.DeleteFunc(slices.Clone(unknown), m.isFollowedImage)
+	}
+	for i, c := range m.Containers {
+		if place := problem.At("container", i, "image"); c.Name != nil && m.isFollowedImage(place) {
+			unknown = append(slices.Clip(unknown), place)
+		}
+	}
+	return unknown
+}
+
+// followedOpen reports whether it depends on an unknown place which images are followed.
+func (m *model) followedOpen(unknown []problem.Path) bool {
+	return row.Affects(unknown, followSwitch) ||
+		len(m.FollowedImages) > 0 && slices.ContainsFunc(unknown, func(place problem.Path) bool { return identifiesContainer(place) || m.isFollowedImage(place) })
+}
+
+// isFollowedImage reports whether a place is the image of a container whose image is followed.
+func (m *model) isFollowedImage(place problem.Path) bool {
+	l, ok := m.local(place)
+	return ok && len(place) == 3 && place[2] == "image" && m.FollowedImages[l.Container] != ""
 }
 
 // identifiesContainer reports whether a place decides which containers there are.

@@ -58,29 +58,36 @@ func TestWhatAPlanFollows(t *testing.T) {
 	imageOf := problem.At("container", 0, "image")
 	state := imagesModel("web", true, images{"app": "app:2"}, "app", "app:1")
 	since := images{"app": "app:3"}
+	off := imagesModel("web", false, nil, "app", "app:1")
 	for name, c := range map[string]struct {
 		m, state *model
 		unknown  []problem.Path
 		want     images
-		counts   int // of the unknown places
+		awaited  int // places
+		open     bool
 	}{
-		"as before":                       {imagesModel("web", true, nil, "app", "app:1"), state, nil, images{"app": "app:2"}, 0},
-		"a new image does not count":      {imagesModel("web", true, nil, "app", "app:9"), state, nil, images{"app": "app:2"}, 0},
-		"the followed image counts":       {imagesModel("web", true, nil, "app", "app:2"), state, nil, images{}, 0},
-		"another container":               {imagesModel("web", true, nil, "web", "web:1"), state, nil, images{}, 0},
-		"no longer":                       {imagesModel("web", false, nil, "app", "app:1"), state, nil, nil, 0},
-		"from now on":                     {imagesModel("web", true, nil, "app", "app:1"), imagesModel("web", false, nil, "app", "app:1"), nil, images{"app": "app:3"}, 0},
-		"a new resource":                  {imagesModel("web", true, nil, "app", "app:1"), &model{}, nil, images{}, 0},
-		"another family":                  {imagesModel("other", true, nil, "app", "app:1"), state, nil, images{}, 0},
-		"an image known later":            {imagesModel("web", true, nil, "app", ""), state, []problem.Path{imageOf}, images{"app": "app:2"}, 0},
-		"another's image known later":     {imagesModel("web", true, nil, "web", ""), state, []problem.Path{imageOf}, images{}, 1},
-		"containers known later":          {imagesModel("web", true, nil), state, []problem.Path{problem.At("container")}, images{"app": "app:2"}, 1},
-		"whether to is known later":       {imagesModel("web", false, nil, "app", "app:1"), state, []problem.Path{problem.At("revision_policy")}, images{"app": "app:2"}, 1},
-		"whether to begin is known later": {imagesModel("web", false, nil, "app", "app:1"), imagesModel("web", false, nil, "app", "app:1"), []problem.Path{problem.At("revision_policy", "follow_images")}, nil, 1},
+		"as before":                   {imagesModel("web", true, nil, "app", "app:1"), state, nil, images{"app": "app:2"}, 0, false},
+		"a new image does not count":  {imagesModel("web", true, nil, "app", "app:9"), state, nil, images{"app": "app:2"}, 0, false},
+		"the followed image counts":   {imagesModel("web", true, nil, "app", "app:2"), state, nil, images{}, 0, false},
+		"another container":           {imagesModel("web", true, nil, "web", "web:1"), state, nil, images{}, 0, false},
+		"no longer":                   {imagesModel("web", false, nil, "app", "app:1"), state, nil, nil, 0, false},
+		"from now on":                 {imagesModel("web", true, nil, "app", "app:1"), off, nil, images{"app": "app:3"}, 0, false},
+		"a new resource":              {imagesModel("web", true, nil, "app", "app:1"), &model{}, nil, images{}, 0, false},
+		"another family":              {imagesModel("other", true, nil, "app", "app:1"), state, nil, images{}, 0, false},
+		"an image known later":        {imagesModel("web", true, nil, "app", ""), state, []problem.Path{imageOf}, images{"app": "app:2"}, 0, true},
+		"another's image known later": {imagesModel("web", true, nil, "web", ""), state, []problem.Path{imageOf}, images{}, 1, false},
+		"containers known later":      {imagesModel("web", true, nil), state, []problem.Path{problem.At("container")}, images{"app": "app:2"}, 1, true},
+		"whether to is known later":   {imagesModel("web", false, nil, "app", "app:1"), state, []problem.Path{problem.At("revision_policy")}, images{"app": "app:2"}, 2, true},
+		"whether to begin is, too":    {imagesModel("web", false, nil, "app", "app:1"), off, []problem.Path{problem.At("revision_policy", "follow_images")}, images{"app": "app:3"}, 2, true},
+		"whether to, of a new one":    {imagesModel("web", false, nil, "app", "app:1"), &model{}, []problem.Path{problem.At("revision_policy")}, images{}, 1, true},
 	} {
-		got := c.m.planFollowed(c.state, since, c.unknown)
-		if diff := cmp.Diff(c.want, c.m.FollowedImages); diff != "" || len(got) != c.counts {
-			t.Errorf("%s: %v count, want %d; %s", name, got, c.counts, diff)
+		foreign := since
+		if c.state.Family == nil {
+			foreign = nil
+		}
+		got := c.m.planFollowed(c.state, foreign, c.unknown)
+		if diff := cmp.Diff(c.want, c.m.FollowedImages); diff != "" || len(got) != c.awaited || c.m.followedOpen(c.unknown) != c.open {
+			t.Errorf("%s: %v are awaited, want %d; open: want %v; %s", name, got, c.awaited, c.open, diff)
 		}
 	}
 	if diff := cmp.Diff(images{"app": "app:2"}, state.FollowedImages); diff != "" {

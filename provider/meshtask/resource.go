@@ -69,6 +69,7 @@ func (m *model) computeNames(home iamrole.Home, unknown []problem.Path) (names a
 		"service_name":         row.Affects(unknown, "family", "service.name"),
 		"ecs_service_name":     row.Affects(unknown, "family", "ecs_service.name"),
 		"arn_without_revision": row.Affects(unknown, "family"),
+		"followed_images":      m.followedOpen(unknown),
 	}
 }
 

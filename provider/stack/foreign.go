@@ -26,7 +26,7 @@ type Following[M any] struct {
 	// See has a model, as it was applied, take over the images of the newest revision, a foreign or an own one.
 	See func(m *M, images map[string]string, foreign bool)
 	// Plan has a planned model take over what the state follows, or the images of a foreign revision where that was not asked for
-	// before. It returns what of the unknown places counts: those of images that are followed do not.
+	// before. It returns the places whose values the definition still waits for.
 	Plan func(m, state *M, images map[string]string, unknown []problem.Path) []problem.Path
 }
 
@@ -71,7 +71,7 @@ func (s *Stack[M]) see(ctx context.Context, m *M, had deploy.Before, beside inte
 	return diags
 }
 
-// follow has a planned model take over the images that are followed, and returns the unknown places that count then.
+// follow has a planned model take over the images that are followed, and returns the places whose values the definition waits for.
 func (s *Stack[M]) follow(m, state *M, had deploy.Before, unknown []problem.Path) []problem.Path {
 	if s.Kind.Following == nil {
 		return unknown

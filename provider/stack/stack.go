@@ -104,14 +104,14 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	}
 	had, diags := s.before(ctx, &state, req.Private)
 	resp.Diagnostics.Append(diags...)
-	unknown = s.follow(&m, &state, had, unknown)
+	awaited := s.follow(&m, &state, had, unknown)
 	var p deploy.Planned
-	if row.Affects(unknown, s.Kind.Content...) {
+	if row.Affects(awaited, s.Kind.Content...) {
 		p = s.planDraft(&m, had, home)
 	} else {
 		p = s.planDesign(ctx, &m, had, home, &resp.Diagnostics)
 	}
-	s.open(&p, &m, unknown)
+	s.open(&p, &m, awaited)
 	s.openForeign(&p, &m, had, unknown)
 	s.warnOfReverted(p, &m, &state, had, unknown, &resp.Diagnostics)
 	id := s.Kind.Parts(&m).ID
