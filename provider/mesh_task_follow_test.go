@@ -378,3 +378,21 @@ func TestFollowingGoesWithWhatIsKnownLater(t *testing.T) {
 		},
 	})
 }
+
+func TestAnImportFollowsWhatIsThere(t *testing.T) {
+	t.Parallel()
+	const family = "follow-import"
+	c := startMoto(t)
+	const forget = "removed {\n from = consulecs_mesh_task.this\n lifecycle { destroy = false }\n}\n"
+	config := func(more string) string { return c.provider() + imagesTask(family, images{"app": "app:1"}, more) }
+	imported := fmt.Sprintf("import {\n to = consulecs_mesh_task.this\n id = %q\n}\n", family)
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: factories(),
+		Steps: []resource.TestStep{
+			step(config("")),
+			after(t, func() error { return c.ship(t.Context(), family, true, images{"app": "app:2"}) }, resource.TestStep{Config: c.provider() + forget}),
+			following(images{"app": "app:2"}, step(config(followImages)+imported, c.wantImages(t, family, images{"app": "app:2"}))),
+			following(images{"app": "app:2"}, step(config(followImages+"\n sidecars { log_level = \"DEBUG\" }"), c.wantImages(t, family, images{"app": "app:2"}))),
+		},
+	})
+}

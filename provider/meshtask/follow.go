@@ -55,8 +55,8 @@ func (m *model) dropConfigured() {
 	})
 }
 
-// planFollowed takes over what the state follows, or, where that was not asked for before, the images of a foreign revision. It returns
-// the places whose values the definition still waits for. An image that is followed is the same whatever the configured one will be;
+// planFollowed takes over what the state follows, or, where that was not asked for before, the given images. It returns the
+// places whose values the definition still waits for. An image that is followed is the same whatever the configured one will be;
 // while it is not known whether to follow, it is not known either.
 func (m *model) planFollowed(state *model, images map[string]string, unknown []problem.Path) []problem.Path {
 	open := row.Affects(unknown, followSwitch)

@@ -25,8 +25,8 @@ type Following[M any] struct {
 
 	// See has a model, as it was applied, take over the images of the newest revision, a foreign or an own one.
 	See func(m *M, images map[string]string, foreign bool)
-	// Plan has a planned model take over what the state follows, or the images of a foreign revision where that was not asked for
-	// before. It returns the places whose values the definition still waits for.
+	// Plan has a planned model take over what the state follows, or, where that was not asked for before, the images of a foreign
+	// revision or of an imported one. It returns the places whose values the definition still waits for.
 	Plan func(m, state *M, images map[string]string, unknown []problem.Path) []problem.Path
 }
 
@@ -77,7 +77,7 @@ func (s *Stack[M]) follow(m, state *M, had deploy.Before, unknown []problem.Path
 		return unknown
 	}
 	var images map[string]string
-	if had.Foreign {
+	if had.Foreign || had.Revisions == nil { // of what was imported, nobody knows for sure who registered it
 		images = deploy.Images(had.Outcome.Containers)
 	}
 	return s.Kind.Following.Plan(m, state, images, unknown)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -281,7 +282,7 @@ func (s *Stack[M]) before(ctx context.Context, state *M, beside keyed) (deploy.B
 	text, diags := beside.GetKey(ctx, revisionsKey)
 	had.Revisions = deploy.RevisionsFrom(text)
 	number, more := foreignIn(ctx, beside)
-	had.Foreign = number != 0 && number == row.Value(had.Outcome.Revision)
+	had.Foreign = number != 0 && number == row.Value(had.Outcome.Revision) && !slices.Contains(had.Revisions, number)
 	return had, append(diags, more...)
 }
 
