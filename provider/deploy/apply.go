@@ -17,6 +17,7 @@ type Before struct {
 	Outcome   Outcome
 	Service   *block.ECSService // with its name filled in
 	Revisions Revisions
+	Foreign   bool // the newest revision, that of the outcome, is one of others
 }
 
 // Progress tells how far an apply got. It begins as what there was before.
@@ -49,6 +50,9 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	if err != nil {
 		return err
 	}
+	if err := c.refuseNewer(ctx, d, had); err != nil {
+		return err
+	}
 	if err := c.applyRoles(ctx, d, kept, out); err != nil {
 		return err
 	}
@@ -64,6 +68,9 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	if out.Roles, err = encodedRoles(d.shownRoles()); err != nil {
 		return err
 	}
+	if !slices.Contains(out.Revisions, revisionOf(out.Outcome)) { // a foreign one: none of the resource's own takes over from the earlier ones
+		return nil
+	}
 	own, gone := out.Revisions.split(revisionOf(out.Outcome), d.Keep)
 	left, err := c.retire(ctx, d.Family, gone)
 	for _, number := range left {
@@ -76,7 +83,7 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 // dropRoles deletes roles that are no longer wanted, once no task of the service uses them.
 func (c *Client) dropRoles(ctx context.Context, d Design, names []string, out Outcome) error {
 	if len(names) > 0 && d.Service != nil {
-		if err := c.awaitSteadyState(ctx, row.Value(d.Service.Cluster), row.Value(d.Service.Name), row.Value(out.ARN)); err != nil {
+		if err := c.awaitSteadyState(ctx, row.Value(d.Service.Cluster), row.Value(d.Service.Name), row.Value(out.ECSServiceRunning)); err != nil {
 			return err
 		}
 	}
@@ -138,34 +145,42 @@ func (c *Client) applyDefinition(ctx context.Context, d Design, before Before, o
 	if err != nil {
 		return err
 	}
-	had := before.Outcome
-	if had.ARN == nil || row.Value(had.ContentHash) != row.Value(decided.ContentHash) { // an earlier registration may have lost its answer
-		if had, err = c.abandoned(ctx, d, had, out); err != nil {
+	if !d.follows(before) && !d.keeps(before, decided) { // an earlier registration may have lost its answer
+		if before.Outcome, err = c.abandoned(ctx, d, before.Outcome, out); err != nil {
 			return err
 		}
 	}
-	if had.ARN != nil && row.Value(had.ContentHash) == row.Value(decided.ContentHash) {
+	had, keeps := before.Outcome, d.keeps(before, decided)
+	switch {
+	case keeps && d.follows(before):
+		out.ARN, out.Revision = had.ARN, had.Revision
+	case keeps:
 		if err := c.tagResource(ctx, *had.ARN, d.tags(), had.tags()); err != nil {
 			return err
 		}
-		out.ARN, out.Revision = had.ARN, had.Revision
-	} else if err := c.registerNew(ctx, d, out); err != nil {
-		return err
+		out.ARN, out.Revision, out.Revisions = had.ARN, had.Revision, out.Revisions.with(revisionOf(had))
+	default:
+		if err := c.registerNew(ctx, d, before, out); err != nil {
+			return err
+		}
+		out.Revisions = out.Revisions.with(revisionOf(out.Outcome))
 	}
-	out.Revisions = out.Revisions.with(revisionOf(out.Outcome))
 	out.OwnerID, out.AgentConfig, out.Definition, out.Containers = decided.OwnerID, decided.AgentConfig, decided.Definition, decided.Containers
 	out.ContentHash, out.TagsAll = decided.ContentHash, decided.TagsAll
 	return nil
 }
 
 // registerNew registers a revision. What calls before registered whose answers were lost goes again: nothing ever ran it.
-func (c *Client) registerNew(ctx context.Context, d Design, out *Progress) error {
+func (c *Client) registerNew(ctx context.Context, d Design, before Before, out *Progress) error {
 	out.begun.definition = true
 	registered, lost, err := c.register(ctx, d.definition)
 	if err != nil {
 		return err
 	}
 	out.ARN, out.Revision = registered.TaskDefinitionArn, aws.Int64(int64(registered.Revision))
+	if err := c.refuseBetween(ctx, d, before, out, lost); err != nil {
+		return err
+	}
 	unused, err := c.lostRevisions(ctx, d, *out.Revision, lost)
 	if err != nil {
 		return err
@@ -178,7 +193,7 @@ func (c *Client) registerNew(ctx context.Context, d Design, out *Progress) error
 // abandoned finds the revision that an apply registered and could not report. It is taken on instead of registering it again.
 func (c *Client) abandoned(ctx context.Context, d Design, had Outcome, out *Progress) (Outcome, error) {
 	newest, err := c.latest(ctx, d.Family)
-	if err != nil || newest == nil || !d.Owner.registered(newest.Tags) {
+	if err != nil || newest == nil || !d.Owner.registered(newest.Tags) || int64(newest.Definition.Revision) == revisionOf(had) {
 		return had, err
 	}
 	out.Revisions = out.Revisions.with(int64(newest.Definition.Revision))
@@ -205,9 +220,10 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 		return nil
 	}
 	out.begun.service = true
-	arn, err := c.ensureService(ctx, d, row.Value(out.ARN), was != nil && !moved)
+	runs := d.runs(had, out.ARN)
+	arn, err := c.ensureService(ctx, d, row.Value(runs), was != nil && !moved)
 	if arn != "" {
-		out.ECSServiceARN, out.ECSServiceRunning = &arn, out.ARN
+		out.ECSServiceARN, out.ECSServiceRunning = &arn, runs
 	}
 	if err != nil {
 		return err
@@ -220,7 +236,7 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 	if !row.Value(want.WaitForSteadyState) {
 		return nil
 	}
-	return c.awaitSteadyState(ctx, row.Value(want.Cluster), row.Value(want.Name), row.Value(out.ARN))
+	return c.awaitSteadyState(ctx, row.Value(want.Cluster), row.Value(want.Name), row.Value(runs))
 }
 
 // Remove takes down whatever the resource made: the service with its tasks, the revisions, the roles. What is gone already

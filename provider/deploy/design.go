@@ -26,6 +26,7 @@ type Design struct {
 	shown         shownDefinition
 	Service       *block.ECSService // with its name filled in; nil: none
 	Keep          int               // earlier revisions that stay ACTIVE
+	FollowImages  bool              // the images are those of foreign revisions, as far as the plan knew of any
 }
 
 // RoleDesign is a role that the resource keeps, or a given one.

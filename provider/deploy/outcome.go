@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
-	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // Outcome is what both resources compute.
@@ -76,7 +75,7 @@ func (d Design) Plan(before Before) (Planned, error) {
 		return Planned{}, err
 	}
 	p := Planned{Outcome: decided, Open: map[string]bool{}}
-	if had.ARN != nil && row.Value(had.ContentHash) == row.Value(p.ContentHash) {
+	if d.keeps(before, decided) {
 		p.ARN, p.Revision = had.ARN, had.Revision
 	} else {
 		p.Open["arn"], p.Open["revision"] = true, true
@@ -84,7 +83,7 @@ func (d Design) Plan(before Before) (Planned, error) {
 	if d.Service == nil {
 		return p, nil
 	}
-	p.ECSServiceRunning, p.Open["ecs_service_running_arn"] = p.ARN, p.Open["arn"]
+	p.ECSServiceRunning, p.Open["ecs_service_running_arn"] = d.runs(before, p.ARN), p.Open["arn"]
 	if had.ECSServiceARN != nil && d.Service.SameService(before.Service) {
 		p.ECSServiceARN = had.ECSServiceARN
 	} else {

@@ -67,17 +67,13 @@ func (r Revisions) split(current int64, keep int) (kept, gone Revisions) {
 	return kept, gone
 }
 
-// ownRevisions are the revisions that the resource knows to be its own, with the one of its state if that bears its tag. Of a
-// resource that knows none they are looked up.
+// ownRevisions are the revisions that the resource knows to be its own. One that bears its tag may be a copy that others registered.
+// Of a resource that knows none they are looked up.
 func (c *Client) ownRevisions(ctx context.Context, family string, owner Owner, had Before) (Revisions, error) {
-	own := had.Revisions
-	if own == nil {
+	if had.Revisions == nil {
 		return c.searchRevisions(ctx, family, owner.registered)
 	}
-	if had.Outcome.Revision != nil && had.Outcome.TagsAll[tagECSOwner] == owner.Name {
-		own = own.with(*had.Outcome.Revision)
-	}
-	return own, nil
+	return had.Revisions, nil
 }
 
 // searchRevisions asks each ACTIVE revision of the family whose it is, by its tags.

@@ -22,6 +22,7 @@ func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.
 		TaskRole:      deploy.RoleDesign{Given: row.Value(m.IAM.TaskRoleOrNone().ARN)},
 		ExecutionRole: deploy.RoleDesign{Given: row.Value(m.IAM.ExecutionRoleOrNone().ARN)},
 		Service:       m.ECSService.Named(spec.Family),
+		FollowImages:  m.follows(),
 	}
 	if m.RevisionPolicy != nil {
 		want.Keep = int(row.Value(m.RevisionPolicy.Keep))
@@ -76,21 +77,25 @@ func (m *model) owner(region string) deploy.Owner {
 	return deploy.Owner{Name: deploy.OwnerName(typeName, region, row.Value(m.Family)), ID: row.Value(m.OwnerID)}
 }
 
-// names is what a mesh task computes from its attributes alone.
+// names is what a mesh task computes from its attributes, and what it follows.
 type names struct {
 	ARNWithoutRevision *string `tfsdk:"arn_without_revision"`
 	ServiceName        *string `tfsdk:"service_name"`
 	ECSServiceName     *string `tfsdk:"ecs_service_name"`
+
+	FollowedImages map[string]string `tfsdk:"followed_images"`
 }
 
 type revisionPolicy struct {
-	Keep *int32 `tfsdk:"keep"`
+	Keep         *int32 `tfsdk:"keep"`
+	FollowImages *bool  `tfsdk:"follow_images"`
 }
 
 func (m *model) computedNames(home iamrole.Home) names {
 	names := names{
 		ARNWithoutRevision: aws.String(fmt.Sprintf("arn:%s:ecs:%s:%s:task-definition/%s", home.Partition, home.Region, home.Account, row.Value(m.Family))),
 		ServiceName:        aws.String(m.serviceName()),
+		FollowedImages:     m.FollowedImages,
 	}
 	if m.ECSService != nil {
 		names.ECSServiceName = m.ECSService.Named(row.Value(m.Family)).Name
@@ -129,6 +134,9 @@ func (m *model) spec(d block.Defaults) taskdef.Spec {
 		s.Proxy.Upstreams = append(s.Proxy.Upstreams, u.Spec())
 	}
 	for _, c := range m.Containers {
+		if image, ok := m.FollowedImages[row.Value(c.Name)]; ok {
+			c.Image = &image
+		}
 		s.Containers = append(s.Containers, c.Spec())
 		if probe := c.Probe(); probe != nil {
 			s.ReadinessProbes = append(s.ReadinessProbes, *probe)

@@ -55,6 +55,8 @@ func New() resource.Resource {
 		Name:     (*model).computeNames,
 		Observe:  (*model).observe,
 		Adopt:    func(m, other *model) { m.ECSService = other.ECSService },
+
+		Following: following(),
 	}}}
 }
 
@@ -69,6 +71,7 @@ func (m *model) computeNames(home iamrole.Home, unknown []problem.Path) (names a
 		"service_name":         row.Affects(unknown, "family", "service.name"),
 		"ecs_service_name":     row.Affects(unknown, "family", "ecs_service.name"),
 		"arn_without_revision": row.Affects(unknown, "family"),
+		"followed_images":      m.followedOpen(unknown),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -46,6 +47,8 @@ type Kind[M any] struct {
 	Name     func(m *M, home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) // sets the further computed attributes
 	Observe  func(m *M, service *ecstypes.Service)                                                   // takes over what the ECS service is; nil: there is none
 	Adopt    func(m, other *M)                                                                       // takes other's ECS service over
+
+	Following *Following[M] // nil: foreign revisions are reverted without a word
 }
 
 // Parts are what the shared steps need of a model.
@@ -103,16 +106,21 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	if !ok || resp.Diagnostics.HasError() {
 		return
 	}
-	s.Kind.Parts(&m).Outcome.OwnerID = s.Kind.Parts(&state).Outcome.OwnerID
+	had, diags := s.before(ctx, &state, req.Private)
+	resp.Diagnostics.Append(diags...)
+	s.Kind.Parts(&m).Outcome.OwnerID = had.Outcome.OwnerID
+	awaited := s.follow(&m, &state, had, unknown)
 	plan := s.planDesign
-	if row.Affects(unknown, s.Kind.Content...) {
+	if row.Affects(awaited, s.Kind.Content...) {
 		plan = s.planDraft
 	}
-	want, p := plan(ctx, &m, &state, home, &resp.Diagnostics)
-	s.open(&p, &m, unknown)
-	resp.Diagnostics.Append(s.checkNames(ctx, want, s.stateOf(&state), s.named(p, unknown), req.Private, resp.Private)...)
+	want, p := plan(ctx, &m, had, home, &resp.Diagnostics)
+	s.open(&p, &m, awaited)
+	s.openForeign(&p, &m, had, unknown)
+	s.warnOfReverted(p, &m, &state, had, unknown, &resp.Diagnostics)
+	resp.Diagnostics.Append(s.checkNames(ctx, want, had, s.named(p, unknown), req.Private, resp.Private)...)
 	id := s.Kind.Parts(&m).ID
-	p.OwnerID = s.Kind.Parts(&state).Outcome.OwnerID
+	p.OwnerID = had.Outcome.OwnerID
 	p.Open["owner_id"] = p.OwnerID == nil
 	p.ID, p.Open["id"] = &id, row.Affects(unknown, "family", "cluster", "name")
 	names, open := s.Kind.Name(&m, home, unknown)
@@ -121,18 +129,18 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	resp.Diagnostics.Append(writePlan(&resp.Plan, names, open)...)
 }
 
-func (s *Stack[M]) planDesign(ctx context.Context, m, state *M, home iamrole.Home, diags *diag.Diagnostics) (deploy.Design, deploy.Planned) {
+func (s *Stack[M]) planDesign(ctx context.Context, m *M, had deploy.Before, home iamrole.Home, diags *diag.Diagnostics) (deploy.Design, deploy.Planned) {
 	want, err := s.Kind.Design(m, s.Client.Defaults, home, false)
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be built", err.Error())
 		return want, deploy.AllOpen()
 	}
-	p, err := want.Plan(s.stateOf(state))
+	p, err := want.Plan(had)
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be planned", err.Error())
 		return want, deploy.AllOpen()
 	}
-	deploy.RefuseMovedRoles(want, *s.Kind.Parts(state).Outcome, diags)
+	deploy.RefuseMovedRoles(want, had.Outcome, diags)
 	s.Kind.Check(ctx, s.Client, m, want, diags)
 	return want, p
 }
@@ -190,6 +198,8 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		return
 	}
 	p := s.Kind.Parts(&m)
+	had, diags := s.before(ctx, &m, req.Private)
+	resp.Diagnostics.Append(diags...)
 	service, exists, err := s.Client.Look(ctx, p.Family, s.Kind.Owner(&m, s.Client.Region), p.Outcome, p.Service)
 	switch {
 	case err != nil:
@@ -198,6 +208,7 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		resp.State.RemoveResource(ctx)
 	default:
 		s.Kind.Observe(&m, service)
+		resp.Diagnostics.Append(s.see(ctx, &m, had, resp.Private)...)
 		resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 	}
 }
@@ -277,13 +288,13 @@ func (s *Stack[M]) stateOf(state *M) deploy.Before {
 const revisionsKey = "revisions"
 
 // before is what there was: by the state, and by what is kept beside it.
-func (s *Stack[M]) before(ctx context.Context, state *M, beside interface {
-	GetKey(context.Context, string) ([]byte, diag.Diagnostics)
-}) (deploy.Before, diag.Diagnostics) {
+func (s *Stack[M]) before(ctx context.Context, state *M, beside keyed) (deploy.Before, diag.Diagnostics) {
 	had := s.stateOf(state)
 	text, diags := beside.GetKey(ctx, revisionsKey)
 	had.Revisions = deploy.RevisionsFrom(text)
-	return had, diags
+	number, more := foreignIn(ctx, beside)
+	had.Foreign = number != 0 && number == row.Value(had.Outcome.Revision) && !slices.Contains(had.Revisions, number)
+	return had, append(diags, more...)
 }
 
 // settle writes an outcome into the model.
