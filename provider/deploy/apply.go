@@ -199,7 +199,7 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 		return nil
 	}
 	out.begun.service = true
-	arn, err := c.ensureService(ctx, want, row.Value(out.ARN), d.tags(), was != nil && !moved)
+	arn, err := c.ensureService(ctx, want, row.Value(out.ARN), d.tags(), had, was != nil && !moved)
 	if arn != "" {
 		out.ECSServiceARN, out.ECSServiceRunning = &arn, out.ARN
 	}
