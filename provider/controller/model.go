@@ -43,7 +43,8 @@ type model struct {
 
 // names is what only a controller computes.
 type names struct {
-	DesiredCount *int32 `tfsdk:"desired_count"`
+	DesiredCount   *int32  `tfsdk:"desired_count"`
+	ECSServiceRest *string `tfsdk:"rendered_ecs_service_json"`
 }
 
 // login is the part of a login that the auth method must know.

@@ -75,8 +75,9 @@ func controllerComputed() row.Fields {
 		"rendered_roles_json":                 row.ComputedText("The IAM roles that the resource keeps, as they are in IAM: a change made there shows here."),
 		"rendered_definition_json":            row.ComputedText("The task definition without its containers, in canonical form, as ECS has it."),
 		"rendered_container_definitions_json": row.ComputedTexts("The container definitions by their names, each as JSON in canonical form, as ECS has them: a change made there shows here. Environment values, commands, labels and options are short hashes."),
+		"rendered_ecs_service_json":           row.ComputedText("What no attribute says of the ECS service, as JSON, as ECS has it: a change made there shows here."),
 		"content_hash":                        row.ComputedText("Hash of the owner and the canonical task definition without its tags. A new revision is registered when it changes."),
 		"desired_count":                       schema.Int32Attribute{Computed: true, MarkdownDescription: "Desired count of the ECS service: 1, unless something else scaled it."},
-		"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "All tags of the task definition."},
+		"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "All tags of the task definition and the ECS service. A tag that something else removed or changed, of the one or the other, shows here; those that others added do not."},
 	}
 }

@@ -32,6 +32,7 @@ func (c *Client) Look(ctx context.Context, family, owner string, out *Outcome, s
 	out.ECSServiceARN, out.ECSServiceRunning = nil, nil
 	if found != nil {
 		out.ECSServiceARN, out.ECSServiceRunning = found.ServiceArn, found.TaskDefinition
+		out.TagsAll = tagsOfBoth(out.TagsAll, block.TagMap(found.Tags))
 	}
 	return found, definition || roles || found != nil, nil
 }
