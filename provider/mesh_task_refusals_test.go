@@ -1,6 +1,9 @@
 package provider_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestWhatDiesLaterIsRefusedAtItsAttribute has a row for each kind of finding that internal/taskdef, internal/iamrole and the
 // checks of the ECS service know of, to hold the attributes that they are reported at.
@@ -42,6 +45,16 @@ func TestWhatDiesLaterIsRefusedAtItsAttribute(t *testing.T) {
 		"a version on EC2":        {service(fields{"launch_type": "EC2", "platform_version": "1.4.0"}), "ecs_service.platform_version | is not allowed together with ecs_service.launch_type EC2"},
 		"placement on Fargate":    {service(fields{"launch_type": "FARGATE", "placement_strategy": []any{fields{"type": "random"}}}), "ecs_service.placement_strategy | is not allowed together with"},
 	})
+}
+
+// What is said of one container says nothing of the others.
+func TestAProblemOfAContainerIsToldAlone(t *testing.T) {
+	t.Parallel()
+	task := meshTask(fields{"container": []any{fields{"name": "app", "image": "app :1"}, fields{"name": "other", "image": "other:1"}}})
+	said := validated(t, "consulecs_mesh_task", map[string]fields{"": task})[""]
+	if len(said) != 1 || !strings.Contains(said[0].Detail, `container["app"].image`) {
+		t.Errorf("want one problem, of one image:\n%s", says(said))
+	}
 }
 
 func TestWhatDependsOnUnknownValuesIsNotRefused(t *testing.T) {

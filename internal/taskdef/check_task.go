@@ -105,7 +105,7 @@ func (s Spec) checkSidecars(found *problem.List) {
 	if !slices.Contains(gates, s.Sidecars.ReadyGate) {
 		found.Add(path.Child("readyGate"), "is %q, want auto, on or off", s.Sidecars.ReadyGate)
 	}
-	checkLog(s.Sidecars.LogConfiguration, path.Child("logConfiguration"), s.Task, found)
+	checkLog(log(s.Sidecars.LogConfiguration), path.Child("logConfiguration"), s.Task, found)
 	for _, each := range []struct {
 		key     string
 		sidecar Sidecar
@@ -165,7 +165,7 @@ func (c Sidecar) check(path problem.Path, task Task, found *problem.List) {
 	checkMemory(optionalInt(c.Memory), optionalInt(c.MemoryReservation), path, found)
 	checkFitsTask(c.Memory, path, task, found)
 	checkStop(optionalInt(c.StopTimeout), path, task, found)
-	checkLog(c.LogConfiguration, path.Child("logConfiguration"), task, found)
+	checkLog(log(c.LogConfiguration), path.Child("logConfiguration"), task, found)
 	checkRestartPolicy(c.RestartPolicy, path.Child("restartPolicy"), found)
 }
 
