@@ -99,7 +99,7 @@ func (c *Client) latest(ctx context.Context, family string) (*Revision, error) {
 	return c.DescribeRevision(ctx, arns[0])
 }
 
-// describeRevision finds a revision by ARN or family:revision.
+// DescribeRevision finds a revision by ARN or family:revision.
 func (c *Client) DescribeRevision(ctx context.Context, arn string) (*Revision, error) {
 	described, err := c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{
 		TaskDefinition: &arn, Include: []ecstypes.TaskDefinitionField{ecstypes.TaskDefinitionFieldTags},

@@ -34,6 +34,7 @@ type RoleDesign struct {
 	Role  iamrole.Role
 }
 
+// ARN is known before the role is made.
 func (r RoleDesign) ARN() string {
 	if r.Given != "" {
 		return r.Given

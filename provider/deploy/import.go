@@ -20,7 +20,7 @@ type importedRole struct {
 	arn, owner, defaultName, defaultPath string
 }
 
-// importIAM reads what a user chose of the roles of a definition. Roles that bear the owner's tag were made by the resource,
+// ReadIAM reads what a user chose of the roles of a definition. Roles that bear the owner's tag were made by the resource,
 // others were given.
 func (c *Client) ReadIAM(ctx context.Context, d *ecstypes.TaskDefinition, owner, path string) (*block.IAM, error) {
 	home, err := c.Home(ctx)

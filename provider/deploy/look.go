@@ -11,7 +11,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// look reads what is there of a resource into its outcome and returns the ECS service, nil if there is none. exists is
+// Look reads what is there of a resource into its outcome and returns the ECS service, nil if there is none. exists is
 // false when nothing is left of the resource.
 func (c *Client) Look(ctx context.Context, family, owner string, out *Outcome, service *block.ECSService) (found *ecstypes.Service, exists bool, err error) {
 	defer func() { err = withCause(ctx, err) }()
