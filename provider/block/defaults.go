@@ -1,6 +1,7 @@
 package block
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -8,12 +9,11 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
-	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // DefaultRolePath is where roles go whose user names no path.
 func (d Defaults) DefaultRolePath(otherwise string) string {
-	return row.OrDefault(d.RolePath, otherwise)
+	return cmp.Or(d.RolePath, otherwise)
 }
 
 // ImportTags are the user's tags: neither the mesh's nor the provider's.
