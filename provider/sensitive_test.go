@@ -10,8 +10,12 @@ import (
 // repeat it.
 func TestSensitiveValuesAreNotShown(t *testing.T) {
 	t.Parallel()
+	onEveryBinary(t, testSensitiveValues)
+}
+
+func testSensitiveValues(t *testing.T, on *binary) {
 	const secret = "hunter2-and-more"
-	c := startMoto(t)
+	c := on.startMoto(t)
 	around := c.surroundings(t, "sensitive")
 	sensitive := "${var.secret}"
 	task := fullMeshTask("sensitive", around)
@@ -37,7 +41,7 @@ func TestSensitiveValuesAreNotShown(t *testing.T) {
 	frame := c.frame(fields{"consulecs_mesh_task": fields{"this": task}, "consulecs_controller": fields{"this": controller}})
 	frame["variable"] = fields{"secret": fields{"type": "string", "sensitive": true, "default": secret}}
 	dir.write(t, "main.tf.json", frame)
-	tf := dir.terraform(t)
+	tf := on.terraform(t, dir)
 	for _, args := range [][]string{
 		{"plan", "-no-color"}, {"plan", "-json"}, {"apply", "-no-color", "-auto-approve", "-state=" + tf.State()}, {"show", "-no-color", tf.State()}, {"plan", "-json", "-destroy", "-state=" + tf.State()},
 	} {
