@@ -44,7 +44,11 @@ func secretAt(p sweepPlace, was, secret string) string {
 // attributes, which follow from it.
 func TestSensitiveValuesAreNotShown(t *testing.T) {
 	t.Parallel()
-	c := startMoto(t)
+	onEveryBinary(t, testSensitiveValues)
+}
+
+func testSensitiveValues(t *testing.T, on *binary) {
+	c := on.startMoto(t)
 	around := c.surroundings(t, "sensitive")
 	variables, secrets := fields{}, map[string]string{} // places by secret
 	references := map[string]string{}                   // variables, by the name that containers and volumes have in the configuration
@@ -82,7 +86,7 @@ func TestSensitiveValuesAreNotShown(t *testing.T) {
 	frame["variable"] = variables
 	dir := workDir(t)
 	dir.write(t, "main.tf.json", frame)
-	tf := dir.terraform(t)
+	tf := on.terraform(t, dir)
 	shown := map[string]bool{}
 	for _, args := range [][]string{
 		{"plan", "-no-color"}, {"plan", "-json"}, {"apply", "-no-color", "-auto-approve", "-state=" + tf.State()}, {"show", "-no-color", tf.State()}, {"plan", "-json", "-destroy", "-state=" + tf.State()},

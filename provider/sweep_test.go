@@ -284,7 +284,11 @@ func (c cloud) frame(resources fields) fields {
 // what was planned holds, and nothing is left to do.
 func TestEveryValueMayBeKnownLater(t *testing.T) {
 	t.Parallel()
-	c := startMoto(t)
+	onEveryBinary(t, testKnownLater)
+}
+
+func testKnownLater(t *testing.T, on *binary) {
+	c := on.startMoto(t)
 	around := c.surroundings(t, "sweep-later")
 	resources, values := fields{}, fields{}
 	for _, s := range subjects(around) {
@@ -300,7 +304,7 @@ func TestEveryValueMayBeKnownLater(t *testing.T) {
 	resources["terraform_data"] = fields{"later": fields{"input": values}}
 	dir := workDir(t)
 	dir.write(t, "main.tf.json", c.frame(resources))
-	tf := dir.terraform(t)
+	tf := on.terraform(t, dir)
 	if err := tf.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,10 @@ import (
 // Terraform refuses both, and knows what was meant.
 func TestUnknownKeysAreRefusedInEveryBlock(t *testing.T) {
 	t.Parallel()
+	onEveryBinary(t, testUnknownKeys)
+}
+
+func testUnknownKeys(t *testing.T, on *binary) {
 	server, err := factories()["consulecs"]()
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +29,7 @@ func TestUnknownKeysAreRefusedInEveryBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, at := range blocksIn(schemas.Provider.Block, nil) { // a configuration has one provider
-		checkUnknownKeys(t, map[string]keyedBlock{`provider "consulecs"`: at})
+		checkUnknownKeys(t, on, map[string]keyedBlock{`provider "consulecs"`: at})
 	}
 	resources := map[string]keyedBlock{}
 	for name, s := range schemas.ResourceSchemas {
@@ -33,7 +37,7 @@ func TestUnknownKeysAreRefusedInEveryBlock(t *testing.T) {
 			resources[fmt.Sprintf("resource %q \"r%d\"", name, j)] = at
 		}
 	}
-	checkUnknownKeys(t, resources)
+	checkUnknownKeys(t, on, resources)
 }
 
 // keyedBlock is a block by the names that lead to it, and one of its keys, misspelt.
@@ -77,7 +81,7 @@ func wrongKeys(t *testing.T, file, frame string, at keyedBlock) int {
 }
 
 // checkUnknownKeys gives each of the blocks, by what it is written in, two wrong keys.
-func checkUnknownKeys(t *testing.T, blocks map[string]keyedBlock) {
+func checkUnknownKeys(t *testing.T, on *binary, blocks map[string]keyedBlock) {
 	t.Helper()
 	dir := workDir(t)
 	dir.write(t, "frame.tf.json", fields{
@@ -91,7 +95,7 @@ func checkUnknownKeys(t *testing.T, blocks map[string]keyedBlock) {
 		want[fmt.Sprintf("%s:%d", name, line)] = fmt.Sprintf("%s in %s %v", at.wrong, head, at.names)
 		want[fmt.Sprintf("%s:%d", name, line+1)] = fmt.Sprintf("no_such_key in %s %v", head, at.names)
 	}
-	said, err := dir.terraform(t).Validate(t.Context())
+	said, err := on.terraform(t, dir).Validate(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -170,7 +170,7 @@ func (m Container) Spec() taskdef.Container {
 	return c
 }
 
-// probe is nil where the container has no readiness probe.
+// Probe is nil where the container has no readiness probe.
 func (m Container) Probe() *agentconfig.ReadinessProbe {
 	if m.Mesh == nil || m.Mesh.ReadinessProbe == nil {
 		return nil

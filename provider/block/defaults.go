@@ -1,6 +1,7 @@
 package block
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -8,15 +9,14 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
-	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// defaultRolePath is where roles go whose user names no path.
+// DefaultRolePath is where roles go whose user names no path.
 func (d Defaults) DefaultRolePath(otherwise string) string {
-	return row.OrDefault(d.RolePath, otherwise)
+	return cmp.Or(d.RolePath, otherwise)
 }
 
-// importTags are the user's tags: neither the mesh's nor the provider's.
+// ImportTags are the user's tags: neither the mesh's nor the provider's.
 func (d Defaults) ImportTags(tags map[string]string) map[string]string {
 	own := maps.Clone(tags)
 	maps.DeleteFunc(own, func(key, value string) bool {
@@ -42,7 +42,7 @@ type Defaults struct {
 	Unknown          []problem.Path // places of the provider's configuration that are not known yet
 }
 
-// tagsWith are the provider's tags overlaid by the resource's.
+// TagsWith are the provider's tags overlaid by the resource's.
 func (d Defaults) TagsWith(own map[string]string) map[string]string {
 	all := maps.Clone(d.Tags)
 	if all == nil {

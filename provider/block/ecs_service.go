@@ -84,7 +84,7 @@ type PlacementField struct {
 	Field *string `tfsdk:"field"`
 }
 
-// named is the service with its name filled in.
+// Named is the service with its name filled in.
 func (m *ECSService) Named(otherwise string) *ECSService {
 	if m == nil {
 		return nil
@@ -96,17 +96,17 @@ func (m *ECSService) Named(otherwise string) *ECSService {
 	return &named
 }
 
-// sameName reports whether two services, one at least of which is there, are one by name; sameService whether the one can be
-// turned into the other: ECS does not change the launch type of a service.
+// SameName reports whether two services, one at least of which is there, are one by name.
 func (m *ECSService) SameName(other *ECSService) bool {
 	return m != nil && other != nil && row.Value(m.Name) == row.Value(other.Name) && EcsClusterName(row.Value(m.Cluster)) == EcsClusterName(row.Value(other.Cluster))
 }
 
+// SameService reports whether the one can be turned into the other, too: ECS does not change the launch type of a service.
 func (m *ECSService) SameService(other *ECSService) bool {
 	return m.SameName(other) && row.Value(m.LaunchType) == row.Value(other.LaunchType)
 }
 
-// isAt reports whether the ARN, arn:aws:ecs:region:account:service/cluster/name, is the service's.
+// IsAt reports whether the ARN, arn:aws:ecs:region:account:service/cluster/name, is the service's.
 func (m *ECSService) IsAt(arn string) bool {
 	return m != nil && strings.HasSuffix(arn, "/"+EcsClusterName(row.Value(m.Cluster))+"/"+row.Value(m.Name))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// refresh takes over what the service is. What the user leaves out stays out while it is ECS's default, and where ECS or
+// Refresh takes over what the service is. What the user leaves out stays out while it is ECS's default, and where ECS or
 // others decide: the desired count, the launch type, the capacity providers.
 func (m *ECSService) Refresh(s ecstypes.Service) {
 	if m.DesiredCount != nil {

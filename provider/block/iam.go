@@ -52,7 +52,7 @@ type ExecutionRole struct {
 	KMSKeyARNs []string `tfsdk:"kms_key_arns"`
 }
 
-// taskRole and executionRole are never nil.
+// TaskRoleOrNone is never nil, nor is ExecutionRoleOrNone.
 func (m *IAM) TaskRoleOrNone() TaskRole {
 	if m == nil || m.TaskRole == nil {
 		return TaskRole{}
@@ -67,7 +67,7 @@ func (m *IAM) ExecutionRoleOrNone() ExecutionRole {
 	return *m.ExecutionRole
 }
 
-// settings are those of a created role that the two roles share.
+// Settings are those of a created role that the two roles share.
 func (m *IAM) Settings(role TaskRole, defaultPath string, tags map[string]string) iamrole.Settings {
 	s := iamrole.Settings{Name: row.Value(role.Name), Path: defaultPath, PolicyARNs: role.PolicyARNs, Tags: tags}
 	if m != nil {

@@ -1,6 +1,7 @@
 package block
 
 import (
+	"cmp"
 	"reflect"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
@@ -47,7 +48,7 @@ func ReadLogin(cfg *agentconfig.ConsulLogin, d Defaults) *Login {
 	login := row.Value(cfg)
 	supplied := d.Login.Spec()
 	if supplied.Enabled {
-		supplied.Method = row.OrDefault(supplied.Method, mesh.AuthMethod)
+		supplied.Method = cmp.Or(supplied.Method, mesh.AuthMethod)
 	} else {
 		supplied = agentconfig.ConsulLogin{}
 	}

@@ -29,6 +29,7 @@ var (
 
 const typeName = "consulecs_controller"
 
+// New is the resource as the provider lists it.
 func New() resource.Resource {
 	return &controller{stack.Stack[model]{Kind: stack.Kind[model]{
 		TypeName: typeName,

@@ -26,6 +26,7 @@ type Progress struct {
 	Revisions Revisions
 	Left      bool // a create failed, and something that it made may be left
 	begun     begun
+	rolesToGo bool // obsolete ones, which go when no task uses them any more
 }
 
 // begun is what an apply began to make that was not there before: a call whose answer was lost may have made it or not.
@@ -56,13 +57,19 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	if err := c.applyRoles(ctx, d, kept, out); err != nil {
 		return err
 	}
+	obsolete := obsoleteRoles(kept, d.roles())
+	if out.rolesToGo = len(obsolete) > 0; !out.rolesToGo { // what may come in between, a wait that is interrupted, is no matter for them
+		if out.Roles, err = encodedRoles(d.roles()); err != nil {
+			return err
+		}
+	}
 	if err := c.applyDefinition(ctx, d, had, out); err != nil {
 		return err
 	}
 	if err := c.applyService(ctx, d, had, out); err != nil {
 		return err
 	}
-	if err := c.dropRoles(ctx, d, obsoleteRoles(kept, d.roles()), out.Outcome); err != nil {
+	if err := c.dropRoles(ctx, d, obsolete, out.Outcome); err != nil {
 		return err
 	}
 	if out.Roles, err = encodedRoles(d.shownRoles()); err != nil {

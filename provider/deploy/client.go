@@ -32,13 +32,14 @@ type Client struct {
 	homeFound *iamrole.Home // once it was asked for
 }
 
+// NewClient makes the clients of one AWS configuration.
 func NewClient(cfg aws.Config, d block.Defaults) *Client {
 	c := &Client{ecs: awsapi.ECS(cfg), iam: awsapi.IAM(cfg), sts: awsapi.STS(cfg), Region: cfg.Region, Defaults: d}
 	c.services, c.run = newServices(c.ecs), newRun()
 	return c
 }
 
-// home is the AWS partition, Region and account that the credentials belong to. AWS is asked once.
+// Home is the AWS partition, Region and account that the credentials belong to. AWS is asked once.
 func (c *Client) Home(ctx context.Context) (iamrole.Home, error) {
 	c.homeMutex.Lock()
 	defer c.homeMutex.Unlock()
@@ -57,6 +58,7 @@ func (c *Client) Home(ctx context.Context) (iamrole.Home, error) {
 	return *c.homeFound, nil
 }
 
+// HomeOrReport is Home for a resource: not ok, with what is wrong among diags, where it is not known.
 func (c *Client) HomeOrReport(ctx context.Context, diags *diag.Diagnostics) (iamrole.Home, bool) {
 	home, err := c.Home(ctx)
 	if err != nil {

@@ -37,8 +37,11 @@ func (c *Client) Create(ctx context.Context, d Design, out *Progress) error {
 	return c.takeBack(ctx, d, out, err)
 }
 
-// IsUnsteady reports whether an apply made everything, but did not see the ECS service steady.
-func IsUnsteady(err error) bool { return errors.As(err, new(*unsteady)) }
+// IsInterrupted reports whether an apply did everything but wait: its user ended that, and nothing is wrong with what was made. Roles
+// that are to go after the wait are something still to be done.
+func IsInterrupted(ctx context.Context, err error, out *Progress) bool {
+	return errors.As(err, new(*unsteady)) && errors.Is(ctx.Err(), context.Canceled) && !out.rolesToGo
+}
 
 // madeService looks whether a create whose answer was lost made the service after all.
 func (c *Client) madeService(ctx context.Context, find serviceFinder, d Design, out *Progress) (bool, error) {

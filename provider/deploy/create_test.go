@@ -112,7 +112,7 @@ func TestAServiceThatDoesNotBecomeSteadyStaysUp(t *testing.T) {
 			ctx, cancel := end(t.Context())
 			defer cancel()
 			err := c.Create(ctx, d, out)
-			if !IsUnsteady(err) || !strings.Contains(err.Error(), "0 of 1 tasks run, 1 pending") ||
+			if !errors.As(err, new(*unsteady)) || !strings.Contains(err.Error(), "0 of 1 tasks run, 1 pending") ||
 				!strings.Contains(err.Error(), fmt.Sprintf("hint: deployment PRIMARY of %s:1: 0 of 1 tasks run, 0 failed; IN_PROGRESS: ", name)) {
 				t.Errorf("got %v", err)
 			}

@@ -108,7 +108,7 @@ func (c *Client) active(ctx context.Context, arn *string) (*Revision, error) {
 	return found, err
 }
 
-// describeRevision finds a revision by ARN or family:revision.
+// DescribeRevision finds a revision by ARN or family:revision.
 func (c *Client) DescribeRevision(ctx context.Context, arn string) (*Revision, error) {
 	described, err := c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{
 		TaskDefinition: &arn, Include: []ecstypes.TaskDefinitionField{ecstypes.TaskDefinitionFieldTags},

@@ -35,6 +35,7 @@ type RoleDesign struct {
 	Role  iamrole.Role
 }
 
+// ARN is known before the role is made.
 func (r RoleDesign) ARN() string {
 	if r.Given != "" {
 		return r.Given

@@ -13,7 +13,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 )
 
-// checkTaskRole looks at a task role that the user gives: what would keep its tasks out of Consul is said now rather than by
+// CheckTaskRole looks at a task role that the user gives: what would keep its tasks out of Consul is said now rather than by
 // the first task. The role is never changed. arn "" means that none was given.
 func (c *Client) CheckTaskRole(ctx context.Context, arn string, spec taskdef.Spec, diags *diag.Diagnostics) {
 	at := path.Root("iam").AtName("task_role").AtName("arn")
@@ -41,7 +41,7 @@ func (c *Client) CheckTaskRole(ctx context.Context, arn string, spec taskdef.Spe
 	}
 }
 
-// checkExecutionRole looks whether an execution role that the user gives is there.
+// CheckExecutionRole looks whether an execution role that the user gives is there.
 func (c *Client) CheckExecutionRole(ctx context.Context, arn string, diags *diag.Diagnostics) {
 	c.GivenRole(ctx, arn, path.Root("iam").AtName("execution_role").AtName("arn"), diags)
 }

@@ -29,7 +29,7 @@ type Outcome struct {
 	TagsAll           map[string]string `tfsdk:"tags_all"`
 }
 
-// decided is the part of the outcome that follows from the design alone.
+// Decided is the part of the outcome that follows from the design alone.
 func (d Design) Decided() (Outcome, error) {
 	roles, err := encodeRoles(d.shownRoles())
 	if err != nil {
@@ -65,7 +65,7 @@ type Planned struct {
 	OpenContainers []string
 }
 
-// plan decides what the plan shows: the ARN of the revision stays while the content does, and the service's while it is the
+// Plan decides what the plan shows: the ARN of the revision stays while the content does, and the service's while it is the
 // same service.
 func (d Design) Plan(before Before) (Planned, error) {
 	had := before.Outcome

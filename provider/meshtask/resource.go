@@ -27,6 +27,7 @@ var (
 
 const typeName = "consulecs_mesh_task"
 
+// New is the resource as the provider lists it.
 func New() resource.Resource {
 	return &meshTask{stack.Stack[model]{Kind: stack.Kind[model]{
 		TypeName: typeName,

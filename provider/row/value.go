@@ -8,10 +8,3 @@ func Value[T any](p *T) T {
 	}
 	return *p
 }
-
-func OrDefault(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}

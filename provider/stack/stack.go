@@ -5,7 +5,6 @@ package stack
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -179,15 +178,19 @@ func (s *Stack[M]) reportCreate(ctx context.Context, err error, out *deploy.Prog
 			"%s\n\nThe state keeps the resource as tainted for the sake of what may be left: the next apply, or a destroy, removes that first.", err))
 	case out.ECSServiceARN == nil:
 		diags.AddError(s.Kind.Title+" was not created", err.Error())
-	case deploy.IsUnsteady(err) && errors.Is(ctx.Err(), context.Canceled):
-		diags.AddWarning("ECS service not waited for", fmt.Sprintf(
-			"Everything was made. The wait until the ECS service is steady was interrupted, so whether it becomes so is not known. %s", err))
+	case deploy.IsInterrupted(ctx, err, out):
+		warnOfInterruption(err, diags)
 	default:
 		diags.AddError(s.Kind.Title+" was created, with a problem", fmt.Sprintf(
 			"%s\n\nECS service %s stays up, with its roles and its task definition. Terraform marks the resource as tainted, so that the next apply would replace it. "+
 				"To keep it, run: terraform untaint <address>, where the address begins with %s. The next apply then changes what is still to be changed.",
 			err, row.Value(out.ECSServiceARN), s.Kind.TypeName))
 	}
+}
+
+func warnOfInterruption(err error, diags *diag.Diagnostics) {
+	diags.AddWarning("ECS service not waited for", fmt.Sprintf(
+		"Everything was made. The wait until the ECS service is steady was interrupted, so whether it becomes so is not known. %s", err))
 }
 
 // Read implements resource.Resource.
@@ -233,7 +236,11 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	resp.Diagnostics.Append(diags...)
 	out := had.Begin()
 	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error { return s.Client.Apply(ctx, want, had, out) })
-	if err != nil {
+	switch {
+	case err == nil:
+	case deploy.IsInterrupted(ctx, err, out):
+		warnOfInterruption(err, &resp.Diagnostics)
+	default:
 		resp.Diagnostics.AddError(s.Kind.Title+" was not updated", err.Error())
 		if want.Service.IsAt(row.Value(out.ECSServiceARN)) && !want.Service.SameService(had.Service) { // the former service is gone
 			s.Kind.Adopt(&state, &m)

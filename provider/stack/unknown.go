@@ -15,10 +15,10 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// Local is a value that follows into the definition of one container alone.
+// Local is a value that follows into the definitions of these containers alone.
 type Local struct {
-	Container string
-	ForRoles  bool // the execution role's rights follow from it, too
+	Containers []string
+	ForRoles   bool // the execution role's rights follow from it, too
 }
 
 // Computed attributes that the steps below name.
@@ -44,11 +44,11 @@ func (s *Stack[M]) planDraft(_ context.Context, m *M, had deploy.Before, home ia
 // open opens the attributes that follow from values which are not known yet, and no others: what is unknown in a plan makes
 // other resources change.
 func (s *Stack[M]) open(p *deploy.Planned, m *M, unknown []problem.Path) {
-	var everywhere, elsewhere []problem.Path // beyond the one container; beyond it and the roles
+	var everywhere, elsewhere []problem.Path // beyond its containers; beyond them and the roles
 	for _, place := range unknown {
 		local, ok := s.local(m, place)
 		if ok {
-			p.OpenContainers = append(p.OpenContainers, local.Container)
+			p.OpenContainers = append(p.OpenContainers, local.Containers...)
 		} else {
 			everywhere = append(everywhere, place)
 		}
@@ -77,13 +77,17 @@ func (s *Stack[M]) local(m *M, place problem.Path) (Local, bool) {
 	return s.Kind.Local(m, place)
 }
 
-// openContainers opens the elements of the containers, where the whole is not open.
+// openContainers opens the elements of the containers, where the whole is not open. A container that the task will not have, such
+// as a ready gate that is off, has no element to open.
 func openContainers(ctx context.Context, plan *tfsdk.Plan, p deploy.Planned) diag.Diagnostics {
 	var diags diag.Diagnostics
 	if p.Open[attributeContainers] {
 		return diags
 	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(p.OpenContainers))) {
+		if _, has := p.Containers[name]; !has {
+			continue
+		}
 		diags.Append(plan.SetAttribute(ctx, path.Root(attributeContainers).AtMapKey(name), types.StringUnknown())...)
 	}
 	return diags

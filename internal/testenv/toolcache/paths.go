@@ -15,7 +15,7 @@ type Paths struct {
 	MotoServer       string // moto_server: takes -H ADDRESS -p PORT
 	LocalStackPython string // the Python that has LocalStack: -m localstack.runtime.main
 	Terraform        string // terraform or tofu
-	OpenTofu         string // tofu, also where terraform is there: make setup finds it, setup -opentofu builds it
+	OpenTofu         string // tofu, also where terraform is there: make setup builds it, make demo does not
 	DockerHost       string // unix:// address of a daemon that answers
 }
 

@@ -1,7 +1,7 @@
-// Command setup brings the real components that the tests and the demo run on: make setup.
+// Command setup brings the real components that the tests and the demo run on: make setup, with -opentofu, and make demo, without.
 //
 //	setup              brings what is missing and says what each step did
-//	setup -opentofu    the same, with OpenTofu also where Terraform is there
+//	setup -opentofu    the same, with OpenTofu also where Terraform is there: the tests run on both
 //	setup -print-env   prints NAME=value lines: DOCKER_HOST and the tools' paths
 //	setup -stop        ends the private Docker daemon that it started
 package main
