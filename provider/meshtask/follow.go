@@ -93,7 +93,7 @@ func (m *model) followedOpen(unknown []problem.Path) bool {
 // isFollowedImage reports whether a place is the image of a container whose image is followed.
 func (m *model) isFollowedImage(place problem.Path) bool {
 	l, ok := m.local(place)
-	return ok && len(place) == 3 && place[2] == "image" && m.FollowedImages[l.Container] != ""
+	return ok && len(place) == 3 && place[0] == "container" && place[2] == "image" && m.FollowedImages[l.Containers[0]] != ""
 }
 
 // identifiesContainer reports whether a place decides which containers there are.
