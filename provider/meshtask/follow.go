@@ -17,6 +17,11 @@ func following() *stack.Following[model] {
 	return &stack.Following[model]{
 		Switch: followSwitch, Asked: (*model).follows, Containers: (*model).containerNames,
 		See: (*model).see, Plan: (*model).planFollowed,
+		Keep: func(state, m *model) {
+			if m.follows() {
+				state.FollowedImages = m.FollowedImages
+			}
+		},
 	}
 }
 
