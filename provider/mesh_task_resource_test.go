@@ -331,7 +331,7 @@ func TestChangesMadeElsewhereAreSeenAndUndone(t *testing.T) {
 	})
 }
 
-func TestAnInterruptedApplyIsTakenUpAgain(t *testing.T) {
+func TestWhatAnInterruptedApplyLeftIsAdopted(t *testing.T) {
 	t.Parallel()
 	const family = "interrupted"
 	c := startMoto(t)
@@ -347,7 +347,8 @@ func TestAnInterruptedApplyIsTakenUpAgain(t *testing.T) {
 		Steps: []resource.TestStep{
 			step(config),
 			{Config: c.provider() + lost},
-			step(config, c.wantRevisions(t, family, "1")), // nothing is made twice
+			{Config: config, ExpectError: regexp.MustCompile(`Name taken(?s:.*)perhaps of\s+another\s+configuration\s+or\s+of\s+a\s+create\s+that\s+was\s+cut\s+off`)},
+			step(c.provider()+plainTask(family, "1", "adopt_existing = true"), c.wantRevisions(t, family, "2")), // the first is adopted, and retired
 		},
 	})
 }
@@ -376,26 +377,6 @@ func TestAFailedApplyLeavesNothingThatADestroyMisses(t *testing.T) {
 			step(c.provider()+plainTask(family, "2", ""), c.wantRevisions(t, family, "2")),
 		},
 	})
-}
-
-func TestARoleOfOthersIsNotTakenOver(t *testing.T) {
-	t.Parallel()
-	const family = "foreign"
-	c := startMoto(t)
-	_, err := c.iam.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String(family + "-task"), Path: aws.String("/consul-ecs/"), AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[]}`)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	resource.UnitTest(t, resource.TestCase{
-		ProtoV6ProviderFactories: factories(),
-		Steps: []resource.TestStep{{
-			Config:      c.provider() + plainTask(family, "1", ""),
-			ExpectError: regexp.MustCompile(`role foreign-task exists already and was not made by this resource(?s:.*)hint: give the role another name`),
-		}},
-	})
-	if got := c.roles(t, family); !slices.Equal(got, []string{family + "-task"}) {
-		t.Errorf("roles %v, want the foreign one alone", got)
-	}
 }
 
 func TestGivenRolesAreCheckedAndLeftAlone(t *testing.T) {

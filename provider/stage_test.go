@@ -133,6 +133,17 @@ func (c cloud) registerElsewhere(t *testing.T, family string, change func(*ecsty
 	return err
 }
 
+// register registers a revision of a family, by hand.
+func (c cloud) register(t *testing.T, family string) {
+	t.Helper()
+	_, err := c.ecs.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: &family, ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("app"), Image: aws.String("app:0"), Memory: aws.Int32(128)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // roles are the names of the roles that begin with the family.
 func (c cloud) roles(t *testing.T, family string) []string {
 	t.Helper()

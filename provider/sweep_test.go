@@ -71,7 +71,7 @@ func fullMeshTask(family string, at surroundings) fields {
 			"cluster": at.ecsCluster, "name": family, "desired_count": 0, "deployment": fields{"minimum_healthy_percent": 50, "maximum_percent": 150, "circuit_breaker": fields{"enable": true, "rollback": true}},
 			"wait_for_steady_state": false, "subnets": []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2",
 		},
-		"revision_policy": fields{"keep": 1}, "tags": fields{"env": "test"},
+		"revision_policy": fields{"keep": 1, "follow_images": true}, "tags": fields{"env": "test"},
 	}
 }
 

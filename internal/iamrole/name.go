@@ -38,7 +38,7 @@ func roleName(family, suffix string) string {
 var validName = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
 
 func (s Settings) name(family, suffix string) string {
-	return cmp.Or(s.Name, roleName(family, suffix))
+	return cmp.Or(s.Name, roleName(s.NamePrefix+family, suffix))
 }
 
 // role is the role of the family without its policies.

@@ -10,6 +10,7 @@ type Home struct{ Partition, Region, Account string }
 // Settings is what a user may choose of any role. Zero fields mean the defaults.
 type Settings struct {
 	Name                string            // default: the family and -task or -execution; beyond 64 characters cut, with a hash
+	NamePrefix          string            // begins the default name
 	Path                string            // default mesh.RolePath for mesh tasks
 	PermissionsBoundary string            // ARN of a policy
 	PolicyARNs          []string          // managed policies to attach besides

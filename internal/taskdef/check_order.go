@@ -53,7 +53,7 @@ func (s Spec) checkDependency(dependency ecstypes.ContainerDependency, at, conta
 	}
 	target := s.Containers[index]
 	checkCondition(dependency.Condition, name, target.essential(), target.Definition.HealthCheck != nil, at.Child("condition"),
-		[]problem.Path{containers.Child(index, "essential"), containers.Child(index, "healthCheck")}, found)
+		append(s.namePaths(), at.Child("containerName"), containers.Child(index, "essential"), containers.Child(index, "healthCheck")), found)
 }
 
 // checkMeshDependency checks a dependency of the user's own on an injected container.
@@ -67,7 +67,7 @@ func (s Spec) checkMeshDependency(name string, condition ecstypes.ContainerCondi
 		return
 	}
 	stays := name == mesh.ContainerDataplane || name == mesh.ContainerHealthSync
-	checkCondition(condition, name, stays, name == mesh.ContainerDataplane, at.Child("condition"), nil, found)
+	checkCondition(condition, name, stays, name == mesh.ContainerDataplane, at.Child("condition"), []problem.Path{at.Child("containerName")}, found)
 }
 
 func checkCondition(condition ecstypes.ContainerCondition, name string, essential, hasHealth bool, path problem.Path, with []problem.Path, found *problem.List) {

@@ -15,16 +15,17 @@ import (
 func ControllerIAMRow() schema.SingleNestedBlock {
 	return row.Object("IAM roles. By default both are created.", row.Fields{
 		"path":                 row.Text("IAM path of the roles that are created. It must not lie below `iam_role_path`: the controller is no task of the mesh. Default `/`.", row.RolePath()),
+		"name_prefix":          rolePrefix(),
 		"permissions_boundary": row.Text("ARN of the policy that bounds the roles that are created.", row.PolicyARN()),
 		"any_source":           row.Flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
 		"task_role": row.Object("What the controller may do: list and describe the cluster's tasks.", row.Fields{
 			"arn":         row.Text("ARN of an existing role: it is checked, never changed.", givenRoleRules("task_role", "name", "policy_arns")...),
-			"name":        row.Text("Name of the role that is created. Default: the name and `-task`.", row.RoleName()),
+			"name":        row.Text("Name of the role that is created. Default: `name_prefix`, the family and `-task`.", row.RoleName()),
 			"policy_arns": row.TextSet("ARNs of managed policies to attach."),
 		}),
 		"execution_role": row.Object("What ECS may do to start the container.", row.Fields{
 			"arn":          row.Text("ARN of an existing role: it is checked, never changed.", givenRoleRules("execution_role", "name", "policy_arns", "kms_key_arns")...),
-			"name":         row.Text("Name of the role that is created. Default: the name and `-execution`.", row.RoleName()),
+			"name":         row.Text("Name of the role that is created. Default: `name_prefix`, the family and `-execution`.", row.RoleName()),
 			"policy_arns":  row.TextSet("ARNs of managed policies to attach."),
 			"kms_key_arns": row.TextSet("ARNs of the KMS keys that encrypt the secrets, where they are not AWS's own."),
 		}),
@@ -33,6 +34,7 @@ func ControllerIAMRow() schema.SingleNestedBlock {
 
 type IAM struct {
 	Path                *string        `tfsdk:"path"`
+	NamePrefix          *string        `tfsdk:"name_prefix"`
 	PermissionsBoundary *string        `tfsdk:"permissions_boundary"`
 	AnySource           *bool          `tfsdk:"any_source"`
 	TaskRole            *TaskRole      `tfsdk:"task_role" at:"/taskRoleArn"`
@@ -70,6 +72,7 @@ func (m *IAM) Settings(role TaskRole, defaultPath string, tags map[string]string
 	s := iamrole.Settings{Name: row.Value(role.Name), Path: defaultPath, PolicyARNs: role.PolicyARNs, Tags: tags}
 	if m != nil {
 		s.Path = cmp.Or(row.Value(m.Path), defaultPath)
+		s.NamePrefix = row.Value(m.NamePrefix)
 		s.PermissionsBoundary = row.Value(m.PermissionsBoundary)
 		s.AnySource = row.Value(m.AnySource)
 	}
@@ -79,22 +82,28 @@ func (m *IAM) Settings(role TaskRole, defaultPath string, tags map[string]string
 func IAMRow() schema.SingleNestedBlock {
 	return row.Object("IAM roles. By default both are created for the family.", row.Fields{
 		"path":                 row.Text("IAM path of the roles that are created. The controller's auth method admits roles below its own path. Default: the provider's `iam_role_path`, else `/consul-ecs/`.", row.RolePath()),
+		"name_prefix":          rolePrefix(),
 		"permissions_boundary": row.Text("ARN of the policy that bounds the roles that are created.", row.PolicyARN()),
 		"any_source":           row.Flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
 		"task_role": row.Object("What the containers may do.", row.Fields{
 			"arn": row.Text("ARN of an existing role: it is checked, never changed. It must carry the tag `consul.hashicorp.com.service-name`, lie below the role path and be allowed `iam:GetRole` on itself.",
 				givenRoleRules("task_role", "name", "policy_arns")...),
-			"name":        row.Text("Name of the role that is created. Default: the family and `-task`.", row.RoleName()),
+			"name":        row.Text("Name of the role that is created. Default: `name_prefix`, the family and `-task`.", row.RoleName()),
 			"policy_arns": row.TextSet("ARNs of managed policies to attach: the application's rights."),
 		}),
 		"execution_role": row.Object("What ECS may do to start the containers: pull images, read secrets, write logs.", row.Fields{
 			"arn": row.Text("ARN of an existing role: it is checked, never changed.",
 				givenRoleRules("execution_role", "name", "policy_arns", "kms_key_arns")...),
-			"name":         row.Text("Name of the role that is created. Default: the family and `-execution`.", row.RoleName()),
+			"name":         row.Text("Name of the role that is created. Default: `name_prefix`, the family and `-execution`.", row.RoleName()),
 			"policy_arns":  row.TextSet("ARNs of managed policies to attach."),
 			"kms_key_arns": row.TextSet("ARNs of the KMS keys that encrypt the containers' secrets, where they are not AWS's own."),
 		}),
 	})
+}
+
+// rolePrefix is the attribute that tells the roles of one family in two Regions apart.
+func rolePrefix() schema.StringAttribute {
+	return row.Text("Begins the names of the roles that are created, for the same family in several Regions: roles belong to the whole account. Up to 32 characters. Default: none.", row.RoleNamePrefix())
 }
 
 // givenRoleRules admit the ARN of a role, but beside no setting of a role that is made. "" is no ARN and does not ask for a role to

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -49,6 +50,8 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
+	owner := m.owner(c.Region).Name
+	m.OwnerID = cmp.Or(deploy.OwnerIDOf(owner, revision.Tags), deploy.OwnerIDOf(owner, block.TagMap(found.Tags)))
 	if err := importControllerDefinition(ctx, c, m, revision); err != nil {
 		return nil, err
 	}
@@ -77,7 +80,7 @@ func importControllerDefinition(ctx context.Context, c *deploy.Client, m *model,
 	row.FromSpec(&m.Task.RuntimePlatform, d.RuntimePlatform)
 	m.importContainer(d.ContainerDefinitions, c.Defaults)
 	m.Tags = c.Defaults.ImportTags(from.Tags)
-	m.IAM, err = c.ReadIAM(ctx, d, deploy.Owner(typeName, c.Region, m.id()), controllerRolePath)
+	m.IAM, err = c.ReadIAM(ctx, d, m.owner(c.Region), controllerRolePath)
 	return err
 }
 

@@ -34,6 +34,7 @@ type model struct {
 	IAM                      *block.IAM              `tfsdk:"iam"`
 	EnableExecuteCommand     *bool                   `tfsdk:"enable_execute_command"`
 	WaitForSteadyState       *bool                   `tfsdk:"wait_for_steady_state"`
+	AdoptExisting            *bool                   `tfsdk:"adopt_existing"`
 	Tags                     map[string]string       `tfsdk:"tags"`
 	Timeouts                 timeouts.Value          `tfsdk:"timeouts"`
 	block.Network
@@ -58,12 +59,21 @@ func (m *model) name() string {
 	return cmp.Or(row.Value(m.Name), taskdef.DefaultControllerFamily)
 }
 
+// family also has the name of the ECS cluster: controllers of one name on two clusters share neither revisions nor roles.
+func (m *model) family() string {
+	return m.name() + "-" + block.EcsClusterName(row.Value(m.ECSCluster))
+}
+
+func (m *model) owner(region string) deploy.Owner {
+	return deploy.Owner{Name: deploy.OwnerName(typeName, region, m.id()), ID: row.Value(m.OwnerID)}
+}
+
 func (m *model) id() string { return block.EcsClusterName(row.Value(m.ECSCluster)) + "/" + m.name() }
 
 // spec is what the user asked for, with the provider's defaults, but for the ARNs of roles.
 func (m *model) spec(d block.Defaults) taskdef.ControllerSpec {
 	s := taskdef.ControllerSpec{
-		Family: m.name(), Servers: row.Overlay(d.Servers, m.ConsulServers).Spec(), TokenSecretARN: row.Value(m.TokenSecretARN),
+		Family: m.family(), Servers: row.Overlay(d.Servers, m.ConsulServers).Spec(), TokenSecretARN: row.Value(m.TokenSecretARN),
 		Controller: agentconfig.Controller{IAMRolePath: cmp.Or(row.Value(m.IAMRolePath), d.RolePath), AuthMethod: m.authMethod(d)},
 		LogLevel:   row.Value(m.LogLevel), LogJSON: row.Value(m.LogJSON), Image: cmp.Or(row.Value(m.Image), d.Image),
 		Container:                taskdef.Sidecar{LogConfiguration: cmp.Or(m.LogConfiguration, d.LogConfiguration).Spec()},
@@ -122,11 +132,11 @@ func (m *model) checkPath(services string, found *problem.List) {
 // controllerRolePath is where a controller's roles lie: outside the path whose roles may log in as services.
 const controllerRolePath = "/"
 
-// Design works out a controller.
+// design works out a controller.
 func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.Design, error) {
 	spec := m.spec(d)
 	want := deploy.Design{
-		Family: spec.Family, Owner: deploy.Owner(typeName, home.Region, m.id()),
+		Family: spec.Family, Owner: m.owner(home.Region), Adopt: row.Value(m.AdoptExisting),
 		TaskRole:      deploy.RoleDesign{Given: row.Value(m.IAM.TaskRoleOrNone().ARN)},
 		ExecutionRole: deploy.RoleDesign{Given: row.Value(m.IAM.ExecutionRoleOrNone().ARN)},
 		Service:       m.service(),

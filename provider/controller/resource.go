@@ -33,17 +33,19 @@ func New() resource.Resource {
 	return &controller{stack.Stack[model]{Kind: stack.Kind[model]{
 		TypeName: typeName,
 		Title:    "Controller",
+		NameKey:  "name",
+		Owner:    (*model).owner,
 		Content: []string{
 			"cluster", "name", "token_secret_arn", "consul_servers", "login", "iam_role_path", "image", "log_level", "log_json",
 			"log_configuration", "pull_credentials_secret_arn", "task", "iam",
 		},
 		Depends: map[string][]string{
-			"task_role_arn":            {"name", "iam.path", "iam.task_role"},
-			"task_role_name":           {"name", "iam.task_role"},
-			"execution_role_arn":       {"name", "iam.path", "iam.execution_role"},
-			"execution_role_name":      {"name", "iam.execution_role"},
+			"task_role_arn":            {"cluster", "name", "iam.path", "iam.name_prefix", "iam.task_role"},
+			"task_role_name":           {"cluster", "name", "iam.name_prefix", "iam.task_role"},
+			"execution_role_arn":       {"cluster", "name", "iam.path", "iam.name_prefix", "iam.execution_role"},
+			"execution_role_name":      {"cluster", "name", "iam.name_prefix", "iam.execution_role"},
 			"tags_all":                 {"cluster", "name", "tags", "default_tags"}, // the owner's name is a tag
-			"rendered_definition_json": {"name", "task", "iam"},
+			"rendered_definition_json": {"cluster", "name", "task", "iam"},
 			"ecs_service_arn":          {"cluster", "name", "launch_type"},
 		},
 		Places:   row.PlacesOf(model{}),
@@ -58,7 +60,7 @@ func New() resource.Resource {
 }
 
 func (m *model) parts() stack.Parts {
-	p := stack.Parts{ID: m.id(), Family: m.name(), Owner: m.id(), Outcome: &m.Outcome, Timeouts: m.Timeouts}
+	p := stack.Parts{ID: m.id(), Family: m.family(), Outcome: &m.Outcome, Timeouts: m.Timeouts}
 	if m.ECSCluster != nil { // else the model is that of no resource
 		p.Service = m.service()
 	}

@@ -45,6 +45,7 @@ func (r *controller) Schema(ctx context.Context, _ resource.SchemaRequest, resp 
 		"iam":                    block.ControllerIAMRow(),
 		"enable_execute_command": row.Flag("ECS Exec. The task role needs the `ssmmessages` actions: attach them with `iam.task_role.policy_arns`. Default `false`."),
 		"wait_for_steady_state":  row.Flag("Wait on create and update until the controller runs. Default `true`, so that tasks which depend on the resource can log in."),
+		"adopt_existing":         block.AdoptExistingRow(),
 		"tags":                   row.TextMap("Tags of the task definition, the roles and the ECS service, over the provider's `default_tags`."),
 		"timeouts":               timeouts.Block(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
 	}
@@ -54,7 +55,7 @@ func (r *controller) Schema(ctx context.Context, _ resource.SchemaRequest, resp 
 }
 
 func controllerName() schema.StringAttribute {
-	a := row.Text("Name of the ECS service and family of the task definition. Default `consul-ecs-controller`. Changing it makes a new resource.",
+	a := row.Text("Name of the ECS service. With the name of the ECS cluster it is the family of the task definition, so that each cluster may have a controller of one name. Default `consul-ecs-controller`. Changing it makes a new resource.",
 		stringvalidator.RegexMatches(row.ValidFamily, row.FamilyRule))
 	a.PlanModifiers = []planmodifier.String{stringplanmodifier.RequiresReplace()}
 	return a
@@ -63,6 +64,7 @@ func controllerName() schema.StringAttribute {
 func controllerComputed() row.Fields {
 	return row.Fields{
 		"id":                                  row.ComputedText("The ECS cluster and the name, as `cluster/name`."),
+		"owner_id":                            block.OwnerIDRow(),
 		"arn":                                 row.ComputedText("ARN of the newest revision of the task definition."),
 		"revision":                            schema.Int64Attribute{Computed: true, MarkdownDescription: "The newest revision."},
 		"ecs_service_arn":                     row.ComputedText("ARN of the ECS service."),
@@ -77,6 +79,6 @@ func controllerComputed() row.Fields {
 		"rendered_container_definitions_json": row.ComputedTexts("The container definitions by their names, each as JSON in canonical form, as ECS has them: a change made there shows here. Environment values, commands, labels and options are short hashes."),
 		"content_hash":                        row.ComputedText("Hash of the owner and the canonical task definition without its tags. A new revision is registered when it changes."),
 		"desired_count":                       schema.Int32Attribute{Computed: true, MarkdownDescription: "Desired count of the ECS service: 1, unless something else scaled it."},
-		"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "All tags of the task definition."},
+		"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, Sensitive: true, MarkdownDescription: "All tags of the task definition."},
 	}
 }

@@ -17,12 +17,14 @@ type Before struct {
 	Outcome   Outcome
 	Service   *block.ECSService // with its name filled in
 	Revisions Revisions
+	Foreign   bool // the newest revision, that of the outcome, is one of others
 }
 
 // Progress tells how far an apply got. It begins as what there was before.
 type Progress struct {
 	Outcome
 	Revisions Revisions
+	Left      bool // a create failed, and something that it made may be left
 	begun     begun
 	rolesToGo bool // obsolete ones, which go when no task uses them any more
 }
@@ -49,12 +51,15 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	if err != nil {
 		return err
 	}
+	if err := c.refuseNewer(ctx, d, had); err != nil {
+		return err
+	}
 	if err := c.applyRoles(ctx, d, kept, out); err != nil {
 		return err
 	}
 	obsolete := obsoleteRoles(kept, d.roles())
 	if out.rolesToGo = len(obsolete) > 0; !out.rolesToGo { // what may come in between, a wait that is interrupted, is no matter for them
-		if out.Roles, err = encodedRoles(d.roles()); err != nil {
+		if out.Roles, err = encodedRoles(d.shownRoles()); err != nil {
 			return err
 		}
 	}
@@ -67,8 +72,11 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	if err := c.dropRoles(ctx, d, obsolete, out.Outcome); err != nil {
 		return err
 	}
-	if out.Roles, err = encodedRoles(d.roles()); err != nil {
+	if out.Roles, err = encodedRoles(d.shownRoles()); err != nil {
 		return err
+	}
+	if !slices.Contains(out.Revisions, revisionOf(out.Outcome)) { // a foreign one: none of the resource's own takes over from the earlier ones
+		return nil
 	}
 	own, gone := out.Revisions.split(revisionOf(out.Outcome), d.Keep)
 	left, err := c.retire(ctx, d.Family, gone)
@@ -82,7 +90,7 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 // dropRoles deletes roles that are no longer wanted, once no task of the service uses them.
 func (c *Client) dropRoles(ctx context.Context, d Design, names []string, out Outcome) error {
 	if len(names) > 0 && d.Service != nil {
-		if err := c.awaitSteadyState(ctx, row.Value(d.Service.Cluster), row.Value(d.Service.Name), row.Value(out.ARN)); err != nil {
+		if err := c.awaitSteadyState(ctx, row.Value(d.Service.Cluster), row.Value(d.Service.Name), row.Value(out.ECSServiceRunning)); err != nil {
 			return err
 		}
 	}
@@ -110,12 +118,12 @@ func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out 
 		if at >= 0 {
 			had = listed[at]
 		}
-		found, err := c.ownRole(ctx, want, had)
+		found, err := c.ownRole(ctx, d, want, had)
 		if err != nil {
 			return err
 		}
 		if at < 0 {
-			listed = append(listed, want)
+			listed = append(listed, want.shownTo(d.Owner))
 			if out.Roles, err = encodedRoles(listed); err != nil {
 				return err
 			}
@@ -123,7 +131,7 @@ func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out 
 		if found == nil {
 			out.begun.roles = append(out.begun.roles, want.Name)
 		}
-		if err := c.ensureRole(ctx, want, had, found); err != nil {
+		if err := c.ensureRole(ctx, d, want, had, found); err != nil {
 			return err
 		}
 	}
@@ -136,37 +144,50 @@ func (c *Client) applyDefinition(ctx context.Context, d Design, before Before, o
 	if err != nil {
 		return err
 	}
-	if out.Revisions, err = c.ownRevisions(ctx, d.Family, d.Owner, before); err != nil {
+	if d.Adopt && before.Outcome.ARN == nil {
+		out.Revisions, err = c.searchRevisions(ctx, d.Family, d.mayTakeRevision)
+	} else {
+		out.Revisions, err = c.ownRevisions(ctx, d.Family, d.Owner, before)
+	}
+	if err != nil {
 		return err
 	}
-	had := before.Outcome
-	if had.ARN == nil || row.Value(had.ContentHash) != row.Value(decided.ContentHash) { // an earlier registration may have lost its answer
-		if had, err = c.abandoned(ctx, d, had, out); err != nil {
+	if !d.follows(before) && !d.keeps(before, decided) { // an earlier registration may have lost its answer
+		if before.Outcome, err = c.abandoned(ctx, d, before.Outcome, out); err != nil {
 			return err
 		}
 	}
-	if had.ARN != nil && row.Value(had.ContentHash) == row.Value(decided.ContentHash) {
-		if err := c.tagResource(ctx, *had.ARN, decided.TagsAll, had.TagsAll); err != nil {
-			return err
-		}
+	had, keeps := before.Outcome, d.keeps(before, decided)
+	switch {
+	case keeps && d.follows(before):
 		out.ARN, out.Revision = had.ARN, had.Revision
-	} else if err := c.registerNew(ctx, d, out); err != nil {
-		return err
+	case keeps:
+		if err := c.tagResource(ctx, *had.ARN, d.tags(), had.tags()); err != nil {
+			return err
+		}
+		out.ARN, out.Revision, out.Revisions = had.ARN, had.Revision, out.Revisions.with(revisionOf(had))
+	default:
+		if err := c.registerNew(ctx, d, before, out); err != nil {
+			return err
+		}
+		out.Revisions = out.Revisions.with(revisionOf(out.Outcome))
 	}
-	out.Revisions = out.Revisions.with(revisionOf(out.Outcome))
-	out.AgentConfig, out.Definition, out.Containers = decided.AgentConfig, decided.Definition, decided.Containers
+	out.OwnerID, out.AgentConfig, out.Definition, out.Containers = decided.OwnerID, decided.AgentConfig, decided.Definition, decided.Containers
 	out.ContentHash, out.TagsAll = decided.ContentHash, decided.TagsAll
 	return nil
 }
 
 // registerNew registers a revision. What calls before registered whose answers were lost goes again: nothing ever ran it.
-func (c *Client) registerNew(ctx context.Context, d Design, out *Progress) error {
+func (c *Client) registerNew(ctx context.Context, d Design, before Before, out *Progress) error {
 	out.begun.definition = true
 	registered, lost, err := c.register(ctx, d.definition)
 	if err != nil {
 		return err
 	}
 	out.ARN, out.Revision = registered.TaskDefinitionArn, aws.Int64(int64(registered.Revision))
+	if err := c.refuseBetween(ctx, d, before, out, lost); err != nil {
+		return err
+	}
 	unused, err := c.lostRevisions(ctx, d, *out.Revision, lost)
 	if err != nil {
 		return err
@@ -179,7 +200,7 @@ func (c *Client) registerNew(ctx context.Context, d Design, out *Progress) error
 // abandoned finds the revision that an apply registered and could not report. It is taken on instead of registering it again.
 func (c *Client) abandoned(ctx context.Context, d Design, had Outcome, out *Progress) (Outcome, error) {
 	newest, err := c.latest(ctx, d.Family)
-	if err != nil || newest == nil || newest.Tags[tagECSOwner] != d.Owner {
+	if err != nil || newest == nil || !d.Owner.registered(newest.Tags) || int64(newest.Definition.Revision) == revisionOf(had) {
 		return had, err
 	}
 	out.Revisions = out.Revisions.with(int64(newest.Definition.Revision))
@@ -188,7 +209,7 @@ func (c *Client) abandoned(ctx context.Context, d Design, had Outcome, out *Prog
 		return had, err
 	}
 	had.ARN, had.Revision = aws.String(newest.arn()), aws.Int64(int64(newest.Definition.Revision))
-	had.ContentHash, had.TagsAll = &d.shown.hash, newest.Tags
+	had.ContentHash, had.TagsAll, had.OwnerID = &d.shown.hash, withoutID(newest.Tags), &d.Owner.ID
 	return had, nil
 }
 
@@ -197,7 +218,7 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 	want, was := d.Service, had.Service
 	moved := was != nil && !want.SameService(was)
 	if moved && (want == nil || want.SameName(was)) {
-		if err := c.deleteService(ctx, was, had.Outcome.ECSServiceARN != nil); err != nil {
+		if err := c.deleteService(ctx, was, d.Owner, had.Outcome.ECSServiceARN != nil); err != nil {
 			return err
 		}
 		out.ECSServiceARN, out.ECSServiceRunning = nil, nil
@@ -206,36 +227,38 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 		return nil
 	}
 	out.begun.service = true
-	arn, err := c.ensureService(ctx, want, row.Value(out.ARN), d.tags(), was != nil && !moved)
+	runs := d.runs(had, out.ARN)
+	arn, err := c.ensureService(ctx, d, row.Value(runs), was != nil && !moved)
 	if arn != "" {
-		out.ECSServiceARN, out.ECSServiceRunning = &arn, out.ARN
+		out.ECSServiceARN, out.ECSServiceRunning = &arn, runs
 	}
 	if err != nil {
 		return err
 	}
 	if moved && !want.SameName(was) {
-		if err := c.deleteService(ctx, was, had.Outcome.ECSServiceARN != nil); err != nil {
+		if err := c.deleteService(ctx, was, d.Owner, had.Outcome.ECSServiceARN != nil); err != nil {
 			return err
 		}
 	}
 	if !row.Value(want.WaitForSteadyState) {
 		return nil
 	}
-	return c.awaitSteadyState(ctx, row.Value(want.Cluster), row.Value(want.Name), row.Value(out.ARN))
+	return c.awaitSteadyState(ctx, row.Value(want.Cluster), row.Value(want.Name), row.Value(runs))
 }
 
 // Remove takes down whatever the resource made: the service with its tasks, the revisions, the roles. What is gone already
 // is no error.
-func (c *Client) Remove(ctx context.Context, family, owner string, had Before) error {
+func (c *Client) Remove(ctx context.Context, family string, owner Owner, had Before) error {
 	return withCause(ctx, c.remove(ctx, family, owner, had))
 }
 
-func (c *Client) remove(ctx context.Context, family, owner string, had Before) error {
+func (c *Client) remove(ctx context.Context, family string, owner Owner, had Before) error {
 	if had.Service != nil {
-		if err := c.deleteService(ctx, had.Service, had.Outcome.ECSServiceARN != nil); err != nil {
+		if err := c.deleteService(ctx, had.Service, owner, had.Outcome.ECSServiceARN != nil); err != nil {
 			return err
 		}
 	}
+	c.run.removes(owner.ID)
 	errs := []error{c.removeRevisions(ctx, family, owner, had)}
 	kept, err := decodeRoles(had.Outcome.Roles)
 	errs = append(errs, err)
@@ -245,7 +268,7 @@ func (c *Client) remove(ctx context.Context, family, owner string, had Before) e
 	return errors.Join(errs...)
 }
 
-func (c *Client) removeRevisions(ctx context.Context, family, owner string, had Before) error {
+func (c *Client) removeRevisions(ctx context.Context, family string, owner Owner, had Before) error {
 	own, err := c.ownRevisions(ctx, family, owner, had)
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ type Client struct {
 	iam      *iam.Client
 	sts      *sts.Client
 	services *services
+	run      *run
 	Region   string
 	Defaults block.Defaults
 
@@ -34,7 +35,7 @@ type Client struct {
 // NewClient makes the clients of one AWS configuration.
 func NewClient(cfg aws.Config, d block.Defaults) *Client {
 	c := &Client{ecs: awsapi.ECS(cfg), iam: awsapi.IAM(cfg), sts: awsapi.STS(cfg), Region: cfg.Region, Defaults: d}
-	c.services = newServices(c.ecs)
+	c.services, c.run = newServices(c.ecs), newRun()
 	return c
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// Create is Apply for a new resource. An error leaves either nothing, or, with an ARN of it in out, an ECS service that stays up:
-// nothing that runs is taken down.
+// Create is Apply for a new resource. An error leaves nothing, or an ECS service that stays up, with its ARN in out: nothing that
+// runs is taken down. What may be left besides, out tells.
 func (c *Client) Create(ctx context.Context, d Design, out *Progress) error {
 	err := c.Apply(ctx, d, Before{Revisions: NoRevisions()}, out)
 	if err == nil || out.ECSServiceARN != nil {
@@ -27,8 +27,8 @@ func (c *Client) Create(ctx context.Context, d Design, out *Progress) error {
 	if out.begun.service {
 		made, lookErr := c.madeService(ctx, c.serviceFinder(!awsapi.IsRefused(err)), d, out)
 		if lookErr != nil {
-			return fmt.Errorf("%w\nhint: whether the ECS service was made is not known (%w), so nothing was taken back: the next apply takes on what bears the tag %s=%s",
-				err, lookErr, tagECSOwner, d.Owner)
+			out.Left, out.Revisions = true, nil // which there are is asked when they are removed
+			return fmt.Errorf("%w\nhint: whether the ECS service was made is not known (%w), so nothing was taken back", err, lookErr)
 		}
 		if made {
 			return err
@@ -46,7 +46,7 @@ func IsInterrupted(ctx context.Context, err error, out *Progress) bool {
 // madeService looks whether a create whose answer was lost made the service after all.
 func (c *Client) madeService(ctx context.Context, find serviceFinder, d Design, out *Progress) (bool, error) {
 	found, err := find(ctx, row.Value(d.Service.Cluster), row.Value(d.Service.Name))
-	if err != nil || found == nil || block.TagMap(found.Tags)[tagECSOwner] != d.Owner {
+	if err != nil || found == nil || !d.Owner.is(block.TagMap(found.Tags)[tagECSOwnerID]) {
 		return false, err
 	}
 	out.ECSServiceARN, out.ECSServiceRunning = found.ServiceArn, found.TaskDefinition
@@ -70,8 +70,8 @@ func (c *Client) takeBack(ctx context.Context, d Design, out *Progress, err erro
 	}
 	switch {
 	case len(left) > 0:
-		return fmt.Errorf("%w\nhint: these were made and could not be removed again: %s. The next apply takes them on; to be rid of them, remove them by hand",
-			err, strings.Join(left, "; "))
+		out.Left, out.Revisions = true, nil // which there are is asked when they are removed
+		return fmt.Errorf("%w\nhint: these were made and could not be removed again: %s", err, strings.Join(left, "; "))
 	case out.begun.definition || len(out.begun.roles) > 0:
 		return fmt.Errorf("%w\nhint: what this create had made was removed again: correct the cause and apply again", err)
 	default:
@@ -80,9 +80,9 @@ func (c *Client) takeBack(ctx context.Context, d Design, out *Progress, err erro
 }
 
 // takeBackRole removes a role that a create made. A role of that name which does not bear the owner's tag came from others.
-func (c *Client) takeBackRole(ctx context.Context, name, owner string) error {
+func (c *Client) takeBackRole(ctx context.Context, name string, owner Owner) error {
 	found, err := c.getRole(ctx, name)
-	if err != nil || found == nil || found.Tags[tagOwner] != owner {
+	if err != nil || found == nil || !owner.is(found.Tags[tagRoleOwnerID]) {
 		return err
 	}
 	return c.deleteRole(ctx, name, owner)

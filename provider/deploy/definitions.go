@@ -20,9 +20,6 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 )
 
-// tagECSOwner is the tag of task definitions and ECS services that names the resource which made them.
-const tagECSOwner = "consul.hashicorp.com/owner"
-
 // Revision is a registered task definition.
 type Revision struct {
 	Definition *ecstypes.TaskDefinition
@@ -97,6 +94,18 @@ func (c *Client) latest(ctx context.Context, family string) (*Revision, error) {
 		return nil, err
 	}
 	return c.DescribeRevision(ctx, arns[0])
+}
+
+// active is the revision with the ARN while it is ACTIVE; nil if it is not, or there is no ARN.
+func (c *Client) active(ctx context.Context, arn *string) (*Revision, error) {
+	if arn == nil {
+		return nil, nil
+	}
+	found, err := c.DescribeRevision(ctx, *arn)
+	if awsapi.IsClientException(err) || err == nil && found.Definition.Status != ecstypes.TaskDefinitionStatusActive {
+		return nil, nil
+	}
+	return found, err
 }
 
 // DescribeRevision finds a revision by ARN or family:revision.

@@ -1,12 +1,11 @@
 package deploy
 
 import (
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -18,7 +17,8 @@ import (
 // Design is everything that a resource wants to exist in AWS. Making one touches nothing.
 type Design struct {
 	Family        string
-	Owner         string // what tells this resource's objects from others': kind, region, name
+	Owner         Owner
+	Adopt         bool // take over what others made
 	TaskRole      RoleDesign
 	ExecutionRole RoleDesign
 	definition    *taskdef.Definition
@@ -26,6 +26,7 @@ type Design struct {
 	shown         shownDefinition
 	Service       *block.ECSService // with its name filled in; nil: none
 	Keep          int               // earlier revisions that stay ACTIVE
+	FollowImages  bool              // the images are those of foreign revisions, as far as the plan knew of any
 }
 
 // RoleDesign is a role that the resource keeps, or a given one.
@@ -55,11 +56,20 @@ func (d Design) roles() []RoleView {
 	for _, r := range []RoleDesign{d.TaskRole, d.ExecutionRole} {
 		if r.Given == "" {
 			view := viewOf(r.Role)
-			view.Tags[tagOwner] = d.Owner
+			maps.Copy(view.Tags, d.Owner.onRole())
 			kept = append(kept, view)
 		}
 	}
 	return kept
+}
+
+// shownRoles are the roles as the state shows them.
+func (d Design) shownRoles() []RoleView {
+	var shown []RoleView
+	for _, view := range d.roles() {
+		shown = append(shown, view.shownTo(d.Owner))
+	}
+	return shown
 }
 
 // tags are those of the task definition and of the ECS service.
@@ -102,17 +112,12 @@ func (d *Design) Finish(definition *taskdef.Definition, roles *block.IAM, path s
 		d.ExecutionRole.Role = role
 	}
 	definition.ExecutionRoleArn = aws.String(d.ExecutionRole.ARN())
-	definition.Tags = append(definition.Tags, ecstypes.Tag{Key: aws.String(tagECSOwner), Value: &d.Owner})
+	definition.Tags = append(definition.Tags, block.EcsTags(d.Owner.onECS())...)
 	d.definition = definition
 	var err error
 	if d.canonical, err = canonical(definition); err != nil {
 		return err
 	}
-	d.shown, err = d.canonical.shownTo(d.Owner)
+	d.shown, err = d.canonical.shownTo(d.Owner.Name)
 	return err
-}
-
-// Owner names a resource in the tags of what it makes.
-func Owner(kind, region, name string) string {
-	return fmt.Sprintf("%s/%s/%s", kind, region, name)
 }

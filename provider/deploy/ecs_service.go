@@ -24,9 +24,9 @@ const (
 )
 
 // ensureService makes the ECS service so and returns its ARN, also with an error if there is one. known says that the resource
-// made it before; one that is not known is taken on only if it bears the owner's tag.
-func (c *Client) ensureService(ctx context.Context, want *block.ECSService, definitionARN string, tags map[string]string, known bool) (string, error) {
-	name := row.Value(want.Name)
+// made it before; one that is not known is taken on only if it bears the owner's ID, or is to be adopted.
+func (c *Client) ensureService(ctx context.Context, d Design, definitionARN string, known bool) (string, error) {
+	want, tags, name := d.Service, d.tags(), row.Value(d.Service.Name)
 	found, err := c.serviceFinder(known)(ctx, row.Value(want.Cluster), name)
 	if err != nil {
 		return "", err
@@ -48,9 +48,8 @@ func (c *Client) ensureService(ctx context.Context, want *block.ECSService, defi
 		}
 		known = false
 	}
-	if !known && block.TagMap(found.Tags)[tagECSOwner] != tags[tagECSOwner] {
-		return "", fmt.Errorf("service %s exists already in ECS cluster %s and was not made by this resource\nhint: give the service another name, import it, or remove it",
-			name, row.Value(want.Cluster))
+	if is := block.TagMap(found.Tags); !known && !d.mayTake(is[tagECSOwnerID]) {
+		return "", taken(Clash{What: whatService(want), Tags: is})
 	}
 	return aws.ToString(found.ServiceArn), c.updateService(ctx, want, *found, definitionARN, tags)
 }
@@ -90,11 +89,12 @@ func sameProviders(want []block.CapacityProvider, found []ecstypes.CapacityProvi
 }
 
 // deleteService scales the service down, deletes it and waits until its tasks have stopped: a role or a definition that they
-// still use must not go before them. known says that the service was there.
-func (c *Client) deleteService(ctx context.Context, s *block.ECSService, known bool) error {
+// still use must not go before them. known says that the service was there. One that bears another owner's
+// ID is left alone.
+func (c *Client) deleteService(ctx context.Context, s *block.ECSService, owner Owner, known bool) error {
 	ecsCluster, name := row.Value(s.Cluster), row.Value(s.Name)
 	found, err := c.serviceFinder(known)(ctx, ecsCluster, name)
-	if err != nil || found == nil {
+	if err != nil || found == nil || owner.isNot(block.TagMap(found.Tags)[tagECSOwnerID]) {
 		return err
 	}
 	tasks, err := c.serviceTasks(ctx, ecsCluster, name)

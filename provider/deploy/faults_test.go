@@ -156,7 +156,7 @@ func meet(t *testing.T, a act, f injected, call int) error {
 		if err := c.isGone(t.Context(), d); err != nil {
 			return fmt.Errorf("after %q: %w", err, err)
 		}
-		out = &Progress{}
+		d, out = another(t, d), &Progress{}
 	}
 	had = out.was(d)
 	if a.name == "create" && out.ECSServiceARN != nil {

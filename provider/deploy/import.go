@@ -9,20 +9,24 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 )
 
 // importedRole is a role of a task definition, and what it would be if nobody chose anything.
 type importedRole struct {
-	arn, owner, defaultName, defaultPath string
+	arn                      string
+	owner                    Owner
+	defaultName, defaultPath string
 }
 
-// ReadIAM reads what a user chose of the roles of a definition. Roles that bear the owner's tag were made by the resource,
+// ReadIAM reads what a user chose of the roles of a definition. Roles that bear the owner's tags were made by the resource,
 // others were given.
-func (c *Client) ReadIAM(ctx context.Context, d *ecstypes.TaskDefinition, owner, path string) (*block.IAM, error) {
+func (c *Client) ReadIAM(ctx context.Context, d *ecstypes.TaskDefinition, owner Owner, path string) (*block.IAM, error) {
 	home, err := c.Home(ctx)
 	if err != nil {
 		return nil, err
@@ -72,7 +76,7 @@ func (c *Client) importRole(ctx context.Context, from importedRole, m *block.IAM
 	if err != nil {
 		return nil, err
 	}
-	if found == nil || found.Tags[tagOwner] != from.owner {
+	if found == nil || found.Tags[tagRoleOwner] != from.owner.Name || from.owner.isNot(found.Tags[tagRoleOwnerID]) {
 		role.ARN = &from.arn
 		return nil, nil
 	}
@@ -172,6 +176,46 @@ func localResource(text string, home iamrole.Home) (string, error) {
 		return "", fmt.Errorf("the ID %q names no ECS cluster, as ARNs of services once did: want cluster/%s", text, short)
 	}
 	return short, nil
+}
+
+// ServiceOf is the ID of the ECS service that has a family's name and runs it, if one has; the ID as it is if none has or it
+// names a service already.
+func (c *Client) ServiceOf(ctx context.Context, id ImportID) (ImportID, error) {
+	if id.ECSService != "" {
+		return id, nil
+	}
+	family, _ := familyAndRevision(id.Definition)
+	var found []string
+	pages := ecs.NewListClustersPaginator(c.ecs, &ecs.ListClustersInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if awsapi.IsAccessDenied(err) {
+			return id, nil
+		}
+		if err != nil {
+			return id, fmt.Errorf("list ECS clusters: %w", err)
+		}
+		for _, ecsCluster := range page.ClusterArns {
+			service, err := c.findService(ctx, ecsCluster, family)
+			if err != nil {
+				return id, err
+			}
+			if service == nil {
+				continue
+			}
+			if runs, _ := familyAndRevision(aws.ToString(service.TaskDefinition)); runs == family {
+				found = append(found, block.EcsClusterName(ecsCluster))
+			}
+		}
+	}
+	switch len(found) {
+	case 0:
+		return id, nil
+	case 1:
+		return ImportID{Definition: id.Definition, ecsCluster: found[0], ECSService: family}, nil
+	default:
+		return id, fmt.Errorf("services %s of the ECS clusters %s run the family: import one of them, as cluster/service", family, strings.Join(found, ", "))
+	}
 }
 
 // ReadService reads the ECS service that an ID names.

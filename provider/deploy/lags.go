@@ -44,6 +44,7 @@ var (
 	roleMissing  = lag{"IAM does not know the new role everywhere", awsapi.IsRoleMissing, rolesSeenWithin}
 	roleRefused  = lag{"ECS does not use the new role", awsapi.IsRoleRefused, rolesSeenWithin}
 	unattached   = lag{"no load balancer uses the target group", awsapi.IsTargetGroupUnattached, attachedWithin}
+	removedShown = lag{"IAM still shows a role that was deleted", func(err error) bool { return errors.Is(err, errRemoved) }, rolesSeenWithin}
 	policiesLeft = lag{"IAM has not forgotten the role's policies", awsapi.IsRoleInUse, conflictsWithin}
 )
 

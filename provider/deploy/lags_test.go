@@ -66,7 +66,7 @@ func TestAServiceThatIsNotShownYetIsNotTakenForDeleted(t *testing.T) {
 	was := *out.ECSServiceARN
 	c.proxy.Forget()
 	c.proxy.Inject(awsfault.Rule{Action: "DescribeServices", Times: 3, Fault: awsfault.Missing})
-	found, _, err := c.Look(t.Context(), d.Family, "", &out.Outcome, d.Service)
+	found, _, err := c.Look(t.Context(), d.Family, d.Owner, &out.Outcome, d.Service)
 	if err != nil || found == nil || aws.ToString(out.ECSServiceARN) != was {
 		t.Errorf("looked at while it is not shown: %v, %v", found, err)
 	}
@@ -74,7 +74,7 @@ func TestAServiceThatIsNotShownYetIsNotTakenForDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	found, _, err = c.Look(t.Context(), d.Family, "", &out.Outcome, d.Service)
+	found, _, err = c.Look(t.Context(), d.Family, d.Owner, &out.Outcome, d.Service)
 	if err != nil || found != nil || out.ECSServiceARN != nil || time.Since(began) > missingWithin/2 {
 		t.Errorf("after others deleted it: %v, %v, after %v", found, err, time.Since(began))
 	}
@@ -91,7 +91,7 @@ func TestWhatOthersMadeIsNotTakenOn(t *testing.T) {
 		}
 	})})
 	err := c.Create(t.Context(), d, out)
-	if err == nil || !strings.Contains(err.Error(), "was not made by this resource") {
+	if err == nil || !strings.Contains(err.Error(), "was not made by a resource of this provider") {
 		t.Errorf("got %v", err)
 	}
 	if found, err := c.sure.readRole(t.Context(), d.roles()[0].Name); err != nil || found == nil || string(found.TrustPolicy) != "{}" {
@@ -129,7 +129,7 @@ func TestManyTasksAtOnceKeepToTheQuotas(t *testing.T) {
 	for i := range read {
 		all.Go(func() {
 			was := *outs[i].Roles
-			_, exists, err := refreshed.Look(t.Context(), designs[i].Family, "", &outs[i].Outcome, designs[i].Service)
+			_, exists, err := refreshed.Look(t.Context(), designs[i].Family, designs[i].Owner, &outs[i].Outcome, designs[i].Service)
 			if err != nil || !exists || *outs[i].Roles != was || outs[i].ECSServiceARN == nil {
 				t.Errorf("read %s: %v, %v", designs[i].Family, exists, err)
 			}
@@ -177,7 +177,7 @@ func TestARevisionCostsNothingForThoseOfOthers(t *testing.T) {
 	if want := (Revisions{123, 82}); !slices.Equal(out.Revisions, want) {
 		t.Errorf("remembered are %v, want %v", out.Revisions, want)
 	}
-	if own, err := c.sure.searchRevisions(t.Context(), d.Family, d.Owner); err != nil || !slices.Equal(own, out.Revisions) {
+	if own, err := c.sure.searchRevisions(t.Context(), d.Family, d.Owner.registered); err != nil || !slices.Equal(own, out.Revisions) {
 		t.Errorf("ACTIVE are %v, %v", own, err)
 	}
 	c.proxy.Forget()
@@ -205,7 +205,7 @@ func TestARevisionThatNobodyHeardOfGoesAgain(t *testing.T) {
 	if err := c.Apply(t.Context(), next, out.was(d), out); err != nil {
 		t.Fatal(err)
 	}
-	own, err := c.sure.searchRevisions(t.Context(), d.Family, d.Owner)
+	own, err := c.sure.searchRevisions(t.Context(), d.Family, d.Owner.registered)
 	if want := (Revisions{3, 1}); err != nil || !slices.Equal(own, want) || !slices.Equal(out.Revisions, want) {
 		t.Errorf("ACTIVE are %v, remembered %v, want %v (%v)", own, out.Revisions, want, err)
 	}

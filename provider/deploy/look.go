@@ -11,9 +11,9 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// Look reads what is there of a resource into its outcome and returns the ECS service, nil if there is none. exists is
-// false when nothing is left of the resource.
-func (c *Client) Look(ctx context.Context, family, owner string, out *Outcome, service *block.ECSService) (found *ecstypes.Service, exists bool, err error) {
+// Look reads what is there of a resource into its outcome and returns the ECS service, nil if there is none. exists is false when
+// nothing is left of the resource. What another resource has adopted does not show, and counts as left: the plan tells of it.
+func (c *Client) Look(ctx context.Context, family string, owner Owner, out *Outcome, service *block.ECSService) (found *ecstypes.Service, exists bool, err error) {
 	defer func() { err = withCause(ctx, err) }()
 	// First, since many resources begin to look at the same moment and then ask in one call.
 	if service != nil {
@@ -21,11 +21,16 @@ func (c *Client) Look(ctx context.Context, family, owner string, out *Outcome, s
 			return nil, false, err
 		}
 	}
+	exists = found != nil
+	if found != nil && owner.isNot(block.TagMap(found.Tags)[tagECSOwnerID]) {
+		found = nil
+	}
+	c.run.reads(owner.ID)
 	definition, err := c.lookAtDefinition(ctx, family, owner, out)
 	if err != nil {
 		return nil, false, err
 	}
-	roles, err := c.lookAtRoles(ctx, out)
+	roles, err := c.lookAtRoles(ctx, owner, out)
 	if err != nil {
 		return nil, false, err
 	}
@@ -33,31 +38,36 @@ func (c *Client) Look(ctx context.Context, family, owner string, out *Outcome, s
 	if found != nil {
 		out.ECSServiceARN, out.ECSServiceRunning = found.ServiceArn, found.TaskDefinition
 	}
-	return found, definition || roles || found != nil, nil
+	return found, exists || definition || roles, nil
 }
 
-// lookAtDefinition takes over the newest ACTIVE revision, whoever registered it: what differs from the design shows in the
-// plan, and the next apply registers a newer one.
-func (c *Client) lookAtDefinition(ctx context.Context, family, owner string, out *Outcome) (exists bool, err error) {
+// lookAtDefinition takes over the newest ACTIVE revision, whoever registered it but another resource of the provider: what differs
+// from the design shows in the plan, and the next apply registers a newer one.
+func (c *Client) lookAtDefinition(ctx context.Context, family string, owner Owner, out *Outcome) (exists bool, err error) {
 	newest, err := c.latest(ctx, family)
+	exists = newest != nil
+	if err == nil && newest != nil && owner.isNot(newest.Tags[tagECSOwnerID]) {
+		newest, err = c.active(ctx, out.ARN)
+	}
 	if err != nil {
 		return false, err
 	}
 	if newest == nil {
 		out.ARN, out.Revision, out.AgentConfig, out.Definition, out.Containers, out.ContentHash = nil, nil, nil, nil, nil, nil
-		return false, nil
+		return exists, nil
 	}
 	content, err := canonical(newest.Definition)
 	if err != nil {
 		return false, err
 	}
-	shown, err := content.shownTo(owner)
+	shown, err := content.shownTo(owner.Name)
 	if err != nil {
 		return false, err
 	}
 	out.ARN, out.Revision = newest.Definition.TaskDefinitionArn, aws.Int64(int64(newest.Definition.Revision))
 	out.Definition, out.Containers, out.ContentHash = &shown.frame, shown.containers, &shown.hash
 	out.AgentConfig = aws.String(block.AgentConfig(newest.Definition.ContainerDefinitions))
+	newest.Tags = withoutID(newest.Tags)
 	if out.TagsAll != nil { // tags that others added are theirs
 		maps.DeleteFunc(newest.Tags, func(key, _ string) bool { _, ours := out.TagsAll[key]; return !ours })
 	}
@@ -66,7 +76,7 @@ func (c *Client) lookAtDefinition(ctx context.Context, family, owner string, out
 }
 
 // lookAtRoles reads the roles that the resource keeps, as far as it keeps them.
-func (c *Client) lookAtRoles(ctx context.Context, out *Outcome) (exist bool, err error) {
+func (c *Client) lookAtRoles(ctx context.Context, owner Owner, out *Outcome) (exist bool, err error) {
 	kept, err := decodeRoles(out.Roles)
 	if err != nil {
 		return false, err
@@ -77,10 +87,11 @@ func (c *Client) lookAtRoles(ctx context.Context, out *Outcome) (exist bool, err
 		if err != nil {
 			return false, err
 		}
-		if found != nil {
-			views = append(views, found.within(role))
+		exist = exist || found != nil
+		if found != nil && !owner.isNot(found.Tags[tagRoleOwnerID]) {
+			views = append(views, found.within(role).shownTo(owner))
 		}
 	}
 	out.Roles, err = encodedRoles(views)
-	return len(views) > 0, err
+	return exist, err
 }

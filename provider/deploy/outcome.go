@@ -1,18 +1,19 @@
 package deploy
 
 import (
+	"maps"
 	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
-	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // Outcome is what both resources compute.
 type Outcome struct {
 	ID                *string           `tfsdk:"id"`
 	ARN               *string           `tfsdk:"arn"`
+	OwnerID           *string           `tfsdk:"owner_id"`
 	Revision          *int64            `tfsdk:"revision"`
 	TaskRoleARN       *string           `tfsdk:"task_role_arn"`
 	TaskRoleName      *string           `tfsdk:"task_role_name"`
@@ -30,17 +31,30 @@ type Outcome struct {
 
 // Decided is the part of the outcome that follows from the design alone.
 func (d Design) Decided() (Outcome, error) {
-	roles, err := encodeRoles(d.roles())
+	roles, err := encodeRoles(d.shownRoles())
 	if err != nil {
 		return Outcome{}, err
 	}
+	id := &d.Owner.ID
+	if d.Owner.ID == "" {
+		id = nil
+	}
 	return Outcome{
-		TaskRoleARN: aws.String(d.TaskRole.ARN()), TaskRoleName: aws.String(d.TaskRole.name()),
+		OwnerID: id, TaskRoleARN: aws.String(d.TaskRole.ARN()), TaskRoleName: aws.String(d.TaskRole.name()),
 		ExecutionRoleARN: aws.String(d.ExecutionRole.ARN()), ExecutionRoleName: aws.String(d.ExecutionRole.name()),
 		AgentConfig: aws.String(block.AgentConfig(d.definition.ContainerDefinitions)), Roles: &roles,
 		Definition: &d.shown.frame, Containers: d.shown.containers, ContentHash: &d.shown.hash,
-		TagsAll: d.tags(),
+		TagsAll: withoutID(d.tags()),
 	}, nil
+}
+
+// tags are all tags of the definition.
+func (o Outcome) tags() map[string]string {
+	all := maps.Clone(o.TagsAll)
+	if all != nil && o.OwnerID != nil {
+		all[tagECSOwnerID] = *o.OwnerID
+	}
+	return all
 }
 
 // Planned is the outcome as far as it is known before the apply; Open names the attributes that are not, and OpenContainers the
@@ -61,7 +75,7 @@ func (d Design) Plan(before Before) (Planned, error) {
 		return Planned{}, err
 	}
 	p := Planned{Outcome: decided, Open: map[string]bool{}}
-	if had.ARN != nil && row.Value(had.ContentHash) == row.Value(p.ContentHash) {
+	if d.keeps(before, decided) {
 		p.ARN, p.Revision = had.ARN, had.Revision
 	} else {
 		p.Open["arn"], p.Open["revision"] = true, true
@@ -69,7 +83,7 @@ func (d Design) Plan(before Before) (Planned, error) {
 	if d.Service == nil {
 		return p, nil
 	}
-	p.ECSServiceRunning, p.Open["ecs_service_running_arn"] = p.ARN, p.Open["arn"]
+	p.ECSServiceRunning, p.Open["ecs_service_running_arn"] = d.runs(before, p.ARN), p.Open["arn"]
 	if had.ECSServiceARN != nil && d.Service.SameService(before.Service) {
 		p.ECSServiceARN = had.ECSServiceARN
 	} else {

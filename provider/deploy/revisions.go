@@ -67,21 +67,17 @@ func (r Revisions) split(current int64, keep int) (kept, gone Revisions) {
 	return kept, gone
 }
 
-// ownRevisions are the revisions that the resource knows to be its own, with the one of its state if that bears its tag. Of a
-// resource that knows none they are looked up.
-func (c *Client) ownRevisions(ctx context.Context, family, owner string, had Before) (Revisions, error) {
-	own := had.Revisions
-	if own == nil {
-		return c.searchRevisions(ctx, family, owner)
+// ownRevisions are the revisions that the resource knows to be its own. One that bears its tag may be a copy that others registered.
+// Of a resource that knows none they are looked up.
+func (c *Client) ownRevisions(ctx context.Context, family string, owner Owner, had Before) (Revisions, error) {
+	if had.Revisions == nil {
+		return c.searchRevisions(ctx, family, owner.registered)
 	}
-	if had.Outcome.Revision != nil && had.Outcome.TagsAll[tagECSOwner] == owner {
-		own = own.with(*had.Outcome.Revision)
-	}
-	return own, nil
+	return had.Revisions, nil
 }
 
-// searchRevisions asks each ACTIVE revision of the family whose it is.
-func (c *Client) searchRevisions(ctx context.Context, family, owner string) (Revisions, error) {
+// searchRevisions asks each ACTIVE revision of the family whose it is, by its tags.
+func (c *Client) searchRevisions(ctx context.Context, family string, isOurs func(tags map[string]string) bool) (Revisions, error) {
 	arns, err := c.activeRevisions(ctx, family)
 	if err != nil {
 		return nil, err
@@ -92,7 +88,7 @@ func (c *Client) searchRevisions(ctx context.Context, family, owner string) (Rev
 		if err != nil {
 			return nil, err
 		}
-		if found.Tags[tagECSOwner] == owner {
+		if isOurs(found.Tags) {
 			own = own.with(int64(found.Definition.Revision))
 		}
 	}
@@ -137,7 +133,7 @@ func (c *Client) lostRevisions(ctx context.Context, d Design, answered int64, lo
 		if err != nil {
 			return nil, err
 		}
-		if revision.Tags[tagECSOwner] == d.Owner && revision.Definition.Status == ecstypes.TaskDefinitionStatusActive {
+		if d.Owner.registered(revision.Tags) && revision.Definition.Status == ecstypes.TaskDefinitionStatusActive {
 			found = found.with(number)
 		}
 	}

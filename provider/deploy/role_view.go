@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
 // RoleView is a role as far as a resource keeps it: what others add to the role is theirs and does not show.
@@ -39,6 +41,18 @@ func (v RoleView) within(kept RoleView) RoleView {
 	v.PolicyARNs = slices.DeleteFunc(slices.Clone(v.PolicyARNs), func(arn string) bool { return !slices.Contains(kept.PolicyARNs, arn) })
 	v.Tags = maps.Clone(v.Tags)
 	maps.DeleteFunc(v.Tags, func(key, _ string) bool { _, ok := kept.Tags[key]; return !ok })
+	return v
+}
+
+// shownTo is the view as its owner's state shows it: the values of tags, which their author may have marked sensitive, as short
+// hashes, and not the owner's ID, which stands elsewhere.
+func (v RoleView) shownTo(owner Owner) RoleView {
+	v.Tags = withoutID(v.Tags)
+	for key, value := range v.Tags {
+		if !slices.ContainsFunc(mesh.TagPrefixes(), func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
+			v.Tags[key] = shortDigest(owner.Name, value)
+		}
+	}
 	return v
 }
 

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -17,25 +18,31 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 )
 
-// tagOwner is the IAM tag that names the resource which a role was made for. Roles belong to the whole account, so a role of
-// the right name may be another Region's or another configuration's.
-const tagOwner = "consul.hashicorp.com.owner"
-
 // ownRole finds the role that is to become want; nil if there is none. had is the role as the resource knew it before; its
-// zero value means that it did not, and then a role of that name is taken on only if it bears our owner tag.
-func (c *Client) ownRole(ctx context.Context, want, had RoleView) (*RoleView, error) {
-	found, err := c.readKeptRole(ctx, want.Name, want, had)
+// zero value means that it did not.
+func (c *Client) ownRole(ctx context.Context, d Design, want, had RoleView) (*RoleView, error) {
+	var found *RoleView
+	err := through(ctx, func() error {
+		var err error
+		if found, err = c.readKeptRole(ctx, want.Name, want, had); err == nil && found != nil && c.run.hasRemoved(found.Tags[tagRoleOwnerID]) {
+			err = errRemoved
+		}
+		return err
+	}, removedShown)
 	if err != nil || found == nil {
 		return nil, err
 	}
-	return found, refuseForeign(*found, want, had)
+	return found, d.refuseRole(*found, want, had)
 }
 
-// refuseForeign says why a role that there is cannot become want; nil if it can.
-func refuseForeign(found, want, had RoleView) error {
+// errRemoved says that IAM shows a role which the same run has deleted, as when a resource is replaced.
+var errRemoved = errors.New("it was deleted a moment ago, and IAM still shows it")
+
+// refuseRole says why a role that there is cannot become want; nil if it can.
+func (d Design) refuseRole(found, want, had RoleView) error {
 	switch {
-	case had.Name == "" && found.Tags[tagOwner] != want.Tags[tagOwner]:
-		return fmt.Errorf("role %s exists already and was not made by this resource\nhint: give the role another name, pass the existing role by its ARN, or remove it", want.Name)
+	case had.Name == "" && !d.mayTake(found.Tags[tagRoleOwnerID]):
+		return taken(Clash{What: whatRole(want.Name), Tags: found.Tags})
 	case found.Path != want.Path:
 		return fmt.Errorf("role %s lies in path %s, want %s: IAM cannot move a role\nhint: give the role another name", want.Name, found.Path, want.Path)
 	}
@@ -43,24 +50,24 @@ func refuseForeign(found, want, had RoleView) error {
 }
 
 // ensureRole makes the role, or corrects what differs. What had lists and want does not is removed.
-func (c *Client) ensureRole(ctx context.Context, want, had RoleView, found *RoleView) error {
+func (c *Client) ensureRole(ctx context.Context, d Design, want, had RoleView, found *RoleView) error {
 	if found == nil {
-		return c.createRole(ctx, want)
+		return c.createRole(ctx, d, want)
 	}
 	return c.correctRole(ctx, want, had, *found)
 }
 
-func (c *Client) createRole(ctx context.Context, want RoleView) error {
+func (c *Client) createRole(ctx context.Context, d Design, want RoleView) error {
 	input := &iam.CreateRoleInput{
 		RoleName: &want.Name, Path: &want.Path, AssumeRolePolicyDocument: aws.String(string(want.TrustPolicy)), Tags: iamTags(want.Tags),
-		Description: aws.String("Made by Terraform for " + want.Tags[tagOwner]),
+		Description: aws.String("Made by Terraform for " + d.Owner.Name),
 	}
 	if want.PermissionsBoundary != "" {
 		input.PermissionsBoundary = &want.PermissionsBoundary
 	}
 	_, err := c.iam.CreateRole(ctx, input)
 	if awsapi.IsTaken(err) {
-		return c.takeOnRole(ctx, want)
+		return c.takeOnRole(ctx, d, want)
 	}
 	if err != nil {
 		return fmt.Errorf("create role %s: %w", want.Name, err)
@@ -71,7 +78,7 @@ func (c *Client) createRole(ctx context.Context, want RoleView) error {
 
 // takeOnRole corrects a role that was not there a moment ago and now is: made by a call of ours whose answer was lost, or by
 // others.
-func (c *Client) takeOnRole(ctx context.Context, want RoleView) error {
+func (c *Client) takeOnRole(ctx context.Context, d Design, want RoleView) error {
 	began := time.Now()
 	return poll(ctx, func() (bool, string, error) {
 		found, err := c.readKeptRole(ctx, want.Name, want)
@@ -83,7 +90,7 @@ func (c *Client) takeOnRole(ctx context.Context, want RoleView) error {
 		case found == nil:
 			return false, "", fmt.Errorf("create role %s: its name is taken by a role that IAM does not show", want.Name)
 		}
-		if err := refuseForeign(*found, want, RoleView{}); err != nil {
+		if err := d.refuseRole(*found, want, RoleView{}); err != nil {
 			return false, "", err
 		}
 		tflog.Info(ctx, "role taken on", map[string]any{"role": want.Name})
@@ -288,10 +295,10 @@ func (c *Client) readPolicy(ctx context.Context, v *RoleView, name string) error
 }
 
 // deleteRole removes the role and whatever is attached to it, by whom ever: IAM deletes only bare roles. A role that bears
-// another owner's tag is left alone.
-func (c *Client) deleteRole(ctx context.Context, name, owner string) error {
+// another owner's ID is left alone.
+func (c *Client) deleteRole(ctx context.Context, name string, owner Owner) error {
 	found, err := c.readRole(ctx, name)
-	if err != nil || found == nil || found.Tags[tagOwner] != "" && found.Tags[tagOwner] != owner {
+	if err != nil || found == nil || owner.isNot(found.Tags[tagRoleOwnerID]) {
 		return err
 	}
 	for _, arn := range found.PolicyARNs {

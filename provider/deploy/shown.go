@@ -16,11 +16,13 @@ type shownDefinition struct {
 	hash       string            // of the content, tags aside: SHA-256 in hexadecimal digits
 }
 
-// concealedLists and concealedMaps are the keys of such values, besides those of environment variables.
-var (
-	concealedLists = []string{"command", "entryPoint"}
-	concealedMaps  = opaque
-)
+// plain are the keys whose texts show as they are: names, images and ARNs, which AWS shows in every listing, and AWS's own words.
+var plain = []string{
+	"accessPointId", "appProtocol", "authorizationConfig", "condition", "containerName", "containerPortRange", "cpu", "cpuArchitecture", "credentialsParameter",
+	"drop", "add", "executionRoleArn", "family", "fileSystemId", "iam", "image", "ipcMode", "logDriver", "memory", "name", "namespace", "networkMode",
+	"operatingSystemFamily", "pidMode", "protocol", "requiresCompatibilities", "scope", "sourceContainer", "sourceVolume", "taskRoleArn", "transitEncryption",
+	"type", "valueFrom",
+}
 
 // shownTo is the definition as its owner's state shows it. The owner goes into the hashes, so that equal values of two owners do
 // not look alike.
@@ -33,13 +35,13 @@ func (c canonicalDefinition) shownTo(owner string) (shownDefinition, error) {
 		}
 	}
 	out := shownDefinition{containers: map[string]string{}, hash: digest(owner, c.frame+"\n"+c.containers)}
-	text, err := json.Marshal(concealed(owner, frame))
+	text, err := json.Marshal(concealed(owner, "", frame))
 	if err != nil {
 		return shownDefinition{}, fmt.Errorf("show task definition: %w", err)
 	}
 	out.frame = string(text)
 	for _, container := range containers {
-		if text, err = json.Marshal(concealed(owner, container)); err != nil {
+		if text, err = json.Marshal(concealed(owner, "", container)); err != nil {
 			return shownDefinition{}, fmt.Errorf("show container %v: %w", container["name"], err)
 		}
 		out.containers[fmt.Sprint(container["name"])] = string(text)
@@ -47,44 +49,32 @@ func (c canonicalDefinition) shownTo(owner string) (shownDefinition, error) {
 	return out, nil
 }
 
-func concealed(owner string, v any) any {
+// concealed is what a key stands for, with hashes in the place of texts that are not plain.
+func concealed(owner, key string, v any) any {
 	switch x := v.(type) {
 	case map[string]any:
-		for key, field := range x {
-			switch below := field.(type) {
-			case []any:
-				if slices.Contains(concealedLists, key) {
-					x[key] = shortDigest(owner, below)
-					continue
-				}
-				if key == "environment" {
-					concealValues(owner, below)
-					continue
-				}
-			case map[string]any:
-				if slices.Contains(concealedMaps, key) {
-					for name, value := range below {
-						below[name] = shortDigest(owner, value)
-					}
-					continue
-				}
+		for name, field := range x {
+			if slices.Contains(opaque, key) { // its keys are their author's
+				x[name] = shortDigest(owner, field)
+			} else {
+				x[name] = concealed(owner, name, field)
 			}
-			concealed(owner, field)
 		}
 	case []any:
-		for _, element := range x {
-			concealed(owner, element)
+		if len(x) > 0 && !slices.Contains(plain, key) {
+			if _, texts := x[0].(string); texts {
+				return shortDigest(owner, x)
+			}
+		}
+		for i, element := range x {
+			x[i] = concealed(owner, key, element)
+		}
+	case string:
+		if !slices.Contains(plain, key) {
+			return shortDigest(owner, x)
 		}
 	}
 	return v
-}
-
-func concealValues(owner string, variables []any) {
-	for _, v := range variables {
-		if pair, ok := v.(map[string]any); ok && pair["value"] != nil {
-			pair["value"] = shortDigest(owner, pair["value"])
-		}
-	}
 }
 
 // shortDigest is long enough that no change is missed by chance.

@@ -116,10 +116,21 @@ func startCloud(t *testing.T) cloud {
 // wanted is the design of a family that runs an image, with an ECS service of no tasks, which moto takes for steady.
 func wanted(t *testing.T, family, image string) Design {
 	t.Helper()
+	return wantedBy(t, "id-of-"+family, family, image)
+}
+
+// another is the design as a new resource has it.
+func another(t *testing.T, d Design) Design {
+	t.Helper()
+	return wantedBy(t, "another-"+d.Owner.ID, d.Family, aws.ToString(d.definition.ContainerDefinitions[0].Image))
+}
+
+func wantedBy(t *testing.T, id, family, image string) Design {
+	t.Helper()
 	definition := asked()
 	definition.Family = &family
 	definition.ContainerDefinitions[0].Image = &image
-	d := Design{Family: family, Owner: Owner(testKind, home.Region, family), Service: &block.ECSService{
+	d := Design{Family: family, Owner: Owner{OwnerName(testKind, home.Region, family), id}, Service: &block.ECSService{
 		Cluster: aws.String(testCluster), Name: &family, DesiredCount: aws.Int32(0), WaitForSteadyState: aws.Bool(true),
 		Network: network,
 	}}
@@ -163,7 +174,7 @@ func (c cloud) is(ctx context.Context, d Design, out *Progress) error {
 			}
 		}
 	}
-	own, err := c.sure.searchRevisions(ctx, d.Family, d.Owner)
+	own, err := c.sure.searchRevisions(ctx, d.Family, d.Owner.registered)
 	if errs = append(errs, err); len(own) != 1 || !slices.Equal(own, out.Revisions) || own[0] != row.Value(out.Revision) {
 		return errors.Join(append(errs, fmt.Errorf("ACTIVE revisions %v, remembered %v, current %d", own, out.Revisions, row.Value(out.Revision)))...)
 	}
@@ -189,7 +200,7 @@ func (c cloud) isGone(ctx context.Context, d Design) error {
 			left = append(left, fmt.Sprintf("role %s (%v)", want.Name, err))
 		}
 	}
-	if own, err := c.sure.searchRevisions(ctx, d.Family, d.Owner); err != nil || len(own) > 0 {
+	if own, err := c.sure.searchRevisions(ctx, d.Family, d.Owner.registered); err != nil || len(own) > 0 {
 		left = append(left, fmt.Sprintf("revisions %v (%v)", own, err))
 	}
 	if service, err := c.sure.findService(ctx, testCluster, d.Family); err != nil || service != nil {

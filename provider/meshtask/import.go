@@ -1,6 +1,7 @@
 package meshtask
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -44,18 +45,25 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if id, err = c.ServiceOf(ctx, id); err != nil {
+		return nil, err
+	}
 	m := &model{Timeouts: row.NoTimeouts()}
+	var serviceTags map[string]string
 	if id.ECSService != "" {
 		service, found, err := c.ReadService(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		m.ECSService, id.Definition = service, aws.ToString(found.TaskDefinition)
+		m.ECSService, id.Definition = service, cmp.Or(id.Definition, aws.ToString(found.TaskDefinition))
+		serviceTags = block.TagMap(found.Tags)
 	}
 	found, err := c.DescribeRevision(ctx, id.Definition)
 	if err != nil {
 		return nil, err
 	}
+	owner := deploy.OwnerName(typeName, c.Region, aws.ToString(found.Definition.Family))
+	m.OwnerID = cmp.Or(deploy.OwnerIDOf(owner, found.Tags), deploy.OwnerIDOf(owner, serviceTags))
 	if err := importDefinition(ctx, c, m, found); err != nil {
 		return nil, err
 	}
@@ -100,7 +108,7 @@ func importDefinition(ctx context.Context, c *deploy.Client, m *model, from *dep
 		row.FromSpec(&m.Sidecars.LogLevel, cfg.LogLevel)
 		row.FromSpec(&m.Sidecars.LogJSON, cfg.LogJSON)
 	}
-	m.IAM, err = c.ReadIAM(ctx, d, deploy.Owner(typeName, c.Region, family), c.Defaults.DefaultRolePath(mesh.RolePath))
+	m.IAM, err = c.ReadIAM(ctx, d, m.owner(c.Region), c.Defaults.DefaultRolePath(mesh.RolePath))
 	return err
 }
 

@@ -14,14 +14,15 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// Design works out a mesh task.
+// design works out a mesh task.
 func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.Design, error) {
 	spec := m.spec(d)
 	want := deploy.Design{
-		Family: spec.Family, Owner: deploy.Owner(typeName, home.Region, spec.Family),
+		Family: spec.Family, Owner: m.owner(home.Region), Adopt: row.Value(m.AdoptExisting),
 		TaskRole:      deploy.RoleDesign{Given: row.Value(m.IAM.TaskRoleOrNone().ARN)},
 		ExecutionRole: deploy.RoleDesign{Given: row.Value(m.IAM.ExecutionRoleOrNone().ARN)},
 		Service:       m.ECSService.Named(spec.Family),
+		FollowImages:  m.follows(),
 	}
 	if m.RevisionPolicy != nil {
 		want.Keep = int(row.Value(m.RevisionPolicy.Keep))
@@ -64,6 +65,7 @@ type model struct {
 	IAM            *block.IAM              `tfsdk:"iam"`
 	ECSService     *block.ECSService       `tfsdk:"ecs_service"`
 	RevisionPolicy *revisionPolicy         `tfsdk:"revision_policy"`
+	AdoptExisting  *bool                   `tfsdk:"adopt_existing"`
 	Tags           map[string]string       `tfsdk:"tags"`
 	Timeouts       timeouts.Value          `tfsdk:"timeouts"`
 
@@ -71,21 +73,29 @@ type model struct {
 	deploy.Outcome `at:"-"`
 }
 
-// names is what a mesh task computes from its attributes alone.
+func (m *model) owner(region string) deploy.Owner {
+	return deploy.Owner{Name: deploy.OwnerName(typeName, region, row.Value(m.Family)), ID: row.Value(m.OwnerID)}
+}
+
+// names is what a mesh task computes from its attributes, and what it follows.
 type names struct {
 	ARNWithoutRevision *string `tfsdk:"arn_without_revision"`
 	ServiceName        *string `tfsdk:"service_name"`
 	ECSServiceName     *string `tfsdk:"ecs_service_name"`
+
+	FollowedImages map[string]string `tfsdk:"followed_images"`
 }
 
 type revisionPolicy struct {
-	Keep *int32 `tfsdk:"keep"`
+	Keep         *int32 `tfsdk:"keep"`
+	FollowImages *bool  `tfsdk:"follow_images"`
 }
 
 func (m *model) computedNames(home iamrole.Home) names {
 	names := names{
 		ARNWithoutRevision: aws.String(fmt.Sprintf("arn:%s:ecs:%s:%s:task-definition/%s", home.Partition, home.Region, home.Account, row.Value(m.Family))),
 		ServiceName:        aws.String(m.serviceName()),
+		FollowedImages:     m.FollowedImages,
 	}
 	if m.ECSService != nil {
 		names.ECSServiceName = m.ECSService.Named(row.Value(m.Family)).Name
@@ -124,6 +134,9 @@ func (m *model) spec(d block.Defaults) taskdef.Spec {
 		s.Proxy.Upstreams = append(s.Proxy.Upstreams, u.Spec())
 	}
 	for _, c := range m.Containers {
+		if image, ok := m.FollowedImages[row.Value(c.Name)]; ok {
+			c.Image = &image
+		}
 		s.Containers = append(s.Containers, c.Spec())
 		if probe := c.Probe(); probe != nil {
 			s.ReadinessProbes = append(s.ReadinessProbes, *probe)

@@ -31,15 +31,17 @@ func New() resource.Resource {
 	return &meshTask{stack.Stack[model]{Kind: stack.Kind[model]{
 		TypeName: typeName,
 		Title:    "Mesh task",
+		NameKey:  "family",
+		Owner:    (*model).owner,
 		Content: []string{
 			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", "sidecars", "iam",
 			"iam_role_path", "log_configuration", // the provider's
 		},
 		Depends: map[string][]string{
-			"task_role_arn":            {"family", "iam.path", "iam.task_role", "iam_role_path"},
-			"task_role_name":           {"family", "iam.task_role"},
-			"execution_role_arn":       {"family", "iam.path", "iam.execution_role", "iam_role_path"},
-			"execution_role_name":      {"family", "iam.execution_role"},
+			"task_role_arn":            {"family", "iam.path", "iam.name_prefix", "iam.task_role", "iam_role_path"},
+			"task_role_name":           {"family", "iam.name_prefix", "iam.task_role"},
+			"execution_role_arn":       {"family", "iam.path", "iam.name_prefix", "iam.execution_role", "iam_role_path"},
+			"execution_role_name":      {"family", "iam.name_prefix", "iam.execution_role"},
 			"tags_all":                 {"family", "service.name", "service.namespace", "service.partition", "tags", "default_tags"},
 			"rendered_definition_json": {"family", "task", "iam", "iam_role_path"},
 			"ecs_service_arn":          {"family", "ecs_service.cluster", "ecs_service.name", "ecs_service.launch_type"},
@@ -54,12 +56,14 @@ func New() resource.Resource {
 		Name:     (*model).computeNames,
 		Observe:  (*model).observe,
 		Adopt:    func(m, other *model) { m.ECSService = other.ECSService },
+
+		Following: following(),
 	}}}
 }
 
 func (m *model) parts() stack.Parts {
 	family := row.Value(m.Family)
-	return stack.Parts{ID: family, Family: family, Owner: family, Outcome: &m.Outcome, Service: m.ECSService.Named(family), Timeouts: m.Timeouts}
+	return stack.Parts{ID: family, Family: family, Outcome: &m.Outcome, Service: m.ECSService.Named(family), Timeouts: m.Timeouts}
 }
 
 func (m *model) computeNames(home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) {
@@ -68,6 +72,7 @@ func (m *model) computeNames(home iamrole.Home, unknown []problem.Path) (names a
 		"service_name":         row.Affects(unknown, "family", "service.name"),
 		"ecs_service_name":     row.Affects(unknown, "family", "ecs_service.name"),
 		"arn_without_revision": row.Affects(unknown, "family"),
+		"followed_images":      m.followedOpen(unknown),
 	}
 }
 

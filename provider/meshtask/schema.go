@@ -36,13 +36,13 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 			"sidecars":          block.SidecarsRow(),
 			"iam":               block.IAMRow(),
 			"ecs_service":       block.ECSServiceRow(),
-			"revision_policy": row.Object("What becomes of earlier revisions.", row.Fields{
-				"keep": row.Number("How many earlier revisions stay ACTIVE after an update, for a quick way back. Default 0: all are deregistered.", row.AtLeast(0)),
-			}),
-			"tags":     row.TextMap("Tags of the task definition (hence of its tasks), the roles and the ECS service, over the provider's `default_tags`. Keys that begin with `consul.hashicorp.com` are the mesh's own."),
-			"timeouts": timeouts.Block(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
+			"revision_policy":   revisionPolicyRow(),
+			"adopt_existing":    block.AdoptExistingRow(),
+			"tags":              row.TextMap("Tags of the task definition (hence of its tasks), the roles and the ECS service, over the provider's `default_tags`. Keys that begin with `consul.hashicorp.com` are the mesh's own."),
+			"timeouts":          timeouts.Block(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
 
 			"id":                                  row.ComputedText("The family."),
+			"owner_id":                            block.OwnerIDRow(),
 			"arn":                                 row.ComputedText("ARN of the newest revision."),
 			"arn_without_revision":                row.ComputedText("ARN of the family: what a service that follows CI's revisions may name."),
 			"revision":                            schema.Int64Attribute{Computed: true, MarkdownDescription: "The newest revision."},
@@ -53,12 +53,21 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 			"execution_role_name":                 row.ComputedText("Name of the execution role."),
 			"ecs_service_arn":                     row.ComputedText("ARN of the ECS service; null without `ecs_service`."),
 			"ecs_service_name":                    row.ComputedText("Name of the ECS service; null without `ecs_service`."),
-			"ecs_service_running_arn":             row.ComputedText("ARN of the revision that the ECS service runs; null without `ecs_service`. Differs from `arn` only when something else changed the service."),
+			"ecs_service_running_arn":             row.ComputedText("ARN of the revision that the ECS service runs; null without `ecs_service`. Differs from `arn` only when something else changed the service, or, with `revision_policy.follow_images`, has not changed it yet."),
+			"followed_images":                     row.ComputedTexts("With `revision_policy.follow_images`: the images, by container, that others shipped and that take the place of the configured ones. Another image in `container.image` does not count for these containers, until it is the one shipped last; from then on the configuration counts again."),
 			"agent_config_json":                   row.SensitiveText("What the injected containers read from `CONSUL_ECS_CONFIG_JSON`."),
 			"rendered_roles_json":                 row.ComputedText("The IAM roles that the resource keeps, as they are in IAM: a change made there shows here."),
 			"content_hash":                        row.ComputedText("Hash of the owner and the canonical task definition without its tags. A new revision is registered when it changes."),
-			"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "All tags of the task definition: the mesh's, the provider's defaults and `tags`."},
+			"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, Sensitive: true, MarkdownDescription: "All tags of the task definition: the mesh's, the provider's defaults and `tags`."},
 			"rendered_definition_json":            row.ComputedText("The task definition without its containers, in canonical form, as ECS has it: a change made there shows here. Labels and options are short hashes."),
 			"rendered_container_definitions_json": row.ComputedTexts("The container definitions by their names, each as JSON in canonical form, injected ones included, as ECS has them: a change made there shows here. Environment values, commands, labels and options are short hashes."),
 		})
+}
+
+func revisionPolicyRow() schema.SingleNestedBlock {
+	return row.Object("What becomes of revisions: earlier ones, and those that others register.", row.Fields{
+		"keep": row.Number("How many earlier revisions stay ACTIVE after an update, for a quick way back. Default 0: all are deregistered. Revisions that others registered stay.", row.AtLeast(0)),
+		"follow_images": row.Flag("For images that CI ships: what the newest ACTIVE revision of the family has, if others registered it, takes the place of `container.image`, also in the revisions that " +
+			"Terraform registers later. `followed_images` tells which. Default `false`: a revision of others is followed by one with the configured images, and the plan warns of it."),
+	})
 }

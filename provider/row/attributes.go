@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int32validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
@@ -146,7 +147,21 @@ func Object(description string, fields Fields) schema.SingleNestedBlock {
 		}
 	}
 	slices.Sort(required)
-	return schema.SingleNestedBlock{MarkdownDescription: description, Attributes: attributes, Blocks: blocks, Validators: []validator.Object{required}}
+	return schema.SingleNestedBlock{
+		MarkdownDescription: description, Attributes: attributes, Blocks: blocks, Validators: []validator.Object{required}, CustomType: typeOf(attributes, blocks),
+	}
+}
+
+// typeOf is the type of a block. The framework would work it out anew from the whole schema below for each value that it looks at.
+func typeOf(attributes map[string]schema.Attribute, blocks map[string]schema.Block) types.ObjectType {
+	all := map[string]attr.Type{}
+	for name, a := range attributes {
+		all[name] = a.GetType()
+	}
+	for name, b := range blocks {
+		all[name] = b.Type()
+	}
+	return types.ObjectType{AttrTypes: all}
 }
 
 // optional is the attribute without its mark, which its description bears instead. The types of attributes have the fields of these
@@ -163,7 +178,9 @@ func optional(required schema.Attribute) schema.Attribute {
 // Objects is a block that may be written many times.
 func Objects(description string, fields Fields) schema.ListNestedBlock {
 	attributes, blocks := fields.Split()
-	return schema.ListNestedBlock{MarkdownDescription: description, NestedObject: schema.NestedBlockObject{Attributes: attributes, Blocks: blocks}}
+	return schema.ListNestedBlock{
+		MarkdownDescription: description, NestedObject: schema.NestedBlockObject{Attributes: attributes, Blocks: blocks, CustomType: typeOf(attributes, blocks)},
+	}
 }
 
 // OneOf admits the values of one of the SDK's enumerations.

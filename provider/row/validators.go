@@ -22,9 +22,10 @@ var ValidFamily = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 const FamilyRule = "must be 1 to 255 letters, digits, '-' and '_'"
 
 var (
-	validRolePath  = regexp.MustCompile(`^/([\x21-\x7e]{0,510}/)?$`)
-	validRoleName  = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
-	validPolicyARN = regexp.MustCompile(`^arn:[a-z-]+:iam::(aws|\d{12}):policy/\S+$`)
+	validRolePath       = regexp.MustCompile(`^/([\x21-\x7e]{0,510}/)?$`)
+	validRoleName       = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
+	validRoleNamePrefix = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{0,32}$`)
+	validPolicyARN      = regexp.MustCompile(`^arn:[a-z-]+:iam::(aws|\d{12}):policy/\S+$`)
 )
 
 func RolePath() validator.String {
@@ -33,6 +34,10 @@ func RolePath() validator.String {
 
 func RoleName() validator.String {
 	return stringvalidator.RegexMatches(validRoleName, "must be 1 to 64 letters, digits and +=,.@_-")
+}
+
+func RoleNamePrefix() validator.String {
+	return stringvalidator.RegexMatches(validRoleNamePrefix, "must be up to 32 letters, digits and +=,.@_-")
 }
 
 func PolicyARN() validator.String {

@@ -1,37 +1,46 @@
 package stack
 
 import (
-	"context"
+	"maps"
 	"reflect"
 
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
-	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// writePlan sets the computed attributes of a model: those that open names to unknown.
-func writePlan(ctx context.Context, plan *tfsdk.Plan, model any, open map[string]bool) diag.Diagnostics {
-	var diags diag.Diagnostics
-	v := reflect.ValueOf(model)
+// writePlan sets the computed attributes of a model: those that open names to unknown. It sets them all at once, since the
+// framework's way goes through the whole plan for each.
+func writePlan(plan *tfsdk.Plan, model any, open map[string]bool) (diags diag.Diagnostics) {
+	var is map[string]tftypes.Value
+	if err := plan.Raw.As(&is); err != nil {
+		diags.AddError("Plan not readable", err.Error())
+		return diags
+	}
+	all, v := maps.Clone(is), reflect.ValueOf(model)
 	for i := range v.NumField() {
 		name, field := v.Type().Field(i).Tag.Get("tfsdk"), v.Field(i).Interface()
 		if open[name] {
-			field = unknownOf(field)
+			field = tftypes.UnknownValue
 		}
-		diags.Append(plan.SetAttribute(ctx, path.Root(name), field)...)
+		all[name] = computed(all[name].Type(), field)
 	}
+	plan.Raw = tftypes.NewValue(plan.Raw.Type(), all)
 	return diags
 }
 
-func unknownOf(field any) attr.Value {
-	switch field.(type) {
-	case *int64:
-		return types.Int64Unknown()
-	case map[string]string:
-		return types.MapUnknown(types.StringType)
-	default:
-		return types.StringUnknown()
+// computed is a field of a model as Terraform has it: a pointer to a plain value, or texts by key.
+func computed(typ tftypes.Type, field any) tftypes.Value {
+	texts, ok := field.(map[string]string)
+	switch {
+	case !ok:
+		return tftypes.NewValue(typ, field)
+	case texts == nil:
+		return tftypes.NewValue(typ, nil)
 	}
+	elements := map[string]tftypes.Value{}
+	for key, text := range texts {
+		elements[key] = tftypes.NewValue(tftypes.String, text)
+	}
+	return tftypes.NewValue(typ, elements)
 }

@@ -3,8 +3,10 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -29,7 +31,9 @@ type Stack[M any] struct {
 // Kind is what tells one resource from the other.
 type Kind[M any] struct {
 	TypeName string
-	Title    string   // in diagnostics
+	Title    string // in diagnostics
+	NameKey  string // the attribute that names it
+	Owner    func(m *M, region string) deploy.Owner
 	Content  []string // attributes, of the resource and of the provider, that the task definition and the roles follow from
 	Places   row.Places
 
@@ -42,14 +46,16 @@ type Kind[M any] struct {
 	Name     func(m *M, home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) // sets the further computed attributes
 	Observe  func(m *M, service *ecstypes.Service)                                                   // takes over what the ECS service is; nil: there is none
 	Adopt    func(m, other *M)                                                                       // takes other's ECS service over
+
+	Following *Following[M] // nil: foreign revisions are reverted without a word
 }
 
 // Parts are what the shared steps need of a model.
 type Parts struct {
-	ID, Family, Owner string // owner without kind and region
-	Outcome           *deploy.Outcome
-	Service           *block.ECSService // with its name filled in
-	Timeouts          timeouts.Value
+	ID, Family string
+	Outcome    *deploy.Outcome
+	Service    *block.ECSService // with its name filled in
+	Timeouts   timeouts.Value
 }
 
 // Metadata implements resource.Resource.
@@ -99,35 +105,43 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	if !ok || resp.Diagnostics.HasError() {
 		return
 	}
-	var p deploy.Planned
-	if row.Affects(unknown, s.Kind.Content...) {
-		p = s.planDraft(&m, &state, home)
-	} else {
-		p = s.planDesign(ctx, &m, &state, home, &resp.Diagnostics)
+	had, diags := s.before(ctx, &state, req.Private)
+	resp.Diagnostics.Append(diags...)
+	s.Kind.Parts(&m).Outcome.OwnerID = had.Outcome.OwnerID
+	awaited := s.follow(&m, &state, had, unknown)
+	plan := s.planDesign
+	if row.Affects(awaited, s.Kind.Content...) {
+		plan = s.planDraft
 	}
-	s.open(&p, &m, unknown)
+	want, p := plan(ctx, &m, had, home, &resp.Diagnostics)
+	s.open(&p, &m, awaited)
+	s.openForeign(&p, &m, had, unknown)
+	s.warnOfReverted(p, &m, &state, had, unknown, &resp.Diagnostics)
+	resp.Diagnostics.Append(s.checkNames(ctx, want, had, s.named(p, unknown), req.Private, resp.Private)...)
 	id := s.Kind.Parts(&m).ID
+	p.OwnerID = had.Outcome.OwnerID
+	p.Open["owner_id"] = p.OwnerID == nil
 	p.ID, p.Open["id"] = &id, row.Affects(unknown, "family", "cluster", "name")
 	names, open := s.Kind.Name(&m, home, unknown)
-	resp.Diagnostics.Append(writePlan(ctx, &resp.Plan, p.Outcome, p.Open)...)
+	resp.Diagnostics.Append(writePlan(&resp.Plan, p.Outcome, p.Open)...)
 	resp.Diagnostics.Append(openContainers(ctx, &resp.Plan, p)...)
-	resp.Diagnostics.Append(writePlan(ctx, &resp.Plan, names, open)...)
+	resp.Diagnostics.Append(writePlan(&resp.Plan, names, open)...)
 }
 
-func (s *Stack[M]) planDesign(ctx context.Context, m, state *M, home iamrole.Home, diags *diag.Diagnostics) deploy.Planned {
+func (s *Stack[M]) planDesign(ctx context.Context, m *M, had deploy.Before, home iamrole.Home, diags *diag.Diagnostics) (deploy.Design, deploy.Planned) {
 	want, err := s.Kind.Design(m, s.Client.Defaults, home, false)
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be built", err.Error())
-		return deploy.AllOpen()
+		return want, deploy.AllOpen()
 	}
-	p, err := want.Plan(s.stateOf(state))
+	p, err := want.Plan(had)
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be planned", err.Error())
-		return deploy.AllOpen()
+		return want, deploy.AllOpen()
 	}
-	deploy.RefuseMovedRoles(want, *s.Kind.Parts(state).Outcome, diags)
+	deploy.RefuseMovedRoles(want, had.Outcome, diags)
 	s.Kind.Check(ctx, s.Client, m, want, diags)
-	return p
+	return want, p
 }
 
 // Create implements resource.Resource. The state tells how far it got, also after an error.
@@ -138,6 +152,7 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 	}
 	limit, diags := s.Kind.Parts(&m).Timeouts.Create(ctx, row.DefaultTimeout)
 	resp.Diagnostics.Append(diags...)
+	s.Kind.Parts(&m).Outcome.OwnerID = deploy.NewOwnerID()
 	want, ok := s.prepare(ctx, &m, &resp.Diagnostics)
 	if !ok {
 		return
@@ -145,8 +160,8 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 	out := &deploy.Progress{}
 	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error { return s.Client.Create(ctx, want, out) })
 	s.reportCreate(ctx, err, out, &resp.Diagnostics)
-	if err != nil && out.ECSServiceARN == nil {
-		return // nothing is left
+	if err != nil && out.ECSServiceARN == nil && !out.Left {
+		return
 	}
 	s.settle(&m, out.Outcome)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
@@ -158,6 +173,9 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 func (s *Stack[M]) reportCreate(ctx context.Context, err error, out *deploy.Progress, diags *diag.Diagnostics) {
 	switch {
 	case err == nil:
+	case out.Left:
+		diags.AddError(s.Kind.Title+" was not created", fmt.Sprintf(
+			"%s\n\nThe state keeps the resource as tainted for the sake of what may be left: the next apply, or a destroy, removes that first.", err))
 	case out.ECSServiceARN == nil:
 		diags.AddError(s.Kind.Title+" was not created", err.Error())
 	case deploy.IsInterrupted(ctx, err, out):
@@ -183,7 +201,9 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		return
 	}
 	p := s.Kind.Parts(&m)
-	service, exists, err := s.Client.Look(ctx, p.Family, deploy.Owner(s.Kind.TypeName, s.Client.Region, p.Owner), p.Outcome, p.Service)
+	had, diags := s.before(ctx, &m, req.Private)
+	resp.Diagnostics.Append(diags...)
+	service, exists, err := s.Client.Look(ctx, p.Family, s.Kind.Owner(&m, s.Client.Region), p.Outcome, p.Service)
 	switch {
 	case err != nil:
 		resp.Diagnostics.AddError(s.Kind.Title+" was not read", err.Error())
@@ -191,6 +211,7 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		resp.State.RemoveResource(ctx)
 	default:
 		s.Kind.Observe(&m, service)
+		resp.Diagnostics.Append(s.see(ctx, &m, had, resp.Private)...)
 		resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 	}
 }
@@ -204,6 +225,7 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	if !ok || resp.Diagnostics.HasError() {
 		return
 	}
+	s.Kind.Parts(&m).Outcome.OwnerID = cmp.Or(s.Kind.Parts(&state).Outcome.OwnerID, deploy.NewOwnerID()) // what was imported may have none
 	limit, diags := s.Kind.Parts(&m).Timeouts.Update(ctx, row.DefaultTimeout)
 	resp.Diagnostics.Append(diags...)
 	want, ok := s.prepare(ctx, &m, &resp.Diagnostics)
@@ -243,7 +265,7 @@ func (s *Stack[M]) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	had, diags := s.before(ctx, &m, req.Private)
 	resp.Diagnostics.Append(diags...)
 	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error {
-		return s.Client.Remove(ctx, p.Family, deploy.Owner(s.Kind.TypeName, s.Client.Region, p.Owner), had)
+		return s.Client.Remove(ctx, p.Family, s.Kind.Owner(&m, s.Client.Region), had)
 	})
 	if err != nil {
 		resp.Diagnostics.AddError(s.Kind.Title+" was not deleted", err.Error())
@@ -273,13 +295,13 @@ func (s *Stack[M]) stateOf(state *M) deploy.Before {
 const revisionsKey = "revisions"
 
 // before is what there was: by the state, and by what is kept beside it.
-func (s *Stack[M]) before(ctx context.Context, state *M, beside interface {
-	GetKey(context.Context, string) ([]byte, diag.Diagnostics)
-}) (deploy.Before, diag.Diagnostics) {
+func (s *Stack[M]) before(ctx context.Context, state *M, beside keyed) (deploy.Before, diag.Diagnostics) {
 	had := s.stateOf(state)
 	text, diags := beside.GetKey(ctx, revisionsKey)
 	had.Revisions = deploy.RevisionsFrom(text)
-	return had, diags
+	number, more := foreignIn(ctx, beside)
+	had.Foreign = number != 0 && number == row.Value(had.Outcome.Revision) && !slices.Contains(had.Revisions, number)
+	return had, append(diags, more...)
 }
 
 // settle writes an outcome into the model.

@@ -29,16 +29,16 @@ const (
 )
 
 // planDraft is the plan of a design some of whose content is not known yet. Without a draft, nothing is known.
-func (s *Stack[M]) planDraft(m, state *M, home iamrole.Home) deploy.Planned {
+func (s *Stack[M]) planDraft(_ context.Context, m *M, had deploy.Before, home iamrole.Home, _ *diag.Diagnostics) (deploy.Design, deploy.Planned) {
 	want, err := s.Kind.Design(m, s.Client.Defaults, home, true)
 	if err != nil {
-		return deploy.AllOpen()
+		return want, deploy.AllOpen()
 	}
-	p, err := want.Plan(s.stateOf(state))
+	p, err := want.Plan(had)
 	if err != nil {
-		return deploy.AllOpen()
+		return want, deploy.AllOpen()
 	}
-	return p
+	return want, p
 }
 
 // open opens the attributes that follow from values which are not known yet, and no others: what is unknown in a plan makes

@@ -34,7 +34,7 @@ type Proxy struct {
 	URL string
 
 	emulator http.Handler
-	end      chan struct{} // closed at the test's end
+	end      chan struct{} // closed at the end
 
 	mu      sync.Mutex
 	rules   []*Rule
@@ -45,23 +45,32 @@ type Proxy struct {
 // Start serves until the test ends, before the emulator at the URL.
 func Start(t *testing.T, emulator string) *Proxy {
 	t.Helper()
-	target, err := url.Parse(emulator)
+	p, stop, err := Serve(emulator)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(stop)
+	return p
+}
+
+// Serve serves until stop is called, before the emulator at the URL.
+func Serve(emulator string) (p *Proxy, stop func(), err error) {
+	target, err := url.Parse(emulator)
+	if err != nil {
+		return nil, nil, err
+	}
 	handler := httputil.NewSingleHostReverseProxy(target)
-	handler.Transport = &http.Transport{MaxIdleConnsPerHost: 20}                                           // its own: nothing is left open after the test
+	handler.Transport = &http.Transport{MaxIdleConnsPerHost: 20}                                           // its own: nothing is left open at the end
 	handler.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) } // the caller is gone
-	p := &Proxy{emulator: handler, end: make(chan struct{})}
+	p = &Proxy{emulator: handler, end: make(chan struct{})}
 	server := httptest.NewServer(p)
 	p.URL = server.URL
-	t.Cleanup(func() {
+	return p, func() {
 		close(p.end)
 		server.CloseClientConnections()
 		server.Close()
 		handler.Transport.(*http.Transport).CloseIdleConnections()
-	})
-	return p
+	}, nil
 }
 
 // Inject adds rules. Where several fit a call, the first one counts.

@@ -21,17 +21,22 @@ const limit = 60 * time.Second // of any one wait
 type Settings struct {
 	Dir       string        // for the state of what is started
 	Agent     string        // the agents' program, as it ships
+	Provider  string        // the provider's, as it ships
 	Parts     []string      // by name; nil: all
 	Samples   int           // of each time
 	Round     time.Duration // of load, once
 	Rest      time.Duration // for which an idle mesh is watched
 	Upstreams int           // of the proxy whose first configuration is timed
+	Tasks     int           // mesh tasks that are planned together
 	Out       io.Writer
 }
 
 // Defaults are the settings by which the figures are made that others are compared with.
 func Defaults() Settings {
-	return Settings{Agent: "bin/consulecs-agent", Samples: 5, Round: 3 * time.Second, Rest: time.Minute, Upstreams: 500}
+	return Settings{
+		Agent: "bin/consulecs-agent", Provider: "bin/terraform-provider-consulecs",
+		Samples: 5, Round: 3 * time.Second, Rest: time.Minute, Upstreams: 500, Tasks: 500,
+	}
 }
 
 // part is what can be asked for by name.
@@ -44,6 +49,8 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"size", "the program and the images", (*bench).sizes},
+		{"provider", "the provider's start", (*bench).providerStarts},
+		{"plan", "plans of many mesh tasks by the real Terraform", (*bench).plans},
 		{"dns", "the DNS proxy before a real Consul", (*bench).dns},
 		{"xds", "the xDS proxy's share of a large first configuration", (*bench).xds},
 		{"start", "starts and stops of tasks", (*bench).starts},

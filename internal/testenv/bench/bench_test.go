@@ -149,11 +149,11 @@ func text(t *testing.T, table *figures.Table) string {
 	return out.String()
 }
 
-// agent builds the program that ships.
-func agent(t *testing.T) string {
+// built builds a program that ships.
+func built(t *testing.T, name, pkg string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "consulecs-agent")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "github.com/consulecs/terraform-provider-consulecs/agents")
+	program := filepath.Join(t.TempDir(), name)
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "github.com/consulecs/terraform-provider-consulecs"+pkg)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -165,12 +165,16 @@ func TestThePartsThatNeedNoWorldMeasureAndLeaveNothing(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	s := Settings{
-		Dir: t.TempDir(), Agent: agent(t), Parts: []string{"size", "dns", "xds"}, Samples: 2, Round: 300 * time.Millisecond, Upstreams: 10, Out: &out,
+		Dir: t.TempDir(), Agent: built(t, "consulecs-agent", "/agents"), Provider: built(t, "terraform-provider-consulecs", ""),
+		Parts: []string{"size", "provider", "plan", "dns", "xds"}, Samples: 2, Round: 300 * time.Millisecond, Upstreams: 10, Tasks: 3, Out: &out,
 	}
 	if err := Run(t.Context(), s); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for _, figure := range []string{"consulecs-agent, program", "image of the agents", "DNS proxy asked 5000 times a second, p99", "first configuration of 10 upstreams, xDS proxy's share"} {
+	for _, figure := range []string{
+		"consulecs-agent, program", "image of the agents", "provider started → its schema is there", "plan of 3 existing mesh tasks, AWS calls a task",
+		"DNS proxy asked 5000 times a second, p99", "first configuration of 10 upstreams, xDS proxy's share",
+	} {
 		if !strings.Contains(out.String(), figure) {
 			t.Errorf("the figure %q is missing", figure)
 		}

@@ -49,24 +49,50 @@ func In(dockerID string) ([]Process, error) {
 	return found, nil
 }
 
+// Running lists the processes that were started by a program's path. There may be none.
+func Running(program string) ([]int, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return nil, err
+	}
+	var found []int
+	for _, name := range files {
+		args, err := os.ReadFile(name)
+		if first, _, _ := strings.Cut(string(args), "\x00"); err != nil || first != program {
+			continue // an error: it has ended
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, pid)
+	}
+	return found, nil
+}
+
 // Resident is a process's resident memory in bytes.
-func Resident(pid int) (int64, error) {
+func Resident(pid int) (int64, error) { return memory(pid, "VmRSS") }
+
+// Peak is the most that a process's resident memory has been so far, in bytes.
+func Peak(pid int) (int64, error) { return memory(pid, "VmHWM") }
+
+func memory(pid int, of string) (int64, error) {
 	status, err := os.ReadFile(file(pid, "status"))
 	if err != nil {
 		return 0, err
 	}
-	n, err := resident(string(status))
+	n, err := memoryIn(string(status), of)
 	if err != nil {
 		return 0, fmt.Errorf("process %d: %w", pid, err)
 	}
 	return n, nil
 }
 
-// resident reads VmRSS of a process's status.
-func resident(status string) (int64, error) {
-	_, rest, found := strings.Cut(status, "VmRSS:")
+// memoryIn reads a line of a process's status.
+func memoryIn(status, of string) (int64, error) {
+	_, rest, found := strings.Cut(status, of+":")
 	if !found {
-		return 0, errors.New("no VmRSS")
+		return 0, fmt.Errorf("no %s", of)
 	}
 	kib, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	n, err := strconv.ParseInt(kib, 10, 64)

@@ -2,16 +2,19 @@ package procs
 
 import (
 	"os"
+	"slices"
 	"testing"
 	"time"
 )
 
 func TestMemoryAndTimeAreRead(t *testing.T) {
 	t.Parallel()
-	if n, err := resident("Name:\tx\nVmHWM:\t  900 kB\nVmRSS:\t   17 kB\nRssAnon:\t 5 kB\n"); n != 17*1024 || err != nil {
-		t.Errorf("got %d, %v, want 17 KiB", n, err)
+	for of, want := range map[string]int64{"VmRSS": 17 << 10, "VmHWM": 900 << 10} {
+		if n, err := memoryIn("Name:\tx\nVmHWM:\t  900 kB\nVmRSS:\t   17 kB\nRssAnon:\t 5 kB\n", of); n != want || err != nil {
+			t.Errorf("%s: got %d, %v, want %d", of, n, err, want)
+		}
 	}
-	if _, err := resident("Name:\tkthreadd\n"); err == nil {
+	if _, err := memoryIn("Name:\tkthreadd\n", "VmRSS"); err == nil {
 		t.Error("a process without memory has some")
 	}
 	if d, err := used("7 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 25 75 0 0 20 0"); d != time.Second || err != nil {
@@ -50,6 +53,17 @@ func TestTheOwnProcessIsSeen(t *testing.T) {
 	t.Parallel()
 	if n, err := Resident(os.Getpid()); n < 1<<20 || err != nil {
 		t.Errorf("memory %d, %v", n, err)
+	}
+	if now, err := Resident(os.Getpid()); err != nil {
+		t.Error(err)
+	} else if peak, err := Peak(os.Getpid()); peak < now/2 || err != nil {
+		t.Errorf("peak %d of a process of %d, %v", peak, now, err)
+	}
+	if found, err := Running(os.Args[0]); !slices.Contains(found, os.Getpid()) || err != nil {
+		t.Errorf("%s runs as %v, %v", os.Args[0], found, err)
+	}
+	if found, err := Running("/no/such/program"); len(found) > 0 || err != nil {
+		t.Errorf("a program that is none runs as %v, %v", found, err)
 	}
 	if _, err := CPU(os.Getpid()); err != nil {
 		t.Error(err)

@@ -1,0 +1,175 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+)
+
+// Clash is something that has the name of what a resource is to make, and is another's.
+type Clash struct {
+	What string
+	Tags map[string]string
+}
+
+// String says what there is and whose it is.
+func (c Clash) String() string {
+	for name, id := range map[string]string{tagECSOwner: tagECSOwnerID, tagRoleOwner: tagRoleOwnerID} {
+		if owner := c.Tags[name]; owner != "" {
+			return fmt.Sprintf("%s exists already and belongs to another resource, %s with the owner ID %q, perhaps of another configuration or of a create that was cut off",
+				c.What, owner, c.Tags[id])
+		}
+	}
+	return c.What + " exists already and was not made by a resource of this provider"
+}
+
+// Remedy says what to do about clashes.
+const Remedy = "choose other names (iam.name_prefix is for roles, which all Regions share), import what is there, remove it, or set adopt_existing = true to take it over"
+
+// taken is the clash as an error.
+func taken(c Clash) error { return fmt.Errorf("%s\nhint: %s", c, Remedy) }
+
+// mayTake reports whether the resource may make something its own that bears an owner's ID, or "".
+func (d Design) mayTake(id string) bool { return d.Adopt || d.Owner.is(id) }
+
+// mayTakeRevision is mayTake for a revision: those of a resource of the same name are adopted, to be retired; others stay theirs.
+func (d Design) mayTakeRevision(tags map[string]string) bool {
+	return d.Owner.registered(tags) || d.Adopt && tags[tagECSOwner] == d.Owner.Name
+}
+
+// Named says which names of a design are known. Its zero value is that none is.
+type Named struct{ Family, TaskRole, ExecutionRole, Service bool }
+
+// Clashes asks, before anything is made, for what has the names that the resource does not have yet. What may not be looked at is
+// left to the apply. replaced is the ID of the resource that this one is to replace; what bears it, or that of a resource that was
+// read in this run and may be replaced for being tainted, will be gone.
+func (c *Client) Clashes(ctx context.Context, d Design, had Before, named Named, replaced string) ([]Clash, error) {
+	if d.Adopt {
+		return nil, nil
+	}
+	var found []Clash
+	note := func(what, id string, tags map[string]string) {
+		if tags != nil && !d.Owner.is(id) && (id == "" || id != replaced && !c.run.hasRead(id)) {
+			found = append(found, Clash{what, tags})
+		}
+	}
+	var errs []error
+	for _, name := range d.newRoles(had, named) {
+		tags, err := c.roleTags(ctx, name)
+		note(whatRole(name), tags[tagRoleOwnerID], tags)
+		errs = append(errs, err)
+	}
+	if named.Family && had.Outcome.ARN == nil {
+		tags, err := c.familyTags(ctx, d.Family)
+		if tags[tagECSOwnerID] != "" { // on top of what bears none, as CI's revisions do, the resource registers its own
+			note("task definition "+d.Family, tags[tagECSOwnerID], tags)
+		}
+		errs = append(errs, err)
+	}
+	if named.Service && d.Service != nil && !d.Service.SameName(had.Service) {
+		tags, err := c.serviceTags(ctx, d.Service)
+		note(whatService(d.Service), tags[tagECSOwnerID], tags)
+		errs = append(errs, err)
+	}
+	return found, errors.Join(errs...)
+}
+
+// whatRole and whatService name what may clash.
+func whatRole(name string) string { return "role " + name }
+
+func whatService(s *block.ECSService) string {
+	return fmt.Sprintf("service %s of ECS cluster %s", row.Value(s.Name), block.EcsClusterName(row.Value(s.Cluster)))
+}
+
+// newRoles are the names of roles that are to be made.
+func (d Design) newRoles(had Before, named Named) []string {
+	kept, err := decodeRoles(had.Outcome.Roles)
+	if err != nil {
+		return nil // reported where the plan is made
+	}
+	var names []string
+	for _, role := range d.roles() {
+		known := role.Name == d.TaskRole.name() && named.TaskRole || role.Name == d.ExecutionRole.name() && named.ExecutionRole
+		if known && !slices.ContainsFunc(kept, func(v RoleView) bool { return v.Name == role.Name }) {
+			names = append(names, role.Name)
+		}
+	}
+	return names
+}
+
+// roleTags, familyTags and serviceTags are the tags of what has the name; nil if there is nothing.
+func (c *Client) roleTags(ctx context.Context, name string) (map[string]string, error) {
+	role, err := c.getRole(ctx, name)
+	if err != nil || role == nil {
+		return nil, unlessDenied(err)
+	}
+	return role.Tags, nil
+}
+
+func (c *Client) familyTags(ctx context.Context, family string) (map[string]string, error) {
+	newest, err := c.DescribeRevision(ctx, family)
+	switch {
+	case awsapi.IsClientException(err): // there is none
+		return nil, nil
+	case err != nil:
+		return nil, unlessDenied(err)
+	case newest.Definition.Status != ecstypes.TaskDefinitionStatusActive:
+		return nil, nil
+	}
+	return newest.Tags, nil
+}
+
+func (c *Client) serviceTags(ctx context.Context, service *block.ECSService) (map[string]string, error) {
+	found, err := c.findService(ctx, row.Value(service.Cluster), row.Value(service.Name))
+	if err != nil || found == nil || aws.ToString(found.Status) == serviceDraining {
+		return nil, unlessDenied(err)
+	}
+	return block.TagMap(found.Tags), nil
+}
+
+func unlessDenied(err error) error {
+	if awsapi.IsAccessDenied(err) {
+		return nil
+	}
+	return err
+}
+
+// IsECSClusterActive reports whether ECS has the cluster, as far as it tells: one that may not be looked at is taken for active.
+func (c *Client) IsECSClusterActive(ctx context.Context, nameOrARN string) (bool, error) {
+	return c.run.isActive(nameOrARN, func() (bool, error) {
+		described, err := c.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{nameOrARN}})
+		if awsapi.IsAccessDenied(err) {
+			return true, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("describe ECS cluster %s: %w", nameOrARN, err)
+		}
+		return slices.ContainsFunc(described.Clusters, func(cluster ecstypes.Cluster) bool { return aws.ToString(cluster.Status) == serviceActive }), nil
+	})
+}
+
+// PlannedTwice are the names that another resource of the same run is to have, too. One that is to be replaced is planned once with
+// what it was and once without: the second time does not count.
+func (c *Client) PlannedTwice(d Design, named Named) []string {
+	var names []string
+	if named.Family {
+		names = append(names, "task definition "+d.Family)
+	}
+	for _, name := range d.newRoles(Before{}, named) {
+		names = append(names, whatRole(strings.ToLower(name))) // IAM takes no account of case
+	}
+	if named.Service && d.Service != nil {
+		names = append(names, whatService(d.Service))
+	}
+	return c.run.plan(names)
+}

@@ -1,0 +1,66 @@
+package deploy
+
+import "sync"
+
+// run is what is learnt while Terraform makes one plan, or one apply: it configures the provider anew for each.
+type run struct {
+	mu      sync.Mutex
+	read    map[string]bool // by the ID of the owner: it was read, or removed
+	removed map[string]bool
+	planned map[string]bool // names of what is to be made
+	active  map[string]func() (bool, error)
+}
+
+func newRun() *run {
+	return &run{read: map[string]bool{}, removed: map[string]bool{}, planned: map[string]bool{}, active: map[string]func() (bool, error){}}
+}
+
+// reads notes the owner of what was read, removes that of what was removed; "" is none.
+func (r *run) reads(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.read[id] = id != ""
+}
+
+func (r *run) removes(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.read[id], r.removed[id] = id != "", id != ""
+}
+
+func (r *run) hasRead(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.read[id]
+}
+
+func (r *run) hasRemoved(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.removed[id]
+}
+
+// plan notes the names and returns those that were noted before.
+func (r *run) plan(names []string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var twice []string
+	for _, name := range names {
+		if r.planned[name] {
+			twice = append(twice, name)
+		}
+		r.planned[name] = true
+	}
+	return twice
+}
+
+func (r *run) isActive(ecsCluster string, ask func() (bool, error)) (bool, error) {
+	r.mu.Lock()
+	asked := r.active[ecsCluster]
+	if asked == nil {
+		asked = sync.OnceValues(ask)
+		r.active[ecsCluster] = asked
+	}
+	r.mu.Unlock()
+	return asked()
+}
