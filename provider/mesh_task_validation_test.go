@@ -174,7 +174,7 @@ func TestSizesAndLaunchTypesAreChecked(t *testing.T) {
 
 func TestAllProblemsAreReportedTogether(t *testing.T) {
 	t.Parallel()
-	got := says(validated(t, "consulecs_mesh_task", map[string]fields{"": meshTask(fields{
+	got := says(validated(t, binaries()[0], "consulecs_mesh_task", map[string]fields{"": meshTask(fields{
 		"service": fields{"port": 70000, "name": "UPPER"}, "upstream": upstream(fields{"local_bind_port": 99999}), "task": fields{"cpu": 300},
 	})})[""])
 	for _, place := range []string{"service.port", "service.name", "upstream[0].local_bind_port", "task.cpu"} {

@@ -56,8 +56,8 @@ const later = "${terraform_data.later.output}"
 // laterBlock is a block of which it is not known yet whether it is there, to stand under "dynamic".
 func laterBlock(content fields) fields { return fields{"for_each": later, "content": content} }
 
-// validated is what the real Terraform says of configurations of one resource, each in a file of its own.
-func validated(t *testing.T, resource string, configs map[string]fields) map[string][]testenv.Diagnostic {
+// validated is what the real Terraform, or OpenTofu, says of configurations of one resource, each in a file of its own.
+func validated(t *testing.T, on *binary, resource string, configs map[string]fields) map[string][]testenv.Diagnostic {
 	t.Helper()
 	dir := workDir(t)
 	dir.write(t, "frame.tf.json", fields{
@@ -70,7 +70,7 @@ func validated(t *testing.T, resource string, configs map[string]fields) map[str
 		files[file] = name
 		dir.write(t, file, fields{"resource": fields{resource: fields{fmt.Sprintf("r%03d", i): configs[name]}}})
 	}
-	said, err := dir.terraform(t).Validate(t.Context())
+	said, err := on.terraform(t, dir).Validate(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,28 +119,35 @@ func namesIn(config fields) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
+// checkRows holds the rows to what each binary says.
 func checkRows(t *testing.T, resource string, rows map[string]row) {
 	t.Helper()
 	configs := map[string]fields{}
 	for name, r := range rows {
 		configs[name] = r.config
 	}
-	by := validated(t, resource, configs)
-	for name, r := range rows {
-		text := says(by[name])
-		if r.want == "" {
-			if text != "" {
-				t.Errorf("%s is refused:\n%s", name, text)
-			}
-			continue
+	onEveryBinary(t, func(t *testing.T, on *binary) {
+		by := validated(t, on, resource, configs)
+		for name, r := range rows {
+			checkRow(t, name, r, says(by[name]))
 		}
-		place, part, _ := strings.Cut(r.want, " | ")
-		named := namesIn(r.config)
-		told := func(line string) bool {
-			return (strings.Contains(line, place) || strings.Contains(line, named.Replace(place))) && strings.Contains(line, named.Replace(part))
+	})
+}
+
+func checkRow(t *testing.T, name string, r row, text string) {
+	t.Helper()
+	if r.want == "" {
+		if text != "" {
+			t.Errorf("%s is refused:\n%s", name, text)
 		}
-		if !slices.ContainsFunc(strings.Split(text, "\n"), told) {
-			t.Errorf("%s: want a complaint about %q with %q, got:\n%s", name, place, part, text)
-		}
+		return
+	}
+	place, part, _ := strings.Cut(r.want, " | ")
+	named := namesIn(r.config)
+	told := func(line string) bool {
+		return (strings.Contains(line, place) || strings.Contains(line, named.Replace(place))) && strings.Contains(line, named.Replace(part))
+	}
+	if !slices.ContainsFunc(strings.Split(text, "\n"), told) {
+		t.Errorf("%s: want a complaint about %q with %q, got:\n%s", name, place, part, text)
 	}
 }

@@ -59,7 +59,7 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	}
 	obsolete := obsoleteRoles(kept, d.roles())
 	if out.rolesToGo = len(obsolete) > 0; !out.rolesToGo { // what may come in between, a wait that is interrupted, is no matter for them
-		if out.Roles, err = encodedRoles(d.roles()); err != nil {
+		if out.Roles, err = encodedRoles(d.shownRoles()); err != nil {
 			return err
 		}
 	}
