@@ -191,9 +191,9 @@ func checkMemory(limit, reservation *int32, path problem.Path, found *problem.Li
 	}
 }
 
-// checkFitsTask wants a container's limit to lie within the task's.
+// checkFitsTask wants a container's limit, if it has one, to lie within the task's.
 func checkFitsTask(memory int32, path problem.Path, task Task, found *problem.List) {
-	if int(memory) > task.memory() {
+	if memory != 0 && int(memory) > task.memory() {
 		found.AddWith([]problem.Path{problem.At("task", "memory")}, path.Child("memory"), "is %d MiB, above the task's %d", memory, task.memory())
 	}
 }

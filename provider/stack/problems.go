@@ -89,7 +89,7 @@ func elements(raw tftypes.Value, at problem.Path) []tftypes.Value {
 	if v, ok := valueAt(raw, at); ok && v.IsKnown() {
 		_ = v.As(&list) // of what is no list, nothing is wanted
 	}
-	return slices.Clone(list) // As hands out the value's own
+	return list
 }
 
 // nameOf is the attribute name of an object; "" if it has none that is known.
