@@ -47,16 +47,6 @@ func TestWhatDiesLaterIsRefusedAtItsAttribute(t *testing.T) {
 	})
 }
 
-// What is said of one container says nothing of the others.
-func TestAProblemOfAContainerIsToldAlone(t *testing.T) {
-	t.Parallel()
-	task := meshTask(fields{"container": []any{fields{"name": "app", "image": "app :1"}, fields{"name": "other", "image": "other:1"}}})
-	said := validated(t, "consulecs_mesh_task", map[string]fields{"": task})[""]
-	if len(said) != 1 || !strings.Contains(said[0].Detail, `container["app"].image`) {
-		t.Errorf("want one problem, of one image:\n%s", says(said))
-	}
-}
-
 func TestWhatDependsOnUnknownValuesIsNotRefused(t *testing.T) {
 	t.Parallel()
 	const targetGroup = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/1"
@@ -84,9 +74,10 @@ func TestWhatDependsOnUnknownValuesIsNotRefused(t *testing.T) {
 	})
 }
 
+// What is said of one container says nothing of the others.
 func TestAProblemOfOneContainerIsThatAlone(t *testing.T) {
 	t.Parallel()
-	by := validated(t, "consulecs_mesh_task", map[string]fields{"two containers": meshTask(fields{"container": []any{
+	by := validated(t, binaries()[0], "consulecs_mesh_task", map[string]fields{"two containers": meshTask(fields{"container": []any{
 		fields{"name": "app", "image": "app:1"},
 		fields{"name": "log", "image": "log:1", "volumes_from": []any{fields{"source_container": "db"}}},
 	}})})
@@ -103,7 +94,7 @@ func TestNumbersBeyondReachAreRefusedInWords(t *testing.T) {
 		"an exit code":  meshTask(fields{"container": container(fields{"restart_policy": fields{"enabled": true, "ignored_exit_codes": []any{1e30}}})}),
 		"a mapped port": meshTask(fields{"container": container(fields{"port_mapping": []any{fields{"container_port": -3000000000}}})}),
 	}
-	for name, said := range validated(t, "consulecs_mesh_task", configs) {
+	for name, said := range validated(t, binaries()[0], "consulecs_mesh_task", configs) {
 		delete(configs, name)
 		if len(said) != 1 || !strings.Contains(says(said), "want a whole number from -2147483648 to 2147483647") {
 			t.Errorf("%s: got:\n%s", name, says(said))
