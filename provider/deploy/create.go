@@ -27,7 +27,7 @@ func (c *Client) Create(ctx context.Context, d Design, out *Progress) error {
 	if out.begun.service {
 		made, lookErr := c.madeService(ctx, c.serviceFinder(!awsapi.IsRefused(err)), d, out)
 		if lookErr != nil {
-			out.Left, out.Revisions = true, nil // which there are is asked when they are removed
+			out.leave(d, out.begun.roles)
 			return fmt.Errorf("%w\nhint: whether the ECS service was made is not known (%w), so nothing was taken back", err, lookErr)
 		}
 		if made {
@@ -55,7 +55,7 @@ func (c *Client) madeService(ctx context.Context, find serviceFinder, d Design, 
 
 // takeBack removes what a create made before it failed with err, and adds to the error what became of it.
 func (c *Client) takeBack(ctx context.Context, d Design, out *Progress, err error) error {
-	var left []string
+	var left, roles []string
 	if out.begun.definition {
 		if problem := c.takeBackRevision(ctx, d, out); problem != nil {
 			left = append(left, fmt.Sprintf("the newest revision of task definition %s (%v)", d.Family, problem))
@@ -63,20 +63,31 @@ func (c *Client) takeBack(ctx context.Context, d Design, out *Progress, err erro
 	}
 	for _, name := range slices.Backward(out.begun.roles) {
 		if problem := c.takeBackRole(ctx, name, d.Owner); problem != nil {
-			left = append(left, fmt.Sprintf("role %s (%v)", name, problem))
+			left, roles = append(left, fmt.Sprintf("role %s (%v)", name, problem)), append(roles, name)
 			continue
 		}
 		tflog.Info(ctx, "role taken back", map[string]any{"role": name})
 	}
 	switch {
 	case len(left) > 0:
-		out.Left, out.Revisions = true, nil // which there are is asked when they are removed
+		out.leave(d, roles)
 		return fmt.Errorf("%w\nhint: these were made and could not be removed again: %s", err, strings.Join(left, "; "))
 	case out.begun.definition || len(out.begun.roles) > 0:
 		return fmt.Errorf("%w\nhint: what this create had made was removed again: correct the cause and apply again", err)
 	default:
 		return err
 	}
+}
+
+// leave has the state hold what a failed create may have left: of the roles those with the names, not what was there before it.
+// Which revisions there are is asked when they are removed.
+func (p *Progress) leave(d Design, roles []string) {
+	views := slices.DeleteFunc(d.shownRoles(), func(v RoleView) bool { return !slices.Contains(roles, v.Name) })
+	text, err := encodedRoles(views)
+	if err != nil { // then no role is known to be left
+		text = nil
+	}
+	p.Left, p.Roles, p.Revisions = true, text, nil
 }
 
 // takeBackRole removes a role that a create made. A role of that name which does not bear the owner's tag came from others.

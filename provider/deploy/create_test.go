@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
@@ -55,6 +57,9 @@ func TestAFailedCreateTakesBackWhatItMade(t *testing.T) {
 			if gone := world.isGone(t.Context(), d); (gone != nil) != c.left {
 				t.Errorf("afterwards: %v", gone)
 			}
+			if names := rolesIn(t, out.Outcome); c.left && name == "refused-removal" && !slices.Equal(names, []string{name + "-execution"}) {
+				t.Errorf("the state holds the roles %v", names)
+			}
 			if c.left { // Terraform removes what is tainted
 				if err := errors.Join(world.sure.Remove(t.Context(), d.Family, d.Owner, out.was(d)), world.isGone(t.Context(), d)); err != nil {
 					t.Errorf("removed: %v", err)
@@ -65,6 +70,45 @@ func TestAFailedCreateTakesBackWhatItMade(t *testing.T) {
 				t.Errorf("again: %v", err)
 			}
 		})
+	}
+}
+
+func rolesIn(t *testing.T, out Outcome) []string {
+	t.Helper()
+	views, err := decodeRoles(out.Roles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, v := range views {
+		names = append(names, v.Name)
+	}
+	return names
+}
+
+// What others made meanwhile is not removed with what is left.
+func TestARemovalLeavesTheServiceThatTookTheName(t *testing.T) {
+	t.Parallel()
+	c := startCloud(t)
+	d, out := wanted(t, "taken-meanwhile", "app:1"), &Progress{}
+	definition, err := c.sure.ecs.RegisterTaskDefinition(t.Context(), asked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.sure.ecs.CreateService(t.Context(), &ecs.CreateServiceInput{
+		Cluster: aws.String(testCluster), ServiceName: &d.Family, TaskDefinition: definition.TaskDefinition.TaskDefinitionArn, DesiredCount: aws.Int32(0),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	c.proxy.Inject(awsfault.Rule{Action: "DeleteRole", Times: 1, Fault: awsfault.Refuse(403, "AccessDenied", "not authorized")})
+	if err := c.Create(t.Context(), d, out); err == nil || !out.Left {
+		t.Fatalf("got %v, left %v", err, out.Left)
+	}
+	if err := c.Remove(t.Context(), d.Family, d.Owner, out.was(d)); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := c.sure.findService(t.Context(), testCluster, d.Family); err != nil || found == nil {
+		t.Errorf("the service of others is %v, %v", found, err)
 	}
 }
 

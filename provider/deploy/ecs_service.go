@@ -86,12 +86,15 @@ func (c *Client) updateService(ctx context.Context, want *block.ECSService, had 
 
 // deleteService scales the service down, deletes it and waits until its tasks have stopped: a role or a definition that they
 // still use must not go before them. known says that the service was there. One that bears another owner's
-// ID is left alone.
+// ID is left alone, and one that is not known to be the resource's if it bears none.
 func (c *Client) deleteService(ctx context.Context, s *block.ECSService, owner Owner, known bool) error {
 	ecsCluster, name := row.Value(s.Cluster), row.Value(s.Name)
 	found, err := c.serviceFinder(known)(ctx, ecsCluster, name)
-	if err != nil || found == nil || owner.isNot(block.TagMap(found.Tags)[tagECSOwnerID]) {
+	if err != nil || found == nil {
 		return err
+	}
+	if id := block.TagMap(found.Tags)[tagECSOwnerID]; owner.isNot(id) || !known && !owner.is(id) {
+		return nil
 	}
 	tasks, err := c.serviceTasks(ctx, ecsCluster, name)
 	if err != nil {
