@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -204,12 +205,12 @@ func (c *Client) abandoned(ctx context.Context, d Design, had Outcome, out *Prog
 		return had, err
 	}
 	out.Revisions = out.Revisions.with(int64(newest.Definition.Revision))
-	content, err := canonical(newest.Definition)
-	if err != nil || content.hash() != d.canonical.hash() {
+	content, err := canonical.Of(newest.Definition)
+	if err != nil || content.Hash() != d.canonical.Hash() {
 		return had, err
 	}
 	had.ARN, had.Revision = aws.String(newest.arn()), aws.Int64(int64(newest.Definition.Revision))
-	had.ContentHash, had.TagsAll, had.OwnerID = &d.shown.hash, withoutID(newest.Tags), &d.Owner.ID
+	had.ContentHash, had.TagsAll, had.OwnerID = &d.shown.Hash, withoutID(newest.Tags), &d.Owner.ID
 	return had, nil
 }
 

@@ -91,7 +91,7 @@ func TestARemovalLeavesTheServiceThatTookTheName(t *testing.T) {
 	t.Parallel()
 	c := startCloud(t)
 	d, out := wanted(t, "taken-meanwhile", "app:1"), &Progress{}
-	definition, err := c.sure.ecs.RegisterTaskDefinition(t.Context(), asked())
+	definition, err := c.sure.ecs.RegisterTaskDefinition(t.Context(), running("of-others", "app:1"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -22,8 +23,8 @@ type Design struct {
 	TaskRole      RoleDesign
 	ExecutionRole RoleDesign
 	definition    *taskdef.Definition
-	canonical     canonicalDefinition
-	shown         shownDefinition
+	canonical     canonical.Definition
+	shown         canonical.Shown
 	Service       *block.ECSService // with its name filled in; nil: none
 	Keep          int               // earlier revisions that stay ACTIVE
 	FollowImages  bool              // the images are those of foreign revisions, as far as the plan knew of any
@@ -79,7 +80,7 @@ func (d Design) tags() map[string]string { return block.TagMap(d.definition.Tags
 // itself changes nothing in AWS.
 func (d Design) withVersionOf(had Outcome) Design {
 	version, ok := had.TagsAll[mesh.TaskTagModuleVersion]
-	if !ok || row.Value(had.ContentHash) != d.shown.hash {
+	if !ok || row.Value(had.ContentHash) != d.shown.Hash {
 		return d
 	}
 	kept := *d.definition
@@ -115,9 +116,9 @@ func (d *Design) Finish(definition *taskdef.Definition, roles *block.IAM, path s
 	definition.Tags = append(definition.Tags, block.EcsTags(d.Owner.onECS())...)
 	d.definition = definition
 	var err error
-	if d.canonical, err = canonical(definition); err != nil {
+	if d.canonical, err = canonical.Of(definition); err != nil {
 		return err
 	}
-	d.shown, err = d.canonical.shownTo(d.Owner.Name)
+	d.shown, err = d.canonical.ShownTo(d.Owner.Name)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -57,16 +58,16 @@ func (c *Client) lookAtDefinition(ctx context.Context, family string, owner Owne
 		out.ARN, out.Revision, out.AgentConfig, out.Definition, out.Containers, out.ContentHash = nil, nil, nil, nil, nil, nil
 		return exists, nil
 	}
-	content, err := canonical(newest.Definition)
+	content, err := canonical.Of(newest.Definition)
 	if err != nil {
 		return false, err
 	}
-	shown, err := content.shownTo(owner.Name)
+	shown, err := content.ShownTo(owner.Name)
 	if err != nil {
 		return false, err
 	}
 	out.ARN, out.Revision = newest.Definition.TaskDefinitionArn, aws.Int64(int64(newest.Definition.Revision))
-	out.Definition, out.Containers, out.ContentHash = &shown.frame, shown.containers, &shown.hash
+	out.Definition, out.Containers, out.ContentHash = &shown.Frame, shown.Containers, &shown.Hash
 	out.AgentConfig = aws.String(block.AgentConfig(newest.Definition.ContainerDefinitions))
 	newest.Tags = withoutID(newest.Tags)
 	if out.TagsAll != nil { // tags that others added are theirs

@@ -43,7 +43,7 @@ func (d Design) Decided() (Outcome, error) {
 		OwnerID: id, TaskRoleARN: aws.String(d.TaskRole.ARN()), TaskRoleName: aws.String(d.TaskRole.name()),
 		ExecutionRoleARN: aws.String(d.ExecutionRole.ARN()), ExecutionRoleName: aws.String(d.ExecutionRole.name()),
 		AgentConfig: aws.String(block.AgentConfig(d.definition.ContainerDefinitions)), Roles: &roles,
-		Definition: &d.shown.frame, Containers: d.shown.containers, ContentHash: &d.shown.hash,
+		Definition: &d.shown.Frame, Containers: d.shown.Containers, ContentHash: &d.shown.Hash,
 		TagsAll: withoutID(d.tags()),
 	}, nil
 }

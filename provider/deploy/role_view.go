@@ -9,6 +9,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
 )
 
 // RoleView is a role as far as a resource keeps it: what others add to the role is theirs and does not show.
@@ -50,7 +51,7 @@ func (v RoleView) shownTo(owner Owner) RoleView {
 	v.Tags = withoutID(v.Tags)
 	for key, value := range v.Tags {
 		if !slices.ContainsFunc(mesh.TagPrefixes(), func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
-			v.Tags[key] = shortDigest(owner.Name, value)
+			v.Tags[key] = canonical.Hidden(owner.Name, value)
 		}
 	}
 	return v

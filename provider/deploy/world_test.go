@@ -13,12 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/awsfault"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
@@ -113,6 +115,17 @@ func startCloud(t *testing.T) cloud {
 	return c
 }
 
+// running is a definition of one container.
+func running(family, image string) *taskdef.Definition {
+	return &taskdef.Definition{
+		Family: &family, Cpu: aws.String("256"), Memory: aws.String("512"), NetworkMode: ecstypes.NetworkModeAwsvpc,
+		RequiresCompatibilities: []ecstypes.Compatibility{ecstypes.CompatibilityFargate},
+		ContainerDefinitions: []ecstypes.ContainerDefinition{{
+			Name: aws.String("web"), Image: &image, Environment: []ecstypes.KeyValuePair{{Name: aws.String("A"), Value: aws.String("1")}},
+		}},
+	}
+}
+
 // wanted is the design of a family that runs an image, with an ECS service of no tasks, which moto takes for steady.
 func wanted(t *testing.T, family, image string) Design {
 	t.Helper()
@@ -127,9 +140,7 @@ func another(t *testing.T, d Design) Design {
 
 func wantedBy(t *testing.T, id, family, image string) Design {
 	t.Helper()
-	definition := asked()
-	definition.Family = &family
-	definition.ContainerDefinitions[0].Image = &image
+	definition := running(family, image)
 	d := Design{Family: family, Owner: Owner{OwnerName(testKind, home.Region, family), id}, Service: &block.ECSService{
 		Cluster: aws.String(testCluster), Name: &family, DesiredCount: aws.Int32(0), WaitForSteadyState: aws.Bool(true),
 		Network: network,
@@ -144,7 +155,6 @@ func wantedBy(t *testing.T, id, family, image string) Design {
 	d.TaskRole.Role = role
 	definition.TaskRoleArn = &role.ARN
 	definition.Tags = block.EcsTags(tags)
-	definition.ContainerDefinitions[0].Secrets = nil
 	if err := d.Finish(definition, m, mesh.RolePath, tags, home, false); err != nil {
 		t.Fatal(err)
 	}

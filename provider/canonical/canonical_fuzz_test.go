@@ -1,4 +1,4 @@
-package deploy
+package canonical
 
 import (
 	"encoding/json"
@@ -33,7 +33,7 @@ func FuzzCanonical(f *testing.F) {
 		if awsjson.Unmarshal(doc, &definition) != nil {
 			return
 		}
-		first, err := canonical(&definition)
+		first, err := Of(&definition)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func FuzzCanonical(f *testing.F) {
 			return // which no registration may have
 		}
 		slices.Reverse(definition.ContainerDefinitions)
-		turned, err := canonical(&definition)
+		turned, err := Of(&definition)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func FuzzCanonical(f *testing.F) {
 }
 
 // canonicalAgain is the canonical form of a canonical form.
-func canonicalAgain(t *testing.T, first canonicalDefinition) canonicalDefinition {
+func canonicalAgain(t *testing.T, first Definition) Definition {
 	t.Helper()
 	var frame map[string]any
 	if err := json.Unmarshal([]byte(first.frame), &frame); err != nil {
@@ -70,7 +70,7 @@ func canonicalAgain(t *testing.T, first canonicalDefinition) canonicalDefinition
 	if err := awsjson.UnmarshalStrict(doc, &definition); err != nil {
 		t.Fatalf("read %s: %v", doc, err)
 	}
-	second, err := canonical(&definition)
+	second, err := Of(&definition)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package deploy
+package canonical
 
 import (
 	"testing"
@@ -54,11 +54,11 @@ func answered() *ecstypes.TaskDefinition {
 
 func TestWhatECSAddsIsNoDifference(t *testing.T) {
 	t.Parallel()
-	want, err := canonical(asked())
+	want, err := Of(asked())
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := canonical(answered())
+	got, err := Of(answered())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestWhatECSAddsIsNoDifference(t *testing.T) {
 
 func TestWhatMattersIsADifference(t *testing.T) {
 	t.Parallel()
-	same, err := canonical(asked())
+	same, err := Of(asked())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestWhatMattersIsADifference(t *testing.T) {
 	} {
 		changed := asked()
 		change(changed)
-		if got, err := canonical(changed); err != nil || got.hash() == same.hash() {
+		if got, err := Of(changed); err != nil || got.Hash() == same.Hash() {
 			t.Errorf("%s changed, the hash did not (%v)", name, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package deploy
+package canonical
 
 import (
 	"crypto/sha256"
@@ -8,12 +8,12 @@ import (
 	"slices"
 )
 
-// shownDefinition is a definition as state and plans show it: where a value stands that its author may have marked sensitive,
+// Shown is a definition as state and plans show it: where a value stands that its author may have marked sensitive,
 // there is a short hash, which shows that it changed and not what it is.
-type shownDefinition struct {
-	frame      string
-	containers map[string]string // by name
-	hash       string            // of the content, tags aside: SHA-256 in hexadecimal digits
+type Shown struct {
+	Frame      string            // all but the containers, as JSON
+	Containers map[string]string // JSON by name
+	Hash       string            // of the content, tags aside: SHA-256 in hexadecimal digits
 }
 
 // plain are the keys whose texts show as they are: names, images and ARNs, which AWS shows in every listing, and AWS's own words.
@@ -24,27 +24,27 @@ var plain = []string{
 	"type", "valueFrom",
 }
 
-// shownTo is the definition as its owner's state shows it. The owner goes into the hashes, so that equal values of two owners do
+// ShownTo is the definition as its owner's state shows it. The owner goes into the hashes, so that equal values of two owners do
 // not look alike.
-func (c canonicalDefinition) shownTo(owner string) (shownDefinition, error) {
+func (d Definition) ShownTo(owner string) (Shown, error) {
 	var frame map[string]any
 	var containers []map[string]any
-	for text, into := range map[string]any{c.frame: &frame, c.containers: &containers} {
+	for text, into := range map[string]any{d.frame: &frame, d.containers: &containers} {
 		if err := json.Unmarshal([]byte(text), into); err != nil {
-			return shownDefinition{}, fmt.Errorf("show task definition: %w", err)
+			return Shown{}, fmt.Errorf("show task definition: %w", err)
 		}
 	}
-	out := shownDefinition{containers: map[string]string{}, hash: digest(owner, c.frame+"\n"+c.containers)}
+	out := Shown{Containers: map[string]string{}, Hash: digest(owner, d.frame+"\n"+d.containers)}
 	text, err := json.Marshal(concealed(owner, "", frame))
 	if err != nil {
-		return shownDefinition{}, fmt.Errorf("show task definition: %w", err)
+		return Shown{}, fmt.Errorf("show task definition: %w", err)
 	}
-	out.frame = string(text)
+	out.Frame = string(text)
 	for _, container := range containers {
 		if text, err = json.Marshal(concealed(owner, "", container)); err != nil {
-			return shownDefinition{}, fmt.Errorf("show container %v: %w", container["name"], err)
+			return Shown{}, fmt.Errorf("show container %v: %w", container["name"], err)
 		}
-		out.containers[fmt.Sprint(container["name"])] = string(text)
+		out.Containers[fmt.Sprint(container["name"])] = string(text)
 	}
 	return out, nil
 }
@@ -55,7 +55,7 @@ func concealed(owner, key string, v any) any {
 	case map[string]any:
 		for name, field := range x {
 			if slices.Contains(opaque, key) { // its keys are their author's
-				x[name] = shortDigest(owner, field)
+				x[name] = Hidden(owner, field)
 			} else {
 				x[name] = concealed(owner, name, field)
 			}
@@ -63,7 +63,7 @@ func concealed(owner, key string, v any) any {
 	case []any:
 		if len(x) > 0 && !slices.Contains(plain, key) {
 			if _, texts := x[0].(string); texts {
-				return shortDigest(owner, x)
+				return Hidden(owner, x)
 			}
 		}
 		for i, element := range x {
@@ -71,14 +71,14 @@ func concealed(owner, key string, v any) any {
 		}
 	case string:
 		if !slices.Contains(plain, key) {
-			return shortDigest(owner, x)
+			return Hidden(owner, x)
 		}
 	}
 	return v
 }
 
-// shortDigest is long enough that no change is missed by chance.
-func shortDigest(owner string, v any) string {
+// Hidden stands for a value that is not shown. It is long enough that no change is missed by chance.
+func Hidden(owner string, v any) string {
 	text, _ := json.Marshal(v) // what JSON was read into is written
 	return "sha256:" + digest(owner, string(text))[:12]
 }

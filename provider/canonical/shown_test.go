@@ -1,4 +1,4 @@
-package deploy
+package canonical
 
 import (
 	"strings"
@@ -37,25 +37,25 @@ func TestWhatMayBeSensitiveIsShownAsAHash(t *testing.T) {
 		plain, changed := show(t, asked(), "a"), asked()
 		change(&changed.ContainerDefinitions[0], changed)
 		got := show(t, changed, "a")
-		if text := got.frame + got.containers["web"]; strings.Contains(text, secret) {
+		if text := got.Frame + got.Containers["web"]; strings.Contains(text, secret) {
 			t.Errorf("%s is shown: %s", name, text)
 		}
-		if got.frame+got.containers["web"] == plain.frame+plain.containers["web"] || got.hash == plain.hash {
+		if got.Frame+got.Containers["web"] == plain.Frame+plain.Containers["web"] || got.Hash == plain.Hash {
 			t.Errorf("%s changed, and nothing shows it", name)
 		}
-		if other := show(t, changed, "b"); other.frame+other.containers["web"] == got.frame+got.containers["web"] || other.hash == got.hash {
+		if other := show(t, changed, "b"); other.Frame+other.Containers["web"] == got.Frame+got.Containers["web"] || other.Hash == got.Hash {
 			t.Errorf("%s looks alike to two owners", name)
 		}
 	}
 }
 
-func show(t *testing.T, d *taskdef.Definition, owner string) shownDefinition {
+func show(t *testing.T, d *taskdef.Definition, owner string) Shown {
 	t.Helper()
-	c, err := canonical(d)
+	c, err := Of(d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown, err := c.shownTo(owner)
+	shown, err := c.ShownTo(owner)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,6 @@
-package deploy
+// Package canonical compares task definitions: it gives one the form in which what was asked for and what ECS returns are the same
+// text, and the form in which state and plans may show it.
+package canonical
 
 import (
 	"crypto/sha256"
@@ -11,28 +13,28 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsjson"
 )
 
-// canonicalDefinition is a task definition in the one form in which what was asked for and what ECS returns can be
+// Definition is a task definition in the one form in which what was asked for and what ECS returns can be
 // compared: without what ECS fills in by itself, with lists whose order means nothing in the order of names.
-type canonicalDefinition struct {
+type Definition struct {
 	frame      string // JSON of all but the containers and the tags
 	containers string // JSON
 }
 
-// hash names the content: SHA-256 in hexadecimal digits.
-func (c canonicalDefinition) hash() string {
-	sum := sha256.Sum256([]byte(c.frame + "\n" + c.containers))
+// Hash names the content: SHA-256 in hexadecimal digits.
+func (d Definition) Hash() string {
+	sum := sha256.Sum256([]byte(d.frame + "\n" + d.containers))
 	return hex.EncodeToString(sum[:])
 }
 
-// canonical accepts a *taskdef.Definition or an *ecstypes.TaskDefinition: both spell a definition alike.
-func canonical(definition any) (canonicalDefinition, error) {
+// Of accepts a *taskdef.Definition or an *ecstypes.TaskDefinition: both spell a definition alike.
+func Of(definition any) (Definition, error) {
 	encoded, err := awsjson.Marshal(definition)
 	if err != nil {
-		return canonicalDefinition{}, fmt.Errorf("write task definition: %w", err)
+		return Definition{}, fmt.Errorf("write task definition: %w", err)
 	}
 	var plain map[string]any
 	if err := json.Unmarshal(encoded, &plain); err != nil {
-		return canonicalDefinition{}, fmt.Errorf("write task definition: %w", err)
+		return Definition{}, fmt.Errorf("write task definition: %w", err)
 	}
 	containers, _ := plain["containerDefinitions"].([]any)
 	frame := map[string]any{}
@@ -44,14 +46,14 @@ func canonical(definition any) (canonicalDefinition, error) {
 	for _, c := range containers {
 		fillContainer(c.(map[string]any))
 	}
-	var out canonicalDefinition
+	var out Definition
 	for _, part := range []struct {
 		Value any
 		text  *string
 	}{{prune("", frame), &out.frame}, {prune("containerDefinitions", containers), &out.containers}} {
 		b, err := json.Marshal(part.Value)
 		if err != nil {
-			return canonicalDefinition{}, fmt.Errorf("write task definition: %w", err)
+			return Definition{}, fmt.Errorf("write task definition: %w", err)
 		}
 		*part.text = string(b)
 	}
