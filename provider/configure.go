@@ -66,6 +66,11 @@ type defaultTagsModel struct {
 	Tags map[string]string `tfsdk:"tags"`
 }
 
+// ValidateConfig implements provider.ProviderWithValidateConfig.
+func (p *consulECS) ValidateConfig(_ context.Context, req provider.ValidateConfigRequest, resp *provider.ValidateConfigResponse) {
+	row.RefuseNumbers(req.Config.Raw, &resp.Diagnostics)
+}
+
 // Configure implements provider.Provider. Credentials come from the AWS SDK's own chain alone.
 func (p *consulECS) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
 	raw, unknown, err := row.Known(req.Config.Raw)
@@ -81,7 +86,11 @@ func (p *consulECS) Configure(ctx context.Context, req provider.ConfigureRequest
 	}
 	cfg, err := awsapi.Load(ctx, m.aws(p.version))
 	if err != nil {
-		resp.Diagnostics.AddError("AWS configuration not usable", err.Error())
+		at := path.Root("region")
+		if m.Profile != nil {
+			at = path.Root("profile")
+		}
+		resp.Diagnostics.AddAttributeError(at, "AWS configuration not usable", err.Error())
 		return
 	}
 	resp.ResourceData = deploy.NewClient(cfg, m.defaults(p.version, unknown))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -117,48 +118,42 @@ func imagesTask(family string, configured images, more string) string {
 
 func TestImagesThatCIShipsAreFollowed(t *testing.T) {
 	t.Parallel()
+	const family = "following"
 	c := startMoto(t)
-	for family, withTags := range map[string]bool{"follow-tagged": true, "follow-untagged": false} {
-		t.Run(family, func(t *testing.T) {
-			t.Parallel()
-			ship := func(image string) func() error {
-				return func() error { return c.ship(t.Context(), family, withTags, images{"app": image}) }
-			}
-			deregister := func(number string) func() error {
-				return func() error {
-					_, err := c.ecs.DeregisterTaskDefinition(t.Context(), &ecs.DeregisterTaskDefinitionInput{TaskDefinition: aws.String(family + ":" + number)})
-					return err
-				}
-			}
-			config := func(image, more string) string {
-				return c.provider() + imagesTask(family, images{"app": image}, followImages+"\n"+more)
-			}
-			changed, tagged := `sidecars { log_level = "DEBUG" }`, `tags = { a = "1" }`
-			resource.UnitTest(t, resource.TestCase{
-				ProtoV6ProviderFactories: factories(),
-				CheckDestroy:             c.onlyLeft(t, family, "2", "4", "7"),
-				Steps: []resource.TestStep{
-					following(nil, step(config("app:1", ""), c.wantRevisions(t, family, "1"))),
-					following(images{"app": "app:2"}, after(t, ship("app:2"), unchanged(config("app:1", ""), c.wantRevisions(t, family, "1", "2")))),
-					// Terraform's next change, and the one after that, keep it; revisions of others stay.
-					following(images{"app": "app:2"}, step(config("app:1", changed),
-						c.wantRevisions(t, family, "2", "3"), c.wantImages(t, family, images{"app": "app:2"}))),
-					following(images{"app": "app:3"}, after(t, ship("app:3"), unchanged(config("app:1", changed), c.wantRevisions(t, family, "2", "3", "4")))),
-					// A tag is not set on a revision of others.
-					following(images{"app": "app:3"}, step(config("app:1", changed+"\n"+tagged), c.wantRevisions(t, family, "2", "4", "5"), c.wantImages(t, family, images{"app": "app:3"}))),
-					following(images{"app": "app:3"}, step(config("app:2", tagged), c.wantRevisions(t, family, "2", "4", "6"), c.wantImages(t, family, images{"app": "app:3"}))),
-					// Once the configuration has caught up, it counts again, until CI ships another.
-					following(nil, step(config("app:3", tagged), c.wantRevisions(t, family, "2", "4", "6"))),
-					following(images{"app": "app:4"}, after(t, ship("app:4"), unchanged(config("app:3", tagged), c.wantRevisions(t, family, "2", "4", "6", "7")))),
-					following(nil, step(config("app:4", tagged), c.wantRevisions(t, family, "2", "4", "6", "7"))),
-					// A bad one is deregistered: what was there before it counts again.
-					following(images{"app": "app:x"}, after(t, ship("app:x"), unchanged(config("app:4", tagged)))),
-					following(nil, after(t, deregister("8"), unchanged(config("app:4", tagged), c.wantRevisions(t, family, "2", "4", "6", "7")))),
-					following(nil, step(config("app:5", tagged), c.wantRevisions(t, family, "2", "4", "7", "9"), c.wantImages(t, family, images{"app": "app:5"}))),
-				},
-			})
-		})
+	ship := func(image string, withTags bool) func() error {
+		return func() error { return c.ship(t.Context(), family, withTags, images{"app": image}) }
 	}
+	deregister := func() error {
+		_, err := c.ecs.DeregisterTaskDefinition(t.Context(), &ecs.DeregisterTaskDefinitionInput{TaskDefinition: aws.String(family + ":8")})
+		return err
+	}
+	config := func(image, more string) string {
+		return c.provider() + imagesTask(family, images{"app": image}, followImages+"\n"+more)
+	}
+	const changed, tagged = `sidecars { log_level = "DEBUG" }`, `tags = { a = "1" }`
+	app := func(image string) images { return images{"app": image} }
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: factories(),
+		CheckDestroy:             c.onlyLeft(t, family, "2", "4", "7"),
+		Steps: []resource.TestStep{
+			following(nil, step(config("app:1", ""), c.wantRevisions(t, family, "1"))),
+			following(app("app:2"), after(t, ship("app:2", false), unchanged(config("app:1", ""), c.wantRevisions(t, family, "1", "2")))),
+			// Terraform's next change, and the one after that, keep it; revisions of others stay.
+			following(app("app:2"), step(config("app:1", changed), c.wantRevisions(t, family, "2", "3"), c.wantImages(t, family, app("app:2")))),
+			following(app("app:3"), after(t, ship("app:3", true), unchanged(config("app:1", changed), c.wantRevisions(t, family, "2", "3", "4")))),
+			// A tag is not set on a revision of others.
+			following(app("app:3"), step(config("app:1", changed+"\n"+tagged), c.wantRevisions(t, family, "2", "4", "5"), c.wantImages(t, family, app("app:3")))),
+			following(app("app:3"), step(config("app:2", tagged), c.wantRevisions(t, family, "2", "4", "6"), c.wantImages(t, family, app("app:3")))),
+			// Once the configuration has caught up, it counts again, until CI ships another.
+			following(nil, step(config("app:3", tagged), c.wantRevisions(t, family, "2", "4", "6"))),
+			following(app("app:4"), after(t, ship("app:4", false), unchanged(config("app:3", tagged), c.wantRevisions(t, family, "2", "4", "6", "7")))),
+			following(nil, step(config("app:4", tagged), c.wantRevisions(t, family, "2", "4", "6", "7"))),
+			// A bad one is deregistered: what was there before it counts again.
+			following(app("app:x"), after(t, ship("app:x", true), unchanged(config("app:4", tagged)))),
+			following(nil, after(t, deregister, unchanged(config("app:4", tagged), c.wantRevisions(t, family, "2", "4", "6", "7")))),
+			following(nil, step(config("app:5", tagged), c.wantRevisions(t, family, "2", "4", "7", "9"), c.wantImages(t, family, app("app:5")))),
+		},
+	})
 }
 
 func TestWhatCIDoesNotShipStaysTheUsers(t *testing.T) {
@@ -393,6 +388,27 @@ func TestAnImportFollowsWhatIsThere(t *testing.T) {
 			after(t, func() error { return c.ship(t.Context(), family, true, images{"app": "app:2"}) }, resource.TestStep{Config: c.provider() + forget}),
 			following(images{"app": "app:2"}, step(config(followImages)+imported, c.wantImages(t, family, images{"app": "app:2"}))),
 			following(images{"app": "app:2"}, step(config(followImages+"\n sidecars { log_level = \"DEBUG\" }"), c.wantImages(t, family, images{"app": "app:2"}))),
+		},
+	})
+}
+
+// An update that fails has registered its revision on top of CI's, whose images the next one still knows.
+func TestWhatWasFollowedOutlivesAFailedUpdate(t *testing.T) {
+	t.Parallel()
+	const family = "follow-failed"
+	c := startMoto(t)
+	config := func(more string) string { return c.provider() + imagesTask(family, images{"app": "app:1"}, more) }
+	changed := followImages + "\n sidecars { log_level = \"DEBUG\" }\n"
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: factories(),
+		CheckDestroy:             c.onlyLeft(t, family, "2"),
+		Steps: []resource.TestStep{
+			step(config("")),
+			after(t, func() error { return c.ship(t.Context(), family, false, images{"app": "app:2"}) }, resource.TestStep{
+				Config:      config(changed + "ecs_service {\n cluster = \"none\"\n subnets = [\"subnet-1\"]\n}"),
+				ExpectError: regexp.MustCompile("Mesh task was not updated"),
+			}),
+			following(images{"app": "app:2"}, step(config(changed), c.wantRevisions(t, family, "2", "3"), c.wantImages(t, family, images{"app": "app:2"}))),
 		},
 	})
 }

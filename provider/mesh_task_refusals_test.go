@@ -1,6 +1,9 @@
 package provider_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestWhatDiesLaterIsRefusedAtItsAttribute has a row for each kind of finding that internal/taskdef, internal/iamrole and the
 // checks of the ECS service know of, to hold the attributes that they are reported at.
@@ -69,4 +72,35 @@ func TestWhatDependsOnUnknownValuesIsNotRefused(t *testing.T) {
 		"a mapping or none": {meshTask(with(service(fields{"load_balancer": []any{balanced}}), fields{"container": container(fields{"dynamic": fields{"port_mapping": laterBlock(fields{"container_port": 8080})}})})), ""},
 		"a launch type":     {meshTask(service(fields{"launch_type": later, "platform_version": "1.4.0", "assign_public_ip": true, "placement_strategy": []any{fields{"type": "random"}}})), ""},
 	})
+}
+
+// What is said of one container says nothing of the others.
+func TestAProblemOfOneContainerIsThatAlone(t *testing.T) {
+	t.Parallel()
+	by := validated(t, binaries()[0], "consulecs_mesh_task", map[string]fields{"two containers": meshTask(fields{"container": []any{
+		fields{"name": "app", "image": "app:1"},
+		fields{"name": "log", "image": "log:1", "volumes_from": []any{fields{"source_container": "db"}}},
+	}})})
+	if said := by["two containers"]; len(said) != 1 || !strings.Contains(says(said), `container["log"].volumes_from[0].source_container`) {
+		t.Errorf("want one complaint about what has no container, got:\n%s", says(said))
+	}
+}
+
+func TestNumbersBeyondReachAreRefusedInWords(t *testing.T) {
+	t.Parallel()
+	configs := map[string]fields{
+		"a port":        meshTask(fields{"service": fields{"port": 3000000000}}),
+		"half a second": meshTask(fields{"container": container(fields{"stop_timeout": 0.5})}),
+		"an exit code":  meshTask(fields{"container": container(fields{"restart_policy": fields{"enabled": true, "ignored_exit_codes": []any{1e30}}})}),
+		"a mapped port": meshTask(fields{"container": container(fields{"port_mapping": []any{fields{"container_port": -3000000000}}})}),
+	}
+	for name, said := range validated(t, binaries()[0], "consulecs_mesh_task", configs) {
+		delete(configs, name)
+		if len(said) != 1 || !strings.Contains(says(said), "want a whole number from -2147483648 to 2147483647") {
+			t.Errorf("%s: got:\n%s", name, says(said))
+		}
+	}
+	for name := range configs {
+		t.Errorf("%s is taken", name)
+	}
 }

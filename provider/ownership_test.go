@@ -264,3 +264,29 @@ func TestAnECSClusterThatIsNotThereIsTold(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// An import takes a resource with all that it made over, by the family's name alone, too.
+func TestAnImportByFamilyTakesTheServiceOver(t *testing.T) {
+	t.Parallel()
+	const family = "import-by-family"
+	c := startMoto(t)
+	around := c.surroundings(t, family)
+	resources := fields{"consulecs_mesh_task": fields{"web": owned(family, around, nil)}}
+	_, first := c.state(t, resources)
+	applied(t, first)
+	was := c.ownerOf(t, family)
+	_, second := c.state(t, resources)
+	if _, err := second.Output(t.Context(), "import", "-input=false", "-no-color", "-state="+second.State(), "-state-out="+second.State(), "consulecs_mesh_task.web", family); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if is := c.ownerOf(t, family); is != was || !c.isUp(t, family, around) {
+		t.Errorf("the owner is %q after %q", is, was)
+	}
+	destroyed(t, second)
+	if left := append(c.roles(t, family), c.active(t, family)...); c.isUp(t, family, around) || len(left) > 0 {
+		t.Errorf("left are %v", left)
+	}
+}

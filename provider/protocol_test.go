@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
@@ -48,13 +49,16 @@ func (p protocol) block(resource string) *tfprotov6.SchemaBlock {
 	return p.schemas.ResourceSchemas[resource].Block
 }
 
-// plan is what the provider says of a configuration: first by itself, then of the plan of a new resource.
-func (p protocol) plan(t testing.TB, resource string, config tftypes.Value) (*tfprotov6.ValidateResourceConfigResponse, *tfprotov6.PlanResourceChangeResponse) {
+// plan is what the provider says of the configuration of a new resource, and its plan; nil if it does not come to that.
+func (p protocol) plan(t testing.TB, resource string, config tftypes.Value) ([]*tfprotov6.Diagnostic, *tfprotov6.DynamicValue) {
 	t.Helper()
 	text := dynamic(t, config)
 	validated, err := p.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{TypeName: resource, Config: text})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if slices.ContainsFunc(validated.Diagnostics, isError) {
+		return validated.Diagnostics, nil
 	}
 	planned, err := p.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
 		TypeName: resource, Config: text, PriorState: dynamic(t, tftypes.NewValue(config.Type(), nil)), ProposedNewState: dynamic(t, proposed(t, p.block(resource), config)),
@@ -62,8 +66,14 @@ func (p protocol) plan(t testing.TB, resource string, config tftypes.Value) (*tf
 	if err != nil {
 		t.Fatal(err)
 	}
-	return validated, planned
+	said := slices.Concat(validated.Diagnostics, planned.Diagnostics)
+	if slices.ContainsFunc(said, isError) {
+		return said, nil
+	}
+	return said, planned.PlannedState
 }
+
+func isError(d *tfprotov6.Diagnostic) bool { return d.Severity == tfprotov6.DiagnosticSeverityError }
 
 func dynamic(t testing.TB, v tftypes.Value) *tfprotov6.DynamicValue {
 	t.Helper()
@@ -90,8 +100,11 @@ func proposed(t testing.TB, schema *tfprotov6.SchemaBlock, config tftypes.Value)
 	return tftypes.NewValue(config.Type(), all)
 }
 
-// unknown stands for a value that is not known yet.
-type unknown struct{}
+// unknown stands for a value that is not known yet, unknownBlocks for blocks of which it is not known yet how many there are.
+type (
+	unknown       struct{}
+	unknownBlocks struct{ content fields }
+)
 
 // object is a block as Terraform sends it: what is not written is null, or an empty list of blocks.
 func object(t testing.TB, schema *tfprotov6.SchemaBlock, written fields) tftypes.Value {
@@ -114,7 +127,7 @@ func object(t testing.TB, schema *tfprotov6.SchemaBlock, written fields) tftypes
 // blocks are those of one name: one, or a list.
 func blocks(t testing.TB, nested *tfprotov6.SchemaNestedBlock, written any) tftypes.Value {
 	t.Helper()
-	if _, ok := written.(unknown); ok {
+	if _, ok := written.(unknownBlocks); ok {
 		return tftypes.NewValue(nested.ValueType(), tftypes.UnknownValue)
 	}
 	if nested.Nesting == tfprotov6.SchemaNestedBlockNestingModeList {

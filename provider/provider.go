@@ -21,7 +21,10 @@ func New(version string) func() provider.Provider {
 
 type consulECS struct{ version string }
 
-var _ provider.Provider = (*consulECS)(nil)
+var (
+	_ provider.Provider                   = (*consulECS)(nil)
+	_ provider.ProviderWithValidateConfig = (*consulECS)(nil)
+)
 
 // Metadata implements provider.Provider.
 func (p *consulECS) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {

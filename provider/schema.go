@@ -89,7 +89,7 @@ func providerAttribute(field row.Field) schema.Attribute {
 	case resourceschema.StringAttribute:
 		return schema.StringAttribute{Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
 	case resourceschema.Int32Attribute:
-		return schema.Int32Attribute{Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
+		return schema.Int32Attribute{CustomType: a.CustomType, Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
 	case resourceschema.BoolAttribute:
 		return schema.BoolAttribute{Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription}
 	case resourceschema.MapAttribute:

@@ -105,7 +105,7 @@ func (s Spec) checkSidecars(found *problem.List) {
 	if !slices.Contains(gates, s.Sidecars.ReadyGate) {
 		found.Add(path.Child("readyGate"), "is %q, want auto, on or off", s.Sidecars.ReadyGate)
 	}
-	checkLog(s.Sidecars.LogConfiguration, path.Child("logConfiguration"), s.Task, found)
+	checkLog(log(s.Sidecars.LogConfiguration), path.Child("logConfiguration"), s.Task, found)
 	for _, each := range []struct {
 		key     string
 		sidecar Sidecar
@@ -165,7 +165,7 @@ func (c Sidecar) check(path problem.Path, task Task, found *problem.List) {
 	checkMemory(optionalInt(c.Memory), optionalInt(c.MemoryReservation), path, found)
 	checkFitsTask(c.Memory, path, task, found)
 	checkStop(optionalInt(c.StopTimeout), path, task, found)
-	checkLog(c.LogConfiguration, path.Child("logConfiguration"), task, found)
+	checkLog(log(c.LogConfiguration), path.Child("logConfiguration"), task, found)
 	checkRestartPolicy(c.RestartPolicy, path.Child("restartPolicy"), found)
 }
 
@@ -191,9 +191,9 @@ func checkMemory(limit, reservation *int32, path problem.Path, found *problem.Li
 	}
 }
 
-// checkFitsTask wants a container's limit to lie within the task's.
+// checkFitsTask wants a container's limit, if it has one, to lie within the task's.
 func checkFitsTask(memory int32, path problem.Path, task Task, found *problem.List) {
-	if int(memory) > task.memory() {
+	if memory != 0 && int(memory) > task.memory() {
 		found.AddWith([]problem.Path{problem.At("task", "memory")}, path.Child("memory"), "is %d MiB, above the task's %d", memory, task.memory())
 	}
 }

@@ -217,7 +217,9 @@ containers[2].user: is 1000:5997, which belongs to the mesh's own containers, wh
 			s.Sidecars.HealthSync.Environment = map[string]string{"CONSUL_ECS_CONFIG_JSON": "{}"}
 		}, `sidecars.healthSync.environment["CONSUL_ECS_CONFIG_JSON"]: is set by the mesh`},
 		"sidecar memory": {func(s *taskdef.Spec) { s.Sidecars.Dataplane.Memory, s.Sidecars.Dataplane.MemoryReservation = 64, 128 }, "sidecars.dataplane.memoryReservation: is 128 MiB, above the limit of 64"},
-		"no log driver":  {func(s *taskdef.Spec) { s.Sidecars.LogConfiguration = &ecstypes.LogConfiguration{} }, `sidecars.logConfiguration.logDriver: is "", want one of json-file, syslog, journald, gelf, fluentd, awslogs, splunk, awsfirelens`},
+		"no log driver": {func(s *taskdef.Spec) {
+			s.Sidecars.LogConfiguration = &ecstypes.LogConfiguration{Options: map[string]string{"a": "b"}}
+		}, `sidecars.logConfiguration.logDriver: is "", want one of json-file, syslog, journald, gelf, fluentd, awslogs, splunk, awsfirelens`},
 		"log without group": {func(s *taskdef.Spec) {
 			s.Sidecars.Dataplane.LogConfiguration = &ecstypes.LogConfiguration{LogDriver: "awslogs"}
 		}, `sidecars.dataplane.logConfiguration.options["awslogs-group"]: is missing, which the driver awslogs needs

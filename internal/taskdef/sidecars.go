@@ -140,7 +140,7 @@ func agentContainer(name string, settings Sidecar, reservation int32, pullCreden
 		Essential:              aws.Bool(false),
 		Cpu:                    settings.CPU,
 		Environment:            environment(settings.Environment),
-		LogConfiguration:       settings.LogConfiguration,
+		LogConfiguration:       log(settings.LogConfiguration),
 		ReadonlyRootFilesystem: first(settings.ReadonlyRoot, aws.Bool(true)),
 	}
 	if settings.Memory > 0 {
@@ -155,6 +155,14 @@ func agentContainer(name string, settings Sidecar, reservation int32, pullCreden
 		c.RepositoryCredentials = &ecstypes.RepositoryCredentials{CredentialsParameter: &pullCredentials}
 	}
 	return c
+}
+
+// log is nil for settings that say nothing, too: there is to be none, whatever the others have.
+func log(settings *ecstypes.LogConfiguration) *ecstypes.LogConfiguration {
+	if settings == nil || settings.LogDriver == "" && len(settings.Options)+len(settings.SecretOptions) == 0 {
+		return nil
+	}
+	return settings
 }
 
 // stays makes c a container that runs as long as the task: a crash is answered by a restart in place, and if that does not

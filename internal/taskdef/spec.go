@@ -80,8 +80,8 @@ const (
 
 // Sidecars tunes the injected containers.
 type Sidecars struct {
-	Image                    string // holds consulecs-agent; required
-	LogConfiguration         *ecstypes.LogConfiguration
+	Image                    string                     // holds consulecs-agent; required
+	LogConfiguration         *ecstypes.LogConfiguration // of all; empty: none
 	PullCredentialsSecretARN string
 	ReadyGate                ReadyGate
 	MeshInit                 Sidecar
@@ -97,7 +97,7 @@ type Sidecar struct {
 	Memory            int32 // MiB, hard limit
 	MemoryReservation int32 // MiB
 	Environment       map[string]string
-	LogConfiguration  *ecstypes.LogConfiguration
+	LogConfiguration  *ecstypes.LogConfiguration       // empty: none, whatever all have
 	RestartPolicy     *ecstypes.ContainerRestartPolicy // of containers that stay: dataplane, health-sync, controller
 	ReadonlyRoot      *bool                            // default true, but for mesh-init where it sets up Consul DNS
 	StopTimeout       int32                            // seconds; default: longer than every container of the user

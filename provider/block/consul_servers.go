@@ -73,9 +73,9 @@ func ConsulServersFields() row.Fields {
 		"tls": row.Object("TLS to the servers.", row.Fields{
 			"enabled":             row.Flag("TLS at both ports. Default `true`."),
 			"server_name":         row.Text("Name to verify the servers' certificates by, such as `server.dc1.consul`. Default: the host."),
-			"ca_secret_arn":       row.Text("ARN of the Secrets Manager secret with the CA's PEM text. Default: the system's roots.", row.SecretARN()),
-			"grpc_ca_secret_arn":  row.Text("The same for the gRPC port alone.", row.SecretARN()),
-			"https_ca_secret_arn": row.Text("The same for the HTTPS port alone.", row.SecretARN()),
+			"ca_secret_arn":       row.Text("ARN of the Secrets Manager secret with the CA's PEM text. Default: the system's roots.", row.OrNone(row.SecretARN())),
+			"grpc_ca_secret_arn":  row.Text("The same for the gRPC port alone.", row.OrNone(row.SecretARN())),
+			"https_ca_secret_arn": row.Text("The same for the HTTPS port alone.", row.OrNone(row.SecretARN())),
 			"ca_file":             row.Text("File in the injected containers with the CA's PEM text. The secrets win."),
 		}),
 		"http": row.Object("The HTTP API.", port("HTTP", "8501, or 8500 without TLS")),
@@ -87,7 +87,7 @@ func ConsulServersFields() row.Fields {
 func ReadServers(cfg agentconfig.ConsulServers, containers []ecstypes.ContainerDefinition, d Defaults) *ConsulServers {
 	https, grpc := SecretOf(containers, mesh.VariableHTTPSCACert), SecretOf(containers, mesh.VariableGRPCCACert)
 	same := func(m *ConsulServers) bool {
-		spec := m.Spec()
+		spec := row.Overlay(d.Servers, m).Spec()
 		definition, err := taskdef.BuildController(taskdef.ControllerSpec{Servers: spec, Image: "any", TokenSecretARN: "arn:aws:secretsmanager:us-east-1:123456789012:secret:any"})
 		if err != nil {
 			return false
@@ -96,12 +96,13 @@ func ReadServers(cfg agentconfig.ConsulServers, containers []ecstypes.ContainerD
 		return err == nil && reflect.DeepEqual(read.ConsulServers, cfg) &&
 			SecretOf(definition.ContainerDefinitions, mesh.VariableHTTPSCACert) == https && SecretOf(definition.ContainerDefinitions, mesh.VariableGRPCCACert) == grpc
 	}
-	if d.Servers != nil && same(d.Servers) {
+	if d.Servers != nil && same(nil) {
 		return nil
 	}
 	m := &ConsulServers{TLS: &TLS{}}
 	row.FromSpec(m, cfg)
 	importTLS(m.TLS, cfg.Defaults, https, grpc)
+	row.Unset(m, d.Servers)
 	if brief := (&ConsulServers{Hosts: m.Hosts, SkipServerWatch: m.SkipServerWatch, TLS: m.TLS}); same(brief) {
 		return brief
 	}

@@ -5,7 +5,6 @@ import (
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
@@ -322,7 +321,7 @@ func linuxParametersRow() schema.SingleNestedBlock {
 func restartPolicyRow() schema.SingleNestedBlock {
 	return row.Object("Restart of the container in place when it exits.", row.Fields{
 		"enabled":                row.RequiredFlag("Restart it."),
-		"ignored_exit_codes":     schema.ListAttribute{ElementType: types.Int32Type, Optional: true, MarkdownDescription: "Exit codes after which it is not restarted, up to 50."},
+		"ignored_exit_codes":     row.Numbers("Exit codes after which it is not restarted, up to 50."),
 		"restart_attempt_period": row.Number("Seconds that it must have run to be restarted, 60 to 1800. Default 300."),
 	})
 }

@@ -127,13 +127,14 @@ func (m *ECSService) CreateInput(definitionARN string, tags map[string]string) *
 	return input
 }
 
-// UpdateInput leaves the desired count alone where the user leaves it to others. What the user no longer sets goes back to
-// ECS's default, which for lists takes an empty one.
+// UpdateInput leaves the desired count alone where the user leaves it to others. All else that the user no longer sets goes back to
+// ECS's default, which for lists takes an empty one: each update says everything. What an update cannot say without a look at the
+// service is set by ResetInput, and the capacity providers, for which one has to look at the ECS cluster, by who looks there.
 func (m *ECSService) UpdateInput(definitionARN string) *ecs.UpdateServiceInput {
 	input := &ecs.UpdateServiceInput{
 		Service: m.Name, Cluster: m.Cluster, TaskDefinition: &definitionARN, DesiredCount: m.DesiredCount,
 		EnableExecuteCommand: aws.Bool(row.Value(m.EnableExecuteCommand)), HealthCheckGracePeriodSeconds: m.HealthCheckGracePeriodSeconds,
-		PlatformVersion: m.PlatformVersion, PropagateTags: ecstypes.PropagateTagsTaskDefinition, // the controller knows its tasks by the tags
+		PlatformVersion: m.PlatformVersion, PropagateTags: Propagated,
 		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: m.awsvpc()},
 		LoadBalancers:        []ecstypes.LoadBalancer{}, PlacementConstraints: []ecstypes.PlacementConstraint{}, PlacementStrategy: []ecstypes.PlacementStrategy{},
 		DeploymentConfiguration: &ecstypes.DeploymentConfiguration{
@@ -151,8 +152,8 @@ func (m *ECSService) UpdateInput(definitionARN string) *ecs.UpdateServiceInput {
 	return input
 }
 
-// ResetInput sets what ECS would keep, as the update does not say it, though the user no longer asks for it: it goes back to ECS's
-// default.
+// ResetInput sets what ECS would keep, as the update does not say it, though the user no longer asks for it. It is not said
+// otherwise: a grace period is refused where nothing checks the health, a platform version where it is not Fargate's.
 func (m *ECSService) ResetInput(input *ecs.UpdateServiceInput, is ecstypes.Service) {
 	if m.HealthCheckGracePeriodSeconds == nil && aws.ToInt32(is.HealthCheckGracePeriodSeconds) != 0 {
 		input.HealthCheckGracePeriodSeconds = aws.Int32(0)

@@ -71,7 +71,7 @@ func (m *IAM) ExecutionRoleOrNone() ExecutionRole {
 func (m *IAM) Settings(role TaskRole, defaultPath string, tags map[string]string) iamrole.Settings {
 	s := iamrole.Settings{Name: row.Value(role.Name), Path: defaultPath, PolicyARNs: role.PolicyARNs, Tags: tags}
 	if m != nil {
-		s.Path = cmp.Or(row.Value(m.Path), defaultPath)
+		s.Path = row.Value(cmp.Or(m.Path, &defaultPath))
 		s.NamePrefix = row.Value(m.NamePrefix)
 		s.PermissionsBoundary = row.Value(m.PermissionsBoundary)
 		s.AnySource = row.Value(m.AnySource)
@@ -81,7 +81,7 @@ func (m *IAM) Settings(role TaskRole, defaultPath string, tags map[string]string
 
 func IAMRow() schema.SingleNestedBlock {
 	return row.Object("IAM roles. By default both are created for the family.", row.Fields{
-		"path":                 row.Text("IAM path of the roles that are created. The controller's auth method admits roles below its own path. Default: the provider's `iam_role_path`, else `/consul-ecs/`.", row.RolePath()),
+		"path":                 row.Text("IAM path of the roles that are created. The controller's auth method admits roles below its own path. Default: the provider's `iam_role_path`, else `/consul-ecs/`, which an empty text means, too.", row.OrNone(row.RolePath())),
 		"name_prefix":          rolePrefix(),
 		"permissions_boundary": row.Text("ARN of the policy that bounds the roles that are created.", row.PolicyARN()),
 		"any_source":           row.Flag("Leave the conditions on account and region out of the trust policies. Default `false`."),

@@ -38,8 +38,8 @@ func LoginFields() row.Fields {
 		"include_entity":   row.Flag("Send the role's tags along, which the binding rule reads. Default `true`."),
 		"meta":             row.TextMap("Metadata of the token."),
 		"region":           row.Text("Region of the STS endpoint that the login is signed for. Default: the task's."),
-		"sts_endpoint":     row.Text("URL of STS that the login is signed for. Default: the region's.", row.EndpointURL{}),
-		"iam_endpoint":     row.Text("URL of IAM that the role's tags are read at. Default: AWS's.", row.EndpointURL{}),
+		"sts_endpoint":     row.Text("URL of STS that the login is signed for. Default: the region's.", row.OrNone(row.EndpointURL{})),
+		"iam_endpoint":     row.Text("URL of IAM that the role's tags are read at. Default: AWS's.", row.OrNone(row.EndpointURL{})),
 		"server_id_header": row.Text("Value of the header `X-Consul-IAM-ServerID` that binds a login to these servers, where the auth method asks for one."),
 	}
 }
@@ -61,5 +61,8 @@ func ReadLogin(cfg *agentconfig.ConsulLogin, d Defaults) *Login {
 	}
 	row.FromSpec(m, login)
 	m.Enabled = &login.Enabled
+	if login.Enabled {
+		row.Unset(m, d.Login)
+	}
 	return m
 }

@@ -31,9 +31,7 @@ func ReadSidecar(is, wouldBe ecstypes.ContainerDefinition) *Sidecar {
 	if aws.ToBool(is.ReadonlyRootFilesystem) != aws.ToBool(wouldBe.ReadonlyRootFilesystem) {
 		m.ReadonlyRoot = aws.Bool(aws.ToBool(is.ReadonlyRootFilesystem))
 	}
-	if log := ReadLog(is.LogConfiguration); !reflect.DeepEqual(log, ReadLog(wouldBe.LogConfiguration)) {
-		m.LogConfiguration = log
-	}
+	m.LogConfiguration = ReadOwnLog(is.LogConfiguration, wouldBe.LogConfiguration)
 	row.FromSpec(&m.Environment, is.Environment)
 	delete(m.Environment, mesh.ConfigVariable)
 	if len(m.Environment) == 0 {
@@ -116,7 +114,7 @@ func SidecarsRow() schema.SingleNestedBlock {
 		"image":                       row.Text("Image with consulecs-agent. Default: the provider's `agent_image`."),
 		"log_level":                   row.Text("Log level of the agents: `TRACE`, `DEBUG`, `INFO` (default), `WARN` or `ERROR`."),
 		"log_json":                    row.Flag("Log lines as JSON objects. Default `false`."),
-		"log_configuration":           LogConfigurationRow("Where the output of the injected containers goes. Default: the provider's `log_configuration`."),
+		"log_configuration":           OwnLogConfigurationRow("Where the output of the injected containers goes. Default: the provider's `log_configuration`."),
 		"pull_credentials_secret_arn": row.Text("ARN of the Secrets Manager secret with the registry's credentials.", row.SecretARN()),
 		"ready_gate": row.Text("Whether the container `consul-ecs-mesh-ready` lets the application start the moment the proxy serves: `on`, `off` (wait for the dataplane's " +
 			"ECS health check instead, at least 5 s), or `auto` (default): on, unless the application needs the place, as ECS allows 10 containers in a task."),
@@ -134,7 +132,7 @@ func sidecarFields() row.Fields {
 		"memory":                   row.Number("Memory in MiB at which the container is killed.", row.AtLeast(6)),
 		"memory_reservation":       row.Number("Memory in MiB reserved.", row.AtLeast(6)),
 		"environment":              row.TextMap("Further environment variables."),
-		"log_configuration":        LogConfigurationRow("Where the output goes. Default: `sidecars.log_configuration`."),
+		"log_configuration":        OwnLogConfigurationRow("Where the output goes. Default: `sidecars.log_configuration`."),
 		"readonly_root_filesystem": row.Flag("Read-only root file system. Default `true`."),
 		"stop_timeout":             row.Nonzero("Seconds from SIGTERM to SIGKILL. Default: longer than every container of the application."),
 	}

@@ -72,6 +72,7 @@ func importControllerDefinition(ctx context.Context, c *deploy.Client, m *model,
 	}
 	if cfg.Controller != nil && !reflect.DeepEqual(row.Value(cfg.Controller.AuthMethod), row.Value(m.authMethod(c.Defaults))) {
 		m.Login = importAuthMethod(cfg.Controller.AuthMethod)
+		row.Unset(m.Login, suppliedLogin(c.Defaults))
 	}
 	row.FromSpec(&m.LogLevel, cfg.LogLevel)
 	row.FromSpec(&m.LogJSON, cfg.LogJSON)
@@ -102,9 +103,7 @@ func (m *model) importContainer(containers []ecstypes.ContainerDefinition, d blo
 		if image := aws.ToString(is.Image); image != d.Image {
 			m.Image = &image
 		}
-		if log := block.ReadLog(is.LogConfiguration); !reflect.DeepEqual(log, block.ReadLog(d.LogConfiguration.Spec())) {
-			m.LogConfiguration = log
-		}
+		m.LogConfiguration = block.ReadOwnLog(is.LogConfiguration, d.LogConfiguration.Spec())
 		if is.RepositoryCredentials != nil {
 			m.PullCredentialsSecretARN = is.RepositoryCredentials.CredentialsParameter
 		}

@@ -44,7 +44,8 @@ type model struct {
 
 // names is what only a controller computes.
 type names struct {
-	DesiredCount *int32 `tfsdk:"desired_count"`
+	DesiredCount   *int32  `tfsdk:"desired_count"`
+	ECSServiceRest *string `tfsdk:"rendered_ecs_service_json"`
 }
 
 // login is the part of a login that the auth method must know.
@@ -74,8 +75,8 @@ func (m *model) id() string { return block.EcsClusterName(row.Value(m.ECSCluster
 func (m *model) spec(d block.Defaults) taskdef.ControllerSpec {
 	s := taskdef.ControllerSpec{
 		Family: m.family(), Servers: row.Overlay(d.Servers, m.ConsulServers).Spec(), TokenSecretARN: row.Value(m.TokenSecretARN),
-		Controller: agentconfig.Controller{IAMRolePath: cmp.Or(row.Value(m.IAMRolePath), d.RolePath), AuthMethod: m.authMethod(d)},
-		LogLevel:   row.Value(m.LogLevel), LogJSON: row.Value(m.LogJSON), Image: cmp.Or(row.Value(m.Image), d.Image),
+		Controller: agentconfig.Controller{IAMRolePath: row.Value(cmp.Or(m.IAMRolePath, &d.RolePath)), AuthMethod: m.authMethod(d)},
+		LogLevel:   row.Value(m.LogLevel), LogJSON: row.Value(m.LogJSON), Image: row.Value(cmp.Or(m.Image, &d.Image)),
 		Container:                taskdef.Sidecar{LogConfiguration: cmp.Or(m.LogConfiguration, d.LogConfiguration).Spec()},
 		PullCredentialsSecretARN: row.Value(m.PullCredentialsSecretARN), Tags: d.TagsWith(m.Tags),
 	}
@@ -85,21 +86,19 @@ func (m *model) spec(d block.Defaults) taskdef.ControllerSpec {
 	return s
 }
 
+// suppliedLogin is what the provider says of the auth method; nil if it says nothing of logins.
+func suppliedLogin(d block.Defaults) *login {
+	if d.Login == nil {
+		return nil
+	}
+	return &login{d.Login.AuthMethod, d.Login.STSEndpoint, d.Login.IAMEndpoint, d.Login.ServerIDHeader}
+}
+
 // authMethod is nil where the controller's own settings do.
 func (m *model) authMethod(d block.Defaults) *agentconfig.AuthMethod {
-	var method agentconfig.AuthMethod
-	if l := d.Login; l != nil {
-		method = agentconfig.AuthMethod{
-			Name: row.Value(l.AuthMethod), STSEndpoint: row.Value(l.STSEndpoint), IAMEndpoint: row.Value(l.IAMEndpoint), ServerIDHeaderValue: row.Value(l.ServerIDHeader),
-		}
-	}
-	if l := m.Login; l != nil {
-		method = agentconfig.AuthMethod{
-			Name:                cmp.Or(row.Value(l.AuthMethod), method.Name),
-			STSEndpoint:         cmp.Or(row.Value(l.STSEndpoint), method.STSEndpoint),
-			IAMEndpoint:         cmp.Or(row.Value(l.IAMEndpoint), method.IAMEndpoint),
-			ServerIDHeaderValue: cmp.Or(row.Value(l.ServerIDHeader), method.ServerIDHeaderValue),
-		}
+	l := row.Value(row.Overlay(suppliedLogin(d), m.Login))
+	method := agentconfig.AuthMethod{
+		Name: row.Value(l.AuthMethod), STSEndpoint: row.Value(l.STSEndpoint), IAMEndpoint: row.Value(l.IAMEndpoint), ServerIDHeaderValue: row.Value(l.ServerIDHeader),
 	}
 	if method == (agentconfig.AuthMethod{}) {
 		return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
@@ -67,8 +68,8 @@ func (m *model) parts() stack.Parts {
 	return p
 }
 
-func (m *model) computeNames(iamrole.Home, []problem.Path) (names any, open map[string]bool) {
-	m.DesiredCount = aws.Int32(1)
+func (m *model) computeNames(iamrole.Home, []problem.Path) (computed any, open map[string]bool) {
+	m.names = names{aws.Int32(1), block.RenderECSService(block.Propagated, m.service())}
 	return m.names, nil
 }
 
@@ -80,6 +81,7 @@ func (m *model) observe(service *ecstypes.Service) {
 	is := m.service()
 	is.Refresh(*service)
 	m.Network, m.EnableExecuteCommand, m.DesiredCount = is.Network, is.EnableExecuteCommand, is.DesiredCount
+	m.ECSServiceRest = block.RenderECSService(service.PropagateTags, is)
 }
 
 func checkController(ctx context.Context, c *deploy.Client, _ *model, want deploy.Design, diags *diag.Diagnostics) {

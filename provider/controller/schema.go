@@ -23,18 +23,18 @@ func (r *controller) Schema(ctx context.Context, _ resource.SchemaRequest, resp 
 		"cluster":          block.ECSClusterRow("Name or ARN of the ECS cluster whose tasks the controller looks after: one controller for each. Changing it makes a new resource.", stringplanmodifier.RequiresReplace()),
 		"name":             controllerName(),
 		"token_secret_arn": row.RequiredText("ARN of the Secrets Manager secret with the ACL token that the controller works with.", row.SecretARN()),
-		"consul_servers":   row.Object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`.", block.ConsulServersFields()),
-		"login": row.Object("What the auth method must know of the tasks' logins. What is left out is taken from the provider's `login`.", row.Fields{
+		"consul_servers":   row.Object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`; an empty text means none.", block.ConsulServersFields()),
+		"login": row.Object("What the auth method must know of the tasks' logins. What is left out is taken from the provider's `login`; an empty text means none.", row.Fields{
 			"auth_method":      row.Text("Name of the auth method to keep. Default `iam-ecs-service-token`."),
-			"sts_endpoint":     row.Text("URL of STS at which Consul's servers verify logins. Default: AWS's.", row.EndpointURL{}),
-			"iam_endpoint":     row.Text("URL of IAM at which Consul's servers read role tags. Default: AWS's.", row.EndpointURL{}),
+			"sts_endpoint":     row.Text("URL of STS at which Consul's servers verify logins. Default: AWS's.", row.OrNone(row.EndpointURL{})),
+			"iam_endpoint":     row.Text("URL of IAM at which Consul's servers read role tags. Default: AWS's.", row.OrNone(row.EndpointURL{})),
 			"server_id_header": row.Text("Value of the header `X-Consul-IAM-ServerID` that logins must carry."),
 		}),
-		"iam_role_path":               row.Text("Roles below this IAM path may log in. Default: the provider's `iam_role_path`, else `/consul-ecs/`.", row.RolePath()),
+		"iam_role_path":               row.Text("Roles below this IAM path may log in. Default: the provider's `iam_role_path`, else `/consul-ecs/`, which an empty text means, too.", row.OrNone(row.RolePath())),
 		"image":                       row.Text("Image with consulecs-agent. Default: the provider's `agent_image`."),
 		"log_level":                   row.Text("Log level: `TRACE`, `DEBUG`, `INFO` (default), `WARN` or `ERROR`."),
 		"log_json":                    row.Flag("Log lines as JSON objects. Default `false`."),
-		"log_configuration":           block.LogConfigurationRow("Where the output goes. Default: the provider's `log_configuration`."),
+		"log_configuration":           block.OwnLogConfigurationRow("Where the output goes. Default: the provider's `log_configuration`."),
 		"pull_credentials_secret_arn": row.Text("ARN of the Secrets Manager secret with the registry's credentials.", row.SecretARN()),
 		"task": row.Object("Size of the task.", row.Fields{
 			"cpu":              row.Nonzero("CPU units, 1024 to a core. Default 256."),
@@ -77,8 +77,9 @@ func controllerComputed() row.Fields {
 		"rendered_roles_json":                 row.ComputedText("The IAM roles that the resource keeps, as they are in IAM: a change made there shows here."),
 		"rendered_definition_json":            row.ComputedText("The task definition without its containers, in canonical form, as ECS has it."),
 		"rendered_container_definitions_json": row.ComputedTexts("The container definitions by their names, each as JSON in canonical form, as ECS has them: a change made there shows here. Environment values, commands, labels and options are short hashes."),
+		"rendered_ecs_service_json":           row.ComputedText("What no attribute says of the ECS service, as JSON, as ECS has it: a change made there shows here."),
 		"content_hash":                        row.ComputedText("Hash of the owner and the canonical task definition without its tags. A new revision is registered when it changes."),
 		"desired_count":                       schema.Int32Attribute{Computed: true, MarkdownDescription: "Desired count of the ECS service: 1, unless something else scaled it."},
-		"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, Sensitive: true, MarkdownDescription: "All tags of the task definition."},
+		"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, Sensitive: true, MarkdownDescription: "All tags of the task definition and the ECS service. A tag that something else removed or changed, of the one or the other, shows here; those that others added do not."},
 	}
 }

@@ -229,7 +229,7 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 	}
 	out.begun.service = true
 	runs := d.runs(had, out.ARN)
-	arn, err := c.ensureService(ctx, d, row.Value(runs), was != nil && !moved)
+	arn, err := c.ensureService(ctx, d, row.Value(runs), had, was != nil && !moved)
 	if arn != "" {
 		out.ECSServiceARN, out.ECSServiceRunning = &arn, runs
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -25,7 +24,7 @@ const (
 
 // ensureService makes the ECS service so and returns its ARN, also with an error if there is one. known says that the resource
 // made it before; one that is not known is taken on only if it bears the owner's ID, or is to be adopted.
-func (c *Client) ensureService(ctx context.Context, d Design, definitionARN string, known bool) (string, error) {
+func (c *Client) ensureService(ctx context.Context, d Design, definitionARN string, had Before, known bool) (string, error) {
 	want, tags, name := d.Service, d.tags(), row.Value(d.Service.Name)
 	found, err := c.serviceFinder(known)(ctx, row.Value(want.Cluster), name)
 	if err != nil {
@@ -51,7 +50,7 @@ func (c *Client) ensureService(ctx context.Context, d Design, definitionARN stri
 	if is := block.TagMap(found.Tags); !known && !d.mayTake(is[tagECSOwnerID]) {
 		return "", taken(Clash{What: whatService(want), Tags: is})
 	}
-	return aws.ToString(found.ServiceArn), c.updateService(ctx, want, *found, definitionARN, tags)
+	return aws.ToString(found.ServiceArn), c.updateService(ctx, want, had, *found, definitionARN, tags)
 }
 
 func (c *Client) createService(ctx context.Context, input *ecs.CreateServiceInput) (string, error) {
@@ -68,24 +67,21 @@ func (c *Client) createService(ctx context.Context, input *ecs.CreateServiceInpu
 	return aws.ToString(created.Service.ServiceArn), nil
 }
 
-func (c *Client) updateService(ctx context.Context, want *block.ECSService, found ecstypes.Service, definitionARN string, tags map[string]string) error {
+func (c *Client) updateService(ctx context.Context, want *block.ECSService, had Before, found ecstypes.Service, definitionARN string, tags map[string]string) error {
 	input := want.UpdateInput(definitionARN)
 	want.ResetInput(input, found)
-	input.ForceNewDeployment = !sameProviders(want.CapacityProviderStrategy, found.CapacityProviderStrategy)
+	if dropsProviders(want, had.Service) {
+		var err error
+		if input.CapacityProviderStrategy, err = c.defaultProviders(ctx, row.Value(want.Cluster)); err != nil {
+			return err
+		}
+	}
+	input.ForceNewDeployment = !sameProviders(input.CapacityProviderStrategy, found.CapacityProviderStrategy) // ECS wants it so
 	if err := through(ctx, func() error { _, err := c.ecs.UpdateService(ctx, input); return err }, roleRefused, unattached); err != nil {
 		return fmt.Errorf("update service %s: %w", row.Value(want.Name), err)
 	}
 	tflog.Info(ctx, "ecs service updated", map[string]any{"arn": aws.ToString(found.ServiceArn)})
-	return c.tagResource(ctx, aws.ToString(found.ServiceArn), tags, block.TagMap(found.Tags))
-}
-
-func sameProviders(want []block.CapacityProvider, found []ecstypes.CapacityProviderStrategyItem) bool {
-	if len(want) == 0 {
-		return true // not asked for
-	}
-	return slices.EqualFunc(want, found, func(w block.CapacityProvider, f ecstypes.CapacityProviderStrategyItem) bool {
-		return row.Value(w.CapacityProvider) == aws.ToString(f.CapacityProvider) && row.Value(w.Base) == f.Base && row.Value(w.Weight) == f.Weight
-	})
+	return c.tagResource(ctx, aws.ToString(found.ServiceArn), tags, ownTags(block.TagMap(found.Tags), tags, had.Outcome.TagsAll))
 }
 
 // deleteService scales the service down, deletes it and waits until its tasks have stopped: a role or a definition that they

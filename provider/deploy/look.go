@@ -37,6 +37,7 @@ func (c *Client) Look(ctx context.Context, family string, owner Owner, out *Outc
 	out.ECSServiceARN, out.ECSServiceRunning = nil, nil
 	if found != nil {
 		out.ECSServiceARN, out.ECSServiceRunning = found.ServiceArn, found.TaskDefinition
+		out.TagsAll = tagsOfBoth(out.TagsAll, block.TagMap(found.Tags))
 	}
 	return found, exists || definition || roles, nil
 }

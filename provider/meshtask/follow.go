@@ -17,6 +17,11 @@ func following() *stack.Following[model] {
 	return &stack.Following[model]{
 		Switch: followSwitch, Asked: (*model).follows, Containers: (*model).containerNames,
 		See: (*model).see, Plan: (*model).planFollowed,
+		Keep: func(state, m *model) {
+			if m.follows() {
+				state.FollowedImages = m.FollowedImages
+			}
+		},
 	}
 }
 
@@ -93,7 +98,7 @@ func (m *model) followedOpen(unknown []problem.Path) bool {
 // isFollowedImage reports whether a place is the image of a container whose image is followed.
 func (m *model) isFollowedImage(place problem.Path) bool {
 	l, ok := m.local(place)
-	return ok && len(place) == 3 && place[2] == "image" && m.FollowedImages[l.Containers[0]] != ""
+	return ok && len(place) == 3 && place[0] == "container" && place[2] == "image" && m.FollowedImages[l.Containers[0]] != ""
 }
 
 // identifiesContainer reports whether a place decides which containers there are.

@@ -20,9 +20,7 @@ func (m *model) importSidecars(d *ecstypes.TaskDefinition, def block.Defaults) {
 	if image := aws.ToString(first.Image); image != def.Image {
 		s.Image = &image
 	}
-	if log := block.ReadLog(first.LogConfiguration); !reflect.DeepEqual(log, block.ReadLog(def.LogConfiguration.Spec())) {
-		s.LogConfiguration = log
-	}
+	s.LogConfiguration = block.ReadOwnLog(first.LogConfiguration, def.LogConfiguration.Spec())
 	if first.RepositoryCredentials != nil {
 		s.PullCredentialsSecretARN = first.RepositoryCredentials.CredentialsParameter
 	}

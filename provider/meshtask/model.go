@@ -82,6 +82,7 @@ type names struct {
 	ARNWithoutRevision *string `tfsdk:"arn_without_revision"`
 	ServiceName        *string `tfsdk:"service_name"`
 	ECSServiceName     *string `tfsdk:"ecs_service_name"`
+	ECSServiceRest     *string `tfsdk:"rendered_ecs_service_json"`
 
 	FollowedImages map[string]string `tfsdk:"followed_images"`
 }
@@ -99,6 +100,7 @@ func (m *model) computedNames(home iamrole.Home) names {
 	}
 	if m.ECSService != nil {
 		names.ECSServiceName = m.ECSService.Named(row.Value(m.Family)).Name
+		names.ECSServiceRest = block.RenderECSService(block.Propagated, nil)
 	}
 	return names
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
@@ -73,15 +74,18 @@ func (m *model) computeNames(home iamrole.Home, unknown []problem.Path) (names a
 		"ecs_service_name":     row.Affects(unknown, "family", "ecs_service.name"),
 		"arn_without_revision": row.Affects(unknown, "family"),
 		"followed_images":      m.followedOpen(unknown),
+
+		"rendered_ecs_service_json": row.Affects(unknown, "ecs_service.cluster"), // is it there at all?
 	}
 }
 
 func (m *model) observe(service *ecstypes.Service) {
 	if service == nil {
-		m.ECSService = nil
+		m.ECSService, m.ECSServiceRest = nil, nil
 		return
 	}
 	m.ECSService.Refresh(*service)
+	m.ECSServiceRest = block.RenderECSService(service.PropagateTags, nil)
 }
 
 func checkMeshTask(ctx context.Context, c *deploy.Client, m *model, want deploy.Design, diags *diag.Diagnostics) {

@@ -77,11 +77,11 @@ func ComputedTexts(description string) schema.MapAttribute {
 }
 
 func Number(description string, validators ...validator.Int32) schema.Int32Attribute {
-	return schema.Int32Attribute{Optional: true, MarkdownDescription: description, Validators: validators}
+	return schema.Int32Attribute{CustomType: wholeType{}, Optional: true, MarkdownDescription: description, Validators: validators}
 }
 
 func RequiredNumber(description string, validators ...validator.Int32) schema.Int32Attribute {
-	return schema.Int32Attribute{Required: true, MarkdownDescription: description, Validators: validators}
+	return schema.Int32Attribute{CustomType: wholeType{}, Required: true, MarkdownDescription: description, Validators: validators}
 }
 
 func Flag(description string) schema.BoolAttribute {
@@ -120,6 +120,13 @@ func RequiredTextSet(description string, validators ...validator.Set) schema.Set
 // first, inside sets as an error of the provider's.
 func NumberSet(description string) schema.SetAttribute {
 	a := TextSet(description)
+	a.ElementType = types.NumberType
+	return a
+}
+
+// Numbers is a list of them.
+func Numbers(description string) schema.ListAttribute {
+	a := Texts(description)
 	a.ElementType = types.NumberType
 	return a
 }

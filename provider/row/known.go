@@ -3,7 +3,6 @@ package row
 import (
 	"context"
 	"fmt"
-	"math/big"
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -16,7 +15,7 @@ import (
 
 // Decode reads a configuration or a plan into a model, and names the places whose values are not known yet.
 func Decode(ctx context.Context, from tfsdk.Config, model any, diags *diag.Diagnostics) (unknown []problem.Path, ok bool) {
-	if refuseFractions(from.Raw, diags) {
+	if RefuseNumbers(from.Raw, diags) {
 		return nil, false
 	}
 	replaced, unknown, err := Known(from.Raw)
@@ -26,20 +25,6 @@ func Decode(ctx context.Context, from tfsdk.Config, model any, diags *diag.Diagn
 	}
 	diags.Append((&tfsdk.Config{Raw: replaced, Schema: from.Schema}).Get(ctx, model)...)
 	return unknown, !diags.HasError()
-}
-
-// refuseFractions reports numbers that are not whole: no attribute takes others, and a model has no place for them.
-func refuseFractions(raw tftypes.Value, diags *diag.Diagnostics) (found bool) {
-	_ = tftypes.Walk(raw, func(at *tftypes.AttributePath, v tftypes.Value) (bool, error) {
-		var n big.Float
-		if v.IsKnown() && !v.IsNull() && v.Type().Is(tftypes.Number) && v.As(&n) == nil && !n.IsInt() {
-			place := placeOf(at)
-			diags.AddAttributeError(frameworkPath(place), "Not a whole number", fmt.Sprintf("%s is %s, want a whole number.", place, n.String()))
-			found = true
-		}
-		return true, nil
-	})
-	return found
 }
 
 // TerraformPath is a place as values are looked up by.

@@ -28,6 +28,9 @@ type Following[M any] struct {
 	// Plan has a planned model take over what the state follows, or, where that was not asked for before, the images of a foreign
 	// revision or of an imported one. It returns the places whose values the definition still waits for.
 	Plan func(m, state *M, images map[string]string, unknown []problem.Path) []problem.Path
+	// Keep has the state take over what an update followed that failed: it may have registered a revision with these images, on top of
+	// the one that they come from.
+	Keep func(state, m *M)
 }
 
 // keyed is what is kept beside a state.

@@ -70,21 +70,26 @@ func withNames(raw tftypes.Value, at problem.Path) problem.Path {
 			return named
 		}
 		name := nameOf(list[index])
-		alike := slices.DeleteFunc(list, func(v tftypes.Value) bool { return nameOf(v) != name })
-		if name != "" && len(alike) == 1 {
+		alike := 0
+		for _, v := range list {
+			if nameOf(v) == name {
+				alike++
+			}
+		}
+		if name != "" && alike == 1 {
 			named[i] = problem.Key(name)
 		}
 	}
 	return named
 }
 
-// elements are those of the list at a place, if there is one and it is known.
+// elements are those of the list at a place, if there is one and it is known. They are the value's own: not to be changed.
 func elements(raw tftypes.Value, at problem.Path) []tftypes.Value {
 	var list []tftypes.Value
 	if v, ok := valueAt(raw, at); ok && v.IsKnown() {
 		_ = v.As(&list) // of what is no list, nothing is wanted
 	}
-	return slices.Clone(list) // As hands out the value's own
+	return list
 }
 
 // nameOf is the attribute name of an object; "" if it has none that is known.

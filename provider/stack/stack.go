@@ -245,6 +245,9 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		if want.Service.IsAt(row.Value(out.ECSServiceARN)) && !want.Service.SameService(had.Service) { // the former service is gone
 			s.Kind.Adopt(&state, &m)
 		}
+		if s.Kind.Following != nil {
+			s.Kind.Following.Keep(&state, &m)
+		}
 		m = state
 	}
 	s.settle(&m, out.Outcome)

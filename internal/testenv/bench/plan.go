@@ -26,7 +26,7 @@ import (
 )
 
 // watchEvery is how often the provider's processes are looked at. What one has used is known up to its last such moment.
-const watchEvery = 50 * time.Millisecond
+const watchEvery = 250 * time.Millisecond
 
 // estate is a configuration of many mesh tasks, the real Terraform, and an AWS emulator whose calls are counted.
 type estate struct {
