@@ -41,9 +41,12 @@ func main() {
 }
 
 // quietSDK keeps the SDK from logging each of its steps, unless somebody asked for logs. Terraform reads every line of a provider
-// before it drops it: that was half of the processor time of a large plan.
+// before it drops it: that was a third of the processor time of a large plan.
 func quietSDK() {
-	asksForLogs := func(variable string) bool { return strings.HasPrefix(variable, "TF_LOG") }
+	asksForLogs := func(variable string) bool {
+		name, value, _ := strings.Cut(variable, "=")
+		return strings.HasPrefix(name, "TF_LOG") && value != ""
+	}
 	if !slices.ContainsFunc(os.Environ(), asksForLogs) {
 		_ = os.Setenv("TF_LOG_SDK", "OFF")
 	}

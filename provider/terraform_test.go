@@ -50,13 +50,5 @@ func (d configDir) write(t *testing.T, name string, config fields) {
 // terraform is the Terraform, or OpenTofu, that works on the folder.
 func (d configDir) terraform(t *testing.T) *testenv.Terraform {
 	t.Helper()
-	bin, err := binFolder()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tf, err := testenv.NewTerraform(testenv.TerraformConfig{Folder: string(d), Work: t.TempDir(), Provider: bin, Binary: os.Getenv("TF_ACC_TERRAFORM_PATH")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tf
+	return (&binary{os.Getenv("TF_ACC_TERRAFORM_PATH")}).terraform(t, d)
 }

@@ -59,7 +59,8 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 		return err
 	}
 	obsolete := obsoleteRoles(kept, d.roles())
-	if out.rolesToGo = len(obsolete) > 0; !out.rolesToGo { // what may come in between, a wait that is interrupted, is no matter for them
+	out.rolesToGo = len(obsolete) > 0
+	if !out.rolesToGo { // they are as they will stay, however a wait for the service ends
 		if out.Roles, err = encodedRoles(d.shownRoles()); err != nil {
 			return err
 		}
