@@ -9,6 +9,13 @@ func Value[T any](p *T) T {
 	return *p
 }
 
+// Spell sets what is nil to its default.
+func Spell[T any](p **T, otherwise T) {
+	if *p == nil {
+		*p = &otherwise
+	}
+}
+
 func OrDefault(text, otherwise string) string {
 	if text == "" {
 		return otherwise
