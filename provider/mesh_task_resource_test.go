@@ -24,7 +24,21 @@ import (
 )
 
 // spelledOut are attributes that an import spells out where the configuration leaves them to their defaults.
-var spelledOut = []string{"container.0.essential", "task"}
+var spelledOut = slices.Concat([]string{
+	"task", "outbound_only", "service.name", "service.enable_tag_override", "timeouts", "ecs_service.name", "ecs_service.wait_for_steady_state", "ecs_service.enable_execute_command",
+	"ecs_service.assign_public_ip", "ecs_service.health_check_grace_period_seconds", "ecs_service.platform_version", "enable_execute_command", "assign_public_ip", "log_json", "name", "wait_for_steady_state",
+}, spelledOutOf("container.0."), spelledOutOf("container.1."), spelledOutOf("container.2."))
+
+func spelledOutOf(container string) []string {
+	var all []string
+	for _, name := range []string{
+		"essential", "privileged", "readonly_root_filesystem", "interactive", "pseudo_terminal", "health_check.timeout", "health_check.retries", "health_check.start_period", "health_check.interval",
+		"mount_point.0.read_only", "port_mapping.0.protocol", "port_mapping.0.host_port",
+	} {
+		all = append(all, container+name)
+	}
+	return all
+}
 
 const meshTaskName = "consulecs_mesh_task.this"
 
@@ -215,7 +229,7 @@ func TestMeshTaskLivesAndIsImported(t *testing.T) {
 				},
 			},
 			{
-				ResourceName: meshTaskName, ImportState: true, ImportStateVerify: true, ImportStateId: family,
+				ResourceName: meshTaskName, ImportState: true, ImportStateVerify: true, ImportStateId: family, ImportStateVerifyIgnore: spelledOut,
 			},
 			{
 				Config: c.provider() + richTask(family, "app:2"),
@@ -230,7 +244,7 @@ func TestMeshTaskLivesAndIsImported(t *testing.T) {
 				Check: c.wantRevisions(t, family, "2"),
 			},
 			{
-				ResourceName: meshTaskName, ImportState: true, ImportStateVerify: true, ImportStateId: family + ":2",
+				ResourceName: meshTaskName, ImportState: true, ImportStateVerify: true, ImportStateId: family + ":2", ImportStateVerifyIgnore: spelledOut,
 			},
 		},
 	})

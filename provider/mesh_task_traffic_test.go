@@ -107,7 +107,7 @@ func TestTrafficSettingsLiveAndAreImported(t *testing.T) {
 	const family = "traffic"
 	c := startMoto(t)
 	config := c.provider() + trafficTask(family, "1m")
-	imported := resource.TestStep{ResourceName: meshTaskName, ImportState: true, ImportStateVerify: true, ImportStateId: family}
+	imported := resource.TestStep{ResourceName: meshTaskName, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: spelledOut, ImportStateId: family}
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories(),
 		CheckDestroy:             c.nothingLeft(t, family),

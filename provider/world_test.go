@@ -144,9 +144,9 @@ func testMesh(t *testing.T, w *testenv.World) {
 				},
 			},
 			{ResourceName: meshTaskName, ImportState: true, ImportStateVerify: true, ImportStateId: w.Cluster[strings.LastIndexByte(w.Cluster, '/')+1:] + "/api",
-				ImportStateVerifyIgnore: []string{"ecs_service.wait_for_steady_state", "timeouts"}},
+				ImportStateVerifyIgnore: spelledOut},
 			{ResourceName: controllerResource, ImportState: true, ImportStateVerify: true, ImportStateId: w.Cluster[strings.LastIndexByte(w.Cluster, '/')+1:] + "/consul-ecs-controller",
-				ImportStateVerifyIgnore: []string{"task", "timeouts"}},
+				ImportStateVerifyIgnore: spelledOut},
 			{ // a new revision in place
 				Config: meshConfig(w, "2", 1), ConfigPlanChecks: updates,
 				Check: resource.ComposeAggregateTestCheckFunc(c.wantRevisions(t, "api", "2"), c.wantTasks(t, w.Cluster, "api", 1, "api:2")),

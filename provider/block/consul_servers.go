@@ -103,8 +103,12 @@ func ReadServers(cfg agentconfig.ConsulServers, containers []ecstypes.ContainerD
 	row.FromSpec(m, cfg)
 	importTLS(m.TLS, cfg.Defaults, https, grpc)
 	row.Unset(m, d.Servers)
-	if brief := (&ConsulServers{Hosts: m.Hosts, SkipServerWatch: m.SkipServerWatch, TLS: m.TLS}); same(brief) {
-		return brief
+	quiet := *m.TLS
+	quiet.Enabled = nil
+	for _, tls := range []*TLS{nil, &quiet, m.TLS} {
+		if brief := (&ConsulServers{Hosts: m.Hosts, SkipServerWatch: m.SkipServerWatch, TLS: tls}); same(brief) {
+			return brief
+		}
 	}
 	if cfg.HTTP != nil {
 		m.HTTP = &Server{TLS: cfg.HTTP.HTTPS}

@@ -4,7 +4,9 @@ import (
 	"maps"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
@@ -185,7 +187,7 @@ func ContainerFields() row.Fields {
 	all := row.Fields{
 		"name":               row.RequiredText("Name in the task: up to 255 letters, digits, `-` and `_`."),
 		"image":              row.RequiredText("Image reference."),
-		"essential":          row.Flag("The task stops when this container does. Default `true`."),
+		"essential":          row.FlagOr(true, "The task stops when this container does. Default `true`."),
 		"command":            row.Texts("Command, as in the image's CMD."),
 		"entry_point":        row.Texts("Entry point, as in the image's ENTRYPOINT. `[]` says that the image has none."),
 		"working_directory":  row.Text("Directory that the command runs in."),
@@ -201,10 +203,10 @@ func ContainerFields() row.Fields {
 		}),
 		"start_timeout":            row.Number("Seconds that containers which depend on this one wait for it."),
 		"stop_timeout":             row.Number("Seconds from SIGTERM to SIGKILL. ECS's default is 30."),
-		"privileged":               row.Flag("Root rights on the host. Not on Fargate. Default `false`."),
-		"readonly_root_filesystem": row.Flag("Read-only root file system. Default `false`."),
-		"interactive":              row.Flag("Keep stdin open. Default `false`."),
-		"pseudo_terminal":          row.Flag("Allocate a TTY. Default `false`."),
+		"privileged":               row.FlagOr(false, "Root rights on the host. Not on Fargate. Default `false`."),
+		"readonly_root_filesystem": row.FlagOr(false, "Read-only root file system. Default `false`."),
+		"interactive":              row.FlagOr(false, "Keep stdin open. Default `false`."),
+		"pseudo_terminal":          row.FlagOr(false, "Allocate a TTY. Default `false`."),
 		"docker_labels":            row.TextMap("Labels of the container."),
 		"docker_security_options":  row.Texts("Security options of Docker, such as `no-new-privileges`. Not on Fargate."),
 		"version_consistency":      row.Text("Whether ECS resolves the image's tag to a digest: `enabled` or `disabled`.", row.OneOf(ecstypes.VersionConsistency("").Values()...)),
@@ -242,10 +244,10 @@ func containerLifeFields() row.Fields {
 		}),
 		"health_check": row.Object("Health check of ECS.", row.Fields{
 			"command":      row.RequiredTexts("Command: `CMD` and arguments, or `CMD-SHELL` and a line for the shell."),
-			"interval":     row.Number("Seconds between two checks, 5 to 300. Default 30."),
-			"timeout":      row.Number("Seconds that a check may take, 2 to 60. Default 5."),
-			"retries":      row.Number("Failures in a row that make the container unhealthy, 1 to 10. Default 3."),
-			"start_period": row.Number("Seconds after the start in which failures do not count, 0 to 300. Default 0."),
+			"interval":     row.NumberOr(30, "Seconds between two checks, 5 to 300. Default 30."),
+			"timeout":      row.NumberOr(5, "Seconds that a check may take, 2 to 60. Default 5."),
+			"retries":      row.NumberOr(3, "Failures in a row that make the container unhealthy, 1 to 10. Default 3."),
+			"start_period": row.NumberOr(0, "Seconds after the start in which failures do not count, 0 to 300. Default 0."),
 		}),
 		"restart_policy": restartPolicyRow(),
 	}
@@ -257,19 +259,19 @@ func containerHostFields() row.Fields {
 		"port_mapping": row.Objects("Ports that the task opens besides the mesh's. A service in the mesh needs none.", row.Fields{
 			"container_port":       row.Number("Port in the task, 1 to 65535."),
 			"container_port_range": row.Text("A range of ports instead, such as `8000-8010`."),
-			"host_port":            row.Number("Same as `container_port` in awsvpc tasks."),
-			"protocol":             row.Text("`tcp` (default) or `udp`.", row.OneOf(ecstypes.TransportProtocol("").Values()...)),
+			"host_port":            hostPort(),
+			"protocol":             row.TextOr(string(ecstypes.TransportProtocolTcp), "`tcp` (default) or `udp`.", row.OneOf(ecstypes.TransportProtocol("").Values()...)),
 			"name":                 row.Text("Name of the port, for Service Connect."),
 			"app_protocol":         row.Text("`http`, `http2` or `grpc`, for Service Connect.", row.OneOf(ecstypes.ApplicationProtocol("").Values()...)),
 		}),
 		"mount_point": row.Objects("Volumes of the task that the container mounts.", row.Fields{
 			"source_volume":  row.RequiredText("Name of the volume in `task.volume`."),
 			"container_path": row.RequiredText("Path in the container."),
-			"read_only":      row.Flag("Default `false`."),
+			"read_only":      row.FlagOr(false, "Default `false`."),
 		}),
 		"volumes_from": row.Objects("Containers whose mounts this one shares.", row.Fields{
 			"source_container": row.RequiredText("Name of the container."),
-			"read_only":        row.Flag("Default `false`."),
+			"read_only":        row.FlagOr(false, "Default `false`."),
 		}),
 		"ulimit": row.Objects("Resource limits.", row.Fields{
 			"name":       row.RequiredText("Name, such as `nofile`.", row.OneOf(ecstypes.UlimitName("").Values()...)),
@@ -293,6 +295,12 @@ func containerHostFields() row.Fields {
 		}),
 		"linux_parameters": linuxParametersRow(),
 	}
+}
+
+func hostPort() schema.Int32Attribute {
+	a := row.Number("Same as `container_port` in awsvpc tasks.")
+	a.Computed, a.PlanModifiers = true, []planmodifier.Int32{row.Like{At: path.MatchRelative().AtParent().AtName("container_port")}}
+	return a
 }
 
 func linuxParametersRow() schema.SingleNestedBlock {

@@ -33,9 +33,6 @@ func importContainer(c ecstypes.ContainerDefinition, cfg agentconfig.Config) Con
 		waits = waits || injected
 		return injected
 	})
-	for i := range c.PortMappings { // awsvpc fills it in
-		c.PortMappings[i].HostPort = nil
-	}
 	for _, p := range cfg.ReadinessProbes {
 		if p.Container == aws.ToString(c.Name) {
 			inMesh.ReadinessProbe = &Probe{}
@@ -55,8 +52,35 @@ func importContainer(c ecstypes.ContainerDefinition, cfg agentconfig.Config) Con
 		m.EntryPoint = []string{} // a delayed command says that the image has none
 	}
 	m.Essential = aws.Bool(c.Essential == nil || *c.Essential)
+	m.spellDefaults()
 	if inMesh != (ContainerMesh{}) {
 		m.Mesh = &inMesh
 	}
 	return m
+}
+
+// spellDefaults says what is left out and has a default.
+func (m *Container) spellDefaults() {
+	for _, flag := range []**bool{&m.Privileged, &m.ReadonlyRootFilesystem, &m.Interactive, &m.PseudoTerminal} {
+		row.Spell(flag, false)
+	}
+	if h := m.HealthCheck; h != nil {
+		row.Spell(&h.Interval, 30)
+		row.Spell(&h.Timeout, 5)
+		row.Spell(&h.Retries, 3)
+		row.Spell(&h.StartPeriod, 0)
+	}
+	for i := range m.PortMappings {
+		mapping := &m.PortMappings[i]
+		row.Spell(&mapping.Protocol, string(ecstypes.TransportProtocolTcp))
+		if mapping.HostPort = nil; mapping.ContainerPort != nil {
+			mapping.HostPort = aws.Int32(*mapping.ContainerPort) // awsvpc has no other
+		}
+	}
+	for i := range m.MountPoints {
+		row.Spell(&m.MountPoints[i].ReadOnly, false)
+	}
+	for i := range m.VolumesFrom {
+		row.Spell(&m.VolumesFrom[i].ReadOnly, false)
+	}
 }

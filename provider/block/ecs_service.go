@@ -133,7 +133,7 @@ func (m *ECSService) CreateInput(definitionARN string, tags map[string]string) *
 func (m *ECSService) UpdateInput(definitionARN string) *ecs.UpdateServiceInput {
 	input := &ecs.UpdateServiceInput{
 		Service: m.Name, Cluster: m.Cluster, TaskDefinition: &definitionARN, DesiredCount: m.DesiredCount,
-		EnableExecuteCommand: aws.Bool(row.Value(m.EnableExecuteCommand)), HealthCheckGracePeriodSeconds: m.HealthCheckGracePeriodSeconds,
+		EnableExecuteCommand: aws.Bool(row.Value(m.EnableExecuteCommand)), HealthCheckGracePeriodSeconds: nonzero(m.HealthCheckGracePeriodSeconds),
 		PlatformVersion: m.PlatformVersion, PropagateTags: Propagated,
 		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: m.awsvpc()},
 		LoadBalancers:        []ecstypes.LoadBalancer{}, PlacementConstraints: []ecstypes.PlacementConstraint{}, PlacementStrategy: []ecstypes.PlacementStrategy{},
@@ -155,12 +155,20 @@ func (m *ECSService) UpdateInput(definitionARN string) *ecs.UpdateServiceInput {
 // ResetInput sets what ECS would keep, as the update does not say it, though the user no longer asks for it. It is not said
 // otherwise: a grace period is refused where nothing checks the health, a platform version where it is not Fargate's.
 func (m *ECSService) ResetInput(input *ecs.UpdateServiceInput, is ecstypes.Service) {
-	if m.HealthCheckGracePeriodSeconds == nil && aws.ToInt32(is.HealthCheckGracePeriodSeconds) != 0 {
+	if row.Value(m.HealthCheckGracePeriodSeconds) == 0 && aws.ToInt32(is.HealthCheckGracePeriodSeconds) != 0 {
 		input.HealthCheckGracePeriodSeconds = aws.Int32(0)
 	}
 	if version := aws.ToString(is.PlatformVersion); m.PlatformVersion == nil && version != "" && version != latestPlatform {
 		input.PlatformVersion = aws.String(latestPlatform)
 	}
+}
+
+// nonzero leaves a 0 unsaid.
+func nonzero(n *int32) *int32 {
+	if row.Value(n) == 0 {
+		return nil
+	}
+	return n
 }
 
 // latestPlatform is ECS's default of Fargate's platform version.
@@ -183,19 +191,19 @@ func (m *ECSService) awsvpc() *ecstypes.AwsVpcConfiguration {
 func ECSServiceRow() schema.SingleNestedBlock {
 	fields := row.Fields{
 		"cluster":       ECSClusterRow("Name or ARN of the ECS cluster. Changing it moves the service: a new one is made, then the old one is deleted."),
-		"name":          row.Text("Name of the ECS service. Default: the family. Changing it moves the service, as with `cluster`.", stringvalidator.RegexMatches(row.ValidFamily, row.FamilyRule)),
-		"desired_count": row.Number("Number of tasks. Left out: 1 at first, then whatever autoscaling or others make of it.", row.AtLeast(0)),
+		"name":          ecsServiceName("Name of the ECS service. Default: the family. Changing it moves the service, as with `cluster`.", stringvalidator.RegexMatches(row.ValidFamily, row.FamilyRule)),
+		"desired_count": desiredCount(),
 		"deployment": row.Object("How tasks are replaced.", row.Fields{
-			"minimum_healthy_percent": row.Number("Share of `desired_count` that keeps running. Default 100.", row.AtLeast(0)),
-			"maximum_percent":         row.Number("Share of `desired_count` that may run at once. Default 200.", row.AtLeast(0)),
+			"minimum_healthy_percent": row.NumberOr(defaultMinimumHealthy, "Share of `desired_count` that keeps running. Default 100.", row.AtLeast(0)),
+			"maximum_percent":         row.NumberOr(defaultMaximum, "Share of `desired_count` that may run at once. Default 200.", row.AtLeast(0)),
 			"circuit_breaker": row.Object("Gives a deployment up whose tasks do not start.", row.Fields{
 				"enable":   row.RequiredFlag("Whether to."),
-				"rollback": row.Flag("Go back to the last deployment that worked. Default `false`."),
+				"rollback": row.FlagOr(false, "Go back to the last deployment that worked. Default `false`."),
 			}),
 		}),
-		"health_check_grace_period_seconds": row.Number("Seconds in which a load balancer's verdict on a new task does not count.", row.AtLeast(0)),
-		"enable_execute_command":            row.Flag("ECS Exec. The task role needs the `ssmmessages` actions: attach them with `iam.task_role.policy_arns`. Default `false`."),
-		"wait_for_steady_state":             row.Flag("Wait on create and update until the service runs what it should. Default `false`."),
+		"health_check_grace_period_seconds": row.NumberOr(0, "Seconds in which a load balancer's verdict on a new task does not count.", row.AtLeast(0)),
+		"enable_execute_command":            row.FlagOr(false, "ECS Exec. The task role needs the `ssmmessages` actions: attach them with `iam.task_role.policy_arns`. Default `false`."),
+		"wait_for_steady_state":             row.FlagOr(false, "Wait on create and update until the service runs what it should. Default `false`."),
 		"load_balancer": row.Objects("Target groups that the tasks are registered with.", row.Fields{
 			"target_group_arn": row.RequiredText("ARN of the target group, of target type `ip`."),
 			"container_name":   row.RequiredText("Name of the container."),
@@ -219,14 +227,14 @@ func NetworkFields(strategy path.Expression) row.Fields {
 	return row.Fields{
 		"subnets":          row.RequiredTextSet("IDs of the subnets.", setvalidator.SizeAtLeast(1)),
 		"security_groups":  row.TextSet("IDs of the security groups. Default: the VPC's own."),
-		"assign_public_ip": row.Flag("A public address for every task, on Fargate. Default `false`."),
+		"assign_public_ip": row.FlagOr(false, "A public address for every task, on Fargate. Default `false`."),
 		"launch_type": row.Text("`FARGATE`, `EC2` or `MANAGED_INSTANCES`, one of `task.launch_types`. Default: the ECS cluster's capacity providers. Changing it deletes the service, then makes a new one.",
 			stringvalidator.OneOf("EC2", "FARGATE", "MANAGED_INSTANCES"), stringvalidator.ConflictsWith(strategy)),
-		"platform_version": row.Text("Fargate's platform version. Default `LATEST`."),
+		"platform_version": row.TextOr(latestPlatform, "Fargate's platform version. Default `LATEST`."),
 		"capacity_provider_strategy": row.Objects("Capacity providers, instead of a launch type.", row.Fields{
 			"capacity_provider": row.RequiredText("Name of the capacity provider."),
-			"base":              row.Number("Number of tasks that this one gets first. Default 0.", row.AtLeast(0)),
-			"weight":            row.Number("Share of the tasks beyond. Default 0.", row.AtLeast(0)),
+			"base":              row.NumberOr(0, "Number of tasks that this one gets first. Default 0.", row.AtLeast(0)),
+			"weight":            row.NumberOr(0, "Share of the tasks beyond. Default 0.", row.AtLeast(0)),
 		}),
 	}
 }

@@ -3,6 +3,7 @@ package block
 import (
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -34,7 +35,9 @@ func (m *ECSService) Refresh(s ecstypes.Service) {
 	}
 	m.LoadBalancers = refreshedList(m.LoadBalancers, s.LoadBalancers)
 	m.PlacementConstraints = refreshedList(m.PlacementConstraints, s.PlacementConstraints)
-	m.PlacementStrategy = refreshedList(m.PlacementStrategy, s.PlacementStrategy)
+	if !slices.EqualFunc(m.PlacementStrategy, s.PlacementStrategy, samePlacement) {
+		m.PlacementStrategy = refreshedList(m.PlacementStrategy, s.PlacementStrategy)
+	}
 	m.Deployment = m.Deployment.refreshed(s.DeploymentConfiguration)
 }
 
@@ -58,6 +61,15 @@ func (m *Deployment) refreshed(is *ecstypes.DeploymentConfiguration) *Deployment
 		return nil
 	}
 	return &next
+}
+
+// samePlacement knows that ECS writes fields in its own way: cpu and memory in capitals, host as instanceId.
+func samePlacement(was PlacementField, is ecstypes.PlacementStrategy) bool {
+	field := row.Value(was.Field)
+	if field == "host" {
+		field = "instanceId"
+	}
+	return row.Value(was.Type) == string(is.Type) && strings.EqualFold(field, aws.ToString(is.Field))
 }
 
 // refreshed is the value as it is; nil if the user left it out and it is the default.

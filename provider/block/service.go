@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -32,6 +34,8 @@ func ReadService(cfg *agentconfig.Service, family string) *Service {
 	if reflect.DeepEqual(m, Service{}) {
 		return nil
 	}
+	row.Spell(&m.Name, mesh.ServiceName("", family))
+	row.Spell(&m.EnableTagOverride, false)
 	return &m
 }
 
@@ -78,13 +82,19 @@ func (m *Service) Spec() agentconfig.Service {
 	return s
 }
 
+func serviceName(description string) schema.StringAttribute {
+	a := row.Text(description)
+	a.Computed, a.PlanModifiers = true, []planmodifier.String{row.Like{At: path.MatchRoot("family"), As: func(family string) string { return mesh.ServiceName("", family) }}}
+	return a
+}
+
 func ServiceRow() schema.SingleNestedBlock {
 	return row.Object("The Consul service that the task provides.", row.Fields{
-		"name":                row.Text("Name in Consul. Default: the family in lower case. Changing it changes the identity of the task: intentions are written for names."),
+		"name":                serviceName("Name in Consul. Default: the family in lower case. Changing it changes the identity of the task: intentions are written for names."),
 		"port":                row.Number("Port at which the application listens, inside the task. Required unless `outbound_only`."),
 		"tags":                row.TextSet("Tags of the service in Consul's catalog."),
 		"meta":                row.TextMap("Metadata of the service in Consul's catalog."),
-		"enable_tag_override": row.Flag("Lets others change the service's tags in the catalog. Default `false`."),
+		"enable_tag_override": row.FlagOr(false, "Lets others change the service's tags in the catalog. Default `false`."),
 		"namespace": row.Text("Consul Enterprise: namespace of the service. Required with `partition`. It is also a tag of the tasks and of the task role, which the binding " +
 			"rule reads. Changing it changes the identity of the task: intentions are written for names in namespaces."),
 		"partition": row.Text("Consul Enterprise: admin partition of the service. Required with `namespace`. It is also a tag of the tasks. " +

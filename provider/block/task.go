@@ -1,6 +1,7 @@
 package block
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -13,6 +14,23 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
+
+// What a task has that says nothing else.
+const (
+	defaultCPU    = 256
+	defaultMemory = 512
+)
+
+var defaultLaunchTypes = []string{string(ecstypes.CompatibilityEc2), string(ecstypes.CompatibilityFargate)}
+
+// CPU and Memory are those of a task, also of a controller's.
+func CPU() schema.Int32Attribute {
+	return row.NonzeroOr(defaultCPU, "CPU units, 1024 to a core. Default 256. On Fargate, CPU and memory must be a pair that ECS offers.")
+}
+
+func Memory() schema.Int32Attribute {
+	return row.NonzeroOr(defaultMemory, "Memory in MiB. Default 512.")
+}
 
 // volumeLeftover is a volume of the incumbent's definitions that nothing writes to.
 const volumeLeftover = "consul_binary"
@@ -34,6 +52,9 @@ func ReadTask(d *ecstypes.TaskDefinition) *Task {
 		m.Volumes = append(m.Volumes, volume)
 	}
 	m.CPU, m.Memory, m.LaunchTypes = ReadSize(d)
+	if reflect.DeepEqual(m, Task{CPU: aws.Int32(defaultCPU), Memory: aws.Int32(defaultMemory), LaunchTypes: defaultLaunchTypes}) {
+		return nil
+	}
 	return &m
 }
 
@@ -127,8 +148,8 @@ func (m *Task) Spec() taskdef.Task {
 
 func TaskRow() schema.SingleNestedBlock {
 	return row.Object("Size and frame of the task.", row.Fields{
-		"cpu":                   row.Nonzero("CPU units, 1024 to a core. Default 256. On Fargate, CPU and memory must be a pair that ECS offers."),
-		"memory":                row.Nonzero("Memory in MiB. Default 512."),
+		"cpu":                   CPU(),
+		"memory":                Memory(),
 		"launch_types":          LaunchTypes(),
 		"runtime_platform":      RuntimePlatform(),
 		"ephemeral_storage_gib": row.Nonzero("Ephemeral storage in GiB, 21 to 200, on Fargate. Default: ECS's own 20."),
@@ -142,7 +163,7 @@ func TaskRow() schema.SingleNestedBlock {
 }
 
 func LaunchTypes() schema.SetAttribute {
-	return row.TextSet("Launch types that ECS checks the definition against: `EC2`, `FARGATE`, `MANAGED_INSTANCES`. Default `EC2` and `FARGATE`.",
+	return row.TextSetOr(defaultLaunchTypes, "Launch types that ECS checks the definition against: `EC2`, `FARGATE`, `MANAGED_INSTANCES`. Default `EC2` and `FARGATE`.",
 		setvalidator.SizeAtLeast(1))
 }
 

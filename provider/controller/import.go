@@ -12,7 +12,6 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
-	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
@@ -43,9 +42,7 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	m := &model{
 		ECSCluster: service.Cluster, Network: service.Network, EnableExecuteCommand: service.EnableExecuteCommand, Timeouts: row.NoTimeouts(),
 	}
-	if id.ECSService != taskdef.DefaultControllerFamily {
-		m.Name = &id.ECSService
-	}
+	m.Name, m.WaitForSteadyState = &id.ECSService, aws.Bool(true)
 	revision, err := c.DescribeRevision(ctx, aws.ToString(found.TaskDefinition))
 	if err != nil {
 		return nil, err
@@ -75,10 +72,13 @@ func importControllerDefinition(ctx context.Context, c *deploy.Client, m *model,
 		row.Unset(m.Login, suppliedLogin(c.Defaults))
 	}
 	row.FromSpec(&m.LogLevel, cfg.LogLevel)
-	row.FromSpec(&m.LogJSON, cfg.LogJSON)
+	m.LogJSON = &cfg.LogJSON
 	m.Task = &taskSize{}
 	m.Task.CPU, m.Task.Memory, m.Task.LaunchTypes = block.ReadSize(d)
 	row.FromSpec(&m.Task.RuntimePlatform, d.RuntimePlatform)
+	if block.ReadTask(d) == nil {
+		m.Task = nil
+	}
 	m.importContainer(d.ContainerDefinitions, c.Defaults)
 	m.Tags = c.Defaults.ImportTags(from.Tags)
 	m.IAM, err = c.ReadIAM(ctx, d, m.owner(c.Region), controllerRolePath)

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"maps"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
@@ -33,18 +35,18 @@ func (r *controller) Schema(ctx context.Context, _ resource.SchemaRequest, resp 
 		"iam_role_path":               row.Text("Roles below this IAM path may log in. Default: the provider's `iam_role_path`, else `/consul-ecs/`, which an empty text means, too.", row.OrNone(row.RolePath())),
 		"image":                       row.Text("Image with consulecs-agent. Default: the provider's `agent_image`."),
 		"log_level":                   row.Text("Log level: `TRACE`, `DEBUG`, `INFO` (default), `WARN` or `ERROR`."),
-		"log_json":                    row.Flag("Log lines as JSON objects. Default `false`."),
+		"log_json":                    row.FlagOr(false, "Log lines as JSON objects. Default `false`."),
 		"log_configuration":           block.OwnLogConfigurationRow("Where the output goes. Default: the provider's `log_configuration`."),
 		"pull_credentials_secret_arn": row.Text("ARN of the Secrets Manager secret with the registry's credentials.", row.SecretARN()),
 		"task": row.Object("Size of the task.", row.Fields{
-			"cpu":              row.Nonzero("CPU units, 1024 to a core. Default 256."),
-			"memory":           row.Nonzero("Memory in MiB. Default 512."),
+			"cpu":              block.CPU(),
+			"memory":           block.Memory(),
 			"launch_types":     block.LaunchTypes(),
 			"runtime_platform": block.RuntimePlatform(),
 		}),
 		"iam":                    block.ControllerIAMRow(),
-		"enable_execute_command": row.Flag("ECS Exec. The task role needs the `ssmmessages` actions: attach them with `iam.task_role.policy_arns`. Default `false`."),
-		"wait_for_steady_state":  row.Flag("Wait on create and update until the controller runs. Default `true`, so that tasks which depend on the resource can log in."),
+		"enable_execute_command": row.FlagOr(false, "ECS Exec. The task role needs the `ssmmessages` actions: attach them with `iam.task_role.policy_arns`. Default `false`."),
+		"wait_for_steady_state":  row.FlagOr(true, "Wait on create and update until the controller runs. Default `true`, so that tasks which depend on the resource can log in."),
 		"adopt_existing":         block.AdoptExistingRow(),
 		"tags":                   row.TextMap("Tags of the task definition, the roles and the ECS service, over the provider's `default_tags`."),
 		"timeouts":               timeouts.Block(ctx, timeouts.Opts{Create: true, Update: true, Delete: true}),
@@ -55,10 +57,16 @@ func (r *controller) Schema(ctx context.Context, _ resource.SchemaRequest, resp 
 }
 
 func controllerName() schema.StringAttribute {
-	a := row.Text("Name of the ECS service. With the name of the ECS cluster it is the family of the task definition, so that each cluster may have a controller of one name. Default `consul-ecs-controller`. Changing it makes a new resource.",
+	a := row.TextOr(taskdef.DefaultControllerFamily, "Name of the ECS service. With the name of the ECS cluster it is the family of the task definition, so that each cluster may have a controller of one name. Default `consul-ecs-controller`. Changing it makes a new resource.",
 		stringvalidator.RegexMatches(row.ValidFamily, row.FamilyRule))
-	a.PlanModifiers = []planmodifier.String{stringplanmodifier.RequiresReplace()}
+	a.PlanModifiers = append(a.PlanModifiers, stringplanmodifier.RequiresReplaceIf(otherName, "another name makes a new resource", "another name makes a new resource"))
 	return a
+}
+
+// otherName wants a new resource unless only the spelling of the default differs.
+func otherName(_ context.Context, req planmodifier.StringRequest, resp *stringplanmodifier.RequiresReplaceIfFuncResponse) {
+	named := func(v types.String) string { return cmp.Or(v.ValueString(), taskdef.DefaultControllerFamily) }
+	resp.RequiresReplace = req.PlanValue.IsUnknown() || named(req.StateValue) != named(req.PlanValue)
 }
 
 func controllerComputed() row.Fields {

@@ -235,6 +235,7 @@ func (c *Client) ReadService(ctx context.Context, id ImportID) (*block.ECSServic
 		m.LaunchType = aws.String(string(found.LaunchType))
 	}
 	m.Refresh(*found)
+	m.SpellDefaults(aws.ToString(found.PlatformVersion) != "")
 	if len(m.CapacityProviderStrategy) == 0 {
 		m.CapacityProviderStrategy = nil
 	} else {

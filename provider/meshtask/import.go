@@ -67,9 +67,6 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	if err := importDefinition(ctx, c, m, found); err != nil {
 		return nil, err
 	}
-	if m.ECSService != nil && row.Value(m.ECSService.Name) == row.Value(m.Family) {
-		m.ECSService.Name = nil
-	}
 	return m, importOutcome(ctx, c, m)
 }
 
@@ -83,9 +80,7 @@ func importDefinition(ctx context.Context, c *deploy.Client, m *model, from *dep
 	family := aws.ToString(d.Family)
 	m.Family = &family
 	m.Service = block.ReadService(cfg.Service, family)
-	if row.Value(cfg.Service).Port == 0 {
-		m.OutboundOnly = aws.Bool(true)
-	}
+	m.OutboundOnly = aws.Bool(row.Value(cfg.Service).Port == 0)
 	proxy := row.Value(cfg.Proxy)
 	if m.Upstreams, err = block.ReadUpstreams(proxy.Upstreams); err != nil {
 		return err

@@ -25,7 +25,7 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 		row.Fields{
 			"family":            family(),
 			"service":           block.ServiceRow(),
-			"outbound_only":     row.Flag("The application receives no traffic from the mesh; `service.port` stays unset. Default `false`."),
+			"outbound_only":     row.FlagOr(false, "The application receives no traffic from the mesh; `service.port` stays unset. Default `false`."),
 			"upstream":          row.Objects("Services that the application calls through its proxy, each at a local port.", block.UpstreamFields()),
 			"proxy":             block.ProxyRow(),
 			"transparent_proxy": block.TransparentProxyRow(),

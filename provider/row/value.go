@@ -8,3 +8,10 @@ func Value[T any](p *T) T {
 	}
 	return *p
 }
+
+// Spell sets what is nil to its default.
+func Spell[T any](p **T, otherwise T) {
+	if *p == nil {
+		*p = &otherwise
+	}
+}

@@ -232,6 +232,7 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	if !ok {
 		return
 	}
+	want.Service = s.counted(ctx, want.Service, req.Config, &resp.Diagnostics)
 	had, diags := s.before(ctx, &state, req.Private)
 	resp.Diagnostics.Append(diags...)
 	out := had.Begin()
