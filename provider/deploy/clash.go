@@ -160,7 +160,7 @@ func (c *Client) IsECSClusterActive(ctx context.Context, nameOrARN string) (bool
 
 // PlannedTwice are the names that another resource of the same run is to have, too. One that is to be replaced is planned once with
 // what it was and once without: the second time does not count.
-func (c *Client) PlannedTwice(d Design, named Named) []string {
+func (c *Client) PlannedTwice(d Design, had Before, named Named) []string {
 	var names []string
 	if named.Family {
 		names = append(names, "task definition "+d.Family)
@@ -171,5 +171,5 @@ func (c *Client) PlannedTwice(d Design, named Named) []string {
 	if named.Service && d.Service != nil {
 		names = append(names, whatService(d.Service))
 	}
-	return c.run.plan(names)
+	return c.run.plan(names, had.Outcome.ID == nil)
 }

@@ -7,7 +7,7 @@ type run struct {
 	mu      sync.Mutex
 	read    map[string]bool // by the ID of the owner: it was read, or removed
 	removed map[string]bool
-	planned map[string]bool // names of what is to be made
+	planned map[string]bool // by the names of what is planned: whether it is new
 	active  map[string]func() (bool, error)
 }
 
@@ -40,16 +40,18 @@ func (r *run) hasRemoved(id string) bool {
 	return r.removed[id]
 }
 
-// plan notes the names and returns those that were noted before.
-func (r *run) plan(names []string) []string {
+// plan notes the names and returns those that were noted before, for or beside a new resource. Two that there are may have one name,
+// as where one thing was imported twice.
+func (r *run) plan(names []string, isNew bool) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var twice []string
 	for _, name := range names {
-		if r.planned[name] {
+		wasNew, noted := r.planned[name]
+		if noted && (isNew || wasNew) {
 			twice = append(twice, name)
 		}
-		r.planned[name] = true
+		r.planned[name] = isNew || wasNew
 	}
 	return twice
 }

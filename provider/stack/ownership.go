@@ -46,7 +46,7 @@ func (s *Stack[M]) checkNames(ctx context.Context, want deploy.Design, had deplo
 		diags.Append(is.SetKey(ctx, replacedKey, text)...)
 	}
 	if had.Outcome.ARN != nil || replaced == "" {
-		if twice := s.Client.PlannedTwice(want, named); len(twice) > 0 {
+		if twice := s.Client.PlannedTwice(want, had, named); len(twice) > 0 {
 			diags.AddAttributeError(at, "Name planned twice",
 				fmt.Sprintf("Another resource of this configuration is to have the same names: %s. Choose others.", strings.Join(twice, ", ")))
 			return diags
