@@ -1,7 +1,6 @@
 package provider_test
 
 import (
-	"fmt"
 	"maps"
 	"math/big"
 	"slices"
@@ -170,7 +169,7 @@ func value(t testing.TB, typ tftypes.Type, written any) tftypes.Value {
 		}
 		return tftypes.NewValue(typ, elements)
 	default:
-		t.Fatal(fmt.Sprintf("no value of Terraform's for %T", written))
+		t.Fatalf("no value of Terraform's for %T", written)
 		return tftypes.Value{}
 	}
 }
