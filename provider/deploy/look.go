@@ -15,11 +15,8 @@ import (
 // false when nothing is left of the resource.
 func (c *Client) Look(ctx context.Context, family, owner string, out *Outcome, service *block.ECSService) (found *ecstypes.Service, exists bool, err error) {
 	defer func() { err = withCause(ctx, err) }()
-	// First, since many resources begin to look at the same moment and then ask in one call.
 	if service != nil {
-		if found, err = c.serviceFinder(out.ECSServiceARN != nil)(ctx, row.Value(service.Cluster), row.Value(service.Name)); err != nil {
-			return nil, false, err
-		}
+		c.services.expect(ctx, row.Value(service.Cluster), row.Value(service.Name))
 	}
 	definition, err := c.lookAtDefinition(ctx, family, owner, out)
 	if err != nil {
@@ -28,6 +25,11 @@ func (c *Client) Look(ctx context.Context, family, owner string, out *Outcome, s
 	roles, err := c.lookAtRoles(ctx, out)
 	if err != nil {
 		return nil, false, err
+	}
+	if service != nil {
+		if found, err = c.serviceFinder(out.ECSServiceARN != nil)(ctx, row.Value(service.Cluster), row.Value(service.Name)); err != nil {
+			return nil, false, err
+		}
 	}
 	out.ECSServiceARN, out.ECSServiceRunning = nil, nil
 	if found != nil {
