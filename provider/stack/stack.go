@@ -104,7 +104,7 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	if row.Affects(unknown, s.Kind.Content...) {
 		p = s.planDraft(&m, &state, home)
 	} else {
-		p = s.planDesign(ctx, &m, &state, home, &resp.Diagnostics)
+		p = s.planDesign(ctx, &m, &state, unknown, home, &resp.Diagnostics)
 	}
 	s.open(&p, &m, unknown)
 	id := s.Kind.Parts(&m).ID
@@ -115,8 +115,11 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	resp.Diagnostics.Append(writePlan(&resp.Plan, names, open)...)
 }
 
-func (s *Stack[M]) planDesign(ctx context.Context, m, state *M, home iamrole.Home, diags *diag.Diagnostics) deploy.Planned {
+func (s *Stack[M]) planDesign(ctx context.Context, m, state *M, unknown []problem.Path, home iamrole.Home, diags *diag.Diagnostics) deploy.Planned {
 	want, err := s.Kind.Design(m, s.Client.Defaults, home, false)
+	if err != nil && len(unknown) > 0 { // what is wrong follows from it: of all else, something was said
+		return s.planDraft(m, state, home)
+	}
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be built", err.Error())
 		return deploy.AllOpen()
