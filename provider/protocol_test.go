@@ -1,7 +1,6 @@
 package provider_test
 
 import (
-	"fmt"
 	"maps"
 	"math/big"
 	"slices"
@@ -102,7 +101,7 @@ func proposed(t testing.TB, schema *tfprotov6.SchemaBlock, config tftypes.Value)
 
 // unknown stands for a value that is not known yet, unknownBlocks for blocks of which it is not known yet how many there are.
 type (
-	unknown       struct{}
+	unknown       struct{ kind string }
 	unknownBlocks struct{ content fields }
 )
 
@@ -170,7 +169,7 @@ func value(t testing.TB, typ tftypes.Type, written any) tftypes.Value {
 		}
 		return tftypes.NewValue(typ, elements)
 	default:
-		t.Fatal(fmt.Sprintf("no value of Terraform's for %T", written))
+		t.Fatalf("no value of Terraform's for %T", written)
 		return tftypes.Value{}
 	}
 }
