@@ -26,7 +26,7 @@ func inJSON(v any) any {
 		all, dynamic := fields{}, fields{}
 		for key, element := range v {
 			if blocks, ok := element.(unknownBlocks); ok {
-				dynamic[key] = laterBlock(inJSON(blocks.content).(fields))
+				dynamic[key] = fields{"for_each": laterOf("list"), "content": inJSON(blocks.content)}
 			} else {
 				all[key] = inJSON(element)
 			}
@@ -42,13 +42,33 @@ func inJSON(v any) any {
 		}
 		return all
 	case unknown:
-		return later
+		return laterOf(v.kind)
 	case string:
 		return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(v)
 	case *big.Float:
 		return json.Number(v.Text('f', -1))
 	default:
 		return v
+	}
+}
+
+// laterValues are of each kind that values of attributes have, for terraform_data.later: what it hands on is known after the apply.
+var laterValues = fields{"text": "x", "number": 1, "flag": true, "list": []any{"x"}, "map": fields{"a": "x"}}
+
+func laterOf(kind string) string { return "${terraform_data.later.output." + kind + "}" }
+
+func kindOf(typ tftypes.Type) string {
+	switch {
+	case typ.Is(tftypes.String):
+		return "text"
+	case typ.Is(tftypes.Number):
+		return "number"
+	case typ.Is(tftypes.Bool):
+		return "flag"
+	case typ.Is(tftypes.Map{}):
+		return "map"
+	default:
+		return "list"
 	}
 }
 
@@ -107,7 +127,7 @@ func (d dice) varyBlocks(nested *tfprotov6.SchemaNestedBlock, base any, rate flo
 // value is one for an attribute, or for an element of it.
 func (d dice) value(a *tfprotov6.SchemaAttribute, typ tftypes.Type) any {
 	if d.oneIn(12) {
-		return unknown{}
+		return unknown{kindOf(typ)}
 	}
 	switch typ := typ.(type) {
 	case tftypes.List:

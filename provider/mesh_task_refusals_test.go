@@ -32,6 +32,7 @@ func TestWhatDiesLaterIsRefusedAtItsAttribute(t *testing.T) {
 		"IAM in the clear":        {efs(fields{"authorization_config": fields{"iam": "ENABLED"}}), `task.volume[0].efs_volume_configuration.transit_encryption | task.volume["v"].efs_volume_configuration.authorization_config.iam needs`},
 		"a directory too many":    {efs(fields{"root_directory": "/x", "transit_encryption": "ENABLED", "authorization_config": fields{"access_point_id": "fsap-1"}}), "task.volume[0].efs_volume_configuration.root_directory | is not allowed together with"},
 		"a dot in metadata":       {meshTask(fields{"service": fields{"port": 1, "meta": fields{"a.b": ""}}}), `service.meta["a.b"] | Consul refuses`},
+		"a null for an object":    {meshTask(fields{"upstream": upstream(fields{"config": "null"})}), "upstream[0].config | it is null"},
 		"an upstream to all":      {meshTask(fields{"upstream": upstream(fields{"destination_name": "*"})}), "upstream[0].destination_name | the name of no service"},
 		"a method with a dot":     {meshTask(fields{"login": fields{"enabled": true, "auth_method": "a.b"}}), "login.auth_method | as Consul's auth methods are named"},
 		"one name for two roles":  {meshTask(fields{"iam": fields{"task_role": fields{"name": "web-execution"}}}), "iam.task_role.name | the name of the other role"},

@@ -101,7 +101,7 @@ func proposed(t testing.TB, schema *tfprotov6.SchemaBlock, config tftypes.Value)
 
 // unknown stands for a value that is not known yet, unknownBlocks for blocks of which it is not known yet how many there are.
 type (
-	unknown       struct{}
+	unknown       struct{ kind string }
 	unknownBlocks struct{ content fields }
 )
 

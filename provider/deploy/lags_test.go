@@ -126,8 +126,11 @@ func TestManyTasksAtOnceKeepToTheQuotas(t *testing.T) {
 	refreshed := startCloud(t) // another run of Terraform
 	refreshed.proxy.Limit(20, 20, func(call awsfault.Call) bool { return call.Service == "iam" })
 	began = time.Now()
+	turns := make(chan struct{}, 10) // as many as Terraform refreshes at a time
 	for i := range read {
 		all.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
 			was := *outs[i].Roles
 			_, exists, err := refreshed.Look(t.Context(), designs[i].Family, designs[i].Owner, &outs[i].Outcome, designs[i].Service)
 			if err != nil || !exists || *outs[i].Roles != was || outs[i].ECSServiceARN == nil {

@@ -16,11 +16,8 @@ import (
 // nothing is left of the resource. What another resource has adopted does not show, and counts as left: the plan tells of it.
 func (c *Client) Look(ctx context.Context, family string, owner Owner, out *Outcome, service *block.ECSService) (found *ecstypes.Service, exists bool, err error) {
 	defer func() { err = withCause(ctx, err) }()
-	// First, since many resources begin to look at the same moment and then ask in one call.
 	if service != nil {
-		if found, err = c.serviceFinder(out.ECSServiceARN != nil)(ctx, row.Value(service.Cluster), row.Value(service.Name)); err != nil {
-			return nil, false, err
-		}
+		c.services.expect(ctx, row.Value(service.Cluster), row.Value(service.Name))
 	}
 	exists = found != nil
 	if found != nil && owner.isNot(block.TagMap(found.Tags)[tagECSOwnerID]) {
@@ -34,6 +31,11 @@ func (c *Client) Look(ctx context.Context, family string, owner Owner, out *Outc
 	roles, err := c.lookAtRoles(ctx, owner, out)
 	if err != nil {
 		return nil, false, err
+	}
+	if service != nil {
+		if found, err = c.serviceFinder(out.ECSServiceARN != nil)(ctx, row.Value(service.Cluster), row.Value(service.Name)); err != nil {
+			return nil, false, err
+		}
 	}
 	out.ECSServiceARN, out.ECSServiceRunning = nil, nil
 	if found != nil {

@@ -18,14 +18,16 @@ import (
 // services describes ECS services for everyone in the process: what is asked at about the same time about one ECS cluster goes
 // in one call. Many resources are refreshed, or wait, at once.
 type services struct {
-	ecs  *ecs.Client
-	mu   sync.Mutex
-	open map[string]*question // by ECS cluster, as the askers name it
+	ecs      *ecs.Client
+	mu       sync.Mutex
+	open     map[string]*question // by ECS cluster, as the askers name it
+	expected map[[2]string]*question
 }
 
 // question is one call of DescribeServices, to be or made.
 type question struct {
 	names    []string
+	due      sync.Once // when the first asker needs the answer
 	once     sync.Once
 	answered chan struct{}
 	found    map[string]ecstypes.Service // after answered is closed
@@ -33,7 +35,7 @@ type question struct {
 }
 
 func newServices(client *ecs.Client) *services {
-	return &services{ecs: client, open: map[string]*question{}}
+	return &services{ecs: client, open: map[string]*question{}, expected: map[[2]string]*question{}}
 }
 
 // describe is the service as ECS shows it, also an inactive one; nil if it shows none.
@@ -62,25 +64,44 @@ func (s *services) describe(ctx context.Context, ecsCluster, name string) (*ecst
 	return &found, nil
 }
 
-// join adds the name to the question that is open, or opens one. A question is asked when it is full, or has been open for long
-// enough; not in the context of one asker, whose end would be that of all.
+// expect has the next describe of the service go along with that of whoever needs an answer first. Terraform refreshes ten resources
+// at a time, each a little later than the other: those that only ask when they need it would ask alone.
+func (s *services) expect(ctx context.Context, ecsCluster, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expected[[2]string{ecsCluster, name}] = s.add(ctx, ecsCluster, name)
+}
+
+// join finds the question that the name goes along with, and has it asked soon; not in the context of one asker, whose end would be
+// that of all.
 func (s *services) join(ctx context.Context, ecsCluster, name string) *question {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	forAll := context.WithoutCancel(ctx)
+	key := [2]string{ecsCluster, name}
+	q, ok := s.expected[key]
+	if delete(s.expected, key); !ok {
+		q = s.add(ctx, ecsCluster, name)
+	}
+	q.due.Do(func() {
+		forAll := context.WithoutCancel(ctx)
+		time.AfterFunc(gatherQuestions, func() { s.close(ecsCluster, q); s.ask(forAll, ecsCluster, q) })
+	})
+	return q
+}
+
+// add adds the name to the question that is open, or opens one. A question that is full is asked at once.
+func (s *services) add(ctx context.Context, ecsCluster, name string) *question {
 	q := s.open[ecsCluster]
 	if q == nil {
 		q = &question{answered: make(chan struct{})}
 		s.open[ecsCluster] = q
-		opened := q
-		time.AfterFunc(gatherQuestions, func() { s.close(ecsCluster, opened); s.ask(forAll, ecsCluster, opened) })
 	}
 	if !slices.Contains(q.names, name) {
 		q.names = append(q.names, name)
 	}
 	if len(q.names) == mostServicesAsk {
 		delete(s.open, ecsCluster)
-		go s.ask(forAll, ecsCluster, q)
+		go s.ask(context.WithoutCancel(ctx), ecsCluster, q)
 	}
 	return q
 }

@@ -3,6 +3,7 @@ package row
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -144,7 +145,11 @@ func (j JsonObject) ValidateString(ctx context.Context, req validator.StringRequ
 		return
 	}
 	var parsed map[string]any
-	if err := json.Unmarshal([]byte(req.ConfigValue.ValueString()), &parsed); err != nil || parsed == nil {
+	err := json.Unmarshal([]byte(req.ConfigValue.ValueString()), &parsed)
+	if err == nil && parsed == nil { // what null is read into
+		err = errors.New("it is null")
+	}
+	if err != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, "Not a JSON object",
 			fmt.Sprintf("%s is not %s: %v.", req.Path, j.Description(ctx), err))
 	}

@@ -109,11 +109,13 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	resp.Diagnostics.Append(diags...)
 	s.Kind.Parts(&m).Outcome.OwnerID = had.Outcome.OwnerID
 	awaited := s.follow(&m, &state, had, unknown)
-	plan := s.planDesign
+	var want deploy.Design
+	var p deploy.Planned
 	if row.Affects(awaited, s.Kind.Content...) {
-		plan = s.planDraft
+		want, p = s.planDraft(&m, had, home)
+	} else {
+		want, p = s.planDesign(ctx, &m, had, awaited, home, &resp.Diagnostics)
 	}
-	want, p := plan(ctx, &m, had, home, &resp.Diagnostics)
 	s.open(&p, &m, awaited)
 	s.openForeign(&p, &m, had, unknown)
 	s.warnOfReverted(p, &m, &state, had, unknown, &resp.Diagnostics)
@@ -128,8 +130,11 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	resp.Diagnostics.Append(writePlan(&resp.Plan, names, open)...)
 }
 
-func (s *Stack[M]) planDesign(ctx context.Context, m *M, had deploy.Before, home iamrole.Home, diags *diag.Diagnostics) (deploy.Design, deploy.Planned) {
+func (s *Stack[M]) planDesign(ctx context.Context, m *M, had deploy.Before, unknown []problem.Path, home iamrole.Home, diags *diag.Diagnostics) (deploy.Design, deploy.Planned) {
 	want, err := s.Kind.Design(m, s.Client.Defaults, home, false)
+	if err != nil && len(unknown) > 0 { // what is wrong follows from it: of all else, something was said
+		return s.planDraft(m, had, home)
+	}
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be built", err.Error())
 		return want, deploy.AllOpen()

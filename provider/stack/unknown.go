@@ -29,7 +29,7 @@ const (
 )
 
 // planDraft is the plan of a design some of whose content is not known yet. Without a draft, nothing is known.
-func (s *Stack[M]) planDraft(_ context.Context, m *M, had deploy.Before, home iamrole.Home, _ *diag.Diagnostics) (deploy.Design, deploy.Planned) {
+func (s *Stack[M]) planDraft(m *M, had deploy.Before, home iamrole.Home) (deploy.Design, deploy.Planned) {
 	want, err := s.Kind.Design(m, s.Client.Defaults, home, true)
 	if err != nil {
 		return want, deploy.AllOpen()
