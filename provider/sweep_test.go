@@ -231,7 +231,8 @@ func subjects(at surroundings) []subject {
 		part("t", "family", "service", "upstream", "proxy", "transparent_proxy", "consul_servers", "login"),
 		part("c", "container", "task"),
 		part("s", "sidecars"),
-		part("e", "iam", "ecs_service", "revision_policy", "tags"),
+		part("i", "iam"),
+		part("e", "ecs_service", "revision_policy", "tags"),
 		part(toForget, "ecs_service"),
 		{"consulecs_controller", "k", func(name string) fields { return fullController(name, at) }, nil},
 	}
