@@ -67,8 +67,8 @@ type defaultTagsModel struct {
 }
 
 // ValidateConfig implements provider.ProviderWithValidateConfig.
-func (p *consulECS) ValidateConfig(_ context.Context, req provider.ValidateConfigRequest, resp *provider.ValidateConfigResponse) {
-	row.RefuseNumbers(req.Config.Raw, &resp.Diagnostics)
+func (p *consulECS) ValidateConfig(ctx context.Context, req provider.ValidateConfigRequest, resp *provider.ValidateConfigResponse) {
+	row.RefuseNumbers(ctx, req.Config, &resp.Diagnostics)
 }
 
 // Configure implements provider.Provider. Credentials come from the AWS SDK's own chain alone.

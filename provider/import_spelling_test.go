@@ -108,7 +108,7 @@ func taskSpellings(at, named surroundings) map[string]spelling {
 	differs := func(s spelling, why string) spelling { s.differs = why; return s }
 	top := func(changes fields) spelling { s := plain(nil); s.config = with(s.config, changes); return s }
 	return map[string]spelling{
-		"plain": plain(nil), "plain_cluster_name": {resource, plainID, plainSpelling(named, nil), ""}, "plain_by_family": {resource, "spell-plain", with(plainSpelling(at, nil), fields{"ecs_service": nil}), ""},
+		"plain": plain(nil), "plain_cluster_name": {resource, plainID, plainSpelling(named, nil), ""}, "plain_by_family": {resource, "spell-plain", plainSpelling(at, nil), ""},
 		"plain_count": plain(fields{"desired_count": 1}), "plain_no_address": plain(fields{"assign_public_ip": false}), "plain_no_exec": plain(fields{"enable_execute_command": false}),
 		"plain_no_wait": plain(fields{"wait_for_steady_state": false}), "plain_no_grace": plain(fields{"health_check_grace_period_seconds": 0}), "plain_name": plain(fields{"name": "spell-plain"}),
 		"plain_receives":  top(fields{"outbound_only": false}),
@@ -137,9 +137,4 @@ func controllerSpellings(at, named surroundings) map[string]spelling {
 		"c_quiet": changed(fields{"log_json": false}), "c_waits": changed(fields{"wait_for_steady_state": true}), "c_no_wait": differs(changed(fields{"wait_for_steady_state": false}), "AWS does not keep it"),
 		"c_task": differs(changed(fields{"task": fields{"cpu": 256, "memory": 512}}), onlyDefaults),
 	}
-}
-
-func fieldsAt(all fields, key string) fields {
-	below, _ := all[key].(fields)
-	return below
 }

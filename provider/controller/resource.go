@@ -35,6 +35,7 @@ func New() resource.Resource {
 		TypeName: typeName,
 		Title:    "Controller",
 		NameKey:  "name",
+		Cluster:  path.Root("cluster"),
 		Owner:    (*model).owner,
 		Content: []string{
 			"cluster", "name", "token_secret_arn", "consul_servers", "login", "iam_role_path", "image", "log_level", "log_json",

@@ -178,9 +178,9 @@ func localResource(text string, home iamrole.Home) (string, error) {
 	return short, nil
 }
 
-// ServiceOf is the ID of the ECS service that has a family's name and runs it, if one has; the ID as it is if none has or it
-// names a service already.
-func (c *Client) ServiceOf(ctx context.Context, id ImportID) (ImportID, error) {
+// ServiceOf is the ID of the ECS service that the resource made which runs a family, whose name it has; the ID as it is if there is
+// none or it names a service already. One of others is theirs, unless the ID names it.
+func (c *Client) ServiceOf(ctx context.Context, id ImportID, ownerOf func(family string) string) (ImportID, error) {
 	if id.ECSService != "" {
 		return id, nil
 	}
@@ -200,7 +200,7 @@ func (c *Client) ServiceOf(ctx context.Context, id ImportID) (ImportID, error) {
 			if err != nil {
 				return id, err
 			}
-			if service == nil {
+			if service == nil || block.TagMap(service.Tags)[tagECSOwner] != ownerOf(family) {
 				continue
 			}
 			if runs, _ := familyAndRevision(aws.ToString(service.TaskDefinition)); runs == family {

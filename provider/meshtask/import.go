@@ -45,7 +45,8 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if id, err = c.ServiceOf(ctx, id); err != nil {
+	ownerOf := func(family string) string { return deploy.OwnerName(typeName, c.Region, family) }
+	if id, err = c.ServiceOf(ctx, id, ownerOf); err != nil {
 		return nil, err
 	}
 	m := &model{Timeouts: row.NoTimeouts()}
@@ -62,7 +63,7 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner := deploy.OwnerName(typeName, c.Region, aws.ToString(found.Definition.Family))
+	owner := ownerOf(aws.ToString(found.Definition.Family))
 	m.OwnerID = cmp.Or(deploy.OwnerIDOf(owner, found.Tags), deploy.OwnerIDOf(owner, serviceTags))
 	if err := importDefinition(ctx, c, m, found); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
@@ -33,6 +34,7 @@ func New() resource.Resource {
 		TypeName: typeName,
 		Title:    "Mesh task",
 		NameKey:  "family",
+		Cluster:  path.Root("ecs_service").AtName("cluster"),
 		Owner:    (*model).owner,
 		Content: []string{
 			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", "sidecars", "iam",

@@ -15,7 +15,7 @@ import (
 
 // Decode reads a configuration or a plan into a model, and names the places whose values are not known yet.
 func Decode(ctx context.Context, from tfsdk.Config, model any, diags *diag.Diagnostics) (unknown []problem.Path, ok bool) {
-	if RefuseNumbers(from.Raw, diags) {
+	if RefuseNumbers(ctx, from, diags) {
 		return nil, false
 	}
 	replaced, unknown, err := Known(from.Raw)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
@@ -25,30 +26,37 @@ func (t wholeType) Equal(o attr.Type) bool {
 
 // ValueFromTerraform takes a number that it has no place for as unknown.
 func (t wholeType) ValueFromTerraform(ctx context.Context, in tftypes.Value) (attr.Value, error) {
-	if unfit(in) != nil {
+	if unfit(in, math.MinInt32, math.MaxInt32) != nil {
 		return types.Int32Unknown(), nil
 	}
 	return t.Int32Type.ValueFromTerraform(ctx, in)
 }
 
-// unfit is the number, if it is one that no attribute takes and no model has a place for; else nil.
-func unfit(v tftypes.Value) *big.Float {
+// unfit is the number, if it is not whole or out of bounds; else nil.
+func unfit(v tftypes.Value, from, to int64) *big.Float {
 	var n big.Float
 	if !v.IsKnown() || v.IsNull() || !v.Type().Is(tftypes.Number) || v.As(&n) != nil {
 		return nil
 	}
-	if whole, exact := n.Int64(); exact == big.Exact && whole >= math.MinInt32 && whole <= math.MaxInt32 {
+	if whole, exact := n.Int64(); exact == big.Exact && whole >= from && whole <= to {
 		return nil
 	}
 	return &n
 }
 
-// RefuseNumbers reports numbers that are not whole, or out of reach.
-func RefuseNumbers(raw tftypes.Value, diags *diag.Diagnostics) (found bool) {
-	_ = tftypes.Walk(raw, func(at *tftypes.AttributePath, v tftypes.Value) (bool, error) {
-		if n := unfit(v); n != nil {
+// RefuseNumbers reports numbers that no attribute takes and no model has a place for: those that are not whole, or out of reach.
+func RefuseNumbers(ctx context.Context, config tfsdk.Config, diags *diag.Diagnostics) (found bool) {
+	_ = tftypes.Walk(config.Raw, func(at *tftypes.AttributePath, v tftypes.Value) (bool, error) {
+		if !v.Type().Is(tftypes.Number) {
+			return true, nil
+		}
+		from, to := int64(math.MinInt32), int64(math.MaxInt32)
+		if typ, err := config.Schema.TypeAtTerraformPath(ctx, at); err == nil && typ.Equal(types.Int64Type) {
+			from, to = math.MinInt64, math.MaxInt64
+		}
+		if n := unfit(v, from, to); n != nil {
 			place := placeOf(at)
-			diags.AddAttributeError(frameworkPath(place), "Not a whole number", fmt.Sprintf("%s is %s, want a whole number from %d to %d.", place, n.String(), math.MinInt32, math.MaxInt32))
+			diags.AddAttributeError(frameworkPath(place), "Not a whole number", fmt.Sprintf("%s is %s, want a whole number from %d to %d.", place, n.String(), from, to))
 			found = true
 		}
 		return true, nil

@@ -87,9 +87,9 @@ func (s *Stack[M]) checkECSCluster(ctx context.Context, want deploy.Design, had 
 	active, err := s.Client.IsECSClusterActive(ctx, ecsCluster)
 	switch {
 	case err != nil:
-		diags.AddError("ECS cluster not looked up", err.Error())
+		diags.AddAttributeError(s.Kind.Cluster, "ECS cluster not looked up", err.Error())
 	case !active:
-		diags.AddWarning("ECS cluster not active", fmt.Sprintf("There is no active ECS cluster %s. Unless the same apply makes it, ECS will refuse the service: correct the name, or create the cluster.", ecsCluster))
+		diags.AddAttributeWarning(s.Kind.Cluster, "ECS cluster not active", fmt.Sprintf("There is no active ECS cluster %s. Unless the same apply makes it, ECS will refuse the service: correct the name, or create the cluster.", ecsCluster))
 	}
 	return diags
 }

@@ -11,6 +11,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 
@@ -31,8 +32,9 @@ type Stack[M any] struct {
 // Kind is what tells one resource from the other.
 type Kind[M any] struct {
 	TypeName string
-	Title    string // in diagnostics
-	NameKey  string // the attribute that names it
+	Title    string    // in diagnostics
+	NameKey  string    // the attribute that names it
+	Cluster  path.Path // of the attribute that names the ECS cluster
 	Owner    func(m *M, region string) deploy.Owner
 	Content  []string // attributes, of the resource and of the provider, that the task definition and the roles follow from
 	Places   row.Places
