@@ -20,7 +20,7 @@ func TransparentProxyRow() schema.SingleNestedBlock {
 		"exclude_inbound_ports":  row.NumberSet("Ports at which the application is reached past the proxy, 1 to 65535: for load balancers or checks from outside the mesh. They are not protected by the mesh. Default: none."),
 		"exclude_outbound_ports": row.NumberSet("Ports, 1 to 65535, to which the task connects past the proxy, such as that of a database outside the mesh. Default: none."),
 		"exclude_outbound_cidrs": row.TextSet("CIDR blocks or IP addresses to which the task connects past the proxy. Default: none; ECS's metadata and credentials are always left alone."),
-		"exclude_uids":           row.NumberSet("Numbers of the users, 0 to 4294967295, whose connections go past the proxy. Default: none; those of the mesh's own containers always do."),
+		"exclude_uids":           row.UnsignedSet("Numbers of the users, 0 to 4294967295, whose connections go past the proxy. Default: none; those of the mesh's own containers always do."),
 	})
 }
 

@@ -124,6 +124,13 @@ func NumberSet(description string) schema.SetAttribute {
 	return a
 }
 
+// UnsignedSet is a set of numbers of 32 bits without a sign.
+func UnsignedSet(description string) schema.SetAttribute {
+	a := NumberSet(description)
+	a.ElementType = unsignedType{}
+	return a
+}
+
 // Numbers is a list of them.
 func Numbers(description string) schema.ListAttribute {
 	a := Texts(description)

@@ -24,6 +24,15 @@ func (t wholeType) Equal(o attr.Type) bool {
 	return ours || t.Int32Type.Equal(o)
 }
 
+// unsignedType is the type of numbers of 32 bits without a sign.
+type unsignedType struct{ basetypes.NumberType }
+
+// Equal takes the framework's type for the same, whose values it has.
+func (t unsignedType) Equal(o attr.Type) bool {
+	_, ours := o.(unsignedType)
+	return ours || t.NumberType.Equal(o)
+}
+
 // ValueFromTerraform takes a number that it has no place for as unknown.
 func (t wholeType) ValueFromTerraform(ctx context.Context, in tftypes.Value) (attr.Value, error) {
 	if unfit(in, math.MinInt32, math.MaxInt32) != nil {
@@ -51,8 +60,8 @@ func RefuseNumbers(ctx context.Context, config tfsdk.Config, diags *diag.Diagnos
 			return true, nil
 		}
 		from, to := int64(math.MinInt32), int64(math.MaxInt32)
-		if typ, err := config.Schema.TypeAtTerraformPath(ctx, at); err == nil && typ.Equal(types.Int64Type) {
-			from, to = math.MinInt64, math.MaxInt64
+		if typ, err := config.Schema.TypeAtTerraformPath(ctx, at); err == nil && typ == (unsignedType{}) {
+			from, to = 0, math.MaxUint32
 		}
 		if n := unfit(v, from, to); n != nil {
 			place := placeOf(at)
