@@ -19,10 +19,6 @@ func (c *Client) Look(ctx context.Context, family string, owner Owner, out *Outc
 	if service != nil {
 		c.services.expect(ctx, row.Value(service.Cluster), row.Value(service.Name))
 	}
-	exists = found != nil
-	if found != nil && owner.isNot(block.TagMap(found.Tags)[tagECSOwnerID]) {
-		found = nil
-	}
 	c.run.reads(owner.ID)
 	definition, err := c.lookAtDefinition(ctx, family, owner, out)
 	if err != nil {
@@ -37,12 +33,16 @@ func (c *Client) Look(ctx context.Context, family string, owner Owner, out *Outc
 			return nil, false, err
 		}
 	}
+	exists = definition || roles || found != nil
+	if found != nil && owner.isNot(block.TagMap(found.Tags)[tagECSOwnerID]) {
+		found = nil
+	}
 	out.ECSServiceARN, out.ECSServiceRunning = nil, nil
 	if found != nil {
 		out.ECSServiceARN, out.ECSServiceRunning = found.ServiceArn, found.TaskDefinition
 		out.TagsAll = tagsOfBoth(out.TagsAll, block.TagMap(found.Tags))
 	}
-	return found, exists || definition || roles, nil
+	return found, exists, nil
 }
 
 // lookAtDefinition takes over the newest ACTIVE revision, whoever registered it but another resource of the provider: what differs
