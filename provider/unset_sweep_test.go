@@ -30,14 +30,17 @@ var kept = map[string][]string{
 	"it waits until it is steady, as the emulator's never is": {
 		"consulecs_controller wait_for_steady_state", "consulecs_controller iam", "consulecs_controller iam task_role", "consulecs_controller iam task_role name", "consulecs_controller iam execution_role", "consulecs_controller iam execution_role name",
 	},
-	"as those of the dataplane": {"sidecars mesh_init ", "sidecars mesh_ready ", "sidecars health_sync "},
 }
 
 // Every setting of the fullest configurations is removed, one at a time: what AWS had of it goes back to the default, and nothing
 // is left to do.
 func TestEverySettingCanBeUnset(t *testing.T) {
 	t.Parallel()
-	c := startMoto(t)
+	onEveryBinary(t, unsetEverySetting)
+}
+
+func unsetEverySetting(t *testing.T, on *binary) {
+	c := on.startMoto(t)
 	around := c.surroundings(t, "sweep-unset")
 	schemas := resourceSchemas(t)
 	full, unset := fields{}, fields{}
@@ -60,7 +63,7 @@ func TestEverySettingCanBeUnset(t *testing.T) {
 		return all
 	}
 	dir := workDir(t)
-	tf := dir.terraform(t)
+	tf := on.terraform(t, dir)
 	dir.write(t, "main.tf.json", frame(full))
 	if err := tf.Apply(t.Context()); err != nil {
 		t.Fatal(err)
@@ -89,7 +92,7 @@ func isKept(s subject, p sweepPlace) bool {
 	_, inLog, _ := strings.Cut(at, "log_configuration ")
 	for _, places := range kept {
 		for _, place := range places {
-			if place == at || place == s.resource+" "+at || place == s.initial+" "+at || place == inLog || strings.HasSuffix(place, " ") && strings.HasPrefix(at, place) {
+			if place == at || place == s.resource+" "+at || place == s.initial+" "+at || place == inLog {
 				return true
 			}
 		}
@@ -112,11 +115,11 @@ func without(t *testing.T, object fields, p sweepPlace) fields {
 func resourceSchemas(t *testing.T) map[string]schema.Schema {
 	t.Helper()
 	all := map[string]schema.Schema{}
-	for _, make := range provider.New("test")().Resources(t.Context()) {
+	for _, newResource := range provider.New("test")().Resources(t.Context()) {
 		var name resource.MetadataResponse
 		var is resource.SchemaResponse
-		make().Metadata(t.Context(), resource.MetadataRequest{}, &name)
-		make().Schema(t.Context(), resource.SchemaRequest{}, &is)
+		newResource().Metadata(t.Context(), resource.MetadataRequest{}, &name)
+		newResource().Schema(t.Context(), resource.SchemaRequest{}, &is)
 		all[name.TypeName] = is.Schema
 	}
 	return all

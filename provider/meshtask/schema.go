@@ -56,12 +56,12 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 			"ecs_service_running_arn":             row.ComputedText("ARN of the revision that the ECS service runs; null without `ecs_service`. Differs from `arn` only when something else changed the service, or, with `revision_policy.follow_images`, has not changed it yet."),
 			"followed_images":                     row.ComputedTexts("With `revision_policy.follow_images`: the images, by container, that others shipped and that take the place of the configured ones. Another image in `container.image` does not count for these containers, until it is the one shipped last; from then on the configuration counts again."),
 			"agent_config_json":                   row.SensitiveText("What the injected containers read from `CONSUL_ECS_CONFIG_JSON`."),
-			"rendered_roles_json":                 row.ComputedText("The IAM roles that the resource keeps, as they are in IAM: a change made there shows here."),
+			"rendered_roles_json":                 row.ComputedText("The IAM roles that the resource keeps, as they are in IAM: a change made there shows here. The values of your tags stand as short hashes."),
 			"rendered_ecs_service_json":           row.ComputedText("What no attribute says of the ECS service, as JSON, as ECS has it: a change made there shows here. Null without `ecs_service`."),
 			"content_hash":                        row.ComputedText("Hash of the owner and the canonical task definition without its tags. A new revision is registered when it changes."),
 			"tags_all":                            schema.MapAttribute{ElementType: types.StringType, Computed: true, Sensitive: true, MarkdownDescription: "All tags of the task definition and the ECS service: the mesh's, the provider's defaults and `tags`. A tag that something else removed or changed, of the one or the other, shows here; those that others added do not."},
-			"rendered_definition_json":            row.ComputedText("The task definition without its containers, in canonical form, as ECS has it: a change made there shows here. Labels and options are short hashes."),
-			"rendered_container_definitions_json": row.ComputedTexts("The container definitions by their names, each as JSON in canonical form, injected ones included, as ECS has them: a change made there shows here. Environment values, commands, labels and options are short hashes."),
+			"rendered_definition_json":            row.ComputedText("The task definition without its containers, in canonical form, as ECS has it: a change made there shows here. Texts stand as short hashes, but for names, ARNs and AWS's own words."),
+			"rendered_container_definitions_json": row.ComputedTexts("The container definitions by their names, each as JSON in canonical form, injected ones included, as ECS has them: a change made there shows here. Texts stand as short hashes, but for names, images, ARNs and AWS's own words."),
 		})
 }
 
