@@ -193,6 +193,23 @@ func replaced(t *testing.T, object fields, p sweepPlace, expression string) (who
 	return whole, was
 }
 
+// replacedAll is a copy in which an attribute of an object stands for every plain value, and what the object is.
+func replacedAll(t *testing.T, object fields, places []sweepPlace, holder string) (whole, was fields) {
+	t.Helper()
+	was = fields{}
+	for i, p := range places {
+		v := valueIn(object, p)
+		switch v.(type) {
+		case fields, []any:
+			continue
+		}
+		name := fmt.Sprintf("v%03d", i)
+		was[name] = v
+		object = altered(t, object, p, func(at, step any) { setAt(at, step, "${"+holder+"."+name+"}") })
+	}
+	return object, was
+}
+
 // forgotten are the settings of a service that the emulator takes and forgets.
 func forgotten(ecsService any) fields {
 	return with(fields{
@@ -281,8 +298,8 @@ func (c cloud) frame(resources fields) fields {
 	}
 }
 
-// Every place of the fullest configuration is known only after the apply of something else, one at a time: nothing is refused,
-// what was planned holds, and nothing is left to do.
+// Every place of the fullest configuration is known only after the apply of something else, one at a time and all at once: nothing
+// is refused, what was planned holds, and nothing is left to do.
 func TestEveryValueMayBeKnownLater(t *testing.T) {
 	t.Parallel()
 	onEveryBinary(t, testKnownLater)
@@ -300,6 +317,8 @@ func testKnownLater(t *testing.T, on *binary) {
 			variants[name], values[name] = replaced(t, s.config("later-"+name), p, "${terraform_data.later.output."+name+"}")
 			t.Logf("%s.%s: %s", s.resource, name, p)
 		}
+		name := s.initial + "all"
+		variants[name], values[name] = replacedAll(t, s.config("later-"+name), s.places(), "terraform_data.later.output."+name)
 		resources[s.resource] = variants
 	}
 	resources["terraform_data"] = fields{"later": fields{"input": values}}

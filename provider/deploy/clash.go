@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
@@ -109,11 +110,33 @@ func (d Design) newRoles(had Before, named Named) []string {
 
 // roleTags, familyTags and serviceTags are the tags of what has the name; nil if there is nothing.
 func (c *Client) roleTags(ctx context.Context, name string) (map[string]string, error) {
+	if c.run.asksForAll() {
+		names, err := c.run.roles(func() (map[string]bool, error) { return c.roleNames(context.WithoutCancel(ctx)) })
+		if !awsapi.IsAccessDenied(err) && (err != nil || !names[strings.ToLower(name)]) {
+			return nil, err
+		}
+	}
 	role, err := c.getRole(ctx, name)
 	if err != nil || role == nil {
 		return nil, unlessDenied(err)
 	}
 	return role.Tags, nil
+}
+
+// roleNames are the names of all roles of the account, in lower case, as IAM tells them apart.
+func (c *Client) roleNames(ctx context.Context) (map[string]bool, error) {
+	names := map[string]bool{}
+	pages := iam.NewListRolesPaginator(c.iam, &iam.ListRolesInput{MaxItems: aws.Int32(mostRolesList)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list roles: %w", err)
+		}
+		for _, role := range page.Roles {
+			names[strings.ToLower(aws.ToString(role.RoleName))] = true
+		}
+	}
+	return names, nil
 }
 
 func (c *Client) familyTags(ctx context.Context, family string) (map[string]string, error) {

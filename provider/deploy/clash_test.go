@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -61,6 +62,24 @@ func TestWhatHasTheNamesIsFoundBeforeTheCreate(t *testing.T) {
 	denied.proxy.Inject(awsfault.Rule{Times: always, Fault: awsfault.Refuse(403, "AccessDeniedException", "not authorized")})
 	if found, err := denied.Clashes(t.Context(), rival, Before{}, allNamed, ""); err != nil || len(found) > 0 {
 		t.Errorf("what may not be looked at: %v, %v", found, err)
+	}
+}
+
+func TestManyNewRolesAreListedAtOnce(t *testing.T) {
+	t.Parallel()
+	c := startCloud(t)
+	d, out := wanted(t, "Listed-29", "app:1"), &Progress{}
+	if err := c.sure.Create(t.Context(), d, out); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 30 {
+		found, err := c.Clashes(t.Context(), wantedBy(t, "rival", fmt.Sprintf("Listed-%02d", i), "app:1"), Before{}, Named{TaskRole: true, ExecutionRole: true}, "")
+		if want := 2 * (i / 29); err != nil || len(found) != want {
+			t.Errorf("%d: got %v, %v, want %d", i, found, err, want)
+		}
+	}
+	if asked, listed := c.count("GetRole"), c.count("ListRoles"); asked != rolesAskedFor+2 || listed == 0 {
+		t.Errorf("%d roles were asked for one by one, %d calls list them", asked, listed)
 	}
 }
 

@@ -31,6 +31,7 @@ const (
 	mostServicesAsk  = 10  // services in one DescribeServices
 	mostTasksAsk     = 100 // tasks in one DescribeTasks
 	mostRevisionsAsk = 10  // revisions in one DeleteTaskDefinitions
+	mostRolesList    = 1000
 )
 
 // lag is something that one part of AWS knows and another learns later.

@@ -9,6 +9,30 @@ type run struct {
 	removed map[string]bool
 	planned map[string]bool // by the names of what is planned: whether it is new
 	active  map[string]func() (bool, error)
+	asked   int // roles
+	listed  func() (map[string]bool, error)
+}
+
+// rolesAskedFor is how many new roles are asked for one by one. For more, all of the account are listed once: IAM answers twenty calls
+// a second or so.
+const rolesAskedFor = 20
+
+func (r *run) asksForAll() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked++
+	return r.asked > rolesAskedFor
+}
+
+// roles are the names of all roles, listed once.
+func (r *run) roles(list func() (map[string]bool, error)) (map[string]bool, error) {
+	r.mu.Lock()
+	if r.listed == nil {
+		r.listed = sync.OnceValues(list)
+	}
+	listed := r.listed
+	r.mu.Unlock()
+	return listed()
 }
 
 func newRun() *run {
