@@ -21,8 +21,8 @@ import (
 var version = "dev"
 
 // garbage is how much may come together before it is collected, in percent of what is in use. A plan makes much garbage and keeps
-// little. Of 500 new tasks, the runtime's own 100 costs a quarter more processor time, and 400 takes 300 MB.
-const garbage = 200
+// little: with 500 tasks, the runtime's own 100 costs more processor time, and 200 takes more than 250 MB.
+const garbage = 150
 
 func main() {
 	if os.Getenv("GOGC") == "" {
