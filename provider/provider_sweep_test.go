@@ -82,13 +82,7 @@ func TestEveryValueOfTheProviderMayBeKnownLater(t *testing.T) {
 		if err := tf.Apply(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		changes, err := tf.PlanChanges(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, change := range changes {
-			t.Errorf("there is still something to do: %s", change)
-		}
+		nothingToDo(t, tf)
 	})
 }
 

@@ -73,13 +73,7 @@ func unsetEverySetting(t *testing.T, on *binary) {
 	if _, err := tf.Output(t.Context(), "apply", "-auto-approve", "-input=false", "-no-color", "-refresh=false", "-state="+tf.State()); err != nil {
 		t.Fatal(err)
 	}
-	changes, err := tf.PlanChanges(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, change := range changes {
-		t.Errorf("there is still something to do: %s", change)
-	}
+	nothingToDo(t, tf)
 }
 
 func fieldsAt(all fields, key string) fields {

@@ -47,34 +47,28 @@ func (k keepDefault) Description(context.Context) string {
 
 func (k keepDefault) MarkdownDescription(ctx context.Context) string { return k.Description(ctx) }
 
-func (k keepDefault) PlanModifyBool(_ context.Context, req planmodifier.BoolRequest, resp *planmodifier.BoolResponse) {
+// keptDefault is what is planned: as it is, where the configuration says something.
+func keptDefault[V attr.Value](k keepDefault, config, state, planned, nothing V) V {
 	switch {
-	case !req.ConfigValue.IsNull():
-	case req.StateValue.Equal(k.is):
-		resp.PlanValue = req.StateValue
+	case !config.IsNull():
+		return planned
+	case state.Equal(k.is):
+		return state
 	default:
-		resp.PlanValue = types.BoolNull()
+		return nothing
 	}
+}
+
+func (k keepDefault) PlanModifyBool(_ context.Context, req planmodifier.BoolRequest, resp *planmodifier.BoolResponse) {
+	resp.PlanValue = keptDefault(k, req.ConfigValue, req.StateValue, resp.PlanValue, types.BoolNull())
 }
 
 func (k keepDefault) PlanModifyInt32(_ context.Context, req planmodifier.Int32Request, resp *planmodifier.Int32Response) {
-	switch {
-	case !req.ConfigValue.IsNull():
-	case req.StateValue.Equal(k.is):
-		resp.PlanValue = req.StateValue
-	default:
-		resp.PlanValue = types.Int32Null()
-	}
+	resp.PlanValue = keptDefault(k, req.ConfigValue, req.StateValue, resp.PlanValue, types.Int32Null())
 }
 
 func (k keepDefault) PlanModifyString(_ context.Context, req planmodifier.StringRequest, resp *planmodifier.StringResponse) {
-	switch {
-	case !req.ConfigValue.IsNull():
-	case req.StateValue.Equal(k.is):
-		resp.PlanValue = req.StateValue
-	default:
-		resp.PlanValue = types.StringNull()
-	}
+	resp.PlanValue = keptDefault(k, req.ConfigValue, req.StateValue, resp.PlanValue, types.StringNull())
 }
 
 // TextSetOr is FlagOr for a set of texts.
@@ -89,13 +83,7 @@ func TextSetOr(otherwise []string, description string, validators ...validator.S
 }
 
 func (k keepDefault) PlanModifySet(_ context.Context, req planmodifier.SetRequest, resp *planmodifier.SetResponse) {
-	switch {
-	case !req.ConfigValue.IsNull():
-	case req.StateValue.Equal(k.is):
-		resp.PlanValue = req.StateValue
-	default:
-		resp.PlanValue = types.SetNull(types.StringType)
-	}
+	resp.PlanValue = keptDefault(k, req.ConfigValue, req.StateValue, resp.PlanValue, types.SetNull(types.StringType))
 }
 
 // Like is a text or number whose default is what another attribute of the same state says.
