@@ -140,14 +140,9 @@ func (c *Client) roleNames(ctx context.Context) (map[string]bool, error) {
 }
 
 func (c *Client) familyTags(ctx context.Context, family string) (map[string]string, error) {
-	newest, err := c.DescribeRevision(ctx, family)
-	switch {
-	case awsapi.IsClientException(err): // there is none
-		return nil, nil
-	case err != nil:
+	newest, err := c.active(ctx, &family)
+	if err != nil || newest == nil {
 		return nil, unlessDenied(err)
-	case newest.Definition.Status != ecstypes.TaskDefinitionStatusActive:
-		return nil, nil
 	}
 	return newest.Tags, nil
 }
@@ -170,15 +165,21 @@ func unlessDenied(err error) error {
 // IsECSClusterActive reports whether ECS has the cluster, as far as it tells: one that may not be looked at is taken for active.
 func (c *Client) IsECSClusterActive(ctx context.Context, nameOrARN string) (bool, error) {
 	return c.run.isActive(nameOrARN, func() (bool, error) {
-		described, err := c.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{nameOrARN}})
-		if awsapi.IsAccessDenied(err) {
-			return true, nil
-		}
+		found, err := c.describeECSCluster(ctx, nameOrARN)
 		if err != nil {
-			return false, fmt.Errorf("describe ECS cluster %s: %w", nameOrARN, err)
+			return awsapi.IsAccessDenied(err), unlessDenied(err)
 		}
-		return slices.ContainsFunc(described.Clusters, func(cluster ecstypes.Cluster) bool { return aws.ToString(cluster.Status) == serviceActive }), nil
+		return slices.ContainsFunc(found, func(cluster ecstypes.Cluster) bool { return aws.ToString(cluster.Status) == serviceActive }), nil
 	})
+}
+
+// describeECSCluster is the ECS cluster as ECS shows it, which may be as inactive; none if it shows none.
+func (c *Client) describeECSCluster(ctx context.Context, nameOrARN string) ([]ecstypes.Cluster, error) {
+	described, err := c.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{nameOrARN}})
+	if err != nil {
+		return nil, fmt.Errorf("describe ECS cluster %s: %w", nameOrARN, err)
+	}
+	return described.Clusters, nil
 }
 
 // PlannedTwice are the names that another resource of the same run is to have, too. One that is to be replaced is planned once with

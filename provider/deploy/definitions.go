@@ -96,7 +96,7 @@ func (c *Client) latest(ctx context.Context, family string) (*Revision, error) {
 	return c.DescribeRevision(ctx, arns[0])
 }
 
-// active is the revision with the ARN while it is ACTIVE; nil if it is not, or there is no ARN.
+// active is the revision with the ARN, or the newest of a family, while it is ACTIVE; nil if it is not, or arn is.
 func (c *Client) active(ctx context.Context, arn *string) (*Revision, error) {
 	if arn == nil {
 		return nil, nil

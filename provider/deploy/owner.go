@@ -66,12 +66,10 @@ func withoutID(tags map[string]string) map[string]string {
 	return shown
 }
 
-// OwnerIDOf is the ID of the resource that made an object with the tags, if it was one of the name; nil if not.
+// OwnerIDOf is the ID of the resource that made an ECS object with the tags, if it was one of the name; nil if not.
 func OwnerIDOf(name string, tags map[string]string) *string {
-	for nameKey, idKey := range map[string]string{tagECSOwner: tagECSOwnerID, tagRoleOwner: tagRoleOwnerID} {
-		if id := tags[idKey]; tags[nameKey] == name && id != "" {
-			return &id
-		}
+	if id := tags[tagECSOwnerID]; tags[tagECSOwner] == name && id != "" {
+		return &id
 	}
 	return nil
 }

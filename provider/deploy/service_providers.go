@@ -2,11 +2,9 @@ package deploy
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
@@ -17,12 +15,12 @@ import (
 // for them: where the list is left out it keeps what there is, and an empty one means the launch type instead, which is what a
 // service gets whose cluster has no default.
 func (c *Client) defaultProviders(ctx context.Context, ecsCluster string) ([]ecstypes.CapacityProviderStrategyItem, error) {
-	described, err := c.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{ecsCluster}})
+	described, err := c.describeECSCluster(ctx, ecsCluster)
 	if err != nil {
-		return nil, fmt.Errorf("describe ECS cluster %s: %w", ecsCluster, err)
+		return nil, err
 	}
 	items := []ecstypes.CapacityProviderStrategyItem{}
-	for _, found := range described.Clusters {
+	for _, found := range described {
 		items = append(items, found.DefaultCapacityProviderStrategy...)
 	}
 	return items, nil

@@ -42,12 +42,13 @@ type keyed interface {
 // found out: the state's tags are those of the configuration then, so they cannot tell.
 const foreignKey = "foreign_revision"
 
-func foreignIn(ctx context.Context, beside keyed) (number int64, diags diag.Diagnostics) {
-	text, diags := beside.GetKey(ctx, foreignKey)
-	if json.Unmarshal(text, &number) != nil {
-		return 0, diags
+// kept reads a value; the zero value where none is kept, or one that another version kept.
+func kept[T any](ctx context.Context, beside keyed, key string) (v T, diags diag.Diagnostics) {
+	text, diags := beside.GetKey(ctx, key)
+	if json.Unmarshal(text, &v) != nil {
+		return *new(T), diags
 	}
-	return number, diags
+	return v, diags
 }
 
 // see finds out whether others registered the newest revision, remembers it, and follows it where that is asked for. Such a revision
@@ -64,7 +65,7 @@ func (s *Stack[M]) see(ctx context.Context, m *M, had deploy.Before, beside priv
 			p.Outcome.TagsAll = had.Outcome.TagsAll
 		}
 	}
-	was, diags := foreignIn(ctx, beside)
+	was, diags := kept[int64](ctx, beside, foreignKey)
 	if number != was {
 		diags.Append(beside.SetKey(ctx, foreignKey, strconv.AppendInt(nil, number, 10))...)
 	}

@@ -20,7 +20,7 @@ const replacedKey = "replaced"
 
 // private is the data that Terraform keeps beside a plan or a state, for the provider alone.
 type private interface {
-	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+	keyed
 	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
 }
 
@@ -39,7 +39,7 @@ func (s *Stack[M]) checkNames(ctx context.Context, want deploy.Design, had deplo
 		return diags
 	}
 	at := path.Root(s.Kind.NameKey)
-	replaced, problems := ownerOf(ctx, was)
+	replaced, problems := kept[string](ctx, was, replacedKey) // "": this is the first time
 	diags.Append(problems...)
 	if id := row.Value(had.Outcome.OwnerID); id != "" {
 		text, _ := json.Marshal(id) // a text is written
@@ -66,15 +66,6 @@ func (s *Stack[M]) checkNames(ctx context.Context, want deploy.Design, had deplo
 	}
 	diags.Append(s.checkECSCluster(ctx, want, had, named)...)
 	return diags
-}
-
-// ownerOf is the ID of the resource that is planned once more without its state; "" if this is the first time.
-func ownerOf(ctx context.Context, planned private) (id string, diags diag.Diagnostics) {
-	text, diags := planned.GetKey(ctx, replacedKey)
-	if len(text) > 0 && json.Unmarshal(text, &id) != nil {
-		return "", diags // of another version
-	}
-	return id, diags
 }
 
 // checkECSCluster warns of an ECS cluster that is not there: the same apply may make it, as where its name is known beforehand.

@@ -310,7 +310,7 @@ func (s *Stack[M]) before(ctx context.Context, state *M, beside keyed) (deploy.B
 	had := s.stateOf(state)
 	text, diags := beside.GetKey(ctx, revisionsKey)
 	had.Revisions = deploy.RevisionsFrom(text)
-	number, more := foreignIn(ctx, beside)
+	number, more := kept[int64](ctx, beside, foreignKey)
 	had.Foreign = number != 0 && number == row.Value(had.Outcome.Revision) && !slices.Contains(had.Revisions, number)
 	return had, append(diags, more...)
 }
