@@ -73,19 +73,38 @@ type ConsulLogin struct {
 
 // Controller configures the controller agent.
 type Controller struct {
-	IAMRolePath       string      `json:"iamRolePath,omitempty"`       // default /consul-ecs/; roles below it may log in
-	PartitionsEnabled bool        `json:"partitionsEnabled,omitempty"` // default false; this controller looks after the default admin partition alone and refuses true
-	Partition         string      `json:"partition,omitempty"`         // admin partition, with partitionsEnabled; default: none
-	AuthMethod        *AuthMethod `json:"authMethod,omitempty"`        // ours: what the controller writes into the auth method beyond the fixed settings; empty keys leave an operator's values alone
+	IAMRolePath         string      `json:"iamRolePath,omitempty"`                               // default /consul-ecs/; roles below it may log in
+	TrustAllRoles       bool        `json:"trustAllRoles,omitempty"`                             // ours: says yes to the iamRolePath /, below which every role of the account may log in; default false
+	PartitionsEnabled   bool        `json:"partitionsEnabled,omitempty"`                         // Enterprise: admin partitions and namespaces are looked after; default false
+	Partition           string      `json:"partition,omitempty"`                                 // admin partition, with partitionsEnabled; default: default
+	AuthMethod          *AuthMethod `json:"authMethod,omitempty"`                                // ours: what the controller writes into the auth method beyond the fixed settings; empty keys leave an operator's values alone
+	ManageACL           *bool       `json:"manageACL,omitempty"`                                 // ours: false where consulecs-agent bootstrap has prepared Consul: the controller then writes no ACL object and deletes no token, since tokens end by themselves; default true
+	FirstTokenSecretARN string      `json:"firstTokenSecretArn,omitempty"`                       // ours: Secrets Manager secret with an ACL token that is read where a login is refused alone, as at the first start; default: none
+	AnonymousReads      *bool       `json:"anonymousReads,omitempty"`                            // ours: anonymous requests may read nodes and services, as Consul DNS needs; false leaves the anonymous token alone; default true
+	ECSClusters         []string    `json:"ecsClusters,omitempty" rule:"unique"`                 // ours: ARNs of further ECS clusters of its account and Region that it looks after; default: its own alone
+	EventQueueURL       string      `json:"eventQueueUrl,omitempty"`                             // ours: SQS queue that gets the task state changes of ECS; default: none, and ECS is asked more often
+	SyncSeconds         *int        `json:"syncSeconds,omitempty" rule:"min=5,max=3600"`         // ours: between two comparisons of all that Consul and ECS have; default 300 with a queue, without one as often as two calls of ECS a second allow, 5 at the least
+	MaxWritesPerSecond  *int        `json:"maxWritesPerSecond,omitempty" rule:"min=1,max=10000"` // ours: the most writes a second that Consul's servers get; default 400
+	Brake               *Brake      `json:"brake,omitempty"`                                     // ours: how many tasks may be removed of which ECS does not say that they stopped; absent: the defaults
+	DryRun              bool        `json:"dryRun,omitempty"`                                    // ours: says in the log what it would remove, and removes nothing; default false
+	HTTPAddress         string      `json:"httpAddress,omitempty"`                               // ours: IP address and port of /healthz, /readyz and /metrics; default 127.0.0.1:9102
+}
+
+// Brake bounds the removal of tasks that ECS does not know, within an hour: whichever of the two is more. What is beyond it waits.
+type Brake struct {
+	Tasks   *int `json:"tasks,omitempty" rule:"min=0"`           // default 50
+	Percent *int `json:"percent,omitempty" rule:"min=0,max=100"` // of the tasks that Consul knows; default 25
 }
 
 // AuthMethod holds what the controller writes into Consul's auth method beyond the incumbent's fixed settings. Empty
 // fields leave an operator's own values alone.
 type AuthMethod struct {
-	Name                string `json:"name,omitempty"`                // default iam-ecs-service-token
-	STSEndpoint         string `json:"stsEndpoint,omitempty"`         // where Consul's servers replay a login's STS request; default: AWS's own, which Consul knows, and in China the controller names
-	IAMEndpoint         string `json:"iamEndpoint,omitempty"`         // where they replay its IAM request; default: as above
-	ServerIDHeaderValue string `json:"serverIdHeaderValue,omitempty"` // what each login must have in the header X-Consul-IAM-ServerID; default: nothing
+	Name                string `json:"name,omitempty"`                                    // default iam-ecs-service-token
+	STSEndpoint         string `json:"stsEndpoint,omitempty"`                             // where Consul's servers replay a login's STS request; default: AWS's own, which Consul knows, and in China the controller names
+	IAMEndpoint         string `json:"iamEndpoint,omitempty"`                             // where they replay its IAM request; default: as above
+	ServerIDHeaderValue string `json:"serverIdHeaderValue,omitempty"`                     // what each login must have in the header X-Consul-IAM-ServerID; default: nothing
+	TokenTTLSeconds     *int   `json:"tokenTTLSeconds,omitempty" rule:"min=60,max=86400"` // how long a token lives; agents of ours log in again, the incumbent's do not; default: as long as its task
+	MaxRetries          *int   `json:"maxRetries,omitempty" rule:"min=0,max=100"`         // how often Consul's servers repeat a request to STS or IAM that fails; default: Consul's own
 }
 
 // Service is the Consul service that the task provides.

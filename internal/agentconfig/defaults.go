@@ -45,14 +45,44 @@ func (c Config) Login() ConsulLogin {
 	return login
 }
 
-// ControllerSettings is the controller section with its defaults, also when the section is absent.
+// ControllerSettings is the controller section with its defaults, also when the section is absent. SyncSeconds stays nil where
+// the controller itself decides.
 func (c Config) ControllerSettings() Controller {
 	controller := deref(c.Controller)
 	controller.IAMRolePath = cmp.Or(controller.IAMRolePath, mesh.RolePath)
+	if controller.PartitionsEnabled {
+		controller.Partition = cmp.Or(controller.Partition, "default")
+	}
 	method := deref(controller.AuthMethod)
 	method.Name = cmp.Or(method.Name, mesh.AuthMethod)
 	controller.AuthMethod = &method
+	controller.ManageACL = withDefault(controller.ManageACL, true)
+	controller.AnonymousReads = withDefault(controller.AnonymousReads, true)
+	if controller.EventQueueURL != "" {
+		controller.SyncSeconds = withDefault(controller.SyncSeconds, syncSeconds)
+	}
+	controller.MaxWritesPerSecond = withDefault(controller.MaxWritesPerSecond, maxWritesPerSecond)
+	brake := deref(controller.Brake)
+	controller.Brake = &Brake{Tasks: withDefault(brake.Tasks, brakeTasks), Percent: withDefault(brake.Percent, brakePercent)}
+	controller.HTTPAddress = cmp.Or(controller.HTTPAddress, controllerHTTPAddress)
 	return controller
+}
+
+// Defaults of the controller's section.
+const (
+	syncSeconds           = 300
+	maxWritesPerSecond    = 400
+	brakeTasks            = 50
+	brakePercent          = 25
+	controllerHTTPAddress = "127.0.0.1:9102"
+)
+
+// withDefault is the value that is pointed to, else the other.
+func withDefault[T any](value *T, other T) *T {
+	if value == nil {
+		return &other
+	}
+	return value
 }
 
 // ServiceSettings is the service section for a task of the family, its name filled in.

@@ -61,11 +61,32 @@ func (c Controller) check(found *problem.List) {
 			found.Add(path.Child("iamRolePath"), "%v", err)
 		}
 	}
+	if c.IAMRolePath == "/" && !c.TrustAllRoles {
+		found.AddWith([]problem.Path{path.Child("trustAllRoles")}, path.Child("iamRolePath"),
+			"is \"/\", below which every role of the account may log in: choose a narrower path, or set %s", path.Child("trustAllRoles"))
+	}
+	if c.HTTPAddress != "" {
+		if _, err := netip.ParseAddrPort(c.HTTPAddress); err != nil {
+			found.Add(path.Child("httpAddress"), "is %q, want an IP address and a port, such as 127.0.0.1:9102", c.HTTPAddress)
+		}
+	}
+	c.checkECSClusters(path, found)
 	if c.Partition != "" && !c.PartitionsEnabled {
 		found.AddWith([]problem.Path{path.Child("partitionsEnabled")}, path.Child("partition"),
 			"is %q, but %s is not true", c.Partition, path.Child("partitionsEnabled"))
 	}
 }
+
+// checkECSClusters wants whole ARNs: a bare name says neither account nor Region, and Consul's nodes have the ARNs as their names.
+func (c Controller) checkECSClusters(path problem.Path, found *problem.List) {
+	for i, arn := range c.ECSClusters {
+		if !validECSCluster.MatchString(arn) {
+			found.Add(path.Child("ecsClusters", i), "is %q, want the ARN of an ECS cluster", arn)
+		}
+	}
+}
+
+var validECSCluster = regexp.MustCompile(`^arn:[a-z0-9-]+:ecs:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9_-]+$`)
 
 // validRolePath is IAM's own rule for paths, but for their length: with that in it, the compiled expression would be a third of
 // a megabyte in each agent.
