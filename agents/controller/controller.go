@@ -93,7 +93,9 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 			log.Debug("memory not given back", "err", err)
 		}
 	}()
-	reconcile.Loop{Interval: interval, Timeout: passTimeout, MaxPause: maxPause, Log: log}.Run(ctx, k.pass)
+	reconcile.Loop{
+		Interval: func() time.Duration { return interval }, Retry: interval, MaxPause: maxPause, Timeout: passTimeout, Log: log,
+	}.Run(ctx, k.pass)
 	log.Info("controller stopped")
 	return k.consul.Close()
 }

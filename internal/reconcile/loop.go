@@ -15,9 +15,11 @@ const jitter = 0.2
 
 // Loop says how often to run a pass.
 type Loop struct {
-	Interval time.Duration // from the end of one pass to the beginning of the next
-	Timeout  time.Duration // the most that one pass may take
-	MaxPause time.Duration // between passes that fail one after another, the most that the pause grows to
+	Interval func() time.Duration // from the end of one pass to the beginning of the next; asked after each
+	Retry    time.Duration        // after the first pass that fails; doubled after each further one in a row
+	MaxPause time.Duration        // the most that the pause after failures grows to
+	Timeout  time.Duration        // the most that one pass may take
+	Wake     <-chan struct{}      // a word on it begins the next pass at once; nil for none
 	Log      hclog.Logger
 }
 
@@ -33,7 +35,7 @@ func (l Loop) Run(ctx context.Context, pass func(context.Context) error) {
 		if err != nil {
 			l.Log.Warn("pass failed and will be retried", "attempt", failures, "retry_in", pause, "err", err)
 		}
-		if !sleep(ctx, pause) {
+		if !l.wait(ctx, pause) {
 			return
 		}
 	}
@@ -56,12 +58,15 @@ func (l Loop) report(failures int, err error) int {
 	return 0
 }
 
-// pause is the pause after so many failures in a row: it doubles from Interval, after none and after the first, to MaxPause.
+// pause is the pause after so many failures in a row.
 func (l Loop) pause(failures int) time.Duration {
-	pause := l.Interval
+	if failures == 0 {
+		return l.Interval()
+	}
+	pause := l.Retry
 	for range failures - 1 {
 		if pause *= 2; pause >= l.MaxPause {
-			return max(l.MaxPause, l.Interval)
+			return l.MaxPause
 		}
 	}
 	return pause
@@ -71,14 +76,15 @@ func jittered(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (1 - jitter + 2*jitter*rand.Float64()))
 }
 
-// sleep waits; it reports false if ctx ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
+// wait is over after d or when it is woken; it reports false if ctx ended before.
+func (l Loop) wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
 	case <-timer.C:
-		return true
+	case <-l.Wake:
 	}
+	return true
 }

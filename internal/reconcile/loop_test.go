@@ -16,7 +16,7 @@ import (
 
 func loop(log *bytes.Buffer) reconcile.Loop {
 	return reconcile.Loop{
-		Interval: 5 * time.Second, Timeout: 30 * time.Second, MaxPause: time.Minute,
+		Interval: func() time.Duration { return 5 * time.Second }, Retry: 5 * time.Second, MaxPause: time.Minute, Timeout: 30 * time.Second,
 		Log: hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug}),
 	}
 }
@@ -97,6 +97,36 @@ func TestAPassIsBounded(t *testing.T) {
 		})
 		if len(began) < 2 || began[1] < 34*time.Second || began[1] > 36*time.Second {
 			t.Errorf("passes began at %v, want the second 30s + 5s ± 1s after the first", began)
+		}
+	})
+}
+
+func TestTheIntervalIsAskedAfterEachPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		l, interval := loop(&log), 10*time.Second
+		l.Interval = func() time.Duration { interval *= 2; return interval }
+		began := passes(l, 2*time.Minute, func(context.Context) error { return nil })
+		for i, want := range []time.Duration{20 * time.Second, 40 * time.Second} {
+			if pause := began[i+1] - began[i]; pause < want*8/10 || pause > want*12/10 {
+				t.Errorf("pause %d is %v, want %v ± 20%%", i, pause, want)
+			}
+		}
+	})
+}
+
+func TestAWordBeginsTheNextPassAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		wake := make(chan struct{})
+		l := loop(&log)
+		l.Wake = wake
+		go func() {
+			time.Sleep(time.Second)
+			wake <- struct{}{}
+		}()
+		if began := passes(l, 10*time.Second, func(context.Context) error { return nil }); began[1] != time.Second {
+			t.Errorf("the second pass began after %v, want 1s, when it was woken", began[1])
 		}
 	})
 }
