@@ -6,54 +6,55 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"golang.org/x/time/rate"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 )
 
-// maxDescribed is the most tasks that DescribeTasks takes at a time.
-const maxDescribed = 100
+const (
+	maxDescribed = 100 // tasks that DescribeTasks takes at a time
 
-// ecsView is ECS as the controller sees it: its own cluster, with itself in it.
+	// What the controller takes of the account's quota, which all of an account's programs share: ECS allows 20 calls a second
+	// of ListTasks and DescribeTasks together.
+	listsPerSecond     = 2
+	describesPerSecond = 2
+	describesAtOnce    = 10 // a thousand tasks that die together are described at once
+)
+
+// ecsView is one ECS cluster as ECS shows it.
 type ecsView struct {
 	client  *ecs.Client
 	cluster string // ARN
-	self    string // ID of the controller's own task
+	home    string // ARN of the ECS cluster of the controller's own task
+	self    string // ID of that task
+
+	lists, describes *rate.Limiter // shared by the ECS clusters of a controller
 }
 
-// look asks ECS about the tasks. ListTasks, at 100 tasks a call, shows nearly all of them to be alive; only the rest is
-// described. An error goes with the verdicts that could be had: tasks without an answer are unknown.
-func (e ecsView) look(ctx context.Context, ids []string) (map[string]verdict, error) {
-	running, err := e.running(ctx)
-	if err != nil {
-		return nil, err
+// newECSViews are views of the controller's own ECS cluster and of those beside it.
+func newECSViews(client *ecs.Client, home, self string, beside []string) []ecsView {
+	lists, describes := rate.NewLimiter(listsPerSecond, listsPerSecond), rate.NewLimiter(describesPerSecond, describesAtOnce)
+	var views []ecsView
+	for _, cluster := range append([]string{home}, beside...) {
+		views = append(views, ecsView{client, cluster, home, self, lists, describes})
 	}
-	verdicts := map[string]verdict{}
-	var rest []string
-	for _, id := range append(ids, e.self) {
-		if running[id] {
-			verdicts[id] = alive
-		} else {
-			rest = append(rest, id)
-		}
-	}
-	described, err := e.describe(ctx, rest)
-	maps.Copy(verdicts, described)
-	if verdicts[e.self] != alive { // then whatever else ECS does not show is no evidence either
-		return nil, errors.Join(err, fmt.Errorf(
-			"look at ECS cluster %s: the answer does not show the controller's own task %s, so it is not relied on", e.cluster, e.self))
-	}
-	return verdicts, err
+	return views
 }
 
-// running lists the tasks that ECS means to run, those that are yet starting among them.
-func (e ecsView) running(ctx context.Context) (map[string]bool, error) {
+// Running lists the tasks that ECS means to run, those that are yet starting among them.
+func (e ecsView) Running(ctx context.Context) (map[string]bool, error) {
 	running := map[string]bool{}
 	input := &ecs.ListTasksInput{Cluster: &e.cluster, DesiredStatus: ecstypes.DesiredStatusRunning}
 	for {
+		if err := e.lists.Wait(ctx); err != nil {
+			return nil, fmt.Errorf("list tasks of ECS cluster %s: %w", e.cluster, err)
+		}
 		page, err := e.client.ListTasks(ctx, input)
 		if err != nil {
 			return nil, explainAWS("list tasks of ECS cluster "+e.cluster, "ecs:ListTasks", err)
@@ -68,19 +69,45 @@ func (e ecsView) running(ctx context.Context) (map[string]bool, error) {
 	}
 }
 
-// describe asks for the status of single tasks. A batch that fails leaves its tasks unknown and does not keep the others.
-func (e ecsView) describe(ctx context.Context, ids []string) (map[string]verdict, error) {
-	verdicts := map[string]verdict{}
+// Describe asks for the status of single tasks. A batch that fails leaves its tasks unknown and does not keep the others. The
+// controller's own task, by which an answer is known to be one, is asked for where it runs.
+func (e ecsView) Describe(ctx context.Context, ids []string) (map[string]reap.Verdict, error) {
+	verdicts := map[string]reap.Verdict{}
 	var errs []error
-	for batch := range slices.Chunk(ids, maxDescribed) {
-		out, err := e.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &e.cluster, Tasks: batch})
-		if err != nil {
-			errs = append(errs, explainAWS(fmt.Sprintf("describe %d tasks of ECS cluster %s", len(batch), e.cluster), "ecs:DescribeTasks", err))
-			continue
+	ask := func(cluster string, ids []string) {
+		for batch := range slices.Chunk(ids, maxDescribed) {
+			answer, err := e.describe(ctx, cluster, batch)
+			if err != nil {
+				errs = append(errs, explainAWS(fmt.Sprintf("describe %d tasks of ECS cluster %s", len(batch), cluster), "ecs:DescribeTasks", err))
+				continue
+			}
+			maps.Copy(verdicts, answer)
 		}
-		maps.Copy(verdicts, judge(out.Tasks, out.Failures))
 	}
+	if e.cluster != e.home && slices.Contains(ids, e.self) {
+		ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == e.self })
+		ask(e.home, []string{e.self})
+	}
+	ask(e.cluster, ids)
 	return verdicts, errors.Join(errs...)
+}
+
+func (e ecsView) describe(ctx context.Context, cluster string, ids []string) (map[string]reap.Verdict, error) {
+	if err := e.describes.Wait(ctx); err != nil {
+		return nil, err
+	}
+	out, err := e.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: ids})
+	if err != nil {
+		return nil, err
+	}
+	verdicts := map[string]reap.Verdict{}
+	for _, f := range out.Failures {
+		verdicts[idOf(aws.ToString(f.Arn))] = reap.VerdictOfFailure(aws.ToString(f.Reason))
+	}
+	for _, t := range out.Tasks {
+		verdicts[idOf(aws.ToString(t.TaskArn))] = reap.VerdictOf(aws.ToString(t.LastStatus))
+	}
+	return verdicts, nil
 }
 
 func explainAWS(what, action string, err error) error {
@@ -89,3 +116,5 @@ func explainAWS(what, action string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
+
+func idOf(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
