@@ -44,6 +44,7 @@ type Config struct {
 	AssumeRole *AssumeRole       // nil: the found credentials are used as they are
 	UserAgent  string            // "product/version", added to the SDK's own
 	Retries    *Retries          // nil: as the SDK does by itself
+	Count      Counter           // hears of each request; nil: nobody does
 }
 
 // AssumeRole is a role to take on with the credentials that were found.
@@ -84,6 +85,9 @@ func Load(ctx context.Context, c Config) (aws.Config, error) {
 	cfg.APIOptions = append(cfg.APIOptions, addHint)
 	if c.Retries != nil {
 		c.Retries.apply(&cfg)
+	}
+	if c.Count != nil {
+		cfg.APIOptions = append(cfg.APIOptions, count(c.Count))
 	}
 	if c.AssumeRole != nil {
 		cfg.Credentials = aws.NewCredentialsCache(assume(cfg, *c.AssumeRole))
