@@ -6,23 +6,18 @@ import (
 	"strings"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
 )
-
-// Replay says to which endpoints Consul's servers send the requests that are signed in a bearer token. Where it is empty they
-// send them to where they were signed for.
-type Replay struct {
-	STSEndpoint, IAMEndpoint string
-}
 
 // ReplayOf is what the auth method for logins from the region has to say. By themselves Consul's servers (1.22) send requests
 // to hosts under amazonaws.com alone, which are those of the AWS partitions aws and aws-us-gov; they refuse a login that was
 // signed for one of China's. The names are as the logins' own, since the host is signed too.
-func ReplayOf(ctx context.Context, region string) (Replay, error) {
+func ReplayOf(ctx context.Context, region string) (acl.Replay, error) {
 	sts, iam, err := awsapi.LoginEndpoints(ctx, region)
 	if err != nil {
-		return Replay{}, err
+		return acl.Replay{}, err
 	}
-	var r Replay
+	var r acl.Replay
 	if !knownToConsul(sts) {
 		r.STSEndpoint = sts
 	}
