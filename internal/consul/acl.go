@@ -52,6 +52,8 @@ func aclRefusal(err error) error {
 		return nil
 	case strings.Contains(err.Error(), "ACL support disabled"):
 		return &Refusal{Err: fmt.Errorf("%w: %w", ErrNoACLs, err), Tries: 1, Hint: "tasks log in through ACLs: set acl.enabled in the configuration of Consul's servers"}
+	case errors.Is(err, acl.ErrNotEnterprise):
+		return &Refusal{Err: err, Tries: 1, Hint: "controller.partitionsEnabled takes Consul Enterprise: leave it out"}
 	case strings.Contains(err.Error(), "ACL not found"):
 		return &Refusal{Err: err, Tries: briefly, Hint: "Consul does not know the controller's token: it was deleted, or is another datacenter's"}
 	case strings.Contains(err.Error(), plainToTLS):

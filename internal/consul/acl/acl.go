@@ -82,6 +82,9 @@ func Ensure(ctx context.Context, client *api.Client, want Wanted) ([]Change, err
 }
 
 func (r *run) all(ctx context.Context) error {
+	if c := r.want.Controller; c != nil && c.Method == r.want.Method.Name {
+		return fmt.Errorf("auth method %s is that of tasks, by which no controller can log in\nhint: leave consulLogin.method of the controller's configuration out", c.Method)
+	}
 	if err := r.partition(ctx); err != nil {
 		return err
 	}
@@ -232,7 +235,7 @@ func linked(have []*api.ACLLink, policies, unlinked []string) []*api.ACLLink {
 // in another one has no say.
 func (r *run) anonymousReads(ctx context.Context) error {
 	err := r.anonymousToken(ctx)
-	if r.want.Partition != "" && r.want.Partition != defaultPartition && forbidden(err) {
+	if r.want.Partition != "" && r.want.Partition != defaultPartition && hasStatus(err, http.StatusForbidden) {
 		r.kept(kindToken, "anonymous", "it takes a token of the default partition to let it read")
 		return nil
 	}
@@ -283,7 +286,7 @@ func isPrimary(self map[string]map[string]any) (bool, error) {
 	return primary == "" || primary == datacenter, nil
 }
 
-func forbidden(err error) bool {
+func hasStatus(err error, code int) bool {
 	var status api.StatusError
-	return errors.As(err, &status) && status.Code == http.StatusForbidden
+	return errors.As(err, &status) && status.Code == code
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-// ControllerMethod is the auth method by which controllers log in. It is not that of tasks: there, Consul refuses whoever
+// ControllerMethod is the auth method by which controllers log in, unless another is named. It is not that of tasks: there, Consul refuses whoever
 // has no tag with the name of a service, and the incumbent sees to it that it does.
 const ControllerMethod = "consulecs-controller"
 
@@ -23,6 +23,7 @@ const rightsPolicy = "consulecs-controller-acl"
 
 // Controller is a controller that logs in by its IAM role.
 type Controller struct {
+	Method      string // by which it logs in, such as ControllerMethod; not that of tasks
 	Role        IAMRole
 	ECSClusters []string // ARNs of those that it looks after
 	WritesACL   bool     // it prepares Consul itself; else it has rights over the synthetic nodes of its ECS clusters alone
@@ -118,11 +119,11 @@ func (w Wanted) controllerRoles() []role {
 func (w Wanted) controllerMethod() method {
 	m := method{Method: w.Method, Description: "AWS IAM auth method for controllers of ECS clusters", firstTTL: controllerTTL}
 	iamRole := w.Controller.Role
-	m.Name, m.BoundPrincipals = ControllerMethod, []string{iamRole.ARN()}
+	m.Name, m.BoundPrincipals = w.Controller.Method, []string{iamRole.ARN()}
 	for _, arn := range w.Controller.ECSClusters {
 		m.rules = append(m.rules, bindingRule{ACLBindingRule: api.ACLBindingRule{
 			Description: "Bind the role of an ECS cluster's controllers to the IAM role " + iamRole.ARN(),
-			AuthMethod:  ControllerMethod,
+			AuthMethod:  w.Controller.Method,
 			BindType:    api.BindingRuleBindTypeRole,
 			BindName:    ControllerName(arn),
 			Selector:    fmt.Sprintf("account_id == %q and entity_name == %q", iamRole.AccountID, iamRole.Name),

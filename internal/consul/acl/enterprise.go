@@ -2,13 +2,18 @@ package acl
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
+
+// ErrNotEnterprise means that Consul has neither admin partitions nor namespaces.
+var ErrNotEnterprise = errors.New("this Consul is not Consul Enterprise")
 
 // byNamespaceTag puts a login's token into the namespace that the tag of the IAM role says.
 var byNamespaceTag = api.ACLAuthMethodNamespaceRule{
@@ -23,17 +28,19 @@ func (r *run) partition(ctx context.Context) error {
 	if name == "" {
 		return nil
 	}
-	have, _, err := r.client.Partitions().List(ctx, (&api.QueryOptions{}).WithContext(ctx))
+	have, _, err := r.client.Partitions().List(ctx, (&api.QueryOptions{Partition: defaultPartition}).WithContext(ctx))
 	switch {
-	case forbidden(err) && name != defaultPartition:
+	case hasStatus(err, http.StatusForbidden) && name != defaultPartition:
 		return nil
+	case hasStatus(err, http.StatusNotFound), hasStatus(err, http.StatusBadRequest):
+		return fmt.Errorf("%w: list admin partitions: %w", ErrNotEnterprise, err)
 	case err != nil:
-		return fmt.Errorf("list admin partitions: %w\nhint: controller.partitionsEnabled takes Consul Enterprise", err)
+		return fmt.Errorf("list admin partitions: %w", err)
 	case slices.ContainsFunc(have, func(p *api.Partition) bool { return p.Name == name }):
 		return nil
 	}
 	return r.write(Change{Verb: Created, Kind: kindPartition, Name: name}, func() error {
-		_, _, err := r.client.Partitions().Create(ctx, &api.Partition{Name: name, Description: "Tasks of ECS"}, (&api.WriteOptions{}).WithContext(ctx))
+		_, _, err := r.client.Partitions().Create(ctx, &api.Partition{Name: name, Description: "Tasks of ECS"}, (&api.WriteOptions{Partition: defaultPartition}).WithContext(ctx))
 		return err
 	})
 }
