@@ -10,7 +10,7 @@
 //
 //	CONSUL_ECS_CONFIG_JSON          the configuration, required; see internal/agentconfig
 //	ECS_CONTAINER_METADATA_URI_V4   set by ECS; the task of the controller says which cluster is looked after
-//	CONSUL_HTTP_TOKEN               ACL token for everything in Consul; without it the controller logs in if the configuration says so
+//	CONSUL_HTTP_TOKEN               ACL token for everything in Consul; without it the controller logs in if the configuration says so, by its IAM role
 //	CONSUL_HTTPS_CACERT_PEM         CA certificate of Consul's HTTP API, as text
 //	CONSUL_GRPC_CACERT_PEM          CA certificate of Consul's gRPC port, as text
 //	AWS_REGION                      default: the region of the task's ARN
@@ -25,16 +25,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
 	"time"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
 	"github.com/consulecs/terraform-provider-consulecs/internal/footprint"
 	"github.com/consulecs/terraform-provider-consulecs/internal/reconcile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
@@ -53,9 +51,6 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	if err != nil {
 		return err
 	}
-	if cfg.ControllerSettings().PartitionsEnabled {
-		return errors.New("controller.partitionsEnabled: true, but this controller looks after the default admin partition alone\nhint: remove the key")
-	}
 	log := agentlog.New("controller", cfg.LogLevel, cfg.LogJSON, stderr)
 	task, err := taskmeta.Read(ctx, getenv(taskmeta.Variable))
 	if err != nil {
@@ -68,26 +63,22 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	if err != nil {
 		return err
 	}
-	settings, err := consul.SettingsOf(cfg, task, getenv)
+	rights, err := rightsOf(ctx, cfg, task, awsConfig, getenv)
 	if err != nil {
 		return err
 	}
-	method := authMethod(cfg.ControllerSettings(), task)
-	if method.Fallback, err = consul.ReplayOf(ctx, task.Region); err != nil {
-		return err
-	}
 	k := keeper{
-		task: task, method: method,
+		task: task, rights: rights, said: map[acl.Change]bool{},
 		ecs:    ecsView{awsapi.ECS(awsConfig), task.ClusterARN, task.ID},
 		absent: map[string]time.Time{}, log: log,
 	}
-	if err := k.start(ctx, settings); err != nil {
+	if err := k.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop before it was ready
 		}
 		return err
 	}
-	log.Info("controller ready", "ecs_cluster", task.ClusterARN, "auth_method", k.method.Name)
+	log.Info("controller ready", "ecs_cluster", task.ClusterARN, "auth_method", k.rights.want.Method.Name)
 	go func() {
 		if err := footprint.Settle(ctx, settleAfter); err != nil {
 			log.Debug("memory not given back", "err", err)
@@ -101,30 +92,15 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 }
 
 // start connects to Consul and brings it into the state that tasks need.
-func (k *keeper) start(ctx context.Context, settings consul.Settings) error {
+func (k *keeper) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, consul.StartTimeout)
 	defer cancel()
 	var err error
-	if k.consul, err = consul.Connect(ctx, settings, k.log); err != nil {
+	if k.consul, err = k.rights.connect(ctx, k.log); err != nil {
 		return err
 	}
 	if err := consul.Retry(ctx, k.log, "prepare Consul for tasks", k.prepare); err != nil {
 		return errors.Join(err, k.consul.Close())
 	}
 	return nil
-}
-
-// authMethod is what the auth method has to say for the tasks of the controller's account and AWS partition.
-func authMethod(settings agentconfig.Controller, task taskmeta.Task) consul.AuthMethod {
-	path := strings.Trim(settings.IAMRolePath, "/")
-	if path != "" {
-		path += "/"
-	}
-	return consul.AuthMethod{
-		Name:                settings.AuthMethod.Name,
-		BoundPrincipals:     []string{fmt.Sprintf("arn:%s:iam::%s:role/%s*", task.Partition, task.AccountID, path)},
-		STSEndpoint:         strings.TrimRight(settings.AuthMethod.STSEndpoint, "/"), // as the agents trim theirs
-		IAMEndpoint:         strings.TrimRight(settings.AuthMethod.IAMEndpoint, "/"),
-		ServerIDHeaderValue: settings.AuthMethod.ServerIDHeaderValue,
-	}
 }

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -10,9 +9,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
-	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
 const (
@@ -134,25 +131,5 @@ func TestTheBrakeHoldsBackBigRemovals(t *testing.T) {
 		if got := brake(known); got != want {
 			t.Errorf("brake(%d) = %d, want %d", known, got, want)
 		}
-	}
-}
-
-func TestRolesOfTheTasksAWSPartitionMayLogIn(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct{ partition, path, want string }{
-		"default path": {"aws", "", "arn:aws:iam::123456789012:role/consul-ecs/*"},
-		"own path":     {"aws", "/team/mesh/", "arn:aws:iam::123456789012:role/team/mesh/*"},
-		"all roles":    {"aws", "/", "arn:aws:iam::123456789012:role/*"},
-		"China":        {"aws-cn", "", "arn:aws-cn:iam::123456789012:role/consul-ecs/*"},
-		"GovCloud":     {"aws-us-gov", "", "arn:aws-us-gov:iam::123456789012:role/consul-ecs/*"},
-	} {
-		cfg := agentconfig.Config{Controller: &agentconfig.Controller{IAMRolePath: tc.path}}
-		got := authMethod(cfg.ControllerSettings(), taskmeta.Task{Partition: tc.partition, AccountID: "123456789012"})
-		if diff := cmp.Diff(consul.AuthMethod{Name: "iam-ecs-service-token", BoundPrincipals: []string{tc.want}}, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
-	if got := fmt.Sprint(authMethod(agentconfig.Config{}.ControllerSettings(), taskmeta.Task{Partition: "aws", AccountID: "1"}).BoundPrincipals); got != "[arn:aws:iam::1:role/consul-ecs/*]" {
-		t.Errorf("without a controller section %s may log in, want the default path's roles alone", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
@@ -23,7 +24,7 @@ const (
 // keeper keeps Consul in step with one ECS cluster.
 type keeper struct {
 	task   taskmeta.Task // the controller's own
-	method consul.AuthMethod
+	rights rights
 	consul *consul.Connection
 	ecs    ecsView
 	log    hclog.Logger
@@ -31,6 +32,7 @@ type keeper struct {
 	absent   map[string]time.Time // since when ECS has not known a task, by its ID
 	ensureAt time.Time            // when to prepare Consul again
 	open     bool                 // Consul's ACL system is off: there are no tokens
+	said     map[acl.Change]bool  // what was kept and has been told
 }
 
 // pass compares Consul with ECS once and mends what differs. It reads Consul first: whatever is there then belongs to a
@@ -57,17 +59,17 @@ func (k *keeper) pass(ctx context.Context) error {
 	return k.reap(ctx, held)
 }
 
-// tokens are those of tasks. Where there are no ACLs, there are none.
+// tokens are those of tasks. Where there are no ACLs, there are none; where others look after the ACLs, they end by themselves.
 func (k *keeper) tokens(ctx context.Context) ([]consul.LoginToken, error) {
-	if k.open {
+	if k.open || !k.rights.managesACL {
 		return nil, nil
 	}
-	return k.consul.LoginTokens(ctx, k.method.Name, k.task.ClusterARN)
+	return k.consul.LoginTokens(ctx, k.rights.want.Method.Name, k.task.ClusterARN)
 }
 
 // prepare makes sure of everything in Consul that tasks need.
 func (k *keeper) prepare(ctx context.Context) error {
-	changes, err := k.consul.EnsureACL(ctx, k.method)
+	changes, err := k.rights.ensure(ctx, k.consul)
 	switch {
 	case errors.Is(err, consul.ErrNoACLs):
 		if !k.open {
@@ -79,12 +81,7 @@ func (k *keeper) prepare(ctx context.Context) error {
 		k.open = false
 	}
 	again := ensureEvery
-	for _, change := range changes {
-		if change.Verb == consul.ChangeKept {
-			k.log.Info("ACL object differs from ours and was kept", "kind", change.Kind, "name", change.Name)
-			continue
-		}
-		k.log.Info("ACL object written", "verb", change.Verb, "kind", change.Kind, "name", change.Name)
+	if tell(k.log, changes, k.said) {
 		again = ensureAgain
 	}
 	if err != nil {

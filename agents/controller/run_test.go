@@ -190,7 +190,7 @@ func TestABadStartSaysWhy(t *testing.T) {
 		"bad configuration": {env: map[string]string{mesh.ConfigVariable: `{"controller":{"iamRolePath":7}}`}, want: "controller.iamRolePath"},
 		"partitions": {
 			env:  map[string]string{mesh.ConfigVariable: encode(t, partitions), taskmeta.Variable: uri},
-			want: "controller.partitionsEnabled: ",
+			want: "hint: controller.partitionsEnabled takes Consul Enterprise",
 		},
 		"no metadata": {env: map[string]string{mesh.ConfigVariable: encode(t, w.config())}, want: "ECS_CONTAINER_METADATA_URI_V4 is not set"},
 		"unknown token": {

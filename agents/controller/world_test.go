@@ -30,7 +30,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
-	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
@@ -303,16 +303,16 @@ func (w *world) tokenExists(accessorID string) bool {
 func (w *world) keeper(t *testing.T) *keeper {
 	t.Helper()
 	cfg := w.config()
-	settings, err := consul.SettingsOf(cfg, w.self, w.getenv(nil))
+	rights, err := rightsOf(t.Context(), cfg, w.self, w.aws, w.getenv(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
 	k := &keeper{
-		task: w.self, method: authMethod(cfg.ControllerSettings(), w.self), ecs: ecsView{client, w.self.ClusterARN, w.self.ID},
+		task: w.self, rights: rights, said: map[acl.Change]bool{}, ecs: ecsView{client, w.self.ClusterARN, w.self.ID},
 		absent: map[string]time.Time{}, log: hclog.New(&hclog.LoggerOptions{Output: &w.log, Level: hclog.Debug}),
 	}
-	if err := k.start(t.Context(), settings); err != nil {
+	if err := k.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

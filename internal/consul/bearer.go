@@ -13,10 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	iamauth "github.com/hashicorp/consul-awsauth"
-	"github.com/hashicorp/consul-awsauth/responses"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
@@ -102,6 +102,19 @@ func (l Login) iamEndpoint(ctx context.Context, cfg aws.Config) (string, error) 
 	return given, err
 }
 
+// Role asks STS which IAM role logs in.
+func (l Login) Role(ctx context.Context) (acl.IAMRole, error) {
+	cfg, err := l.aws(ctx)
+	if err != nil {
+		return acl.IAMRole{}, err
+	}
+	self, err := awsapi.STS(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return acl.IAMRole{}, fmt.Errorf("ask STS which role logs in: %w", err)
+	}
+	return acl.RoleOf(aws.ToString(self.Arn))
+}
+
 // untagged looks at the task role of a login that Consul refused without a reason. It returns a Refusal that names the role
 // if the role lacks the tag from which its service identity is made; any other error means that nobody knows.
 func untagged(ctx context.Context, login Login) error {
@@ -109,15 +122,11 @@ func untagged(ctx context.Context, login Login) error {
 	if err != nil {
 		return err
 	}
-	self, err := awsapi.STS(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	id, err := login.Role(ctx)
 	if err != nil {
 		return err
 	}
-	id, err := responses.ParseArn(aws.ToString(self.Arn))
-	if err != nil {
-		return err
-	}
-	role, err := awsapi.IAM(cfg).GetRole(ctx, &iam.GetRoleInput{RoleName: &id.FriendlyName})
+	role, err := awsapi.IAM(cfg).GetRole(ctx, &iam.GetRoleInput{RoleName: &id.Name})
 	if err != nil {
 		return err
 	}

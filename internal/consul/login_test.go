@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
@@ -161,11 +162,11 @@ func TestATaskLogsInInEachAWSPartition(t *testing.T) {
 			if role := asRoleIn(t, region, "in-"+partition, "web"); role != "arn:"+partition+":iam::"+account+":role/consul-ecs/in-"+partition {
 				t.Fatalf("the role is %s", role)
 			}
-			method := AuthMethod{
+			method := acl.Method{
 				Name: "method-" + partition, BoundPrincipals: []string{"arn:" + partition + ":iam::" + account + ":role/consul-ecs/*"},
 				STSEndpoint: stage.AWS.URL, IAMEndpoint: stage.AWS.URL,
 			}
-			if _, err := operator.EnsureACL(t.Context(), method); err != nil {
+			if _, err := operator.EnsureACL(t.Context(), acl.Wanted{Method: method, AnonymousReads: true}); err != nil {
 				t.Fatal(err)
 			}
 			c := mustConnect(t, settings(t, taskOf(t, "t1"), func(s *Settings) {
@@ -209,29 +210,29 @@ func TestConsulSendsALoginToItsAWSPartition(t *testing.T) {
 	})
 	for region, refused := range map[string]bool{"us-east-1": false, "us-gov-west-1": false, "cn-north-1": true, "cn-northwest-1": true} {
 		fallback, err := ReplayOf(t.Context(), region)
-		if err != nil || (fallback != Replay{}) != refused {
+		if err != nil || (fallback != acl.Replay{}) != refused {
 			t.Errorf("%s: fallback %+v (%v)", region, fallback, err)
 		}
 		for name, tc := range map[string]struct {
-			method  Replay
+			method  acl.Replay
 			entity  bool   // is asked for, of an STS within reach
 			refusal string // by which a login that is refused ends
 		}{
-			"STS":               {Replay{}, false, `invalid STS hostname: "sts.` + region},
-			"IAM":               {Replay{STSEndpoint: stage.AWS.URL}, true, `invalid IAM hostname: "iam.`},
+			"STS":               {acl.Replay{}, false, `invalid STS hostname: "sts.` + region},
+			"IAM":               {acl.Replay{STSEndpoint: stage.AWS.URL}, true, `invalid IAM hostname: "iam.`},
 			"STS with fallback": {fallback, false, ""},
-			"IAM with fallback": {Replay{stage.AWS.URL, fallback.IAMEndpoint}, true, ""},
+			"IAM with fallback": {acl.Replay{STSEndpoint: stage.AWS.URL, IAMEndpoint: fallback.IAMEndpoint}, true, ""},
 		} {
 			t.Run(region+"/"+name, func(t *testing.T) {
 				login := Login{Method: strings.ReplaceAll(region+"-"+name, " ", "-"), Region: region, IncludeEntity: tc.entity}
 				if tc.entity {
 					login.STSEndpoint = stage.AWS.URL
 				}
-				method, _ := mergeAuthMethod(newAuthMethod(login.Method), AuthMethod{BoundPrincipals: []string{"arn:aws:iam::1:role/x"}, Fallback: tc.method})
-				if !tc.entity {
-					delete(method.Config, configEntityDetails)
-					delete(method.Config, configEntityTags)
+				config := map[string]any{
+					"BoundIAMPrincipalARNs": []string{"arn:aws:iam::1:role/x"}, "EnableIAMEntityDetails": tc.entity,
+					"STSEndpoint": tc.method.STSEndpoint, "IAMEndpoint": tc.method.IAMEndpoint,
 				}
+				method := api.ACLAuthMethod{Name: login.Method, Type: "aws-iam", Config: config}
 				if _, _, err := server.API.ACL().AuthMethodCreate(&method, nil); err != nil {
 					t.Fatal(err)
 				}
@@ -246,26 +247,6 @@ func TestConsulSendsALoginToItsAWSPartition(t *testing.T) {
 					t.Errorf("got %v, want %q", err, want)
 				}
 			})
-		}
-	}
-}
-
-func TestAnOperatorsEndpointsAreKept(t *testing.T) {
-	t.Parallel()
-	fallback := Replay{"https://sts.cn-north-1.amazonaws.com.cn", "https://iam.cn-north-1.amazonaws.com.cn"}
-	for name, tc := range map[string]struct {
-		have     map[string]any
-		want     AuthMethod
-		sts, iam any
-	}{
-		"none yet":   {nil, AuthMethod{Fallback: fallback}, fallback.STSEndpoint, fallback.IAMEndpoint},
-		"operator's": {map[string]any{configSTSEndpoint: "https://own"}, AuthMethod{Fallback: fallback}, "https://own", fallback.IAMEndpoint},
-		"ours":       {map[string]any{configSTSEndpoint: "https://own"}, AuthMethod{STSEndpoint: "https://given", Fallback: fallback}, "https://given", fallback.IAMEndpoint},
-		"no need":    {nil, AuthMethod{}, nil, nil},
-	} {
-		merged, _ := mergeAuthMethod(api.ACLAuthMethod{Config: tc.have}, tc.want)
-		if sts, iam := merged.Config[configSTSEndpoint], merged.Config[configIAMEndpoint]; sts != tc.sts || iam != tc.iam {
-			t.Errorf("%s: STS %v, IAM %v; want %v, %v", name, sts, iam, tc.sts, tc.iam)
 		}
 	}
 }
@@ -315,7 +296,7 @@ func TestEveryFieldOfALoginReachesConsul(t *testing.T) {
 func makeMethod(t *testing.T, name string, config map[string]any) {
 	t.Helper()
 	config["STSEndpoint"], config["IAMEndpoint"] = stage.AWS.URL, stage.AWS.URL
-	if _, _, err := stage.Consul.API.ACL().AuthMethodCreate(&api.ACLAuthMethod{Name: name, Type: authMethodType, Config: config}, nil); err != nil {
+	if _, _, err := stage.Consul.API.ACL().AuthMethodCreate(&api.ACLAuthMethod{Name: name, Type: "aws-iam", Config: config}, nil); err != nil {
 		t.Fatal(err)
 	}
 	rule := &api.ACLBindingRule{AuthMethod: name, BindType: api.BindingRuleBindTypeService, BindName: "web"}

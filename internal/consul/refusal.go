@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
@@ -24,6 +25,17 @@ type reason struct {
 	text  string     // in the message; "" for any
 	tries int
 	hint  string
+}
+
+// ErrUnprepared means that Consul lets nobody log in as this role: the auth method is not there, does not admit the role, or
+// binds nothing to it.
+var ErrUnprepared = errors.New("Consul is not prepared for the login")
+
+// unprepared are the answers that mean so.
+var unprepared = []reason{
+	{code: codes.InvalidArgument, text: "auth method"},
+	{code: codes.PermissionDenied},
+	{code: codes.Unauthenticated, text: "not trusted"},
 }
 
 // clockHint is for signatures that AWS finds too old or too young. The AWS SDK corrects the time of the requests that it
@@ -112,12 +124,20 @@ func isUnreached(err error) bool {
 func refused(err error, s Settings) *Refusal {
 	answer, _ := status.FromError(err)
 	r := find(refusals, answer.Code(), answer.Message())
-	what := "ACL token refused"
-	if s.Login != nil {
-		what = "log in by auth method " + s.Login.Method
+	if s.Login == nil {
+		return &Refusal{Err: fmt.Errorf("ACL token refused: %s: %s", answer.Code(), answer.Message()), Hint: r.hint, Tries: r.tries}
 	}
-	return &Refusal{Err: fmt.Errorf("%s: %s: %s", what, answer.Code(), answer.Message()), Hint: r.hint, Tries: r.tries}
+	err = fmt.Errorf("log in by auth method %s: %s: %s", s.Login.Method, answer.Code(), answer.Message())
+	if slices.ContainsFunc(unprepared, func(u reason) bool { return u.code == answer.Code() && strings.Contains(answer.Message(), u.text) }) {
+		err = unpreparedError{err}
+	}
+	return &Refusal{Err: err, Hint: r.hint, Tries: r.tries}
 }
+
+// unpreparedError is ErrUnprepared in Consul's own words.
+type unpreparedError struct{ error }
+
+func (unpreparedError) Is(target error) bool { return target == ErrUnprepared }
 
 // unreachable explains a round in which no server could be spoken to. It is final only if it is so for each of them.
 func unreachable(errs []error, s Settings) error {

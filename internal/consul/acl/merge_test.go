@@ -1,4 +1,4 @@
-package consul
+package acl
 
 import (
 	"testing"
@@ -11,22 +11,23 @@ import (
 
 func TestTheAuthMethodKeepsWhatOperatorsSet(t *testing.T) {
 	t.Parallel()
-	allTags := []any{mesh.RoleTagGatewayKind, mesh.RoleTagNamespace, mesh.RoleTagServiceName}
+	tags := []string{mesh.RoleTagGatewayKind, mesh.RoleTagNamespace, mesh.RoleTagServiceName}
+	allTags := []any{tags[0], tags[1], tags[2]}
 	for name, tc := range map[string]struct {
 		have map[string]any
-		want AuthMethod
+		want Method
 		then map[string]any // nil: unchanged
 	}{
 		"nothing new": {
 			have: map[string]any{"BoundIAMPrincipalARNs": []any{"a", "b"}, "EnableIAMEntityDetails": true, "IAMEntityTags": allTags, "STSEndpoint": "https://sts"},
-			want: AuthMethod{BoundPrincipals: []string{"b"}},
+			want: Method{BoundPrincipals: []string{"b"}},
 		},
 		"another ECS cluster's account": {
 			have: map[string]any{
 				"BoundIAMPrincipalARNs": []any{"z", "a"}, "EnableIAMEntityDetails": true, "IAMEntityTags": append([]any{"team"}, allTags...),
 				"STSEndpoint": "https://sts", "IAMEndpoint": "https://iam", "ServerIDHeaderValue": "id", "MaxRetries": 3,
 			},
-			want: AuthMethod{BoundPrincipals: []string{"b"}},
+			want: Method{BoundPrincipals: []string{"b"}},
 			then: map[string]any{
 				"BoundIAMPrincipalARNs": []string{"z", "a", "b"}, "EnableIAMEntityDetails": true, "IAMEntityTags": append([]any{"team"}, allTags...),
 				"STSEndpoint": "https://sts", "IAMEndpoint": "https://iam", "ServerIDHeaderValue": "id", "MaxRetries": 3,
@@ -34,7 +35,7 @@ func TestTheAuthMethodKeepsWhatOperatorsSet(t *testing.T) {
 		},
 		"made by hand with too little": {
 			have: map[string]any{"BoundIAMPrincipalARNs": "a"},
-			want: AuthMethod{BoundPrincipals: []string{"b"}},
+			want: Method{BoundPrincipals: []string{"b"}},
 			then: map[string]any{
 				"BoundIAMPrincipalARNs": []string{"a", "b"}, "EnableIAMEntityDetails": true,
 				"IAMEntityTags": []string{mesh.RoleTagGatewayKind, mesh.RoleTagNamespace, mesh.RoleTagServiceName},
@@ -42,7 +43,7 @@ func TestTheAuthMethodKeepsWhatOperatorsSet(t *testing.T) {
 		},
 		"endpoints that we are told": {
 			have: map[string]any{"BoundIAMPrincipalARNs": []any{"a"}, "EnableIAMEntityDetails": true, "IAMEntityTags": allTags, "STSEndpoint": "old"},
-			want: AuthMethod{BoundPrincipals: []string{"a"}, STSEndpoint: "new", IAMEndpoint: "iam", ServerIDHeaderValue: "id"},
+			want: Method{BoundPrincipals: []string{"a"}, STSEndpoint: "new", IAMEndpoint: "iam", ServerIDHeaderValue: "id"},
 			then: map[string]any{
 				"BoundIAMPrincipalARNs": []any{"a"}, "EnableIAMEntityDetails": true, "IAMEntityTags": allTags,
 				"STSEndpoint": "new", "IAMEndpoint": "iam", "ServerIDHeaderValue": "id",
@@ -56,7 +57,7 @@ func TestTheAuthMethodKeepsWhatOperatorsSet(t *testing.T) {
 			if tc.then != nil {
 				want.Config = tc.then
 			}
-			got, changed := mergeAuthMethod(have, tc.want)
+			got, changed := method{Method: tc.want, tags: tags}.merge(have)
 			if changed != (tc.then != nil) {
 				t.Errorf("changed is %v", changed)
 			}
@@ -64,29 +65,6 @@ func TestTheAuthMethodKeepsWhatOperatorsSet(t *testing.T) {
 				t.Errorf("merged (-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestOnlyTokensOfThisECSClustersTasksAreFound(t *testing.T) {
-	t.Parallel()
-	const cluster = "arn:aws:ecs:us-east-1:123456789012:cluster/mesh"
-	meta := func(cluster string) string {
-		return `{"consul.hashicorp.com/cluster":"` + cluster + `","consul.hashicorp.com/task-id":"abc","team":"x"}`
-	}
-	for description, want := range map[string]string{
-		"token created via login: " + meta(cluster):                                   "abc",
-		"token created via login: " + meta(cluster+"-2"):                              "",
-		"token created via login":                                                     "",
-		"token created via login: {":                                                  "",
-		`token created via login: {"pod":"web"}`:                                      "",
-		"copied: token created via login: " + meta(cluster):                           "",
-		`token created via login: {"consul.hashicorp.com/cluster":"` + cluster + `"}`: "",
-		"Bootstrap Token (Global Management)":                                         "",
-	} {
-		got, ok := taskOfToken(description, cluster)
-		if ok != (want != "") || ok && got != want {
-			t.Errorf("task of %q is %q, %v; want %q", description, got, ok, want)
-		}
 	}
 }
 
@@ -111,7 +89,8 @@ func TestThePrimaryDatacenterIsRecognised(t *testing.T) {
 
 func TestABindingRuleIsFoundUnderAnOperatorsSelector(t *testing.T) {
 	t.Parallel()
-	want := meshBindingRules("m")[0]
+	wanted := taskRules("m")[0]
+	want := wanted.ACLBindingRule
 	narrowed, other, renamed := want, want, want
 	narrowed.Selector = `entity_path matches "/prod/"`
 	other.BindName = "web"
@@ -125,8 +104,28 @@ func TestABindingRuleIsFoundUnderAnOperatorsSelector(t *testing.T) {
 		"narrowed":           {[]*api.ACLBindingRule{&other, &narrowed}, &narrowed},
 		"narrowed and exact": {[]*api.ACLBindingRule{&narrowed, &renamed}, &renamed},
 	} {
-		if got := findRule(tc.have, want); got != tc.want {
+		if got := findRule(tc.have, wanted); got != tc.want {
 			t.Errorf("%s: found %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+func TestAnOperatorsEndpointsAreKept(t *testing.T) {
+	t.Parallel()
+	fallback := Replay{"https://sts.cn-north-1.amazonaws.com.cn", "https://iam.cn-north-1.amazonaws.com.cn"}
+	for name, tc := range map[string]struct {
+		have     map[string]any
+		want     Method
+		sts, iam any
+	}{
+		"none yet":   {nil, Method{Fallback: fallback}, fallback.STSEndpoint, fallback.IAMEndpoint},
+		"operator's": {map[string]any{configSTSEndpoint: "https://own"}, Method{Fallback: fallback}, "https://own", fallback.IAMEndpoint},
+		"ours":       {map[string]any{configSTSEndpoint: "https://own"}, Method{STSEndpoint: "https://given", Fallback: fallback}, "https://given", fallback.IAMEndpoint},
+		"no need":    {nil, Method{}, nil, nil},
+	} {
+		merged, _ := method{Method: tc.want}.merge(api.ACLAuthMethod{Config: tc.have})
+		if sts, iam := merged.Config[configSTSEndpoint], merged.Config[configIAMEndpoint]; sts != tc.sts || iam != tc.iam {
+			t.Errorf("%s: STS %v, IAM %v; want %v, %v", name, sts, iam, tc.sts, tc.iam)
 		}
 	}
 }
