@@ -1,10 +1,10 @@
-// Package controller is the agent that looks after one ECS cluster's part of Consul. At start it makes sure of what tasks
-// need to log in: ACL policies and roles, the auth method, its binding rules, and the synthetic node that tasks register
-// their services on. Then it compares Consul with ECS again and again and removes the services and ACL tokens of tasks
-// that are dead; a synthetic node that was lost is registered again. Where Consul's ACL system is off it says so, prepares
-// the node alone and removes services; every ten minutes it looks whether that is still so.
+// Package controller is the agent that looks after an ECS cluster's part of Consul. At start it makes sure of what tasks need
+// to log in: ACL policies and roles, the auth method, its binding rules, and the synthetic node that tasks register their
+// services on. Then it removes the services and ACL tokens of tasks that are dead: at once where an event says so and ECS
+// confirms it, and by comparing all of Consul with all of ECS now and then. What is promised of that is internal/reap's to say.
 //
-// A task is dead if ECS says that it is STOPPED, or if ECS has not known it for a minute, in look after look. Whatever else ECS answers, errors and silence above all, means that nothing is done.
+// Any number of controllers may run. One of them leads, by a lock in Consul, and alone removes anything; the others wait for it.
+// Where Consul's ACL system is off the controller says so, prepares the node alone and removes services.
 //
 // Environment:
 //
@@ -16,9 +16,9 @@
 //	AWS_REGION                      default: the region of the task's ARN
 //	AWS_*                           as the AWS SDK reads them, AWS_ENDPOINT_URL and its kin among them
 //
-// It takes no arguments. SIGTERM and SIGINT end it well at any moment: a pass that is cut short is made up for by the
-// next controller's first. It ends with an error if Consul cannot be reached or refuses it at the start; later troubles
-// are logged and retried.
+// It takes no arguments. SIGTERM and SIGINT end it within seconds and hand the lead over: work that is cut short is made up
+// for by the next leader's first look. It ends with an error if Consul cannot be reached or refuses it at the start; later
+// troubles are logged and retried.
 package controller
 
 import (
@@ -26,51 +26,65 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
+	"github.com/consulecs/terraform-provider-consulecs/internal/controllerhttp"
 	"github.com/consulecs/terraform-provider-consulecs/internal/footprint"
-	"github.com/consulecs/terraform-provider-consulecs/internal/reconcile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
+	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskevent"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
-const (
-	settleAfter = 30 * time.Second // until the start and a few passes are over
-	interval    = 5 * time.Second  // between passes: a killed task has to leave the catalog within 12 s
-	passTimeout = 2 * time.Minute  // a first pass after long absence has thousands of tokens to delete
-	maxPause    = 15 * time.Second // between passes while they fail: one trouble that stays must not slow the rest down for long
-)
+// settleAfter is how long the start and a few looks take: what they need of memory is given back then.
+const settleAfter = 30 * time.Second
+
+// Agent is the controller.
+type Agent struct {
+	Version string // of the program, for its metrics
+}
+
+// keeper keeps Consul in step with ECS clusters.
+type keeper struct {
+	task     taskmeta.Task // the controller's own
+	settings agentconfig.Controller
+	rights   rights
+	consul   *consul.Connection
+	clusters []*ecsCluster    // the controller's own first
+	queue    *taskevent.Queue // nil: nobody tells of events
+	counts   *metrics.Controller
+	log      hclog.Logger
+
+	pulse *controllerhttp.Pulse
+	told  taskevent.Stats // as the metrics have it
+	wake  chan struct{} // a word on it begins the next full look at once
+	state state
+	said  map[acl.Change]bool // what was kept and has been told
+}
+
+// ecsCluster is one ECS cluster that is looked after.
+type ecsCluster struct {
+	arn    string
+	engine *reap.Engine
+}
 
 // Run is the controller's life. It returns nil when ctx ends after a good start.
-func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr io.Writer) error {
-	cfg, err := agentenv.Load(getenv)
+func (a Agent) Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr io.Writer) error {
+	k, err := a.newKeeper(ctx, getenv, stderr)
 	if err != nil {
 		return err
 	}
-	log := agentlog.New("controller", cfg.LogLevel, cfg.LogJSON, stderr)
-	task, err := taskmeta.Read(ctx, getenv(taskmeta.Variable))
-	if err != nil {
+	if _, err := controllerhttp.Serve(ctx, k.settings.HTTPAddress, k.answers()); err != nil {
 		return err
-	}
-	if !task.Address.IsValid() {
-		return errors.New("read task metadata: the task has no address of its own\nhint: run the controller in network mode awsvpc")
-	}
-	awsConfig, err := awsapi.Load(ctx, awsapi.Config{Region: cmp.Or(getenv("AWS_REGION"), task.Region), UserAgent: "consulecs-agent/controller"})
-	if err != nil {
-		return err
-	}
-	rights, err := rightsOf(ctx, cfg, task, awsConfig, getenv)
-	if err != nil {
-		return err
-	}
-	k := keeper{
-		task: task, rights: rights, said: map[acl.Change]bool{},
-		ecs:    ecsView{awsapi.ECS(awsConfig), task.ClusterARN, task.ID},
-		absent: map[string]time.Time{}, log: log,
 	}
 	if err := k.start(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -78,18 +92,59 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 		}
 		return err
 	}
-	log.Info("controller ready", "ecs_cluster", task.ClusterARN, "auth_method", k.rights.want.Method.Name)
+	k.log.Info("controller ready", "ecs_cluster", k.task.ClusterARN, "auth_method", k.rights.want.Method.Name)
 	go func() {
 		if err := footprint.Settle(ctx, settleAfter); err != nil {
-			log.Debug("memory not given back", "err", err)
+			k.log.Debug("memory not given back", "err", err)
 		}
 	}()
-	reconcile.Loop{
-		Interval: func() time.Duration { return interval }, Retry: interval, MaxPause: maxPause, Timeout: passTimeout, Log: log,
-	}.Run(ctx, k.pass)
-	log.Info("controller stopped")
+	k.campaign(ctx)
+	k.log.Info("controller stopped")
 	return k.consul.Close()
 }
+
+// newKeeper reads everything that the controller is told, and touches nothing but the metadata endpoint, and AWS where it has
+// to say who the controller is.
+func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr io.Writer) (*keeper, error) {
+	cfg, err := agentenv.Load(getenv)
+	if err != nil {
+		return nil, err
+	}
+	task, err := taskmeta.Read(ctx, getenv(taskmeta.Variable))
+	if err != nil {
+		return nil, err
+	}
+	if !task.Address.IsValid() {
+		return nil, errors.New("read task metadata: the task has no address of its own\nhint: run the controller in network mode awsvpc")
+	}
+	k := &keeper{
+		task: task, settings: cfg.ControllerSettings(), log: agentlog.New("controller", cfg.LogLevel, cfg.LogJSON, stderr),
+		counts: metrics.NewController(metrics.About{ECSCluster: nameOf(task.ClusterARN), Version: a.Version}),
+		pulse:  controllerhttp.NewPulse(pulseLimit), wake: make(chan struct{}, 1), said: map[acl.Change]bool{},
+	}
+	k.counts.DryRun(k.settings.DryRun)
+	awsConfig, err := awsapi.Load(ctx, awsapi.Config{
+		Region: cmp.Or(getenv("AWS_REGION"), task.Region), UserAgent: "consulecs-agent/controller", Count: k.counts.AWSRequest,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if k.rights, err = rightsOf(ctx, cfg, task, awsConfig, getenv); err != nil {
+		return nil, err
+	}
+	for _, view := range newECSViews(awsapi.ECS(awsConfig), task.ClusterARN, task.ID, k.settings.ECSClusters) {
+		k.clusters = append(k.clusters, &ecsCluster{view.cluster, k.engine(view)})
+	}
+	if k.settings.EventQueueURL != "" {
+		k.queue, err = taskevent.New(taskevent.Config{
+			AWS: awsConfig, URL: k.settings.EventQueueURL, ECSClusters: k.ecsClusters(), Logger: k.log,
+		})
+	}
+	return k, err
+}
+
+// ecsClusters are the ARNs of those that are looked after.
+func (k *keeper) ecsClusters() []string { return append([]string{k.task.ClusterARN}, k.settings.ECSClusters...) }
 
 // start connects to Consul and brings it into the state that tasks need.
 func (k *keeper) start(ctx context.Context) error {
@@ -102,5 +157,8 @@ func (k *keeper) start(ctx context.Context) error {
 	if err := consul.Retry(ctx, k.log, "prepare Consul for tasks", k.prepare); err != nil {
 		return errors.Join(err, k.consul.Close())
 	}
+	k.state.set(func(s *standing) { s.ready = true })
 	return nil
 }
+
+func nameOf(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

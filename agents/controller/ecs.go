@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -60,7 +59,7 @@ func (e ecsView) Running(ctx context.Context) (map[string]bool, error) {
 			return nil, explainAWS("list tasks of ECS cluster "+e.cluster, "ecs:ListTasks", err)
 		}
 		for _, arn := range page.TaskArns {
-			running[idOf(arn)] = true
+			running[nameOf(arn)] = true
 		}
 		if aws.ToString(page.NextToken) == "" { // an empty page is not the last one
 			return running, nil
@@ -102,10 +101,10 @@ func (e ecsView) describe(ctx context.Context, cluster string, ids []string) (ma
 	}
 	verdicts := map[string]reap.Verdict{}
 	for _, f := range out.Failures {
-		verdicts[idOf(aws.ToString(f.Arn))] = reap.VerdictOfFailure(aws.ToString(f.Reason))
+		verdicts[nameOf(aws.ToString(f.Arn))] = reap.VerdictOfFailure(aws.ToString(f.Reason))
 	}
 	for _, t := range out.Tasks {
-		verdicts[idOf(aws.ToString(t.TaskArn))] = reap.VerdictOf(aws.ToString(t.LastStatus))
+		verdicts[nameOf(aws.ToString(t.TaskArn))] = reap.VerdictOf(aws.ToString(t.LastStatus))
 	}
 	return verdicts, nil
 }
@@ -117,4 +116,3 @@ func explainAWS(what, action string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-func idOf(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

@@ -153,18 +153,18 @@ func (c *Controller) OldestMessage(age time.Duration) { c.queueAge.Set(max(age.S
 // EventsReceived notes that events were received.
 func (c *Controller) EventsReceived(n int) { c.received.Add(float64(n)) }
 
-// EventSetAside notes an event that led to nothing: EventIgnored, EventPoison or EventUnconfirmed.
-func (c *Controller) EventSetAside(reason string) { c.setAside.WithLabelValues(reason).Inc() }
+// EventsSetAside notes events that led to nothing: EventIgnored, EventPoison or EventUnconfirmed.
+func (c *Controller) EventsSetAside(reason string, n int) { c.setAside.WithLabelValues(reason).Add(float64(n)) }
 
 // HeldBack notes how many tasks the brake holds back now.
 func (c *Controller) HeldBack(tasks int) { c.heldBack.Set(float64(tasks)) }
 
-// GuardTripped notes that a guard kept something from being removed, by one of the Guard reasons.
-func (c *Controller) GuardTripped(reason string) {
+// GuardTripped notes that a guard kept so many tasks from being removed, by one of the Guard reasons.
+func (c *Controller) GuardTripped(reason string, n int) {
 	if !slices.Contains(guards, reason) {
 		reason = other
 	}
-	c.guards.WithLabelValues(reason).Inc()
+	c.guards.WithLabelValues(reason).Add(float64(n))
 }
 
 // AWSRequest notes a request to AWS. reason is "" for one that went well. It is what awsapi.Config takes as Count.

@@ -41,11 +41,11 @@ func TestWhatAControllerDoesIsCounted(t *testing.T) {
 	c.Queue(7)
 	c.OldestMessage(90 * time.Second)
 	c.EventsReceived(10)
-	c.EventSetAside(metrics.EventPoison)
+	c.EventsSetAside(metrics.EventPoison, 1)
 	c.Removed(metrics.KindToken, metrics.EvidenceEvent, 2)
 	c.HeldBack(3)
-	c.GuardTripped(metrics.GuardBrake)
-	c.GuardTripped("a text that somebody else chose")
+	c.GuardTripped(metrics.GuardBrake, 1)
+	c.GuardTripped("a text that somebody else chose", 1)
 	c.AWSRequest("ecs", "DescribeTasks", "")
 	c.AWSRequest("ecs", "DescribeTasks", "throttled")
 	for _, status := range []int{200, 404, 429, 503, 403, 0} {
@@ -116,7 +116,7 @@ func TestTheNumberOfSamplesIsBoundedFromTheStart(t *testing.T) {
 	c := newController()
 	before := len(lines(t, c))
 	for _, reason := range []string{"one", "two", "three"} {
-		c.GuardTripped(reason)
+		c.GuardTripped(reason, 1)
 	}
 	for status := range 600 {
 		c.ConsulRequest("GET", status)
@@ -128,7 +128,7 @@ func TestTheNumberOfSamplesIsBoundedFromTheStart(t *testing.T) {
 		}
 	}
 	for _, reason := range []string{metrics.EventIgnored, metrics.EventPoison, metrics.EventUnconfirmed} {
-		c.EventSetAside(reason)
+		c.EventsSetAside(reason, 1)
 	}
 	c.Looked(time.Second, true)
 	if after := len(lines(t, c)); after != before || after > 150 {

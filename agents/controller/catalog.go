@@ -1,0 +1,144 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
+)
+
+// fewInstances is how many instances of a service make its tokens cheap to list: 0.7 MB. Those of a larger service are taken
+// from the last full look, so that what a death costs does not grow with it.
+const fewInstances = 500
+
+// catalog is what Consul holds for the tasks of one ECS cluster.
+type catalog struct {
+	keeper *keeper
+	node   string // ARN of the ECS cluster, which the synthetic node is named by
+
+	mu        sync.Mutex
+	tokens    map[string][]consul.LoginToken // by task ID, as the last full look found them
+	instances map[string]int                 // of services, by their names, at that look
+}
+
+// All reads everything that Consul holds. A node that is not there is put back: without it no task can register.
+func (c *catalog) All(ctx context.Context) (map[string]reap.Holding, error) {
+	services, found, err := c.keeper.consul.NodeServices(ctx, c.node)
+	if err != nil {
+		return nil, err
+	}
+	if !found { // where the node is lost, more may be
+		if err := c.keeper.prepare(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var tokens []consul.LoginToken
+	if c.keeper.reapsTokens() {
+		if tokens, err = c.keeper.consul.LoginTokens(ctx, c.keeper.rights.want.Method.Name, c.node); err != nil {
+			return nil, err
+		}
+	}
+	c.remember(services, tokens)
+	held := holdings(services, tokens)
+	c.keeper.knows(held)
+	return held, nil
+}
+
+// Of reads what Consul holds for a few tasks. Tokens of a large service that were made since the last full look are left to
+// the next one.
+func (c *catalog) Of(ctx context.Context, taskIDs []string) (map[string]reap.Holding, error) {
+	services, _, err := c.keeper.consul.ServicesOf(ctx, c.node, taskIDs)
+	if err != nil || !c.keeper.reapsTokens() {
+		return holdings(services, nil), err
+	}
+	small, tokens := c.known(services, taskIDs)
+	if len(small) > 0 {
+		listed, err := c.keeper.consul.LoginTokensOf(ctx, c.keeper.rights.want.Method.Name, c.node, taskIDs, small)
+		if err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, listed...)
+	}
+	return holdings(services, tokens), nil
+}
+
+// remember keeps of a full look what saves reading it again for a single task.
+func (c *catalog) remember(services []consul.NodeService, tokens []consul.LoginToken) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.instances, c.tokens = map[string]int{}, make(map[string][]consul.LoginToken, len(tokens)/2)
+	for _, s := range services {
+		c.instances[s.Name]++
+	}
+	for _, t := range tokens {
+		c.tokens[t.TaskID] = append(c.tokens[t.TaskID], t)
+	}
+}
+
+// known are the services whose tokens are to be listed, and the tokens that are known of tasks of the others.
+func (c *catalog) known(services []consul.NodeService, taskIDs []string) (small []consul.NodeService, tokens []consul.LoginToken) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	listed := map[string]bool{}
+	for _, s := range services {
+		if c.instances[s.Name] <= fewInstances {
+			small = append(small, s)
+			listed[s.TaskID] = true
+		}
+	}
+	for _, id := range taskIDs {
+		if !listed[id] { // also of a task that has deregistered itself, or never registered
+			tokens = append(tokens, c.tokens[id]...)
+		}
+	}
+	return small, tokens
+}
+
+// Remove takes services out of the catalog, so that traffic stops, and then deletes tokens.
+func (c *catalog) Remove(ctx context.Context, removals []reap.Removal) (removed []reap.Removal, err error) {
+	var services []consul.NodeService
+	var tokens []consul.LoginToken
+	for _, r := range removals {
+		for _, s := range r.Services {
+			services = append(services, consul.NodeService{ID: s.ID, Name: s.Name, TaskID: r.TaskID, Namespace: s.Namespace})
+		}
+		for _, t := range r.Tokens {
+			tokens = append(tokens, consul.LoginToken{AccessorID: t.AccessorID, TaskID: r.TaskID, Namespace: t.Namespace})
+		}
+	}
+	left := map[string]bool{}
+	gone := c.keeper.consul.DeregisterServices(ctx, c.node, services)
+	for i, s := range services {
+		left[s.TaskID] = left[s.TaskID] || gone[i] != nil
+	}
+	deleted := c.keeper.consul.DeleteTokens(ctx, tokens)
+	for i, t := range tokens {
+		left[t.TaskID] = left[t.TaskID] || deleted[i] != nil
+	}
+	for _, r := range removals {
+		if !left[r.TaskID] {
+			removed = append(removed, r)
+		}
+	}
+	return removed, errors.Join(gone.Err(), deleted.Err())
+}
+
+// holdings sorts services and tokens by their tasks. What has no task at all stands under "", and is nobody's here.
+func holdings(services []consul.NodeService, tokens []consul.LoginToken) map[string]reap.Holding {
+	held := map[string]reap.Holding{}
+	for _, s := range services {
+		h := held[s.TaskID]
+		h.TaskID = s.TaskID
+		h.Services = append(h.Services, reap.Service{ID: s.ID, Name: s.Name, Namespace: s.Namespace})
+		held[s.TaskID] = h
+	}
+	for _, t := range tokens {
+		h := held[t.TaskID]
+		h.TaskID = t.TaskID
+		h.Tokens = append(h.Tokens, reap.Token{AccessorID: t.AccessorID, Namespace: t.Namespace})
+		held[t.TaskID] = h
+	}
+	return held
+}

@@ -1,0 +1,97 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskevent"
+)
+
+const (
+	firstListenPause = time.Second
+	maxListenPause   = 30 * time.Second
+)
+
+// listen works on events until ctx ends. While the queue does not answer, full looks stand in for it, and the first of them
+// begins at once.
+func (k *keeper) listen(ctx context.Context) {
+	pause := firstListenPause
+	for ctx.Err() == nil {
+		messages, err := k.queue.Receive(ctx)
+		k.pulse.Beat()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			k.log.Warn("events not received, will retry", "retry_in", pause, "err", err)
+			k.lookIfDeaf()
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+			pause = min(2*pause, maxListenPause)
+			continue
+		}
+		pause = firstListenPause
+		k.state.set(func(s *standing) { s.heard = time.Now() })
+		k.handle(ctx, messages)
+		k.tellOfQueue(ctx)
+	}
+}
+
+// lookIfDeaf begins a full look once events have not been heard of for long.
+func (k *keeper) lookIfDeaf() {
+	if time.Since(k.state.get().heard) < deafAfter {
+		return
+	}
+	select {
+	case k.wake <- struct{}{}:
+	default: // it was told already
+	}
+}
+
+// handle removes what is left of the tasks that the messages tell of, and deletes the messages whose work is done. The others
+// come again.
+func (k *keeper) handle(ctx context.Context, messages []taskevent.Message) {
+	for _, c := range k.clusters {
+		byTask := map[string]taskevent.Message{}
+		var ids []string
+		for _, m := range messages {
+			if m.Event.ClusterARN == c.arn {
+				byTask[m.Event.TaskID] = m
+				ids = append(ids, m.Event.TaskID)
+			}
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		done, err := c.engine.Handle(ctx, ids)
+		if err != nil && ctx.Err() == nil {
+			k.log.Warn("events not all worked on, the rest comes again", "ecs_cluster", c.arn, "events", len(ids), "done", len(done), "err", err)
+		}
+		var finished []taskevent.Message
+		for _, id := range done {
+			finished = append(finished, byTask[id])
+			k.counts.Lag(time.Since(byTask[id].Event.Time))
+		}
+		if err := k.queue.Done(ctx, finished); err != nil && ctx.Err() == nil {
+			k.log.Warn("events that were worked on stay in the queue", "err", err)
+		}
+	}
+}
+
+// tellOfQueue brings the metrics of the queue up to date.
+func (k *keeper) tellOfQueue(ctx context.Context) {
+	now, before := k.queue.Stats(), k.told
+	k.told = now
+	k.counts.EventsReceived(int(now.Received - before.Received))
+	k.counts.EventsSetAside(metrics.EventIgnored, int(now.Ignored-before.Ignored))
+	k.counts.EventsSetAside(metrics.EventPoison, int(now.Poison-before.Poison))
+	k.counts.EventsSetAside(metrics.EventUnconfirmed, int(now.Exhausted-before.Exhausted))
+	k.counts.OldestMessage(now.Lag)
+	if depth, err := k.queue.Depth(ctx); err == nil {
+		k.counts.Queue(int(depth.Waiting))
+	}
+}

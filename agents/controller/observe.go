@@ -1,0 +1,156 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/lock"
+	"github.com/consulecs/terraform-provider-consulecs/internal/controllerhttp"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
+	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
+)
+
+// engine is what removes the dead tasks of one ECS cluster, and tells of it.
+func (k *keeper) engine(view ecsView) *reap.Engine {
+	return &reap.Engine{
+		Own: k.task.ID, ECS: view, Catalog: &catalog{keeper: k, node: view.cluster}, DryRun: k.settings.DryRun,
+		Limits:   reap.Limits{BrakeTasks: *k.settings.Brake.Tasks, BrakePercent: *k.settings.Brake.Percent},
+		Observer: reap.Observer{Removed: k.removed, Finished: k.finished},
+	}
+}
+
+// removed writes the one line that says what was removed of a task, and why.
+func (k *keeper) removed(r reap.Removal) {
+	var services, accessors []string
+	for _, s := range r.Services {
+		services = append(services, s.ID)
+	}
+	for _, t := range r.Tokens {
+		accessors = append(accessors, t.AccessorID)
+	}
+	e := r.Evidence
+	line := "dead task removed"
+	if k.settings.DryRun {
+		line = "dead task would be removed, but this is a dry run"
+	}
+	k.log.Info(line, "task_id", r.TaskID, "service_ids", services, "accessor_ids", accessors,
+		"ecs_says", e.Verdict.String(), "seen_by", string(e.Via), "looks", e.Looks, "absent_for", e.AbsentFor.Round(time.Second).String(), "released", e.Released)
+	if k.settings.DryRun {
+		return
+	}
+	evidence := evidenceOf(e)
+	k.counts.Removed(metrics.KindService, evidence, len(services))
+	k.counts.Removed(metrics.KindToken, evidence, len(accessors))
+}
+
+func evidenceOf(e reap.Evidence) string {
+	switch {
+	case e.Verdict == reap.Missing:
+		return metrics.EvidenceAbsence
+	case e.Via == reap.ViaEvent:
+		return metrics.EvidenceEvent
+	}
+	return metrics.EvidenceLook
+}
+
+// guards are the metrics' names of what was left alone. What is foreign is told as a number of its own.
+var guards = map[reap.Guard]string{
+	reap.GuardOwnTask: metrics.GuardOwnTask, reap.GuardUnknown: metrics.GuardNoAnswer, reap.GuardNotConfirmed: metrics.GuardUnconfirmed,
+	reap.GuardAbsence: metrics.GuardUnconfirmed, reap.GuardBrake: metrics.GuardBrake,
+}
+
+// finished tells of a look.
+func (k *keeper) finished(p reap.Pass) {
+	k.pulse.Beat()
+	for guard, n := range p.Trips {
+		if reason, counted := guards[guard]; counted {
+			k.counts.GuardTripped(reason, n)
+		}
+	}
+	if p.Via != reap.ViaFullLook {
+		return
+	}
+	k.counts.Looked(p.Took, p.Err == nil)
+	if p.Plan == nil {
+		return
+	}
+	held := len(p.Plan.HeldBack)
+	k.state.set(func(s *standing) { s.waiting += len(p.Plan.Waiting) + held })
+	k.counts.HeldBack(held)
+	if held > 0 {
+		k.log.Warn("removals held back: ECS does not know more tasks than the brake lets through in an hour", "tasks", held, "first_task_id", p.Plan.HeldBack[0].TaskID,
+			"hint", "if they are dead, let them through: POST /release in the controller's task, as the guide to the controller says")
+	}
+}
+
+var errNotLeading = errors.New("this controller does not lead: ask the one that does, which /readyz names")
+
+// answers is what the controller says over HTTP.
+func (k *keeper) answers() controllerhttp.Controller {
+	return controllerhttp.Controller{Metrics: k.counts, Log: k.log, Ready: k.readiness, Health: k.health, Release: k.letThrough}
+}
+
+// reapsTokens reports whether tokens are the controller's to delete: not where Consul has no ACLs, nor where it may not, and
+// tokens end by themselves.
+func (k *keeper) reapsTokens() bool { return k.rights.managesACL && !k.state.get().open }
+
+// knows tells what Consul holds.
+func (k *keeper) knows(held map[string]reap.Holding) {
+	var h metrics.Holdings
+	for id, of := range held {
+		if !reap.IsTaskID(id) {
+			h.ForeignServices += len(of.Services)
+			h.ForeignTokens += len(of.Tokens)
+			continue
+		}
+		h.Tasks++
+		h.Services += len(of.Services)
+		h.Tokens += len(of.Tokens)
+	}
+	k.counts.Knows(h)
+}
+
+// leader is who leads.
+func (k *keeper) leader(ctx context.Context) (lock.Leader, bool, error) {
+	return k.consul.Leader(ctx, mesh.ControllerKey(k.task.ClusterARN))
+}
+
+// health is that of the leader's loop: who waits for the lock does nothing that could be stuck.
+func (k *keeper) health() error {
+	if !k.state.get().leading {
+		return nil
+	}
+	return k.pulse.Health()
+}
+
+func (k *keeper) readiness() controllerhttp.Readiness {
+	s := k.state.get()
+	r := controllerhttp.Readiness{Ready: s.ready, Leading: s.leading}
+	if !s.ready {
+		r.Missing = "Consul is not prepared yet"
+		return r
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if leader, found, err := k.leader(ctx); err == nil && found {
+		r.Leader = leader.Holder
+	}
+	return r
+}
+
+// letThrough lets go of what the brake holds back, and begins a full look that removes it.
+func (k *keeper) letThrough(context.Context) (tasks int, err error) {
+	if !k.state.get().leading {
+		return 0, errNotLeading
+	}
+	for _, c := range k.clusters {
+		tasks += c.engine.Release()
+	}
+	select {
+	case k.wake <- struct{}{}:
+	default: // it is about to begin
+	}
+	return tasks, nil
+}
