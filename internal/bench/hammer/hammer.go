@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 )
 
 // Ask asks once and returns when the answer has come. One goroutine at a time calls it.

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/consul/api"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
 )
 
 func names(parts []part) (all []string) {

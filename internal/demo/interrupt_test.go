@@ -18,7 +18,7 @@ import (
 )
 
 // repo is the repository's root, seen from this folder.
-const repo = "../../.."
+const repo = "../.."
 
 // endLimit is how long a demo may take to get to a moment, and then to end.
 const endLimit = 3 * time.Minute
@@ -26,7 +26,7 @@ const endLimit = 3 * time.Minute
 func TestAnInterruptedDemoLeavesNothing(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
-	for name, folder := range map[string]string{"demo": "./internal/testenv/cmd/demo", "terraform-provider-consulecs": "."} {
+	for name, folder := range map[string]string{"demo": "./internal/demo/cmd/demo", "terraform-provider-consulecs": "."} {
 		build := exec.Command("go", "build", "-o", filepath.Join(bin, name), folder)
 		build.Dir = repo
 		if out, err := build.CombinedOutput(); err != nil {

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 )
 
 // handshake is what Terraform tells a provider that it starts.

@@ -19,10 +19,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/demo"
+	"github.com/consulecs/terraform-provider-consulecs/internal/demo"
 )
 
 func main() {

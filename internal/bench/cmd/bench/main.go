@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/bench"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench"
 )
 
 func main() {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/hammer"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/hammer"
 )
 
 func TestFlatAsksAgainWithEachAnswer(t *testing.T) {

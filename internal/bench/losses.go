@@ -7,8 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/hashicorp/consul/api"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 

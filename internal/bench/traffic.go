@@ -9,10 +9,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/hammer"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/netns"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/hammer"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/netns"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 )
 
 const limit = 60 * time.Second // of any one wait

@@ -10,11 +10,11 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/netns"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/netns"
 )
 
 // kind is a way in which a task is started.

@@ -13,10 +13,10 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/consul/api"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 

@@ -7,8 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
 )
 
 // quiet is how long nothing may be written for the writes of something to be over. The agents write what is due at once,

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
