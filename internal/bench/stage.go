@@ -16,8 +16,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 const worldName = "consulecs-bench"
@@ -33,7 +33,7 @@ const (
 type stage struct {
 	*fleet.Fleet
 	catalog    *fleet.Catalog
-	world      *testenv.World
+	world      *world.World
 	controller string // ARN of its task
 	callerURL  string
 }
@@ -44,16 +44,16 @@ func (b *bench) stage(ctx context.Context) (*stage, error) {
 		return b.opened, nil
 	}
 	b.say("a world comes up: Consul, an AWS emulator, a local ECS, the controller, a task that calls")
-	if err := testenv.DownWorld(ctx, worldName); err != nil {
+	if err := world.Down(ctx, worldName); err != nil {
 		return nil, fmt.Errorf("tidy up after an earlier run: %w", err)
 	}
-	world, err := testenv.StartWorld(ctx, testenv.WorldConfig{Name: worldName, Dir: filepath.Join(b.Dir, "world")})
+	w, err := world.Start(ctx, world.Config{Name: worldName, Dir: filepath.Join(b.Dir, "world")})
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{Fleet: fleet.New(world.Address), world: world}
+	s := &stage{Fleet: fleet.New(w.Address), world: w}
 	if err := b.furnish(ctx, s); err != nil {
-		return nil, errors.Join(err, world.Close())
+		return nil, errors.Join(err, w.Close())
 	}
 	b.opened = s
 	return s, nil

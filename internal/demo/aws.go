@@ -11,8 +11,8 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 // awsFacts reads the local AWS as an operator does.
@@ -23,7 +23,7 @@ type awsFacts struct {
 	ecsCluster string
 }
 
-func newAWSFacts(address testenv.Address) *awsFacts {
+func newAWSFacts(address world.Address) *awsFacts {
 	cfg := address.AWSConfig()
 	return &awsFacts{fleet.New(address), ecs.NewFromConfig(cfg), iam.NewFromConfig(cfg), address.Cluster}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 // DefaultName is the world's name, unless told otherwise.
@@ -33,7 +34,7 @@ type Config struct {
 type demo struct {
 	Config
 	token     string
-	address   testenv.Address
+	address   world.Address
 	terraform *testenv.Terraform
 	aws       *awsFacts
 	catalog   *fleet.Catalog

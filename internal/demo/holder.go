@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 // The world outlives the demo when it is to be looked at, so a process of its own holds it: Consul, the emulator and
@@ -30,7 +30,7 @@ const (
 
 // held is what the holder writes when its world stands: where things are, nothing secret.
 type held struct {
-	Address testenv.Address
+	Address world.Address
 	PID     int
 	Started string // of the process, so that a reused PID is not taken for it
 }
@@ -51,21 +51,21 @@ func Hold(ctx context.Context, name, dir string) error {
 	if err := me.write(dir); err != nil {
 		return err
 	}
-	world, err := testenv.StartWorld(ctx, testenv.WorldConfig{
-		Name: name, Dir: dir, Emulator: testenv.Moto, BootstrapToken: os.Getenv(tokenVariable), Log: log,
+	w, err := world.Start(ctx, world.Config{
+		Name: name, Dir: dir, Emulator: world.Moto, BootstrapToken: os.Getenv(tokenVariable), Log: log,
 	})
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(caFile(dir), []byte(world.ConsulCAPEM), 0o644); err != nil {
-		return errors.Join(err, world.Close())
+	if err := os.WriteFile(caFile(dir), []byte(w.ConsulCAPEM), 0o644); err != nil {
+		return errors.Join(err, w.Close())
 	}
-	me.Address = world.Address
+	me.Address = w.Address
 	if err := me.write(dir); err != nil {
-		return errors.Join(err, world.Close())
+		return errors.Join(err, w.Close())
 	}
 	<-ctx.Done()
-	return world.Close()
+	return w.Close()
 }
 
 func (h held) write(dir string) error {
@@ -146,7 +146,7 @@ func Down(ctx context.Context, name, dir string) error {
 		h.end()
 	}
 	// By label, since a world that was killed could not tidy up.
-	if err := testenv.DownWorld(ctx, name); err != nil {
+	if err := world.Down(ctx, name); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 // repo is the repository's root, seen from this folder.
@@ -118,7 +118,7 @@ func (r *run) interrupt(t *testing.T, m moment) {
 // leftNothing looks for everything that a demo makes. Terraform's own sockets stay when it is killed.
 func (r *run) leftNothing(t *testing.T, killed bool) {
 	t.Helper()
-	left, err := testenv.WorldLeftovers(t.Context(), r.name)
+	left, err := world.Leftovers(t.Context(), r.name)
 	if err != nil || len(left) > 0 {
 		t.Errorf("on Docker: %v (%v)", left, err)
 	}

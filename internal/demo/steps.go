@@ -15,6 +15,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 // The services of examples/local, by the name that they have in Consul and in ECS.
@@ -254,7 +255,7 @@ func (d *demo) worldDown(ctx context.Context) error {
 	if err := Down(ctx, d.Name, d.Dir); err != nil {
 		return err
 	}
-	left, err := testenv.WorldLeftovers(ctx, d.Name)
+	left, err := world.Leftovers(ctx, d.Name)
 	if err != nil {
 		return err
 	}

@@ -17,28 +17,22 @@ import (
 	"google.golang.org/grpc"
 	expcredentials "google.golang.org/grpc/experimental/credentials"
 	"google.golang.org/grpc/metadata"
-
-	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
 )
 
 // replaceLimit is for two busy cores.
 const replaceLimit = 60 * time.Second
 
-// ReplaceConsul has another server take the place of the world's, at another address, as operators do it: the new one joins,
-// is given the data and a vote, clients hear of it, and the old one leaves. The world's Consul and its addresses are then the new one's.
-func (w *World) ReplaceConsul(ctx context.Context) error {
-	old := w.Consul
-	next, err := StartConsul(ctx, ConsulConfig{Address: engine.LinkLocal().String(), UsualPorts: true, joins: old})
+// Replace has another server, at the address, take this one's place, as operators do it: the new one joins, is given the data
+// and a vote, clients hear of it, and the old one leaves.
+func (c *Consul) Replace(ctx context.Context, address string) (*Consul, error) {
+	next, err := StartConsul(ctx, ConsulConfig{Address: address, UsualPorts: true, joins: c})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	w.stops = append(w.stops, next.Stop)
-	if err := old.handOver(ctx, next); err != nil {
-		return fmt.Errorf("replace Consul at %s by one at %s: %w", old.Address, next.Address, err)
+	if err := c.handOver(ctx, next); err != nil {
+		return nil, errors.Join(fmt.Errorf("replace Consul at %s by one at %s: %w", c.Address, next.Address, err), next.Stop())
 	}
-	w.Consul = next
-	w.ConsulHost, w.ConsulHTTPS = next.Address, net.JoinHostPort(next.Address, strconv.Itoa(next.HTTPPort))
-	return nil
+	return next, nil
 }
 
 // handOver leaves the cluster once next has a vote in it, and waits until next takes writes alone.

@@ -1,5 +1,6 @@
-// Package testenv starts the real components that tests and the demo run against: Consul, AWS emulators, Terraform, and
-// worlds that put them together with a local ECS. Nothing here ships. The tools come from package toolcache.
+// Package testenv starts the real components that tests and the demo run against: Consul, AWS emulators and Terraform. It
+// knows no local ECS, whose own tests use it too; package world puts the two together. Nothing here ships. The tools come from
+// package toolcache.
 package testenv
 
 import (

@@ -10,14 +10,14 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 // Catalog reads and writes a world's Consul as an operator does, with the bootstrap token.
 type Catalog struct{ *api.Client }
 
 // NewCatalog returns the catalog of a world.
-func NewCatalog(address testenv.Address, token string) (*Catalog, error) {
+func NewCatalog(address world.Address, token string) (*Catalog, error) {
 	cfg := &api.Config{Address: address.ConsulHTTPS, Scheme: "http", Token: token, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 	if address.ConsulCAPEM != "" {
 		cfg.Scheme = "https"

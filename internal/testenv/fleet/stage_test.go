@@ -20,8 +20,8 @@ import (
 
 	admin "github.com/consulecs/terraform-provider-consulecs/internal/localecs/api"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 // The worlds of these tests: in quiet, tests run side by side, each with tasks of its own; in troubled, one after the
@@ -41,7 +41,7 @@ var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 type stage struct {
 	*fleet.Fleet
 	catalog *fleet.Catalog
-	world   *testenv.World
+	world   *world.World
 }
 
 func TestMain(m *testing.M) {
@@ -76,7 +76,7 @@ func run(m *testing.M) int {
 	var bad [3]error
 	for i, s := range []**stage{&quiet, &troubled, &plain} {
 		group.Go(func() {
-			*s, bad[i] = openStage(testenv.WorldConfig{
+			*s, bad[i] = openStage(world.Config{
 				Name: fmt.Sprint("consulecs-fleet-", i), Dir: filepath.Join(dir, fmt.Sprint(i)), Log: worldLog(), Plain: s == &plain,
 			})
 		})
@@ -97,13 +97,13 @@ func run(m *testing.M) int {
 	return code
 }
 
-func openStage(cfg testenv.WorldConfig) (s *stage, err error) {
+func openStage(cfg world.Config) (s *stage, err error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	ctx := context.Background()
 	s = &stage{}
-	if s.world, err = testenv.StartWorld(ctx, cfg); err != nil {
+	if s.world, err = world.Start(ctx, cfg); err != nil {
 		return s, err
 	}
 	if s.catalog, err = fleet.NewCatalog(s.world.Address, s.world.Consul.BootstrapToken); err != nil {
@@ -123,7 +123,7 @@ func (s *stage) close() error {
 		return nil
 	}
 	err := s.world.Close()
-	left, looked := testenv.WorldLeftovers(context.Background(), s.world.World)
+	left, looked := world.Leftovers(context.Background(), s.world.World)
 	if len(left) > 0 {
 		looked = fmt.Errorf("left of %s: %s", s.world.World, strings.Join(left, ", "))
 	}

@@ -1,4 +1,6 @@
-package testenv
+// Package world brings up whole worlds on this machine: a real Consul, an AWS emulator and a local ECS, which the tasks share
+// a network with.
+package world
 
 import (
 	"context"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -39,8 +42,8 @@ func (e Emulator) account() string {
 	return ""
 }
 
-// WorldConfig says what a world is made of.
-type WorldConfig struct {
+// Config says what a world is made of.
+type Config struct {
 	Name           string   // label of all that the world makes on Docker; unique on this machine
 	Dir            string   // where state and logs go
 	Emulator       Emulator // "" = Moto
@@ -54,7 +57,7 @@ type WorldConfig struct {
 // network all of them and the tasks share. The secrets that Terraform configurations refer to are in Secrets Manager.
 type World struct {
 	Address
-	Consul *Consul
+	Consul *testenv.Consul
 
 	ecs       *localecs.Server // nil while it is stopped
 	ecsConfig localecs.Config
@@ -79,10 +82,10 @@ type Address struct {
 // ecsCluster is the name of a world's ECS cluster.
 const ecsCluster = "mesh"
 
-// StartWorld brings a world up. Close takes it down again, with every task that still runs.
-func StartWorld(ctx context.Context, cfg WorldConfig) (*World, error) {
+// Start brings a world up. Close takes it down again, with every task that still runs.
+func Start(ctx context.Context, cfg Config) (*World, error) {
 	w := &World{Address: Address{World: cfg.Name, Region: localecs.DefaultRegion}}
-	for _, part := range []func(context.Context, WorldConfig) error{w.startAWS, w.startConsul, w.prepare} {
+	for _, part := range []func(context.Context, Config) error{w.startAWS, w.startConsul, w.prepare} {
 		if err := part(ctx, cfg); err != nil {
 			return nil, errors.Join(fmt.Errorf("start world %s: %w", cfg.Name, err), w.Close())
 		}
@@ -91,7 +94,7 @@ func StartWorld(ctx context.Context, cfg WorldConfig) (*World, error) {
 }
 
 // startAWS starts the emulator on loopback and localecs in front of it.
-func (w *World) startAWS(ctx context.Context, cfg WorldConfig) error {
+func (w *World) startAWS(ctx context.Context, cfg Config) error {
 	emulator, err := startEmulatorNamed(ctx, cfg.Emulator)
 	if err != nil {
 		return err
@@ -108,7 +111,7 @@ func (w *World) startAWS(ctx context.Context, cfg WorldConfig) error {
 	w.stops = append(w.stops, func() error {
 		closed, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		return errors.Join(w.StopECS(), DownWorld(closed, cfg.Name))
+		return errors.Join(w.StopECS(), Down(closed, cfg.Name))
 	})
 	return w.StartECS(ctx)
 }
@@ -133,11 +136,11 @@ func (w *World) StartECS(ctx context.Context) error {
 	return nil
 }
 
-func startEmulatorNamed(ctx context.Context, name Emulator) (*AWS, error) {
+func startEmulatorNamed(ctx context.Context, name Emulator) (*testenv.AWS, error) {
 	if name == LocalStack {
-		return StartLocalStack(ctx)
+		return testenv.StartLocalStack(ctx)
 	}
-	return StartMoto(ctx)
+	return testenv.StartMoto(ctx)
 }
 
 func worldLogger(out io.Writer) hclog.Logger {
@@ -148,8 +151,8 @@ func worldLogger(out io.Writer) hclog.Logger {
 }
 
 // startConsul starts Consul on the address by which the tasks reach this machine.
-func (w *World) startConsul(ctx context.Context, cfg WorldConfig) error {
-	consul, err := StartConsul(ctx, ConsulConfig{
+func (w *World) startConsul(ctx context.Context, cfg Config) error {
+	consul, err := testenv.StartConsul(ctx, testenv.ConsulConfig{
 		Address: w.ConsulHost, UsualPorts: true, BootstrapToken: cfg.BootstrapToken, Plaintext: cfg.Plain, Open: cfg.Plain,
 	})
 	if err != nil {
@@ -162,8 +165,21 @@ func (w *World) startConsul(ctx context.Context, cfg WorldConfig) error {
 	return nil
 }
 
+// ReplaceConsul has another server take the place of the world's, at another address. The world's Consul and its addresses
+// are then the new one's.
+func (w *World) ReplaceConsul(ctx context.Context) error {
+	next, err := w.Consul.Replace(ctx, engine.LinkLocal().String())
+	if err != nil {
+		return err
+	}
+	w.stops = append(w.stops, next.Stop)
+	w.Consul = next
+	w.ConsulHost, w.ConsulHTTPS = next.Address, net.JoinHostPort(next.Address, strconv.Itoa(next.HTTPPort))
+	return nil
+}
+
 // prepare makes what every configuration needs to exist: the ECS cluster and the secrets.
-func (w *World) prepare(ctx context.Context, cfg WorldConfig) error {
+func (w *World) prepare(ctx context.Context, cfg Config) error {
 	made, err := ecs.NewFromConfig(w.AWSConfig()).CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: aws.String(ecsCluster)})
 	if err != nil {
 		return err

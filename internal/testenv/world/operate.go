@@ -1,4 +1,4 @@
-package testenv
+package world
 
 import (
 	"bytes"
@@ -23,13 +23,13 @@ func (a Address) KillTask(ctx context.Context, taskARN string) error {
 
 // Kill sends a signal to one container of a task or to all.
 func (a Address) Kill(ctx context.Context, what api.KillRequest) error {
-	return a.stage(ctx, http.MethodPost, "/_localecs/kill", what, nil)
+	return a.operate(ctx, http.MethodPost, "/_localecs/kill", what, nil)
 }
 
 // Timeline tells when each container of a task was created, started and ended.
 func (a Address) Timeline(ctx context.Context, taskARN string) ([]engine.ContainerRun, error) {
 	var line api.Timeline
-	err := a.stage(ctx, http.MethodGet, "/_localecs/tasks/"+url.PathEscape(taskARN), nil, &line)
+	err := a.operate(ctx, http.MethodGet, "/_localecs/tasks/"+url.PathEscape(taskARN), nil, &line)
 	return line.Containers, err
 }
 
@@ -50,17 +50,17 @@ func (a Address) ContainerStarted(ctx context.Context, taskARN, container string
 // Logs is what a container of a task has printed.
 func (a Address) Logs(ctx context.Context, taskARN, container string) (string, error) {
 	var text []byte
-	err := a.stage(ctx, http.MethodGet, "/_localecs/tasks/"+url.PathEscape(taskARN)+"/logs?container="+url.QueryEscape(container), nil, &text)
+	err := a.operate(ctx, http.MethodGet, "/_localecs/tasks/"+url.PathEscape(taskARN)+"/logs?container="+url.QueryEscape(container), nil, &text)
 	return string(text), err
 }
 
 // SetStopOrder says in which order the containers of tasks that stop from now on get their SIGTERM.
 func (a Address) SetStopOrder(ctx context.Context, order engine.StopOrder) error {
-	return a.stage(ctx, http.MethodPut, "/_localecs/settings", api.Settings{StopOrder: &order}, nil)
+	return a.operate(ctx, http.MethodPut, "/_localecs/settings", api.Settings{StopOrder: &order}, nil)
 }
 
-// stage calls localecs's own interface, beside ECS's.
-func (a Address) stage(ctx context.Context, method, path string, in, out any) error {
+// operate calls localecs's own interface, beside ECS's.
+func (a Address) operate(ctx context.Context, method, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
@@ -91,8 +91,8 @@ func (a Address) stage(ctx context.Context, method, path string, in, out any) er
 	return json.Unmarshal(answer, out)
 }
 
-// DownWorld removes everything that the world made on Docker, also when its processes are dead.
-func DownWorld(ctx context.Context, name string) error {
+// Down removes everything that the world made on Docker, also when its processes are dead.
+func Down(ctx context.Context, name string) error {
 	found, _ := toolcache.Find() // only Docker matters here, whatever else is missing
 	if found.DockerHost == "" {
 		return nil // without a daemon nothing of the world can be there
@@ -100,8 +100,8 @@ func DownWorld(ctx context.Context, name string) error {
 	return localecs.Down(ctx, localecs.Config{Name: name, DockerHost: found.DockerHost})
 }
 
-// WorldLeftovers names what is on Docker of a world that is down.
-func WorldLeftovers(ctx context.Context, name string) ([]string, error) {
+// Leftovers names what is on Docker of a world that is down.
+func Leftovers(ctx context.Context, name string) ([]string, error) {
 	found, err := toolcache.Find()
 	if err != nil {
 		return nil, err
