@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -23,6 +22,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/logbuffer"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/meshstage"
 )
 
@@ -159,25 +160,8 @@ func (p *player) serveReady(w http.ResponseWriter, _ *http.Request) {
 type run struct {
 	name string
 	cmd  *exec.Cmd
-	log  *lockedBuffer
+	log  *logbuffer.Buffer
 	done chan struct{}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // start runs an agent as the task's container would.
@@ -188,7 +172,7 @@ func (p *player) start(t *testing.T, agent string, args ...string) *run {
 		testenv.Alone(t, mesh.ContainerHealthSync)
 		p.syncs = true
 	}
-	r := &run{name: agent, cmd: exec.Command(cmp.Or(p.program, os.Args[0]), append([]string{agent}, args...)...), log: &lockedBuffer{}, done: make(chan struct{})}
+	r := &run{name: agent, cmd: exec.Command(cmp.Or(p.program, os.Args[0]), append([]string{agent}, args...)...), log: &logbuffer.Buffer{}, done: make(chan struct{})}
 	r.cmd.Env = []string{asAgent + "=1", "AWS_EC2_METADATA_DISABLED=true", "GOCOVERDIR=" + t.TempDir()}
 	for name, value := range p.environment(t) {
 		r.cmd.Env = append(r.cmd.Env, name+"="+value)
@@ -252,7 +236,7 @@ func (r *run) signal(t *testing.T, s os.Signal) {
 // says waits until the agent's log holds the text.
 func (r *run) says(t *testing.T, text string) {
 	t.Helper()
-	eventually(t, 10*time.Second, r.name+" says "+text, func() error {
+	eventually.Nil(t, r.name+" says "+text, 10*time.Second, func() error {
 		if !strings.Contains(r.log.String(), text) {
 			return errors.New("it has not")
 		}
@@ -260,26 +244,10 @@ func (r *run) says(t *testing.T, text string) {
 	})
 }
 
-// eventually waits until the condition holds, and says how long it took.
-func eventually(t *testing.T, within time.Duration, what string, condition func() error) time.Duration {
-	t.Helper()
-	start := time.Now()
-	for {
-		err := condition()
-		if err == nil {
-			return time.Since(start)
-		}
-		if time.Since(start) > within {
-			t.Fatalf("%s: not within %s: %v", what, within, err)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 // checksAre waits until all the task's checks have the status.
 func (p *player) checksAre(t *testing.T, status string, within time.Duration) time.Duration {
 	t.Helper()
-	return eventually(t, within, "checks are "+status, func() error {
+	return eventually.Nil(t, "checks are "+status, within, func() error {
 		checks := stage.Checks(t, p.node)
 		for id, c := range checks {
 			if c.Status != status {

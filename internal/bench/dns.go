@@ -25,11 +25,11 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/hammer"
-	"github.com/consulecs/terraform-provider-consulecs/internal/bench/procs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 

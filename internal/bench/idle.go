@@ -13,8 +13,8 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
-	"github.com/consulecs/terraform-provider-consulecs/internal/bench/procs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 )
 
 // settle is how long a mesh takes to come to rest: agents give back what their start needed some seconds after it.

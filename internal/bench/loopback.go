@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 )
 
@@ -76,17 +76,14 @@ func register(ctx context.Context, c *testenv.Consul, s *api.AgentService) error
 
 // awaitEnvoy returns once the Envoy whose ready listener is at addr serves. done is closed where it ends.
 func awaitEnvoy(ctx context.Context, addr netip.AddrPort, done <-chan struct{}) error {
-	const poll = 10 * time.Millisecond
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("envoy is not ready within %s", limit))
-	defer cancel()
-	for envoy.CheckReady(ctx, addr) != nil {
+	_, err := eventually.Seen(ctx, "envoy is ready", limit, func() (string, error) {
+		err := envoy.CheckReady(ctx, addr)
 		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
 		case <-done:
-			return errors.New("it ended before envoy was ready")
-		case <-time.After(poll):
+			err = eventually.Never{Err: errors.New("it ended")}
+		default:
 		}
-	}
-	return nil
+		return "", err
+	})
+	return err
 }

@@ -20,9 +20,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
-	"github.com/consulecs/terraform-provider-consulecs/internal/bench/procs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/awsfault"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 )
 
 // watchEvery is how often the provider's processes are looked at. What one has used is known up to its last such moment.

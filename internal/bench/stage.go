@@ -16,6 +16,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
@@ -105,7 +106,7 @@ func (s *stage) startController(ctx context.Context) error {
 		return err
 	}
 	s.controller = aws.ToString(task.TaskArn)
-	_, err = fleet.Eventually(ctx, "the controller makes the synthetic node", limit, func() (string, error) {
+	_, err = eventually.Seen(ctx, "the controller makes the synthetic node", limit, func() (string, error) {
 		node, _, err := s.catalog.Catalog().NodeServiceList(s.Cluster, (&api.QueryOptions{}).WithContext(ctx))
 		if err != nil || node.Node == nil {
 			return "there is none", err
@@ -150,7 +151,7 @@ func (s *stage) ended(ctx context.Context, taskARN string) error {
 	if err := s.Stop(ctx, taskARN); err != nil {
 		return err
 	}
-	_, err := fleet.Eventually(ctx, "task "+taskARN+" has stopped", limit, func() (string, error) {
+	_, err := eventually.Seen(ctx, "task "+taskARN+" has stopped", limit, func() (string, error) {
 		task, err := s.Task(ctx, taskARN)
 		if status := aws.ToString(task.LastStatus); err != nil || status != "STOPPED" {
 			return status, err

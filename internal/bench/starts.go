@@ -14,6 +14,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/netns"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
@@ -123,7 +124,7 @@ func (b *bench) born(ctx context.Context, s *stage, k kind, definition string) (
 // envoyReady asks the task's Envoy itself, from within the task.
 func (s *stage) envoyReady(ctx context.Context, taskARN string) (time.Time, error) {
 	var address string
-	_, err := fleet.Eventually(ctx, "the task has an address", limit, func() (string, error) {
+	_, err := eventually.Seen(ctx, "the task has an address", limit, func() (string, error) {
 		task, err := s.Task(ctx, taskARN)
 		if address = fleet.IPAddress(task); err != nil || address == "" {
 			return "none", err
@@ -149,7 +150,7 @@ func (s *stage) serves(ctx context.Context) (time.Time, error) {
 }
 
 func answers(ctx context.Context, what string, client *http.Client, url string) (time.Time, error) {
-	return fleet.Eventually(ctx, what, limit, func() (string, error) {
+	return eventually.Seen(ctx, what, limit, func() (string, error) {
 		if err := fleet.Ask(ctx, client, url); err != nil {
 			return err.Error(), nil
 		}

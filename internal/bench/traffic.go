@@ -12,6 +12,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/hammer"
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/netns"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
@@ -141,7 +142,7 @@ func (b *bench) pair(ctx context.Context, s *stage, threads int) (p pair, err er
 			}
 		}
 	}
-	_, err = fleet.Eventually(ctx, client+" → "+server+" answers", limit, func() (string, error) {
+	_, err = eventually.Seen(ctx, client+" → "+server+" answers", limit, func() (string, error) {
 		conn, err := p.inside.Dial(ctx, "tcp", "127.0.0.1:1234")
 		if err != nil {
 			return err.Error(), nil

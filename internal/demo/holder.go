@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
@@ -110,28 +111,32 @@ func startHolder(ctx context.Context, name, dir, token string) (held, error) {
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
-	limit := time.After(startLimit)
-	for {
-		if h, err := readHeld(dir); err == nil && h.Address.AWS != "" {
-			return h, nil
+	var h held
+	_, err = eventually.Seen(ctx, "the world comes up", startLimit, func() (missing string, err error) {
+		if h, err = readHeld(dir); err == nil && h.Address.AWS == "" {
+			missing = "it has no address"
 		}
 		select {
-		case <-ctx.Done():
-			// Ended here: it may not have said yet who it is, and then Down would not find it.
-			_ = cmd.Process.Signal(syscall.SIGTERM) // an error: it has just ended
-			select {
-			case <-exited:
-			case <-time.After(stopLimit):
-				_ = cmd.Process.Kill()
-			}
-			return held{}, ctx.Err()
-		case err := <-exited:
-			return held{}, fmt.Errorf("the world ended while it came up: %v; its log ends:\n%s", err, tail(logFile(dir), 20))
-		case <-limit:
-			return held{}, fmt.Errorf("the world is not up after %s; its log ends:\n%s", startLimit, tail(logFile(dir), 20))
-		case <-time.After(50 * time.Millisecond):
+		case exit := <-exited:
+			err = eventually.Never{Err: fmt.Errorf("it ended: %v", exit)}
+		default:
 		}
+		return missing, err
+	})
+	if ctx.Err() != nil {
+		// Ended here: it may not have said yet who it is, and then Down would not find it.
+		_ = cmd.Process.Signal(syscall.SIGTERM) // an error: it has just ended
+		select {
+		case <-exited:
+		case <-time.After(stopLimit):
+			_ = cmd.Process.Kill()
+		}
+		return held{}, ctx.Err()
 	}
+	if err != nil {
+		return held{}, fmt.Errorf("%w; its log ends:\n%s", err, tail(logFile(dir), 20))
+	}
+	return h, nil
 }
 
 // Down ends the world of that name and dir, whatever state it is in, and removes everything it made. Nothing there is no

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
@@ -74,7 +75,7 @@ func (d *demo) allPassing(ctx context.Context) error {
 // allPass waits until all services have one instance and every instance passes, then shows the catalog.
 func (d *demo) allPass(ctx context.Context) error {
 	var all []fleet.Instance
-	_, err := fleet.Eventually(ctx, "one passing instance of each service", 60*time.Second, func() (string, error) {
+	_, err := eventually.Seen(ctx, "one passing instance of each service", 60*time.Second, func() (string, error) {
 		var err error
 		all, err = d.catalog.Instances(ctx, services...)
 		passing := slices.IndexFunc(all, func(i fleet.Instance) bool { return i.Status != api.HealthPassing }) < 0
@@ -118,7 +119,7 @@ func (d *demo) allowed(ctx context.Context) error {
 
 // answers waits until web gets its answer from api.
 func (d *demo) answers(ctx context.Context) (time.Time, error) {
-	return fleet.Eventually(ctx, "web → api answers 200", 30*time.Second, func() (string, error) {
+	return eventually.Seen(ctx, "web → api answers 200", 30*time.Second, func() (string, error) {
 		if err := fleet.Ask(ctx, http.DefaultClient, d.webURL); err != nil {
 			return err.Error(), nil
 		}
@@ -172,7 +173,7 @@ func (d *demo) killed(ctx context.Context) error {
 		return err
 	}
 	d.fact("task %s out of the catalog %s after the kill", fleet.TaskID(victim), gone.Sub(begin).Round(time.Millisecond))
-	if _, err := fleet.Eventually(ctx, "the killed task's tokens are deleted", 15*time.Second, func() (string, error) {
+	if _, err := eventually.Seen(ctx, "the killed task's tokens are deleted", 15*time.Second, func() (string, error) {
 		left, err := d.catalog.LoginTokens(ctx, fleet.TaskID(victim))
 		return strings.Join(left, ", "), err
 	}); err != nil {
@@ -223,7 +224,7 @@ func (d *demo) destroy(ctx context.Context) error {
 	if err := d.terraform.Destroy(ctx); err != nil {
 		return err
 	}
-	_, err := fleet.Eventually(ctx, "nothing is left", 20*time.Second, func() (string, error) {
+	_, err := eventually.Seen(ctx, "nothing is left", 20*time.Second, func() (string, error) {
 		left, err := d.aws.leftovers(ctx)
 		if err != nil {
 			return "", err

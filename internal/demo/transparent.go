@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
@@ -62,7 +63,7 @@ func (d *demo) refusedByName(ctx context.Context) error {
 		return err
 	}
 	var made call
-	if _, err = fleet.Eventually(ctx, "shop → stock is refused", 30*time.Second, func() (missing string, err error) {
+	if _, err = eventually.Seen(ctx, "shop → stock is refused", 30*time.Second, func() (missing string, err error) {
 		if made, err = callOf(ctx, d.shopURL); err != nil || made.Status != 0 {
 			return "got " + made.outcome(), err
 		}
@@ -106,7 +107,7 @@ func (d *demo) allowedByName(ctx context.Context) error {
 	}
 	begin := time.Now()
 	var made call
-	at, err := fleet.Eventually(ctx, "shop → stock answers 200", 30*time.Second, func() (missing string, err error) {
+	at, err := eventually.Seen(ctx, "shop → stock answers 200", 30*time.Second, func() (missing string, err error) {
 		if made, err = callOf(ctx, d.shopURL); err != nil || made.Status != http.StatusOK {
 			return made.outcome(), err
 		}

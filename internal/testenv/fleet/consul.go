@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
@@ -110,32 +111,11 @@ func (c *Catalog) Leaves(ctx context.Context, task string, limit time.Duration, 
 }
 
 func (c *Catalog) until(ctx context.Context, what string, limit time.Duration, services []string, good func([]Instance) bool, task string) (time.Time, error) {
-	return Eventually(ctx, what, limit, func() (string, error) {
+	return eventually.Seen(ctx, what, limit, func() (string, error) {
 		all, err := c.Instances(ctx, services...)
 		if err != nil || good(Of(task, all)) {
 			return "", err
 		}
 		return fmt.Sprint("the catalog has ", all), nil
 	})
-}
-
-// Eventually asks seen until it reports nothing missing, and returns when that was. Past the limit, the error says what
-// was missing last.
-func Eventually(ctx context.Context, what string, limit time.Duration, seen func() (missing string, err error)) (time.Time, error) {
-	deadline := time.Now().Add(limit)
-	for {
-		missing, err := seen()
-		switch {
-		case err == nil && missing == "":
-			return time.Now(), nil
-		case ctx.Err() != nil:
-			return time.Time{}, ctx.Err()
-		case time.Now().After(deadline):
-			return time.Time{}, fmt.Errorf("%s: not within %s: %s (%v)", what, limit, missing, err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

@@ -20,6 +20,7 @@ import (
 
 	admin "github.com/consulecs/terraform-provider-consulecs/internal/localecs/api"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
@@ -268,7 +269,7 @@ func (s *stage) stop(t *testing.T, task ecstypes.Task) ecstypes.Task {
 // stopped waits until a task has stopped.
 func (s *stage) stopped(t *testing.T, task ecstypes.Task) ecstypes.Task {
 	t.Helper()
-	eventually(t, "task "+fleet.TaskID(task)+" has stopped", func() (string, error) {
+	waitFor(t, "task "+fleet.TaskID(task)+" has stopped", func() (string, error) {
 		task = s.again(t, task)
 		if status := aws.ToString(task.LastStatus); status != "STOPPED" {
 			return status, nil
@@ -306,7 +307,7 @@ func (s *stage) kill(t *testing.T, task ecstypes.Task, container string) {
 // gone waits until Consul holds nothing of a task any more: no service, no proxy, no token.
 func (s *stage) gone(t *testing.T, service string, task ecstypes.Task) {
 	t.Helper()
-	eventually(t, "nothing of task "+fleet.TaskID(task)+" is left", func() (string, error) {
+	waitFor(t, "nothing of task "+fleet.TaskID(task)+" is left", func() (string, error) {
 		of, err := s.instances(t.Context(), service, task)
 		if err != nil || len(of) > 0 {
 			return fmt.Sprint(of), err
@@ -335,13 +336,13 @@ func (s *stage) whole(ctx context.Context, service string, task ecstypes.Task) (
 // passes waits until service and proxy of a task pass.
 func (s *stage) passes(t *testing.T, service string, task ecstypes.Task) {
 	t.Helper()
-	eventually(t, "task "+fleet.TaskID(task)+" of "+service+" passes", func() (string, error) { return s.whole(t.Context(), service, task) })
+	waitFor(t, "task "+fleet.TaskID(task)+" of "+service+" passes", func() (string, error) { return s.whole(t.Context(), service, task) })
 }
 
 // healthy waits until ECS takes a task for HEALTHY: only then another one may be replaced by it.
 func (s *stage) healthy(t *testing.T, task ecstypes.Task) {
 	t.Helper()
-	eventually(t, "task "+fleet.TaskID(task)+" is HEALTHY", func() (string, error) {
+	waitFor(t, "task "+fleet.TaskID(task)+" is HEALTHY", func() (string, error) {
 		if task = s.again(t, task); task.HealthStatus != ecstypes.HealthStatusHealthy {
 			return string(task.HealthStatus), nil
 		}
@@ -354,7 +355,7 @@ func url(web ecstypes.Task) string { return fmt.Sprintf("http://%s:8080/", fleet
 // answers waits until web gets its answer from its upstream.
 func answers(t *testing.T, web ecstypes.Task) {
 	t.Helper()
-	eventually(t, "web gets its answer", func() (string, error) {
+	waitFor(t, "web gets its answer", func() (string, error) {
 		if err := fleet.Ask(t.Context(), client, url(web)); err != nil {
 			return err.Error(), nil
 		}
@@ -408,9 +409,10 @@ func lost(t *testing.T, loads []fleet.Load) (n int) {
 	return n
 }
 
-func eventually(t *testing.T, what string, seen func() (missing string, err error)) {
+// waitFor waits until nothing is missing.
+func waitFor(t *testing.T, what string, seen func() (missing string, err error)) {
 	t.Helper()
-	if _, err := fleet.Eventually(t.Context(), what, limit, seen); err != nil {
+	if _, err := eventually.Seen(t.Context(), what, limit, seen); err != nil {
 		t.Fatal(err)
 	}
 }
