@@ -131,13 +131,3 @@ func (b *bench) say(format string, args ...any) {
 
 // add files samples of a figure.
 func (b *bench) add(f figures.Figure, samples ...float64) { b.table.Add(f, samples...) }
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
-}

@@ -28,6 +28,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
@@ -52,8 +53,8 @@ func (b *bench) dns(ctx context.Context) error {
 }
 
 func (b *bench) askNames(ctx context.Context, d *dataplane) error {
-	if err := sleep(ctx, 3*time.Second); err != nil { // the agent gives back what its start needed
-		return err
+	if !sleep.For(ctx, 3*time.Second) { // the agent gives back what its start needed
+		return context.Cause(ctx)
 	}
 	if err := b.addResident(d, "before the first question"); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 )
 
@@ -45,8 +46,8 @@ func (b *bench) idle(ctx context.Context) error {
 		tasks = append(tasks, task)
 	}
 	b.say("%d tasks and the controller come to rest, then %s at rest", len(tasks), b.Rest)
-	if err := sleep(ctx, settle); err != nil {
-		return err
+	if !sleep.For(ctx, settle) {
+		return context.Cause(ctx)
 	}
 	before, err := s.look(ctx, tasks)
 	if err != nil {
@@ -76,8 +77,8 @@ func (b *bench) watchWrites(ctx context.Context, s *stage) error {
 		return err
 	}
 	for range b.Samples {
-		if err := sleep(ctx, b.Rest/time.Duration(b.Samples)); err != nil {
-			return err
+		if !sleep.For(ctx, b.Rest/time.Duration(b.Samples)) {
+			return context.Cause(ctx)
 		}
 		now, err := s.world.Consul.Writes(ctx)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
@@ -25,8 +26,8 @@ func (b *bench) heals(ctx context.Context) error {
 	id := fleet.TaskID(task)
 	for i := range b.Samples {
 		// Later than the start, where a task looks often.
-		if err := sleep(ctx, 2*time.Second); err != nil {
-			return err
+		if !sleep.For(ctx, 2*time.Second) {
+			return context.Cause(ctx)
 		}
 		begin := time.Now()
 		lost := &api.CatalogDeregistration{Node: s.Cluster, ServiceID: mesh.ServiceID(sample, id)}

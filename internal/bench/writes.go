@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
 
@@ -96,8 +97,8 @@ func (s *stage) settledWrites(ctx context.Context) (testenv.Writes, error) {
 		if time.Now().After(deadline) {
 			return last, fmt.Errorf("writes of Consul: not at rest within %s", limit)
 		}
-		if err := sleep(ctx, quiet/10); err != nil {
-			return last, err
+		if !sleep.For(ctx, quiet/10) {
+			return last, context.Cause(ctx)
 		}
 		now, err := s.world.Consul.Writes(ctx)
 		if err != nil {

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/atomicfile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
@@ -74,11 +76,7 @@ func (h held) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	tmp := heldFile(dir) + ".new"
-	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, heldFile(dir))
+	return atomicfile.Write(heldFile(dir), bytes.NewReader(raw), 0o600)
 }
 
 func readHeld(dir string) (held, error) {

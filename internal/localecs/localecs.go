@@ -29,6 +29,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/quota"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/taskevent"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // The defaults of Config.
@@ -162,10 +163,8 @@ func lockMachine(ctx context.Context) (unlock func(), err error) {
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("wait for other worlds: %w", err)
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, lockInterval) {
 			return nil, fmt.Errorf("wait for other worlds: %w", ctx.Err())
-		case <-time.After(lockInterval):
 		}
 	}
 }

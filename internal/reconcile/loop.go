@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // jitter is the share by which each pause is longer or shorter by chance, so that many agents do not act in step.
@@ -33,7 +35,7 @@ func (l Loop) Run(ctx context.Context, pass func(context.Context) error) {
 		if err != nil {
 			l.Log.Warn("pass failed and will be retried", "attempt", failures, "retry_in", pause, "err", err)
 		}
-		if !sleep(ctx, pause) {
+		if !sleep.For(ctx, pause) {
 			return
 		}
 	}
@@ -69,16 +71,4 @@ func (l Loop) pause(failures int) time.Duration {
 
 func jittered(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (1 - jitter + 2*jitter*rand.Float64()))
-}
-
-// sleep waits; it reports false if ctx ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

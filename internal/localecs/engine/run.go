@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine/roles"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // taskRun is one task's life. Its loop alone changes the state; whatever takes time runs beside it and posts what to
@@ -188,10 +189,7 @@ func (r *taskRun) stop(ctx context.Context, m *member) {
 		}
 		r.log.Warn("container not stopped, will retry", "container", m.name(), "err", err)
 		grace = 0
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-		}
+		sleep.For(ctx, time.Second)
 	}
 	r.inspect(ctx, m)
 }
@@ -364,9 +362,7 @@ func retry(ctx context.Context, call func() error) error {
 		if err == nil || ctx.Err() != nil || !away(err) && !(trouble && attempt < patience) {
 			return err
 		}
-		select {
-		case <-time.After(min(time.Duration(attempt)*100*time.Millisecond, 2*time.Second)):
-		case <-ctx.Done():
+		if !sleep.For(ctx, min(time.Duration(attempt)*100*time.Millisecond, 2*time.Second)) {
 			return err
 		}
 	}

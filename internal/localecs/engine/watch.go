@@ -14,6 +14,8 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // pollInterval is how soon an event that was lost is made up for.
@@ -42,10 +44,7 @@ func (e *Engine) watch(ctx context.Context) {
 				}
 			}
 		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-		}
+		sleep.For(ctx, time.Second)
 	}
 }
 
