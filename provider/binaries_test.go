@@ -52,11 +52,7 @@ func (b *binary) name() string {
 // startMoto is an AWS for this test alone, so that what it makes meets nothing that the same test makes with another binary.
 func (b *binary) startMoto(t *testing.T) cloud {
 	t.Helper()
-	emulator, err := testenv.StartMoto(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = emulator.Stop() })
+	emulator := testenv.MotoDuring(t)
 	return cloudAt(emulator.URL)
 }
 

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,15 +20,13 @@ import (
 )
 
 // moto is shared by all tests: families keep them apart.
-var moto = sync.OnceValues(func() (*testenv.AWS, error) { return testenv.StartMoto(context.Background()) })
+var moto testenv.SharedMoto
 
 func TestMain(m *testing.M) {
 	useTerraform()
 	code := m.Run()
 	_ = os.RemoveAll(scratch)
-	if emulator, err := moto(); err == nil {
-		_ = emulator.Stop()
-	}
+	_ = moto.Stop()
 	os.Exit(code)
 }
 
@@ -59,11 +56,7 @@ type cloud struct {
 
 func startMoto(t *testing.T) cloud {
 	t.Helper()
-	emulator, err := moto()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cloudAt(emulator.URL)
+	return cloudAt(moto.URL(t))
 }
 
 func cloudAt(url string) cloud {

@@ -33,11 +33,9 @@ func TestMain(m *testing.M) {
 		}
 	}
 	code := m.Run()
-	if aws, err := startMoto(); err == nil {
-		if err := aws.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
+	if err := moto.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	os.Exit(code)
 }

@@ -72,15 +72,7 @@ func consulWithInstances(t *testing.T) *testenv.Consul {
 	t.Helper()
 	tools, err := toolcache.Find()
 	required.Tool(t, "Consul", tools.Consul, err)
-	consul, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{Plaintext: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := consul.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	consul := testenv.ConsulDuring(t, testenv.ConsulConfig{Plaintext: true})
 	for i := range instances {
 		_, err := consul.API.Catalog().Register(&api.CatalogRegistration{
 			Node: fmt.Sprintf("node-%d", i), Address: fmt.Sprintf("10.0.0.%d", i+1), Service: &api.AgentService{Service: "many", Port: 80},

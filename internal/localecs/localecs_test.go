@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,6 +25,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/api"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
@@ -59,12 +59,13 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer docker.ImageRemove(ctx, image, client.ImageRemoveOptions{Force: true, PruneChildren: true})
-	stop, err := startMoto(ctx, tools.MotoServer)
+	moto, err := testenv.StartMoto(ctx)
 	if err != nil {
 		log.Print(err)
 		return 1
 	}
-	defer stop()
+	defer moto.Stop()
+	motoURL = moto.URL
 	return m.Run()
 }
 
@@ -107,34 +108,6 @@ func importActor(ctx context.Context) error {
 	defer imported.Close()
 	_, err = io.Copy(io.Discard, imported)
 	return err
-}
-
-func startMoto(ctx context.Context, program string) (stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	address := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.CommandContext(ctx, program, "-H", "127.0.0.1", "-p", port)
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start moto: %w", err)
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	for ctx.Err() == nil {
-		if c, err := net.Dial("tcp", address); err == nil {
-			c.Close()
-			motoURL = "http://" + address
-			return stop, nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	stop()
-	return nil, fmt.Errorf("wait for moto: %w", ctx.Err())
 }
 
 // world is a local ECS and the SDK's client for it.

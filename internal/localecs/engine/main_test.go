@@ -9,14 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,6 +23,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/moby/moby/client"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -62,14 +61,14 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer docker.ImageRemove(ctx, image, client.ImageRemoveOptions{Force: true, PruneChildren: true})
-	moto, stopMoto, err := startMoto(ctx, tools.MotoServer)
+	moto, err := testenv.StartMoto(ctx)
 	if err != nil {
 		log.Print(err)
 		return 1
 	}
-	defer stopMoto()
+	defer moto.Stop()
 
-	shared = theatre{image: image, motoURL: moto, heard: newHeard()}
+	shared = theatre{image: image, motoURL: moto.URL, heard: newHeard()}
 	cfg := shared.config(fmt.Sprintf("enginetest-%d", os.Getpid()), shared.heard)
 	if shared.Engine, err = New(ctx, cfg); err == nil {
 		err = shared.Adopt(ctx, nil)
@@ -163,34 +162,6 @@ func buildImage(ctx context.Context, docker *client.Client, tag, program string,
 		err = fmt.Errorf("%s", out)
 	}
 	return err
-}
-
-// startMoto starts a moto of its own on loopback.
-func startMoto(ctx context.Context, program string) (url string, stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	cmd := exec.CommandContext(ctx, program, "-H", "127.0.0.1", "-p", port)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when this test is killed
-	if err := cmd.Start(); err != nil {
-		return "", nil, fmt.Errorf("start moto: %w", err)
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	for ctx.Err() == nil {
-		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
-			c.Close()
-			return "http://127.0.0.1:" + port, stop, nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	stop()
-	return "", nil, fmt.Errorf("wait for moto: %w", ctx.Err())
 }
 
 // heard keeps every status of every task, and wakes those who wait for one.
