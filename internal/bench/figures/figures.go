@@ -56,7 +56,7 @@ func (t *Table) Print(to io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(to, "* as published with the goals, from a stage like this one; not measured in this run")
+	_, err := fmt.Fprintln(to, "* as published with the goals, from a machine like this one; not measured in this run")
 	return err
 }
 

@@ -77,7 +77,7 @@ func TestTableSaysWhatWasMeasuredAndWhatWasNot(t *testing.T) {
 start     1.23 s  0.0301 to 100   3        < 2 s  5.9 s
 requests  20713   20713 to 20713  1        -      -
 writes    0       0 to 0          2        0      -
-* as published with the goals, from a stage like this one; not measured in this run
+* as published with the goals, from a machine like this one; not measured in this run
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)

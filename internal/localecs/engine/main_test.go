@@ -27,15 +27,15 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
-// theatre is what all tests of this package play on: one world, one moto, one image.
-type theatre struct {
+// stage is what all tests of this package play on: one world, one moto, one image.
+type stage struct {
 	*Engine
 	image   string
 	motoURL string
 	heard   *heard
 }
 
-var shared theatre
+var shared stage
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -68,7 +68,7 @@ func run(m *testing.M) int {
 	}
 	defer moto.Stop()
 
-	shared = theatre{image: image, motoURL: moto.URL, heard: newHeard()}
+	shared = stage{image: image, motoURL: moto.URL, heard: newHeard()}
 	cfg := shared.config(fmt.Sprintf("enginetest-%d", os.Getpid()), shared.heard)
 	if shared.Engine, err = New(ctx, cfg); err == nil {
 		err = shared.Adopt(ctx, nil)
@@ -85,7 +85,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-func (s theatre) config(world string, h *heard) Config {
+func (s stage) config(world string, h *heard) Config {
 	tools, _ := toolcache.Find()
 	return Config{
 		World: world, DockerHost: tools.DockerHost, Region: "us-east-1", EmulatorURL: s.motoURL, Changed: h.add,
@@ -230,8 +230,8 @@ func (h *heard) awaitHealth(t *testing.T, arn string, health ecstypes.HealthStat
 	return h.await(t, arn, "it is "+string(health), func(s Status) bool { return s.HealthStatus == health })
 }
 
-// onStage returns the theatre that the parallel tests share.
-func onStage(t *testing.T) theatre {
+// onStage returns the stage that the parallel tests share.
+func onStage(t *testing.T) stage {
 	t.Helper()
 	t.Parallel()
 	return shared
@@ -243,7 +243,7 @@ var taskNumber = struct {
 }{}
 
 // task is a task of the given containers on this stage's image.
-func (s theatre) task(containers ...ecstypes.ContainerDefinition) Task {
+func (s stage) task(containers ...ecstypes.ContainerDefinition) Task {
 	taskNumber.Lock()
 	defer taskNumber.Unlock()
 	taskNumber.n++
@@ -266,7 +266,7 @@ func (s theatre) task(containers ...ecstypes.ContainerDefinition) Task {
 }
 
 // play runs a task and ends it, without ceremony, at the end of the test.
-func (s theatre) play(t *testing.T, task Task) string {
+func (s stage) play(t *testing.T, task Task) string {
 	t.Helper()
 	s.Run(task)
 	t.Cleanup(func() {
@@ -305,7 +305,7 @@ func checked(d ecstypes.ContainerDefinition) ecstypes.ContainerDefinition {
 }
 
 // logs returns what a container has written.
-func (s theatre) logs(t *testing.T, arn, container string) string {
+func (s stage) logs(t *testing.T, arn, container string) string {
 	t.Helper()
 	out, err := s.Logs(t.Context(), arn, container)
 	if err != nil {
@@ -325,7 +325,7 @@ func (s Status) container(name string) ecstypes.Container {
 }
 
 // timelineOf returns one container's history.
-func (s theatre) timelineOf(t *testing.T, arn, container string) ContainerRun {
+func (s stage) timelineOf(t *testing.T, arn, container string) ContainerRun {
 	t.Helper()
 	all, _ := s.Containers(arn)
 	for _, c := range all {

@@ -97,7 +97,7 @@ func (r *taskRun) turn() (steps []step, wake time.Time, over bool) {
 		r.state.startedAt = &now
 	}
 	steps, wake = r.state.next(now)
-	return steps, wake, r.state.stage == gone
+	return steps, wake, r.state.progress == gone
 }
 
 // tell reports the state if it differs from what was told last, passing through every status in between.
@@ -286,7 +286,7 @@ func (r *taskRun) inspectPause(ctx context.Context, id string) {
 		return
 	}
 	r.post(func(s *state) {
-		if s.stage == up {
+		if s.progress == up {
 			s.stop(ecstypes.TaskStopCodeEssentialContainerExited, essentialExit, time.Now())
 		}
 	})
@@ -343,7 +343,7 @@ func (s *state) vanished(m *member, now time.Time) {
 func (r *taskRun) over() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.state.stage == gone
+	return r.state.progress == gone
 }
 
 func (r *taskRun) stoppedBefore(t time.Time) bool {

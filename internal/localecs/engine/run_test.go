@@ -187,7 +187,7 @@ func TestStopOrder(t *testing.T) {
 			t.Parallel()
 			h := newHeard()
 			cfg := shared.config("stoporder-"+string(order)+"-"+strconv.Itoa(os.Getpid()), h)
-			s := theatre{image: shared.image, heard: h, Engine: newEngine(t, cfg)}
+			s := stage{image: shared.image, heard: h, Engine: newEngine(t, cfg)}
 			s.SetStopOrder(order)
 			task := s.task(checked(actor("base", "healthy", "hold")), after(checked(actor("app", "term=0,500ms", "healthy", "hold")), "base:START"))
 			arn := s.play(t, task)

@@ -108,7 +108,7 @@ func (r *taskRun) differing(seen map[string]container.Summary) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ids []string
-	if r.state.stage == up && seen[r.state.pauseID].State != container.StateRunning {
+	if r.state.progress == up && seen[r.state.pauseID].State != container.StateRunning {
 		ids = append(ids, r.state.pauseID)
 	}
 	for _, m := range r.state.members {
@@ -205,7 +205,7 @@ func (e *Engine) adopt(ctx context.Context, t Task, there map[string]container.S
 	pause := there[pauseName]
 	r := e.newRun(t, cmp.Or(pause.Labels[labelCredentials], newUUID()))
 	s := &r.state
-	s.pauseID, s.prepared, s.stage = pause.ID, true, up
+	s.pauseID, s.prepared, s.progress = pause.ID, true, up
 	s.pullStarted, s.pullStopped = &t.CreatedAt, &t.CreatedAt
 	for _, m := range s.members {
 		c, ok := there[m.name()]

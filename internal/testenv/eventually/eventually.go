@@ -14,8 +14,8 @@ import (
 // Soon is the limit of what takes no time, on a busy machine.
 const Soon = 30 * time.Second
 
-// pause is the time between two looks.
-const pause = 10 * time.Millisecond
+// pause is the time between two looks: many tests look at one Consul at the same time.
+const pause = 20 * time.Millisecond
 
 // Never is the error of a look after which there is no use in another one.
 type Never struct{ Err error }

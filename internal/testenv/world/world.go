@@ -53,7 +53,7 @@ type Config struct {
 	Log            io.Writer // localecs's log; nil = none
 }
 
-// World is a whole stage on this machine: a real Consul with ACLs and TLS unless it is plain, an AWS emulator, and a local ECS whose
+// World is all that a mesh needs, on this machine: a real Consul with ACLs and TLS unless it is plain, an AWS emulator, and a local ECS whose
 // network all of them and the tasks share. The secrets that Terraform configurations refer to are in Secrets Manager.
 type World struct {
 	Address

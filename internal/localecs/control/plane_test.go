@@ -27,9 +27,9 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/quota"
 )
 
-// stage is a control plane that the real SDK talks to, above an engine whose tasks behave as their image's name says,
+// plane is a control plane that the real SDK talks to, above an engine whose tasks behave as their image's name says,
 // on the clock of a synctest bubble: what a scheduler does in half an hour cannot be watched on Docker.
-type stage struct {
+type plane struct {
 	*ecs.Client
 	t       *testing.T
 	control *control.Control
@@ -43,9 +43,9 @@ type stage struct {
 
 const startTime = 2 * time.Second // of a task, from Run to RUNNING
 
-func newStage(t *testing.T, file string) *stage {
+func newPlane(t *testing.T, file string) *plane {
 	t.Helper()
-	s := &stage{t: t}
+	s := &plane{t: t}
 	var err error
 	s.control, err = control.New(control.Config{
 		Account: names.Account{Region: "us-east-1", ID: "123456789012"}, StateFile: file, Logger: hclog.NewNullLogger(),
@@ -79,12 +79,12 @@ func (d direct) Do(r *http.Request) (*http.Response, error) {
 }
 
 // inBubble runs a test on a clock of its own, with a cluster "demo".
-func inBubble(t *testing.T, test func(t *testing.T, s *stage)) {
+func inBubble(t *testing.T, test func(t *testing.T, s *plane)) {
 	t.Helper()
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "state.json")
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, file)
+		s := newPlane(t, file)
 		must(s.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("demo")}))(t)
 		test(t, s)
 	})
@@ -92,7 +92,7 @@ func inBubble(t *testing.T, test func(t *testing.T, s *stage)) {
 
 // run plays a task: "ok" runs and is healthy, "sick" runs and is unhealthy after 5 s, "crash" never runs, and "short"
 // runs for a second.
-func (s *stage) run(task engine.Task) {
+func (s *plane) run(task engine.Task) {
 	s.mu.Lock()
 	s.ran, s.at = append(s.ran, task), append(s.at, time.Now())
 	s.mu.Unlock()
@@ -124,7 +124,7 @@ func (s *stage) run(task engine.Task) {
 
 // end reports a task's end in two steps, as the engine does: it ought not to run any more, and half a second later it
 // has stopped.
-func (s *stage) end(arn string, code ecstypes.TaskStopCode, reason string) {
+func (s *plane) end(arn string, code ecstypes.TaskStopCode, reason string) {
 	status := engine.Status{TaskARN: arn, LastStatus: engine.StatusDeprovisioning, DesiredStatus: engine.StatusStopped, StopCode: code, StoppedReason: reason}
 	s.control.Changed(status)
 	time.Sleep(500 * time.Millisecond)
@@ -132,21 +132,21 @@ func (s *stage) end(arn string, code ecstypes.TaskStopCode, reason string) {
 	s.control.Changed(status)
 }
 
-func (s *stage) stop(arn string, code ecstypes.TaskStopCode, reason string) {
+func (s *plane) stop(arn string, code ecstypes.TaskStopCode, reason string) {
 	s.acts.Go(func() {
 		time.Sleep(time.Second)
 		s.end(arn, code, reason)
 	})
 }
 
-func (s *stage) publish(task ecstypes.Task, _ time.Time) {
+func (s *plane) publish(task ecstypes.Task, _ time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, task)
 }
 
 // starts lists when tasks were started, in whole seconds since the first.
-func (s *stage) starts() []int {
+func (s *plane) starts() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []int
@@ -157,7 +157,7 @@ func (s *stage) starts() []int {
 }
 
 // after lets the bubble's clock run.
-func (s *stage) after(d time.Duration) {
+func (s *plane) after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
@@ -174,7 +174,7 @@ func must[T any](v T, err error) func(*testing.T) T {
 }
 
 // register makes the next revision of family "web", whose task behaves as image says.
-func (s *stage) register(image string) string {
+func (s *plane) register(image string) string {
 	s.t.Helper()
 	out := must(s.RegisterTaskDefinition(s.t.Context(), webTask(image)))(s.t)
 	return names.Last(*out.TaskDefinition.TaskDefinitionArn)
@@ -204,9 +204,9 @@ func webService(definition string, desired int32) *ecs.CreateServiceInput {
 	}
 }
 
-func (s *stage) create(in *ecs.CreateServiceInput) { must(s.CreateService(s.t.Context(), in))(s.t) }
+func (s *plane) create(in *ecs.CreateServiceInput) { must(s.CreateService(s.t.Context(), in))(s.t) }
 
-func (s *stage) service() ecstypes.Service {
+func (s *plane) service() ecstypes.Service {
 	s.t.Helper()
 	out := must(s.DescribeServices(s.t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("demo"), Services: []string{"web"}}))(s.t)
 	if len(out.Services) != 1 {
@@ -216,7 +216,7 @@ func (s *stage) service() ecstypes.Service {
 }
 
 // tasks lists the service's tasks that ought to run, or not.
-func (s *stage) tasks(desired ecstypes.DesiredStatus) []ecstypes.Task {
+func (s *plane) tasks(desired ecstypes.DesiredStatus) []ecstypes.Task {
 	s.t.Helper()
 	list := must(s.ListTasks(s.t.Context(), &ecs.ListTasksInput{Cluster: aws.String("demo"), DesiredStatus: desired}))(s.t)
 	if len(list.TaskArns) == 0 {
