@@ -417,15 +417,7 @@ func (p *patient) deregister(t *testing.T, service string) {
 
 func TestTheDoctorTellsPlainServersFromThoseWithTLS(t *testing.T) {
 	t.Parallel()
-	plain, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{Plaintext: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := plain.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
+	plain := testenv.ConsulDuring(t, testenv.ConsulConfig{Plaintext: true})
 	p := newPatient(t)
 	p.env[mesh.VariableToken] = plain.BootstrapToken
 	p.cfg.ConsulServers.HTTP.Port, p.cfg.ConsulServers.GRPC.Port = plain.HTTPPort, plain.GRPCPort
@@ -500,15 +492,7 @@ func TestTheDoctorSaysThatConsulsServersDoNotReachAWS(t *testing.T) {
 
 func TestTheDoctorSaysThatTheRoleMayNotReadItself(t *testing.T) {
 	t.Parallel()
-	strict, err := testenv.StartMoto(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := strict.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
+	strict := testenv.MotoDuring(t)
 	p := newPatient(t)
 	maps.Copy(p.env, (&meshstage.Stage{AWS: strict}).RoleEnv(t, mesh.RolePath, "without-policy", "web"))
 	p.through(t, strict.URL)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 // badAnswers are what the metadata endpoint may answer in a bad moment.
@@ -90,7 +91,7 @@ func TestBadMetadataInTheMiddleChangeNothing(t *testing.T) {
 	bad["gone"] = func(w http.ResponseWriter) { http.NotFound(w, nil) }
 	for _, name := range []string{"throttled", "truncated", "slow", "gone"} {
 		p.setFault(func(w http.ResponseWriter, _ int) bool { bad[name](w); return true })
-		eventually(t, 20*time.Second, name+": has been answered", func() error {
+		eventually.Nil(t, name+": has been answered", 20*time.Second, func() error {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if p.asked < 2 {
@@ -263,7 +264,7 @@ func TestAHealthSyncThatIsRestartedWhileTheTaskStopsKeepsItCritical(t *testing.T
 	second := p.start(t, "health-sync")
 	second.says(t, "mirroring the task's health")
 	watchUntil := time.Now().Add(2 * time.Second)
-	eventually(t, 10*time.Second, "some time passes", func() error {
+	eventually.Nil(t, "some time passes", 10*time.Second, func() error {
 		for id, c := range stage.Checks(t, p.node) {
 			if c.Status != "critical" {
 				t.Fatalf("%s is %s: %s", id, c.Status, c.Output)

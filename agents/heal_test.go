@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 // whole checks that the task is in the catalog as it was: both registrations, and every check passing.
@@ -66,7 +67,7 @@ func TestWhatIsTakenFromTheCatalogBehindItsBackIsBackInSeconds(t *testing.T) {
 	} {
 		before := mended(r)
 		loss.do(t)
-		took := eventually(t, 20*time.Second, loss.what+" is back", func() error {
+		took := eventually.Nil(t, loss.what+" is back", 20*time.Second, func() error {
 			if mended(r) == before {
 				return errors.New("health-sync has done nothing")
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 func TestMeshInitRegistersWritesAndLogsOut(t *testing.T) {
@@ -96,7 +97,7 @@ func TestAStoppedMeshInitLeavesNothing(t *testing.T) {
 		p := newPlayer(t)
 		p.setMetadata(500)
 		r := p.start(t, "mesh-init")
-		eventually(t, 10*time.Second, "the metadata are asked for", func() error {
+		eventually.Nil(t, "the metadata are asked for", 10*time.Second, func() error {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if p.asked == 0 {
@@ -190,7 +191,7 @@ func TestHealthSyncKeepsConsulInStepFromStartToEnd(t *testing.T) {
 	p.checksAre(t, "passing", 3*time.Second)
 
 	p.setReady(false)
-	eventually(t, 12*time.Second, "the proxy's checks are critical", func() error {
+	eventually.Nil(t, "the proxy's checks are critical", 12*time.Second, func() error {
 		if c := stage.Checks(t, p.node)["web-"+p.id+"-sidecar-proxy-consul-dataplane"]; c.Status != "critical" || !strings.Contains(c.Output, "proxy is not ready") {
 			return os.ErrInvalid
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -32,14 +33,10 @@ func onEveryBinary(t *testing.T, test func(t *testing.T, on *binary)) {
 	for _, b := range binaries() {
 		t.Run(b.name(), func(t *testing.T) {
 			t.Parallel()
-			switch {
-			case b.path != "":
-				test(t, b)
-			case os.Getenv("REQUIRE_REAL") == "":
-				t.Skip("there is no OpenTofu: make setup builds it")
-			default:
-				t.Fatal("there is no OpenTofu\nhint: run make setup")
+			if b.path == "" {
+				required.Missing(t, "there is no OpenTofu\nhint: run make setup")
 			}
+			test(t, b)
 		})
 	}
 }
@@ -55,11 +52,7 @@ func (b *binary) name() string {
 // startMoto is an AWS for this test alone, so that what it makes meets nothing that the same test makes with another binary.
 func (b *binary) startMoto(t *testing.T) cloud {
 	t.Helper()
-	emulator, err := testenv.StartMoto(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = emulator.Stop() })
+	emulator := testenv.MotoDuring(t)
 	return cloudAt(emulator.URL)
 }
 

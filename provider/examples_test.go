@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 // Every folder with a configuration under examples can be planned, so what the documentation shows works.
@@ -74,7 +75,7 @@ func planned(t *testing.T, c cloud, bin, folder string) []string {
 	}
 	var variables map[string]string
 	if filepath.Base(folder) == "local" {
-		variables = testenv.Address{
+		variables = world.Address{
 			AWS: c.url, Region: "us-east-1", Cluster: "arn:aws:ecs:us-east-1:123456789012:cluster/mesh", ConsulHost: "10.0.0.1", ConsulServerName: "server.dc1.consul",
 			CASecretARN:    "arn:aws:secretsmanager:us-east-1:123456789012:secret:ca",
 			TokenSecretARN: "arn:aws:secretsmanager:us-east-1:123456789012:secret:token",

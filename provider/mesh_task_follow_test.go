@@ -79,7 +79,7 @@ func following(followed images, s resource.TestStep) resource.TestStep {
 
 // wantImages checks the images of the newest revision, those of the injected containers aside.
 func (c cloud) wantImages(t *testing.T, family string, want images) resource.TestCheckFunc {
-	return world(func() error {
+	return inAWS(func() error {
 		described, err := c.ecs.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: &family})
 		if err != nil {
 			return err
@@ -99,7 +99,7 @@ func (c cloud) wantImages(t *testing.T, family string, want images) resource.Tes
 
 // onlyLeft checks that of the family others' revisions are there, and nothing else.
 func (c cloud) onlyLeft(t *testing.T, family string, revisions ...string) resource.TestCheckFunc {
-	return world(func() error {
+	return inAWS(func() error {
 		if active, roles := c.active(t, family), c.roles(t, family); !slices.Equal(active, revisions) || len(roles) > 0 {
 			return fmt.Errorf("left of %s: revisions %v, want %v, and roles %v", family, active, revisions, roles)
 		}
@@ -202,7 +202,7 @@ ecs_service {
 %s`, around.ecsCluster, around.subnet, around.group, count, more))
 	}
 	runs := func(revision string) resource.TestCheckFunc {
-		return world(func() error {
+		return inAWS(func() error {
 			described, err := c.ecs.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: &around.ecsCluster, Services: []string{family}})
 			if err != nil || len(described.Services) != 1 {
 				return fmt.Errorf("services %v: %w", described, err)

@@ -181,13 +181,13 @@ func drift(t *testing.T, config string, change func() error) resource.TestStep {
 	return s
 }
 
-// world is a check of what is in AWS.
-func world(check func() error) resource.TestCheckFunc {
+// inAWS is a check of what is in AWS.
+func inAWS(check func() error) resource.TestCheckFunc {
 	return func(*terraform.State) error { return check() }
 }
 
 func (c cloud) wantRevisions(t *testing.T, family string, want ...string) resource.TestCheckFunc {
-	return world(func() error {
+	return inAWS(func() error {
 		if got := c.active(t, family); !slices.Equal(got, want) {
 			return fmt.Errorf("active revisions of %s: %v, want %v", family, got, want)
 		}
@@ -196,7 +196,7 @@ func (c cloud) wantRevisions(t *testing.T, family string, want ...string) resour
 }
 
 func (c cloud) nothingLeft(t *testing.T, family string) resource.TestCheckFunc {
-	return world(func() error {
+	return inAWS(func() error {
 		if revisions, roles := c.active(t, family), c.roles(t, family); len(revisions)+len(roles) > 0 {
 			return fmt.Errorf("left of %s: revisions %v, roles %v", family, revisions, roles)
 		}
@@ -275,7 +275,7 @@ func TestTagsChangeWithoutANewRevision(t *testing.T) {
 		ProtoV6ProviderFactories: factories(),
 		Steps: []resource.TestStep{
 			step(c.provider() + plainTask(family, "1", `tags = { a = "1", b = "2" }`)),
-			step(c.provider()+plainTask(family, "1", `tags = { a = "3" }`), c.wantRevisions(t, family, "1"), world(func() error {
+			step(c.provider()+plainTask(family, "1", `tags = { a = "3" }`), c.wantRevisions(t, family, "1"), inAWS(func() error {
 				described, err := c.ecs.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: aws.String(family), Include: []ecstypes.TaskDefinitionField{"TAGS"}})
 				if err != nil {
 					return err
@@ -336,7 +336,7 @@ func TestChangesMadeElsewhereAreSeenAndUndone(t *testing.T) {
 			},
 			{ // the revision of others does not belong to this resource
 				Config: config,
-				Check: world(func() error {
+				Check: inAWS(func() error {
 					_, err := c.ecs.DeregisterTaskDefinition(t.Context(), &ecs.DeregisterTaskDefinitionInput{TaskDefinition: aws.String(family + ":3")})
 					return err
 				}),
@@ -414,7 +414,7 @@ func TestGivenRolesAreCheckedAndLeftAlone(t *testing.T) {
 	}
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories(),
-		CheckDestroy: world(func() error {
+		CheckDestroy: inAWS(func() error {
 			if _, err := c.iam.GetRole(t.Context(), &iam.GetRoleInput{RoleName: aws.String("given_app")}); err != nil {
 				return fmt.Errorf("a given role is gone: %w", err)
 			}
@@ -423,7 +423,7 @@ func TestGivenRolesAreCheckedAndLeftAlone(t *testing.T) {
 		Steps: []resource.TestStep{
 			{Config: c.provider() + plainTask(family, "1", roles("none", "start")), ExpectError: regexp.MustCompile("Role does not exist")},
 			{Config: c.provider() + plainTask(family, "1", roles("untagged", "start")), ExpectError: regexp.MustCompile(`(?s)Task role cannot log in to Consul.*service-name="".*Set the tag to\s+"given"`)},
-			step(c.provider()+plainTask(family, "1", roles("app", "start")), world(func() error {
+			step(c.provider()+plainTask(family, "1", roles("app", "start")), inAWS(func() error {
 				if made := c.roles(t, family); len(made) > 0 {
 					return fmt.Errorf("roles %v were made", made)
 				}
@@ -431,13 +431,13 @@ func TestGivenRolesAreCheckedAndLeftAlone(t *testing.T) {
 			})),
 			{ResourceName: meshTaskName, ImportState: true, ImportStateVerify: true, ImportStateId: family, ImportStateVerifyIgnore: spelledOut},
 			// From a given role to a made one, and back: the made one goes.
-			step(c.provider()+plainTask(family, "1", ""), world(func() error {
+			step(c.provider()+plainTask(family, "1", ""), inAWS(func() error {
 				if made := c.roles(t, family); len(made) != 2 {
 					return fmt.Errorf("roles %v, want two", made)
 				}
 				return nil
 			})),
-			step(c.provider()+plainTask(family, "1", roles("app", "start")), world(func() error {
+			step(c.provider()+plainTask(family, "1", roles("app", "start")), inAWS(func() error {
 				if made := c.roles(t, family); len(made) > 0 {
 					return fmt.Errorf("roles %v stayed", made)
 				}

@@ -114,7 +114,7 @@ func TestTrafficSettingsLiveAndAreImported(t *testing.T) {
 		Steps: []resource.TestStep{
 			step(config, c.wantRevisions(t, family, "1"), c.wantScopes(t, family)),
 			imported,
-			step(c.provider()+trafficTask(family, "10s"), c.wantRevisions(t, family, "2"), world(func() error {
+			step(c.provider()+trafficTask(family, "10s"), c.wantRevisions(t, family, "2"), inAWS(func() error {
 				described, err := c.ecs.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: aws.String(family)})
 				if err != nil {
 					return err
@@ -133,7 +133,7 @@ func TestTrafficSettingsLiveAndAreImported(t *testing.T) {
 				return err
 			}),
 			imported,
-			step(c.provider()+plainTask(family, "1", ""), world(func() error { // everything off again; the revision of others is not this resource's
+			step(c.provider()+plainTask(family, "1", ""), inAWS(func() error { // everything off again; the revision of others is not this resource's
 				_, err := c.ecs.DeregisterTaskDefinition(t.Context(), &ecs.DeregisterTaskDefinitionInput{TaskDefinition: aws.String(family + ":3")})
 				return err
 			})),
@@ -143,7 +143,7 @@ func TestTrafficSettingsLiveAndAreImported(t *testing.T) {
 
 // wantScopes checks the tags by which controllers and binding rules know the scopes of trafficTask.
 func (c cloud) wantScopes(t *testing.T, family string) resource.TestCheckFunc {
-	return world(func() error {
+	return inAWS(func() error {
 		described, err := c.ecs.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: &family, Include: []ecstypes.TaskDefinitionField{"TAGS"}})
 		if err != nil {
 			return err

@@ -10,12 +10,9 @@ import (
 
 // BenchmarkPlan plans a new mesh task, without Terraform and without a call of AWS but the first: what of a plan is the provider's.
 func BenchmarkPlan(b *testing.B) {
-	emulator, err := moto()
-	if err != nil {
-		b.Fatal(err)
-	}
+	url := moto.URL(b)
 	p := speak(b)
-	p.configure(b, fields{"region": "us-east-1", "endpoints": fields{"ecs": emulator.URL, "iam": emulator.URL, "sts": emulator.URL, "secretsmanager": emulator.URL}})
+	p.configure(b, fields{"region": "us-east-1", "endpoints": fields{"ecs": url, "iam": url, "sts": url, "secretsmanager": url}})
 	for name, config := range map[string]fields{
 		"short": meshTask(nil),
 		"full":  fullMeshTask("full", surroundings{"arn:aws:ecs:us-east-1:123456789012:cluster/x", "arn:aws:iam::123456789012:policy/x", "subnet-1", "sg-1"}),

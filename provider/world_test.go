@@ -15,13 +15,13 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 const controllerResource = "consulecs_controller.this"
 
 // meshConfig is a controller and a mesh task with an ECS service, for a world.
-func meshConfig(w *testenv.World, release string, desired int) string {
+func meshConfig(w *world.World, release string, desired int) string {
 	return fmt.Sprintf(`
 provider "consulecs" {
   region = %[1]q
@@ -104,9 +104,9 @@ resource "consulecs_mesh_task" "this" {
 }
 
 func TestAMeshIsAppliedChangedAndDestroyed(t *testing.T) {
-	for _, emulator := range []testenv.Emulator{testenv.Moto, testenv.LocalStack} {
+	for _, emulator := range []world.Emulator{world.Moto, world.LocalStack} {
 		t.Run(string(emulator), func(t *testing.T) {
-			w, err := testenv.StartWorld(t.Context(), testenv.WorldConfig{Name: "provider-" + string(emulator), Dir: t.TempDir(), Emulator: emulator})
+			w, err := world.Start(t.Context(), world.Config{Name: "provider-" + string(emulator), Dir: t.TempDir(), Emulator: emulator})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,7 +120,7 @@ func TestAMeshIsAppliedChangedAndDestroyed(t *testing.T) {
 	}
 }
 
-func testMesh(t *testing.T, w *testenv.World) {
+func testMesh(t *testing.T, w *world.World) {
 	c := cloudAt(w.AWS)
 	emptyAfter := resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
 	updates := resource.ConfigPlanChecks{
@@ -177,7 +177,7 @@ func testMesh(t *testing.T, w *testenv.World) {
 
 // wantTasks checks that so many tasks of the service run, all of the one revision.
 func (c cloud) wantTasks(t *testing.T, ecsCluster, service string, count int, revision string) resource.TestCheckFunc {
-	return world(func() error {
+	return inAWS(func() error {
 		listed, err := c.ecs.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: &ecsCluster, ServiceName: &service})
 		if err != nil {
 			return err
@@ -199,7 +199,7 @@ func (c cloud) wantTasks(t *testing.T, ecsCluster, service string, count int, re
 }
 
 func (c cloud) noTasks(t *testing.T, ecsCluster string) resource.TestCheckFunc {
-	return world(func() error {
+	return inAWS(func() error {
 		listed, err := c.ecs.ListTasks(context.WithoutCancel(t.Context()), &ecs.ListTasksInput{Cluster: &ecsCluster})
 		if err != nil {
 			return err

@@ -17,11 +17,11 @@ package app
 import (
 	"context"
 	"io"
-	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // Name is the agent's name on the command line; Alias is the incumbent's for it.
@@ -50,9 +50,6 @@ func Run(_ context.Context, _ func(string) string, args []string, _, stderr io.W
 			return
 		}
 		log.Info("told to stop: the command serves on", "shutdown_delay", delay.String())
-		select {
-		case <-ctx.Done():
-		case <-time.After(*delay):
-		}
+		sleep.For(ctx, *delay)
 	})
 }

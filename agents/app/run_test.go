@@ -18,6 +18,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/agents/app"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 )
 
 const (
@@ -236,15 +238,10 @@ func TestOrphansAreReaped(t *testing.T) {
 		t.Fatal(err)
 	}
 	stat := fmt.Sprintf("/proc/%d/stat", orphan)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		line, err := os.ReadFile(stat)
-		if err != nil {
-			break // gone, not even a zombie is left
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not reaped within 10 s: %s", line)
-		}
-	}
+	eventually.True(t, "it is reaped", eventually.Soon, func() bool {
+		_, err := os.Stat(stat)
+		return err != nil // not even a zombie is left
+	})
 	w.input.Close()
 	if code := w.code(t); code != 4 {
 		t.Errorf("exit code %d, want the command's, 4", code)
@@ -261,13 +258,5 @@ func TestTheCommandDiesWithAKilledWrapper(t *testing.T) {
 	if err := w.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil || strings.Contains(string(line), ") Z ") {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still there after 10 s: %s", line)
-		}
-	}
+	eventually.True(t, "it is gone", eventually.Soon, func() bool { return procs.Ended(pid) })
 }

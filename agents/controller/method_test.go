@@ -11,6 +11,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/logbuffer"
 )
 
 // TestTheAuthMethodFitsTheControllersAWSPartition runs a controller in each, with an auth method of its own.
@@ -32,11 +34,11 @@ func TestTheAuthMethodFitsTheControllersAWSPartition(t *testing.T) {
 			cfg.Controller = &agentconfig.Controller{AuthMethod: &agentconfig.AuthMethod{Name: "own-" + region}}
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			var log syncBuffer
+			var log logbuffer.Buffer
 			done := make(chan error, 1)
 			getenv := w.getenv(map[string]string{mesh.ConfigVariable: encode(t, cfg), taskmeta.Variable: metadata(t, self)})
 			go func() { done <- Run(ctx, getenv, nil, nil, &log) }()
-			eventually(t, "controller ready", 30*time.Second, func() bool { return strings.Contains(log.String(), "controller ready") })
+			eventually.True(t, "controller ready", 30*time.Second, func() bool { return strings.Contains(log.String(), "controller ready") })
 			stop()
 			if err := <-done; err != nil {
 				t.Errorf("Run = %v\n%s", err, log.String())

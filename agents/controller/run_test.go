@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +18,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/logbuffer"
 )
 
 // TestMain gives the AWS SDK, which reads the process's environment, the credentials that moto takes.
@@ -33,31 +33,11 @@ func TestMain(m *testing.M) {
 		}
 	}
 	code := m.Run()
-	if aws, err := startMoto(); err == nil {
-		if err := aws.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
+	if err := moto.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	os.Exit(code)
-}
-
-// syncBuffer is a log that may be read while it is written.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // metadata serves the task as the ECS agent does.
@@ -84,19 +64,6 @@ func encode(t *testing.T, cfg agentconfig.Config) string {
 	return string(text)
 }
 
-// eventually waits for what to become true.
-func eventually(t *testing.T, what string, within time.Duration, is func() bool) (took time.Duration) {
-	t.Helper()
-	start := time.Now()
-	for !is() {
-		if time.Since(start) > within {
-			t.Fatalf("%s: not within %v", what, within)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return time.Since(start)
-}
-
 func (w *world) writes(t *testing.T) testenv.Writes {
 	t.Helper()
 	writes, err := w.server.Writes(t.Context())
@@ -111,13 +78,13 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_ECS", w.ecsURL)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var log syncBuffer
+	var log logbuffer.Buffer
 	done := make(chan error, 1)
 	getenv := w.getenv(map[string]string{
 		mesh.ConfigVariable: encode(t, w.config()), taskmeta.Variable: metadata(t, w.self),
 	})
 	go func() { done <- Run(ctx, getenv, nil, nil, &log) }()
-	t.Logf("ready after %v", eventually(t, "controller ready", 10*time.Second, func() bool { return strings.Contains(log.String(), "controller ready") }))
+	t.Logf("ready after %v", eventually.True(t, "controller ready", 10*time.Second, func() bool { return strings.Contains(log.String(), "controller ready") }))
 
 	role, tasks := w.role(t), w.runTasks(t, 2)
 	var tokens []*api.ACLToken
@@ -126,7 +93,7 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 		tokens = append(tokens, w.logIn(t, role, task))
 	}
 	before, looked := w.writes(t), w.looks.Load()
-	eventually(t, "two more passes", 20*time.Second, func() bool { return w.looks.Load() >= looked+2 })
+	eventually.True(t, "two more passes", 20*time.Second, func() bool { return w.looks.Load() >= looked+2 })
 	for kind, n := range w.writes(t).Since(before).ByKind {
 		// A server that has just started writes about its CA and itself.
 		if slices.ContainsFunc([]string{"register", "deregister", "acl", "txn", "config_entry", "kvs"}, func(p string) bool { return strings.HasPrefix(kind, p) }) {
@@ -134,7 +101,7 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 		}
 	}
 	w.stopTask(t, tasks[0])
-	took := eventually(t, "the stopped task leaves Consul", 12*time.Second, func() bool { return len(w.services(t)) == 2 && !w.tokenExists(tokens[0].AccessorID) })
+	took := eventually.True(t, "the stopped task leaves Consul", 12*time.Second, func() bool { return len(w.services(t)) == 2 && !w.tokenExists(tokens[0].AccessorID) })
 	t.Logf("stopped task gone after %v", took)
 	if !w.tokenExists(tokens[1].AccessorID) {
 		t.Error("the living task's token is gone")
@@ -160,11 +127,11 @@ func TestSIGTERMDuringTheStartIsNoFailure(t *testing.T) {
 	cfg.ConsulServers.GRPC.Port = 1 // where nobody listens
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var log syncBuffer
+	var log logbuffer.Buffer
 	env := w.getenv(map[string]string{mesh.ConfigVariable: encode(t, cfg), taskmeta.Variable: metadata(t, w.self)})
 	done := make(chan error, 1)
 	go func() { done <- Run(ctx, env, nil, nil, &log) }()
-	eventually(t, "a first attempt fails", 10*time.Second, func() bool { return strings.Contains(log.String(), "will retry") })
+	eventually.True(t, "a first attempt fails", 10*time.Second, func() bool { return strings.Contains(log.String(), "will retry") })
 	stop()
 	select {
 	case err := <-done:
@@ -205,7 +172,7 @@ func TestABadStartSaysWhy(t *testing.T) {
 		},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		var log syncBuffer
+		var log logbuffer.Buffer
 		err := Run(ctx, w.getenv(tc.env), nil, nil, &log)
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), tc.want) {

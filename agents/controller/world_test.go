@@ -2,7 +2,6 @@ package controller
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -54,18 +53,9 @@ type world struct {
 
 // moto serves all tests, each with an ECS cluster and a role of its own. TestMain ends it.
 var (
-	startMoto = sync.OnceValues(func() (*testenv.AWS, error) { return testenv.StartMoto(context.Background()) })
-	worlds    atomic.Int64
+	moto   testenv.SharedMoto
+	worlds atomic.Int64
 )
-
-func moto(t *testing.T) (url string) {
-	t.Helper()
-	aws, err := startMoto()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return aws.URL
-}
 
 // trouble changes ECS's answers.
 type trouble struct {
@@ -81,16 +71,8 @@ func (tr *trouble) set(change func(action string, answer map[string]any) (int, m
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	server, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	w := &world{server: server, consul: server.API, moto: moto(t), name: fmt.Sprintf("mesh-%03d", worlds.Add(1))}
+	server := testenv.ConsulDuring(t, testenv.ConsulConfig{})
+	w := &world{server: server, consul: server.API, moto: moto.URL(t), name: fmt.Sprintf("mesh-%03d", worlds.Add(1))}
 	w.aws = aws.Config{
 		Region: "us-east-1", BaseEndpoint: &w.moto,
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/front"
 )
@@ -32,7 +33,7 @@ func TestEnvoysStreamLeavesAServerThatHasTooMany(t *testing.T) {
 	}
 	envoy := k.envoyPID()
 	servers[from].Exhaust()
-	eventually(t, "the stream is at the other server", func() bool { return streams(servers[1-from]) })
+	eventually.True(t, "the stream is at the other server", eventually.Soon, func() bool { return streams(servers[1-from]) })
 	if k.envoyPID() != envoy || !k.ready() {
 		t.Error("Envoy did not stay as it was")
 	}

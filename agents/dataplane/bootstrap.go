@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/hashicorp/consul/proto-public/pbdataplane"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/pemfiles"
 )
 
 // bootstrap is Envoy's: what the file says, and what Consul says of the proxy.
@@ -43,28 +42,14 @@ func (a *agent) bootstrap(params *pbdataplane.GetEnvoyBootstrapParamsResponse, x
 
 // readCertificates reads the file name, or every file right under the folder name, into one text.
 func readCertificates(name string) (string, error) {
-	files := []string{name}
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		entries, err := os.ReadDir(name)
-		if err != nil {
-			return "", fmt.Errorf("telemetry.prometheus.caCertsPath: %w", err)
-		}
-		files = nil
-		for _, e := range entries {
-			if !e.IsDir() {
-				files = append(files, filepath.Join(name, e.Name()))
-			}
-		}
-	}
+	files, err := pemfiles.Read(name)
+	errs := []error{err}
 	var all strings.Builder
-	var errs []error
 	for _, f := range files {
-		pem, err := os.ReadFile(f)
-		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
-			err = fmt.Errorf("%s holds no certificate in PEM form", f)
+		if !x509.NewCertPool().AppendCertsFromPEM(f.PEM) {
+			errs = append(errs, fmt.Errorf("%s holds no certificate in PEM form", f.Name))
 		}
-		errs = append(errs, err)
-		all.Write(pem)
+		all.Write(f.PEM)
 		all.WriteByte('\n')
 	}
 	if err := errors.Join(errs...); err != nil {

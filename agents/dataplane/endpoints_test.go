@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 )
 
@@ -37,7 +38,7 @@ func (k *task) asked(path string) string { return ask(k.file.Envoy.GracefulPort,
 func scrape(t *testing.T, port int, path string) string {
 	t.Helper()
 	var page string
-	eventually(t, "the page is there", func() bool {
+	eventually.True(t, "the page is there", eventually.Soon, func() bool {
 		page = ask(port, path)
 		return strings.HasPrefix(page, "200 ")
 	})
@@ -96,7 +97,7 @@ func TestPrometheusGetsOnePageOfAllThatAnswer(t *testing.T) {
 			t.Errorf("with a broken application the page has %q: %v", want, !there)
 		}
 	}
-	eventually(t, "the log tells", func() bool { return strings.Contains(k.output.String(), "metrics left out") })
+	eventually.True(t, "the log tells", eventually.Soon, func() bool { return strings.Contains(k.output.String(), "metrics left out") })
 	if n := strings.Count(k.output.String(), "metrics left out"); n != 1 {
 		t.Errorf("the log tells %d times", n)
 	}
@@ -157,7 +158,7 @@ func TestHealthTellsWhatIsMissing(t *testing.T) {
 		h["200"] = status == "200"
 		return h
 	}
-	eventually(t, "there is a server and nothing else", func() bool {
+	eventually.True(t, "there is a server and nothing else", eventually.Soon, func() bool {
 		h := map[string]bool{}
 		if strings.HasPrefix(k.asked("/healthz"), "503 {") {
 			h = health()
@@ -172,7 +173,7 @@ func TestHealthTellsWhatIsMissing(t *testing.T) {
 	}
 
 	good := readyTask(t, c)
-	eventually(t, "all is well", func() bool { return strings.HasPrefix(good.asked("/healthz"), "200 {\"token\":true,") })
+	eventually.True(t, "all is well", eventually.Soon, func() bool { return strings.HasPrefix(good.asked("/healthz"), "200 {\"token\":true,") })
 	if got := good.asked("/graceful_startup"); got != "200 " {
 		t.Errorf("start of a proxy that is ready: %s", got)
 	}
@@ -194,7 +195,7 @@ func TestHealthTellsThatTheTokenIsLost(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, "the token is told to be lost", func() bool {
+	eventually.True(t, "the token is told to be lost", eventually.Soon, func() bool {
 		k.register(t, c, freeport.Loopback(t)) // Consul looks at a stream's token when it has something to send
 		return strings.HasPrefix(k.asked("/healthz"), "503 {\"token\":false,")
 	})
@@ -210,7 +211,7 @@ func TestTheStartWaitsForEnvoyAsLongAsItMay(t *testing.T) {
 	k.file.Envoy.StartupGracePeriodSeconds = 20
 	k.file.Envoy.GracefulStartupPath = "/up"
 	k.run(t) // before the proxy is registered
-	eventually(t, "the agent has asked in vain", func() bool { return strings.Contains(k.output.String(), "NotFound") })
+	eventually.True(t, "the agent has asked in vain", eventually.Soon, func() bool { return strings.Contains(k.output.String(), "NotFound") })
 	answer := make(chan string, 1)
 	go func() { answer <- k.asked("/up") }()
 	select {
@@ -223,7 +224,7 @@ func TestTheStartWaitsForEnvoyAsLongAsItMay(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	told := func() int { return strings.Count(k.output.String(), "asked whether envoy is ready") }
-	eventually(t, "the log tells", func() bool { return told() > 0 })
+	eventually.True(t, "the log tells", eventually.Soon, func() bool { return told() > 0 })
 	if n := told(); n != 1 {
 		t.Errorf("the log tells %d times", n)
 	}
@@ -240,7 +241,7 @@ func TestARequestStopsTheAgentAsSIGTERMDoes(t *testing.T) {
 	if got := k.asked("/graceful_shutdown"); got != "200 " {
 		t.Fatalf("got %s", got)
 	}
-	eventually(t, "the request is heard", func() bool { return strings.Contains(k.output.String(), "application has stopped") })
+	eventually.True(t, "the request is heard", eventually.Soon, func() bool { return strings.Contains(k.output.String(), "application has stopped") })
 	k.signal(t, syscall.SIGTERM) // of ECS, which comes later: the first, and so no reason to hurry
 	if !k.ready() {
 		t.Error("not ready in the grace period")

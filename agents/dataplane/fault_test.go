@@ -12,7 +12,9 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 )
 
 // script is a program in the place of Envoy that misbehaves.
@@ -58,15 +60,15 @@ func TestAnEnvoyThatIgnoresSIGTERMIsKilledInTime(t *testing.T) {
 	k.file.Envoy.StopWithinSeconds = 4
 	k.register(t, c, freeport.Loopback(t))
 	k.run(t)
-	eventually(t, "the program runs", func() bool { return strings.Contains(k.output.String(), "deaf") })
+	eventually.True(t, "the program runs", eventually.Soon, func() bool { return strings.Contains(k.output.String(), "deaf") })
 	pid := k.envoyPID()
 	k.metadata.stopApp()
 	k.signal(t, syscall.SIGTERM)
 	if code, _ := k.awaitExit(t, 20*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	if !gone(pid) || !strings.Contains(k.output.String(), "envoy did not end by itself") {
-		t.Errorf("the program is gone: %v", gone(pid))
+	if !procs.Ended(pid) || !strings.Contains(k.output.String(), "envoy did not end by itself") {
+		t.Errorf("the program is gone: %v", procs.Ended(pid))
 	}
 }
 
@@ -106,7 +108,7 @@ func TestAProxyThatIsNeverRegisteredIsNoReasonToHang(t *testing.T) {
 	t.Parallel()
 	k := newTask(t, sharedConsul(t))
 	k.run(t)
-	eventually(t, "the agent has asked", func() bool { return strings.Contains(k.output.String(), "NotFound") })
+	eventually.True(t, "the agent has asked", eventually.Soon, func() bool { return strings.Contains(k.output.String(), "NotFound") })
 	k.signal(t, syscall.SIGTERM)
 	if code, _ := k.awaitExit(t, 10*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -156,7 +158,7 @@ func TestAConfigurationThatConsulWithholdsIsTold(t *testing.T) {
 	k.token = newToken(t, c, "another")
 	k.register(t, c, freeport.Loopback(t))
 	k.run(t)
-	eventually(t, "the log tells", func() bool { return strings.Contains(k.output.String(), "no configuration from Consul yet") })
+	eventually.True(t, "the log tells", eventually.Soon, func() bool { return strings.Contains(k.output.String(), "no configuration from Consul yet") })
 	if k.ready() {
 		t.Error("ready without configuration")
 	}

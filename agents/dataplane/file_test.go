@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/pki"
 )
@@ -89,7 +90,7 @@ func TestPrometheusMustShowACertificateWhereThereIsACA(t *testing.T) {
 		resp.Body.Close()
 		return resp.StatusCode, nil
 	}
-	eventually(t, "who has a certificate gets the page", func() bool {
+	eventually.True(t, "who has a certificate gets the page", eventually.Soon, func() bool {
 		status, err := get(pair)
 		return status == http.StatusOK && err == nil
 	})
@@ -129,7 +130,7 @@ func TestTheGracePeriodBeginsAfterTheDump(t *testing.T) {
 	k.file.Envoy.DumpEnvoyConfigOnExitEnabled, k.file.Envoy.ShutdownGracePeriodSeconds = true, 1
 	k.register(t, c, freeport.Loopback(t))
 	k.run(t)
-	eventually(t, "the program runs", func() bool { return strings.Contains(k.output.String(), "runs") })
+	eventually.True(t, "the program runs", eventually.Soon, func() bool { return strings.Contains(k.output.String(), "runs") })
 	k.metadata.stopApp()
 	k.signal(t, syscall.SIGTERM)
 	if code, took := k.awaitExit(t, 20*time.Second); code != 0 || took < pause+time.Second {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/meshstage"
 )
@@ -47,7 +48,7 @@ func TestTheTaskRoleLogsInAgainWhenItsTokenIsGoneAndOutAtTheEnd(t *testing.T) {
 	}
 	// Consul looks at a stream's token when it has something to send.
 	changes := 0
-	eventually(t, "the agent has logged in again", func() bool {
+	eventually.True(t, "the agent has logged in again", eventually.Soon, func() bool {
 		changes++
 		_, _, err := stage.Consul.API.ConfigEntries().Set(&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: k.service, Protocol: []string{"http", "tcp"}[changes%2]}, nil)
 		if err != nil {
@@ -57,7 +58,7 @@ func TestTheTaskRoleLogsInAgainWhenItsTokenIsGoneAndOutAtTheEnd(t *testing.T) {
 		now := stage.LoginTokens(t, taskID)
 		return len(now) == 1 && now[0] != tokens[0]
 	})
-	eventually(t, "the log tells", func() bool { return strings.Contains(k.output.String(), "token renewed") })
+	eventually.True(t, "the log tells", eventually.Soon, func() bool { return strings.Contains(k.output.String(), "token renewed") })
 
 	k.metadata.stopApp()
 	k.signal(t, syscall.SIGTERM)

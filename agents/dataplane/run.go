@@ -47,6 +47,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
 
@@ -243,12 +244,11 @@ func (a *agent) watchStart(ctx context.Context, configured <-chan struct{}) {
 		case <-configured:
 		}
 	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(settleAfter):
-		if err := footprint.Trim(); err != nil {
-			a.log.Debug("memory not given back", "err", err)
-		}
+	if !sleep.For(ctx, settleAfter) {
+		return
+	}
+	if err := footprint.Trim(); err != nil {
+		a.log.Debug("memory not given back", "err", err)
 	}
 }
 

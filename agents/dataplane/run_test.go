@@ -15,7 +15,9 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 )
 
 // app is the application of service api.
@@ -60,7 +62,7 @@ func TestTrafficObeysAnIntentionAlsoAfterConsulRestarted(t *testing.T) {
 		t.Errorf("without intention: %s", got)
 	}
 	intend(t, c, web, apiTask, api.IntentionActionAllow)
-	eventually(t, "web reaches api", func() bool { return get(upstream) == "200 from api" })
+	eventually.True(t, "web reaches api", eventually.Soon, func() bool { return get(upstream) == "200 from api" })
 
 	c.Kill()
 	if got := get(upstream); got != "200 from api" {
@@ -70,7 +72,7 @@ func TestTrafficObeysAnIntentionAlsoAfterConsulRestarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	intend(t, c, web, apiTask, api.IntentionActionDeny)
-	eventually(t, "web is refused again", func() bool { return strings.HasPrefix(get(upstream), "403 ") })
+	eventually.True(t, "web is refused again", eventually.Soon, func() bool { return strings.HasPrefix(get(upstream), "403 ") })
 
 	for _, k := range []*task{web, apiTask} {
 		pid := k.envoyPID()
@@ -79,7 +81,7 @@ func TestTrafficObeysAnIntentionAlsoAfterConsulRestarted(t *testing.T) {
 		if code, _ := k.awaitExit(t, 10*time.Second); code != 0 {
 			t.Errorf("%s: exit code %d", k.service, code)
 		}
-		if !gone(pid) {
+		if !procs.Ended(pid) {
 			t.Errorf("%s: Envoy runs on", k.service)
 		}
 	}
@@ -90,7 +92,7 @@ func TestTheProxyServesUntilTheApplicationHasStopped(t *testing.T) {
 	c := sharedConsul(t)
 	web, apiTask, upstream := pair(t, c)
 	intend(t, c, web, apiTask, api.IntentionActionAllow)
-	eventually(t, "web reaches api", func() bool { return get(upstream) == "200 from api" })
+	eventually.True(t, "web reaches api", eventually.Soon, func() bool { return get(upstream) == "200 from api" })
 	apiTask.signal(t, syscall.SIGTERM)
 	for range 50 { // a second of requests
 		if got := get(upstream); got != "200 from api" {
@@ -137,7 +139,7 @@ func TestStopping(t *testing.T) {
 		"a second SIGTERM": {
 			change: func(*task) {},
 			then: func(t *testing.T, k *task) {
-				eventually(t, "the first is heard", func() bool { return strings.Contains(k.output.String(), "told to stop") })
+				eventually.True(t, "the first is heard", eventually.Soon, func() bool { return strings.Contains(k.output.String(), "told to stop") })
 				k.signal(t, syscall.SIGTERM)
 			},
 			said: "envoy stopped",
@@ -190,7 +192,7 @@ func TestEnvoyDiesWithAKilledAgent(t *testing.T) {
 	k := readyTask(t, sharedConsul(t))
 	pid := k.envoyPID()
 	k.signal(t, syscall.SIGKILL)
-	eventually(t, "Envoy is gone", func() bool { return gone(pid) })
+	eventually.True(t, "Envoy is gone", eventually.Soon, func() bool { return procs.Ended(pid) })
 }
 
 func TestAProxyThatIsRegisteredLateIsWaitedFor(t *testing.T) {
@@ -198,10 +200,10 @@ func TestAProxyThatIsRegisteredLateIsWaitedFor(t *testing.T) {
 	c := sharedConsul(t)
 	k := newTask(t, c)
 	k.run(t)
-	eventually(t, "the agent has asked in vain", func() bool { return strings.Contains(k.output.String(), "NotFound") })
+	eventually.True(t, "the agent has asked in vain", eventually.Soon, func() bool { return strings.Contains(k.output.String(), "NotFound") })
 	k.register(t, c, freeport.Loopback(t))
 	k.awaitReady(t)
-	eventually(t, "the first configuration is noticed", func() bool { return strings.Contains(k.output.String(), "first configuration applied") })
+	eventually.True(t, "the first configuration is noticed", eventually.Soon, func() bool { return strings.Contains(k.output.String(), "first configuration applied") })
 }
 
 func TestABusyUpstreamPortEndsTheAgent(t *testing.T) {

@@ -1,7 +1,6 @@
 package dataplane_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -13,7 +12,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -29,7 +27,10 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/logbuffer"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -63,7 +64,7 @@ type task struct {
 	program  []string // with its first arguments; nil: this test program as the agent
 
 	cmd    *exec.Cmd
-	output *output
+	output *logbuffer.Buffer
 	done   chan struct{}
 }
 
@@ -75,7 +76,7 @@ func newTask(t *testing.T, c *testenv.Consul) *task {
 	t.Helper()
 	service := fmt.Sprintf("svc%d", tasks.Add(1))
 	serviceID := mesh.ServiceID(service, "1f3a")
-	k := &task{service: service, public: freeport.Loopback(t), metadata: startMetadata(t), output: &output{}}
+	k := &task{service: service, public: freeport.Loopback(t), metadata: startMetadata(t), output: &logbuffer.Buffer{}}
 	k.file = dataplanefile.File{
 		Consul: dataplanefile.Consul{Addresses: "127.0.0.1", TLS: dataplanefile.TLS{Disabled: true}},
 		Proxy:  dataplanefile.Proxy{NodeName: node, ID: mesh.ProxyID(serviceID)},
@@ -161,7 +162,7 @@ func (k *task) ready() bool {
 
 func (k *task) awaitReady(t *testing.T) {
 	t.Helper()
-	eventually(t, "the proxy of "+k.service+" is ready", k.ready)
+	eventually.True(t, "the proxy of "+k.service+" is ready", eventually.Soon, k.ready)
 }
 
 func (k *task) signal(t *testing.T, sig os.Signal) {
@@ -225,48 +226,10 @@ func (m *metadata) stopApp() {
 	m.app = taskmeta.StatusStopped
 }
 
-// output is a log that may be read while it is written.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // tool is a real component.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	tools, err := toolcache.Find()
 	path := map[string]string{"consul": tools.Consul, "envoy": tools.Envoy}[name]
-	if path == "" && os.Getenv("REQUIRE_REAL") == "" {
-		t.Skipf("%s is not there: %v", name, err)
-	} else if path == "" {
-		t.Fatalf("%s is not there: %v", name, err)
-	}
-	return path
-}
-
-// gone reports whether the process has ended; one that waits to be reaped has.
-func gone(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || strings.Contains(string(stat), ") Z ")
-}
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 30 s: %s", what)
-		}
-	}
+	return required.Tool(t, name, path, err)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
@@ -50,7 +51,7 @@ func (m *mirror) drain(ctx context.Context, wait time.Duration, again <-chan os.
 			m.log.Warn("the proxy has not stopped in time: deregistering under it", "waited", wait.String())
 			break
 		}
-		sleep(hurried, fastPoll)
+		sleep.For(hurried, fastPoll)
 	}
 	err := consul.Retry(ctx, m.log, "deregister the task", func(ctx context.Context) error { return m.deregister(ctx, m.registration) })
 	if err == nil {

@@ -16,16 +16,20 @@ const soon = time.Millisecond
 
 func TestASuspicionIsLookedIntoAtOnce(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(*stage){
-		"lost":       func(s *stage) { s.catalog = nil },
-		"turned":     func(s *stage) { c := s.catalog["web-1-app"]; c.Status = consul.Critical; s.catalog["web-1-app"] = c },
-		"unfounded":  func(*stage) {},
-		"check lost": func(s *stage) { delete(s.catalog, "web-1-app") },
+	for name, spoil := range map[string]func(*surroundings){
+		"lost": func(s *surroundings) { s.catalog = nil },
+		"turned": func(s *surroundings) {
+			c := s.catalog["web-1-app"]
+			c.Status = consul.Critical
+			s.catalog["web-1-app"] = c
+		},
+		"unfounded":  func(*surroundings) {},
+		"check lost": func(s *surroundings) { delete(s.catalog, "web-1-app") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage(well()...)
+				s := newSurroundings(well()...)
 				m := s.mirror()
 				s.play(t, m, func() {
 					s.after(time.Minute+10*time.Millisecond, func() { s.calls = nil; spoil(s); m.suspect() })
@@ -46,7 +50,7 @@ func TestASuspicionIsLookedIntoAtOnce(t *testing.T) {
 func TestASuspicionEndsThePauseAfterAFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		m := s.mirror()
 		s.play(t, m, func() {
 			s.after(time.Minute, func() { s.catalog, s.down = nil, errors.New("no node") })
@@ -63,7 +67,7 @@ func TestASuspicionEndsThePauseAfterAFailure(t *testing.T) {
 func TestADrainingTaskIsNotRegisteredAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		m := s.mirror()
 		_, err := s.drain(t, m, 30*time.Second, 26*time.Second, func() {
 			s.after(time.Second, func() { s.catalog = nil; m.suspect() })

@@ -183,13 +183,3 @@ func (m *mirror) heal(ctx context.Context, want []consul.Check) error {
 	m.held.note(want, time.Now())
 	return nil
 }
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}

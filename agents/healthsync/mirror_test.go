@@ -19,8 +19,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
-// stage is the world of a mirror on a clock of its own: what ECS says, and what a catalog holds.
-type stage struct {
+// surroundings are those of a mirror on a clock of its own: what ECS says, and what a catalog holds.
+type surroundings struct {
 	mu      sync.Mutex
 	task    taskmeta.Task
 	taskErr error
@@ -33,21 +33,21 @@ type stage struct {
 	signals chan os.Signal // after the first
 }
 
-func newStage(containers ...taskmeta.Container) *stage {
-	s := &stage{task: taskmeta.Task{ARN: "arn", Containers: containers}, start: time.Now(), signals: make(chan os.Signal, 1)}
+func newSurroundings(containers ...taskmeta.Container) *surroundings {
+	s := &surroundings{task: taskmeta.Task{ARN: "arn", Containers: containers}, start: time.Now(), signals: make(chan os.Signal, 1)}
 	s.registered(born("app"))
 	return s
 }
 
-func (s *stage) registered(checks []consul.Check) {
+func (s *surroundings) registered(checks []consul.Check) {
 	s.catalog = map[string]consul.Check{}
 	for _, c := range checks {
 		s.catalog[c.ID] = c
 	}
 }
 
-// after waits and then acts on the stage.
-func (s *stage) after(d time.Duration, act func()) {
+// after waits and then acts on the surroundings.
+func (s *surroundings) after(d time.Duration, act func()) {
 	time.Sleep(d)
 	synctest.Wait()
 	s.mu.Lock()
@@ -55,11 +55,11 @@ func (s *stage) after(d time.Duration, act func()) {
 	act()
 }
 
-func (s *stage) called(verb string) {
+func (s *surroundings) called(verb string) {
 	s.calls = append(s.calls, fmt.Sprintf("%s@%.1f", verb, time.Since(s.start).Seconds()))
 }
 
-func (s *stage) count(verb string) (n int) {
+func (s *surroundings) count(verb string) (n int) {
 	for _, c := range s.calls {
 		if strings.HasPrefix(c, verb+"@") {
 			n++
@@ -68,7 +68,7 @@ func (s *stage) count(verb string) (n int) {
 	return n
 }
 
-func (s *stage) mirror() *mirror {
+func (s *surroundings) mirror() *mirror {
 	return &mirror{
 		log: hclog.NewNullLogger(), registration: consul.Registration{ServiceID: "web-1", Checks: born("app")}, held: newLedger(),
 		suspected: make(chan struct{}, 1),
@@ -120,7 +120,7 @@ func (s *stage) mirror() *mirror {
 	}
 }
 
-func (s *stage) statuses() (passing, critical int) {
+func (s *surroundings) statuses() (passing, critical int) {
 	for _, c := range s.catalog {
 		if c.Status == consul.Passing {
 			passing++
@@ -132,7 +132,7 @@ func (s *stage) statuses() (passing, critical int) {
 }
 
 // play runs the mirror while script acts, then ends it.
-func (s *stage) play(t *testing.T, m *mirror, script func()) {
+func (s *surroundings) play(t *testing.T, m *mirror, script func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -149,7 +149,7 @@ func well() []taskmeta.Container {
 func TestAnIdleHourCostsNoWrite(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		s.play(t, s.mirror(), func() { time.Sleep(time.Hour) })
 		if s.count("set") != 1 || s.count("register") != 0 {
 			t.Errorf("%d check writes and %d registrations, want the first one only", s.count("set"), s.count("register"))
@@ -163,7 +163,7 @@ func TestAnIdleHourCostsNoWrite(t *testing.T) {
 func TestARestartedHealthSyncGoesOnWithoutAWrite(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		s.registered(judge(born("app"), s.task, "", nil))
 		s.play(t, s.mirror(), func() { time.Sleep(5 * time.Minute) })
 		if n := s.count("set") + s.count("register"); n != 0 {
@@ -175,7 +175,7 @@ func TestARestartedHealthSyncGoesOnWithoutAWrite(t *testing.T) {
 func TestAChangeReachesConsulWithTheNextLookInOneWrite(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		s.play(t, s.mirror(), func() {
 			s.after(10*time.Minute+10*time.Millisecond, func() {
 				s.task.Containers = []taskmeta.Container{running(mesh.ContainerDataplane, taskmeta.Healthy), running("app", taskmeta.Unhealthy)}
@@ -198,7 +198,7 @@ func TestAChangeReachesConsulWithTheNextLookInOneWrite(t *testing.T) {
 func TestALostRegistrationIsMadeAgainWithTheChecksAsTheyAre(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		s.play(t, s.mirror(), func() {
 			s.after(time.Minute, func() { s.catalog = nil })
 			s.after(healEvery*3/2, func() {
@@ -220,7 +220,7 @@ func TestALostRegistrationIsMadeAgainWithTheChecksAsTheyAre(t *testing.T) {
 func TestAnUnreachableConsulIsAskedMoreAndMoreSeldom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		s.down = errors.New("no server")
 		s.play(t, s.mirror(), func() {
 			s.after(5*time.Minute, func() {
@@ -241,7 +241,7 @@ func TestAnUnreachableConsulIsAskedMoreAndMoreSeldom(t *testing.T) {
 func TestUnreadMetadataChangeNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		s.play(t, s.mirror(), func() {
 			s.after(time.Minute, func() { s.taskErr = errors.New("429") })
 			s.after(10*time.Minute, func() {
@@ -254,7 +254,7 @@ func TestUnreadMetadataChangeNothing(t *testing.T) {
 }
 
 // drain runs the mirror's drain while script acts, and says how long it took.
-func (s *stage) drain(t *testing.T, m *mirror, limit, wait time.Duration, script func()) (time.Duration, error) {
+func (s *surroundings) drain(t *testing.T, m *mirror, limit, wait time.Duration, script func()) (time.Duration, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -269,7 +269,7 @@ func (s *stage) drain(t *testing.T, m *mirror, limit, wait time.Duration, script
 func TestDrainingLatchesAtOnceAndDeregistersWhenTheProxyHasStopped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		took, err := s.drain(t, s.mirror(), 30*time.Second, 26*time.Second, func() {
 			s.after(0, func() {
 				if passing, critical := s.statuses(); passing != 0 || critical != 3 {
@@ -299,7 +299,7 @@ func TestDrainingLatchesAtOnceAndDeregistersWhenTheProxyHasStopped(t *testing.T)
 func TestASecondSignalEndsTheWaitForTheProxy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		took, err := s.drain(t, s.mirror(), 30*time.Second, 26*time.Second, func() {
 			s.after(5*time.Second, func() { s.signals <- os.Interrupt })
 		})
@@ -312,7 +312,7 @@ func TestASecondSignalEndsTheWaitForTheProxy(t *testing.T) {
 func TestDrainingIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		took, err := s.drain(t, s.mirror(), 30*time.Second, 26*time.Second, func() {})
 		if err != nil || s.catalog != nil || took > 27*time.Second {
 			t.Errorf("with a proxy that never stops: %s, %v, catalog %v", took, err, s.catalog)
@@ -323,7 +323,7 @@ func TestDrainingIsBounded(t *testing.T) {
 func TestTheCriticalWriteIsRetriedUntilItLands(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		s.registered(judge(born("app"), s.task, "", nil))
 		s.down = errors.New("no server")
 		_, err := s.drain(t, s.mirror(), 30*time.Second, 26*time.Second, func() {
@@ -344,7 +344,7 @@ func TestTheCriticalWriteIsRetriedUntilItLands(t *testing.T) {
 func TestACheckThatAnEarlierWriteTurnedBackIsTurnedCriticalAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(well()...)
+		s := newSurroundings(well()...)
 		_, err := s.drain(t, s.mirror(), 30*time.Second, 26*time.Second, func() {
 			s.after(0, func() { s.registered(judge(born("app"), s.task, "", nil)) }) // the write that was on its way
 			s.after(2*raced, func() {
@@ -363,7 +363,7 @@ func TestACheckThatAnEarlierWriteTurnedBackIsTurnedCriticalAgain(t *testing.T) {
 func TestAFailedDeregistrationIsRetriedAndThenReported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(stopped(mesh.ContainerDataplane, 0))
+		s := newSurroundings(stopped(mesh.ContainerDataplane, 0))
 		s.down = errors.New("no server")
 		took, err := s.drain(t, s.mirror(), 5*time.Second, 4*time.Second, func() {})
 		if err == nil || !strings.Contains(err.Error(), "deregister the task: ") || !strings.Contains(err.Error(), "no server") {

@@ -149,7 +149,7 @@ func TestAProbeThatHangsIsGivenUp(t *testing.T) {
 func TestAProbedTaskPassesLongBeforeECSHasAVerdict(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(running(mesh.ContainerDataplane, taskmeta.HealthUnknown), running("app", taskmeta.HealthUnknown))
+		s := newSurroundings(running(mesh.ContainerDataplane, taskmeta.HealthUnknown), running("app", taskmeta.HealthUnknown))
 		m, tries := s.mirror(), 0
 		m.probes = probes{"app": {try: func(context.Context) error {
 			tries++

@@ -17,7 +17,7 @@ func registeredAt(end time.Time) taskmeta.Container {
 func TestTheFirstPassingChecksWaitForCallersToHearOfTheTask(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(append(well(), registeredAt(time.Now().Add(-300*time.Millisecond)))...)
+		s := newSurroundings(append(well(), registeredAt(time.Now().Add(-300*time.Millisecond)))...)
 		s.play(t, s.mirror(), func() {
 			s.after(mergeWindow-400*time.Millisecond, func() {
 				if n := s.count("set"); n != 0 {

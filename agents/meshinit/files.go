@@ -3,7 +3,6 @@ package meshinit
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/atomicfile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -30,7 +30,7 @@ func writeFiles(cfg agentconfig.Config, s consul.Settings, r consul.Registration
 	ca := s.GRPC.CACertFile
 	if s.GRPC.TLS && s.GRPCCAPEM != "" {
 		ca = filepath.Join(cfg.BootstrapDir, caFile)
-		if err := replace(ca, strings.NewReader(s.GRPCCAPEM), 0o444); err != nil {
+		if err := atomicfile.Write(ca, strings.NewReader(s.GRPCCAPEM), 0o444); err != nil {
 			return fmt.Errorf("write CA certificates: %w", err)
 		}
 	}
@@ -52,7 +52,7 @@ func shareAgent(dir string) error {
 		return err
 	}
 	defer program.Close()
-	return replace(filepath.Join(dir, mesh.SharedAgent), program, 0o755)
+	return atomicfile.Write(filepath.Join(dir, mesh.SharedAgent), program, 0o755)
 }
 
 // dataplaneFile is the dataplane's configuration. A static token is not in it: it reaches the dataplane by its own
@@ -102,23 +102,4 @@ func explainVolume(err error, dir string) error {
 		return fmt.Errorf("%w\nhint: bootstrapDir must be where the shared volume is mounted", err)
 	}
 	return err
-}
-
-// replace writes the file in one step, readable by the other containers' users. A file that an earlier run left is no
-// hindrance.
-func replace(name string, content io.Reader, mode os.FileMode) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-		}
-	}()
-	_, err = io.Copy(tmp, content)
-	if err := errors.Join(err, tmp.Chmod(mode), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), name)
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/ads"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
@@ -56,13 +58,10 @@ func TestItEndsTheMomentEnvoyHasItsFirstConfiguration(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = child.Stop(context.Background(), 0) })
 	admin := envoy.NewAdmin(b.Admin)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := admin.Inbound(t.Context()); err == nil {
-			break // Envoy answers, but has no configuration
-		} else if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
+	eventually.Nil(t, "Envoy answers, but has no configuration", eventually.Soon, func() error {
+		_, err := admin.Inbound(t.Context())
+		return err
+	})
 	select {
 	case err := <-done:
 		t.Fatalf("ended without a configuration: %v", err)
@@ -115,10 +114,5 @@ func TestItEndsInTimeWithTheReason(t *testing.T) {
 func program(t *testing.T) string {
 	t.Helper()
 	tools, err := toolcache.Find()
-	if tools.Envoy == "" && os.Getenv("REQUIRE_REAL") == "" {
-		t.Skipf("Envoy is not there: %v", err)
-	} else if tools.Envoy == "" {
-		t.Fatalf("Envoy is not there: %v", err)
-	}
-	return tools.Envoy
+	return required.Tool(t, "Envoy", tools.Envoy, err)
 }

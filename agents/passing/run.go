@@ -13,6 +13,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // Name is the agent's name on the command line.
@@ -35,10 +36,8 @@ func Run(ctx context.Context, _ func(string) string, args []string, _, stderr io
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, retryPause) {
 			return fmt.Errorf("the task is not in the mesh: %w", err)
-		case <-time.After(retryPause):
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/pki"
 )
 
@@ -210,14 +211,10 @@ func TestALostTokenIsNoticedWithoutACall(t *testing.T) {
 	if _, err := stage.Consul.API.ACL().TokenDelete(stale.accessorID, nil); err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	for c.Token() == stale.secretID || c.watcherIsAlone() {
-		if time.Since(start) > 10*time.Second {
-			t.Fatal("the deleted token is still in use, or no server was found with the new one")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Logf("a new token and a server %s after the old one's end", time.Since(start))
+	took := eventually.True(t, "there is a new token, and a server is found with it", 10*time.Second, func() bool {
+		return c.Token() != stale.secretID && !c.watcherIsAlone()
+	})
+	t.Logf("a new token and a server %s after the old one's end", took)
 }
 
 // watcherIsAlone reports whether the server manager has no server.

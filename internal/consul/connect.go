@@ -19,6 +19,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 const (
@@ -115,7 +116,7 @@ func (c *Connection) follow(ctx context.Context) error {
 // to do: one without a server has no address to be ready at.
 func (c *Connection) guard(ctx context.Context) {
 	pause := guardPause
-	for c.awaitLoss(ctx) && sleep(ctx, pause) {
+	for c.awaitLoss(ctx) && sleep.For(ctx, pause) {
 		state, err := c.watcher.State()
 		if err != nil || !state.Address.Empty() {
 			pause = guardPause

@@ -24,6 +24,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/front"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 )
 
 // awaitServer waits until the connection's calls are answered by the server at ip.
@@ -205,10 +206,7 @@ func TestAServerThatHasTooManyStreamsIsLeft(t *testing.T) {
 func TestAServerMayHaveAnIPv6Address(t *testing.T) {
 	server, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{Address: "::1"})
 	if err != nil {
-		if os.Getenv("REQUIRE_REAL") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip("this machine has no IPv6: ", err)
+		required.Missing(t, "this machine has no IPv6: ", err)
 	}
 	t.Cleanup(func() {
 		if err := server.Stop(); err != nil {

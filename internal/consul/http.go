@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 const (
@@ -125,7 +127,7 @@ func (c *Connection) refresh(ctx context.Context, token *aclToken) error {
 	if time.Since(token.since) > freshFor {
 		return c.session.renew(ctx, token.secretID)
 	}
-	if !sleep(ctx, 50*time.Millisecond) {
+	if !sleep.For(ctx, 50*time.Millisecond) {
 		return context.Cause(ctx)
 	}
 	return nil
@@ -163,7 +165,7 @@ func (c *Connection) server(ctx context.Context) (string, error) {
 		if !state.Address.Empty() {
 			return net.JoinHostPort(state.Address.IP.String(), strconv.Itoa(c.settings.HTTP.Port)), nil
 		}
-		if !sleep(ctx, 50*time.Millisecond) {
+		if !sleep.For(ctx, 50*time.Millisecond) {
 			return "", fmt.Errorf("find a Consul server: %w", context.Cause(ctx))
 		}
 	}

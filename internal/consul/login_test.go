@@ -199,15 +199,7 @@ func TestConsulSendsALoginToItsAWSPartition(t *testing.T) {
 	asRole(t, mesh.RolePath, "web")
 	t.Setenv("AWS_ENDPOINT_URL", "")
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-	server, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := testenv.ConsulDuring(t, testenv.ConsulConfig{})
 	for region, refused := range map[string]bool{"us-east-1": false, "us-gov-west-1": false, "cn-north-1": true, "cn-northwest-1": true} {
 		fallback, err := ReplayOf(t.Context(), region)
 		if err != nil || (fallback != acl.Replay{}) != refused {

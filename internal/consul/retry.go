@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // The pauses between tries grow from the first to the longest, each with its own jitter, so that the tasks of a fleet do
@@ -62,22 +63,10 @@ func Retry(ctx context.Context, log hclog.Logger, what string, do func(context.C
 			facts := []any{"what", what, "attempt", attempt, "retry_in", wait.Round(time.Millisecond).String()}
 			log.Warn("will retry", append(facts, agentlog.Fields(err)...)...)
 		}
-		if !sleep(ctx, wait) {
+		if !sleep.For(ctx, wait) {
 			return fmt.Errorf("%s: %w after %s and %d attempts: %w",
 				what, context.Cause(ctx), time.Since(start).Round(time.Millisecond), attempt, last)
 		}
 		pause = min(pause*3/2, maxPause)
-	}
-}
-
-// sleep waits for d and reports true, or false as soon as ctx ends.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 const serverTimeout = 10 * time.Second // of one try at one server: dial, TLS, login
@@ -190,7 +191,7 @@ func (n *session) at(ctx context.Context, addr string, do func(context.Context, 
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
 		if conn.GetState() == connectivity.Ready {
-			sleep(patient, logoutTimeout)
+			sleep.For(patient, logoutTimeout)
 		}
 		cancel()
 	})()

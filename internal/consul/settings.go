@@ -5,12 +5,12 @@ import (
 	"crypto/x509"
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/pemfiles"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
@@ -134,26 +134,13 @@ func (s Settings) tlsConfig(e agentconfig.Endpoint, pem string) (*tls.Config, er
 
 // addCertificates adds the file name, or every file right under the folder name, to the pool.
 func addCertificates(pool *x509.CertPool, name string) error {
-	files := []string{name}
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		entries, err := os.ReadDir(name)
-		if err != nil {
-			return fmt.Errorf("read CA certificates: %w", err)
-		}
-		files = nil
-		for _, e := range entries {
-			if !e.IsDir() {
-				files = append(files, name+string(os.PathSeparator)+e.Name())
-			}
-		}
+	files, err := pemfiles.Read(name)
+	if err != nil {
+		return fmt.Errorf("read CA certificates: %w", err)
 	}
 	found := false
 	for _, f := range files {
-		pem, err := os.ReadFile(f)
-		if err != nil {
-			return fmt.Errorf("read CA certificates: %w", err)
-		}
-		found = pool.AppendCertsFromPEM(pem) || found
+		found = pool.AppendCertsFromPEM(f.PEM) || found
 	}
 	if !found {
 		return fmt.Errorf("read CA certificates: %s holds no certificate in PEM form", name)

@@ -175,10 +175,8 @@ func TestAServerMayWantTheClientsCertificate(t *testing.T) {
 	if _, err := s.tlsConfig(agentconfig.Endpoint{TLS: true}, ca.PEM); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without its files: %v", err)
 	}
-	for name, text := range map[string]string{s.CertFile: leaf.CertPEM, s.KeyFile: leaf.KeyPEM} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := leaf.Write(dir); err != nil {
+		t.Fatal(err)
 	}
 	cfg, err := s.tlsConfig(agentconfig.Endpoint{TLS: true}, ca.PEM)
 	if err != nil || len(cfg.Certificates) != 1 || !cfg.InsecureSkipVerify {

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 const (
@@ -54,12 +55,12 @@ func (c *Connection) watchChecks(ctx context.Context, r Registration, s api.Agen
 	var last map[string]string
 	compare := func(now map[string]string) {
 		first := last == nil && len(now) == complete
-		if !first && !maps.Equal(last, now) && sleep(ctx, rand.N(tellSpread)) {
+		if !first && !maps.Equal(last, now) && sleep.For(ctx, rand.N(tellSpread)) {
 			changed()
 		}
 		last = now
 	}
-	for pause := watchPause; sleep(ctx, pause/2+rand.N(pause)); {
+	for pause := watchPause; sleep.For(ctx, pause/2+rand.N(pause)); {
 		now, index, err := c.checksOf(ctx, r.Node, s, 0)
 		if err == nil {
 			compare(now)
@@ -108,12 +109,12 @@ func (c *Connection) awaitNode(ctx context.Context, node string, changed func())
 		case found && index == 0:
 			return nil
 		case found:
-			if sleep(ctx, rand.N(nodeSpread)) {
+			if sleep.For(ctx, rand.N(nodeSpread)) {
 				changed()
 			}
 			return nil
 		}
-		if index = next; !sleep(ctx, rand.N(watchPause)) {
+		if index = next; !sleep.For(ctx, rand.N(watchPause)) {
 			return context.Cause(ctx)
 		}
 	}

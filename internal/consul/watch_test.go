@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 // watched is a registration under watch. The requests of the watch are counted, and so are their connections.
@@ -53,14 +54,13 @@ func watch(t *testing.T) (w *watched, stop func()) {
 // settles waits until both queries of the watch wait for something to happen.
 func (w *watched) settles(t *testing.T) {
 	t.Helper()
-	for calm, limit := 0, time.Now().Add(time.Minute); calm < 20; time.Sleep(10 * time.Millisecond) {
+	calm := 0
+	eventually.True(t, "the watch comes to rest", time.Minute, func() bool {
 		if calm++; w.asked.Load()-w.answered.Load() != 2 {
 			calm = 0
 		}
-		if time.Now().After(limit) {
-			t.Fatal("the watch does not come to rest")
-		}
-	}
+		return calm >= 20
+	})
 	for len(w.changed) > 0 {
 		<-w.changed
 	}

@@ -1,13 +1,15 @@
 package dataplanefile
 
 import (
+	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/atomicfile"
 )
 
 const readableByEveryone = 0o444
@@ -15,7 +17,7 @@ const readableByEveryone = 0o444
 // Write checks the file and puts it into dir in one step: a reader sees the old file or the new one, never a part, also
 // when mesh-init dies meanwhile or runs again. The mode is 0444 because the readers run as different users and the file
 // holds nothing secret.
-func Write(dir string, f File) (err error) {
+func Write(dir string, f File) error {
 	if err := withDefaults(f).check(); err != nil {
 		return fmt.Errorf("write %s: %w", Name, err)
 	}
@@ -23,21 +25,10 @@ func Write(dir string, f File) (err error) {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", Name, err)
 	}
-	tmp, err := os.CreateTemp(dir, "."+Name+"-*")
-	if err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, Name), bytes.NewReader(append(data, '\n')), readableByEveryone); err != nil {
 		return fmt.Errorf("write %s: %w", Name, err)
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-			err = fmt.Errorf("write %s: %w", Name, err)
-		}
-	}()
-	_, err = tmp.Write(append(data, '\n'))
-	if err := errors.Join(err, tmp.Chmod(readableByEveryone), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), filepath.Join(dir, Name))
+	return nil
 }
 
 // Read reads the file at path, applies the defaults and checks it. Keys that it does not know are no error, because the

@@ -3,7 +3,6 @@ package dnsproxy
 import (
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -70,18 +70,9 @@ func resolve(t *testing.T, p *Proxy, network, service string, size uint16) *dns.
 
 func consulWithInstances(t *testing.T) *testenv.Consul {
 	t.Helper()
-	if tools, err := toolcache.Find(); tools.Consul == "" && os.Getenv("REQUIRE_REAL") == "" {
-		t.Skipf("Consul is not there: %v", err)
-	}
-	consul, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{Plaintext: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := consul.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	tools, err := toolcache.Find()
+	required.Tool(t, "Consul", tools.Consul, err)
+	consul := testenv.ConsulDuring(t, testenv.ConsulConfig{Plaintext: true})
 	for i := range instances {
 		_, err := consul.API.Catalog().Register(&api.CatalogRegistration{
 			Node: fmt.Sprintf("node-%d", i), Address: fmt.Sprintf("10.0.0.%d", i+1), Service: &api.AgentService{Service: "many", Port: 80},

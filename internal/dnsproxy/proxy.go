@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 const (
@@ -170,10 +171,5 @@ func (p *Proxy) again(ctx context.Context, err error, pause *time.Duration) bool
 		p.log.Warn("socket refused, will retry", "err", err)
 	}
 	*pause = min(max(2**pause, firstPause), maxPause)
-	select {
-	case <-time.After(*pause):
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return sleep.For(ctx, *pause)
 }

@@ -26,6 +26,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
@@ -334,9 +335,7 @@ func TestThoseWhoAskTheSameAtTheSameMomentShareAnAnswer(t *testing.T) {
 		t.Errorf("another question meanwhile: %x", got)
 	}
 	ask(t, dial(t, p, "tcp"), question(1)) // what is short enough for TCP may be cut for a datagram
-	for len(p.queries) < clients {         // until all have been read
-		time.Sleep(time.Millisecond)
-	}
+	eventually.True(t, "all have been read", eventually.Soon, func() bool { return len(p.queries) >= clients })
 	close(answer)
 	for id, conn := range conns {
 		got := make([]byte, maxMessage)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -116,10 +117,5 @@ func TestAnAccessLogThatIsNotJSONIsRefused(t *testing.T) {
 func program(t *testing.T) string {
 	t.Helper()
 	tools, err := toolcache.Find()
-	if tools.Envoy == "" && os.Getenv("REQUIRE_REAL") == "" {
-		t.Skipf("Envoy is not there: %v", err)
-	} else if tools.Envoy == "" {
-		t.Fatalf("Envoy is not there: %v", err)
-	}
-	return tools.Envoy
+	return required.Tool(t, "Envoy", tools.Envoy, err)
 }

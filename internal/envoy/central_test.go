@@ -3,8 +3,6 @@ package envoy_test
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -36,10 +34,8 @@ func withCertificates(t *testing.T, data []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{"cert.pem": leaf.CertPEM, "key.pem": leaf.KeyPEM} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := leaf.Write(dir); err != nil {
+		t.Fatal(err)
 	}
 	pem, err := json.Marshal(ca.PEM)
 	if err != nil {

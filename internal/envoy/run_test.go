@@ -17,6 +17,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/ads"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
@@ -47,7 +48,7 @@ func TestEnvoyIsReadyOnceTheFirstConfigurationHasCome(t *testing.T) {
 	t.Parallel()
 	server := ads.Start(t)
 	child, b := start(t, server)
-	eventually(t, child, "Envoy asks for its configuration", func() bool { return len(server.Tokens()) > 0 })
+	waitFor(t, child, "Envoy asks for its configuration", func() bool { return len(server.Tokens()) > 0 })
 	never := func(what string) {
 		t.Helper()
 		for end := time.Now().Add(400 * time.Millisecond); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -60,7 +61,7 @@ func TestEnvoyIsReadyOnceTheFirstConfigurationHasCome(t *testing.T) {
 	server.Answer(xds.TypeCluster)
 	never("without listeners")
 	server.Answer(xds.TypeListener)
-	eventually(t, child, "Envoy is ready", func() bool { return envoy.CheckReady(t.Context(), b.Ready) == nil })
+	waitFor(t, child, "Envoy is ready", func() bool { return envoy.CheckReady(t.Context(), b.Ready) == nil })
 }
 
 func TestTheBootstrapIsNeitherInArgumentsNorEnvironment(t *testing.T) {
@@ -84,7 +85,7 @@ func TestEnvoyServesOnWhileItDrainsAndThenStopsCleanly(t *testing.T) {
 	server := ads.Start(t)
 	server.Answer(xds.TypeCluster, xds.TypeListener)
 	child, b := start(t, server)
-	eventually(t, child, "Envoy is ready", func() bool { return envoy.CheckReady(t.Context(), b.Ready) == nil })
+	waitFor(t, child, "Envoy is ready", func() bool { return envoy.CheckReady(t.Context(), b.Ready) == nil })
 	admin := envoy.NewAdmin(b.Admin)
 	if err := admin.Drain(t.Context()); err != nil {
 		t.Fatal(err)
@@ -155,11 +156,13 @@ func TestAnAdminThatDoesNotAnswerWellIsAnError(t *testing.T) {
 	}
 }
 
-func eventually(t *testing.T, child *process.Child, what string, condition func() bool) {
+// waitFor waits until it holds; where it does not, Envoy's last lines are shown.
+func waitFor(t *testing.T, child *process.Child, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s; Envoy: %v %q", what, child.Err(), child.LastLines())
+	eventually.Nil(t, what, eventually.Soon, func() error {
+		if !holds() {
+			return fmt.Errorf("Envoy: %v %q", child.Err(), child.LastLines())
 		}
-	}
+		return nil
+	})
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // heapGrowth is how much garbage, in percent of what is in use, may pile up before it is collected. Go's own 100 keeps as
@@ -21,10 +23,8 @@ const heapGrowth = 25
 
 // Settle is for an agent that mostly waits. It lets the start pass, makes the program small, and keeps it so until ctx ends.
 func Settle(ctx context.Context, after time.Duration) error {
-	select {
-	case <-ctx.Done():
+	if !sleep.For(ctx, after) {
 		return nil
-	case <-time.After(after):
 	}
 	debug.SetGCPercent(heapGrowth)
 	if err := Trim(); err != nil {

@@ -1,5 +1,5 @@
 // Package localecs is an ECS on one machine: ECS's API over a task engine on Docker. What is not ECS goes to an AWS
-// emulator, so that one endpoint URL serves a whole AWS. It is a stage for the demo and the tests, not a product.
+// emulator, so that one endpoint URL serves a whole AWS. It is for the demo and the tests, not a product.
 //
 // The packages below it, in the order one meets them: api speaks ECS's protocol, control keeps the state and schedules
 // services (definition, schedule, names, quota and taskevent are its rules), engine runs tasks, metadata serves them.
@@ -29,6 +29,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/quota"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/taskevent"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // The defaults of Config.
@@ -162,10 +163,8 @@ func lockMachine(ctx context.Context) (unlock func(), err error) {
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("wait for other worlds: %w", err)
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, lockInterval) {
 			return nil, fmt.Errorf("wait for other worlds: %w", ctx.Err())
-		case <-time.After(lockInterval):
 		}
 	}
 }
@@ -200,7 +199,7 @@ func listen(gateway netip.Addr, cfg Config) (net.Listener, error) {
 }
 
 func (s *Server) serve(listener net.Listener, emulator *url.URL, log hclog.Logger) {
-	admin := api.Admin(api.Stage{
+	admin := api.Admin(api.Operator{
 		Containers: s.engine.Containers, Logs: s.engine.Logs, Kill: s.engine.Kill,
 		TaskARN: s.control.TaskARN, TaskARNs: s.control.TaskARNs,
 		StopOrder: s.engine.SetStopOrder, EventQueue: s.events.SetQueue, Quotas: s.quotas.Switch,

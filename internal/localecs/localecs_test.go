@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,6 +25,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/api"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -58,12 +59,13 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer docker.ImageRemove(ctx, image, client.ImageRemoveOptions{Force: true, PruneChildren: true})
-	stop, err := startMoto(ctx, tools.MotoServer)
+	moto, err := testenv.StartMoto(ctx)
 	if err != nil {
 		log.Print(err)
 		return 1
 	}
-	defer stop()
+	defer moto.Stop()
+	motoURL = moto.URL
 	return m.Run()
 }
 
@@ -106,34 +108,6 @@ func importActor(ctx context.Context) error {
 	defer imported.Close()
 	_, err = io.Copy(io.Discard, imported)
 	return err
-}
-
-func startMoto(ctx context.Context, program string) (stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	address := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.CommandContext(ctx, program, "-H", "127.0.0.1", "-p", port)
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start moto: %w", err)
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	for ctx.Err() == nil {
-		if c, err := net.Dial("tcp", address); err == nil {
-			c.Close()
-			motoURL = "http://" + address
-			return stop, nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	stop()
-	return nil, fmt.Errorf("wait for moto: %w", ctx.Err())
 }
 
 // world is a local ECS and the SDK's client for it.
@@ -227,7 +201,7 @@ func (w *world) stable() {
 	if err := waiter.Wait(w.t.Context(), in, time.Minute); err != nil {
 		w.t.Fatal(err)
 	}
-	w.await("the deployment is completed", func() bool {
+	eventually.True(w.t, "the deployment is completed", 40*time.Second, func() bool {
 		out, err := w.DescribeServices(w.t.Context(), in)
 		return err == nil && out.Services[0].Deployments[0].RolloutState == "COMPLETED"
 	})
@@ -247,18 +221,6 @@ func (w *world) tasks(desired ecstypes.DesiredStatus) []ecstypes.Task {
 		w.t.Fatal(err)
 	}
 	return out.Tasks
-}
-
-// await looks again and again until ok holds.
-func (w *world) await(what string, ok func() bool) {
-	w.t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("waited in vain until %s", what)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }
 
 // left lists what carries the world's label: containers, networks and volumes.
@@ -349,14 +311,14 @@ func TestKilledTaskIsReplacedAndTold(t *testing.T) {
 	victim := *w.tasks("RUNNING")[0].TaskArn
 	killed := time.Now()
 	w.admin(http.MethodPost, "kill", api.KillRequest{Task: names.Last(victim)}, nil)
-	w.await("another task runs", func() bool {
+	eventually.True(w.t, "another task runs", 40*time.Second, func() bool {
 		tasks := w.tasks("RUNNING")
 		return len(tasks) == 1 && *tasks[0].TaskArn != victim && *tasks[0].LastStatus == "RUNNING"
 	})
 	t.Logf("killed to replaced: %s", time.Since(killed).Round(time.Millisecond))
 
 	last := map[string]string{}
-	w.await("the events of both tasks have come", func() bool {
+	eventually.True(w.t, "the events of both tasks have come", 40*time.Second, func() bool {
 		got, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10})
 		if err != nil {
 			t.Fatal(err)
@@ -416,7 +378,7 @@ func TestRestartTakesTasksOver(t *testing.T) {
 	w.must(w.RunTask(t.Context(), &ecs.RunTaskInput{
 		TaskDefinition: aws.String(w.register("short", "sleep=1500ms", "exit=3")), LaunchType: "FARGATE", NetworkConfiguration: network(),
 	}))
-	w.await("both run", func() bool {
+	eventually.True(w.t, "both run", 40*time.Second, func() bool {
 		n := 0
 		for _, task := range w.tasks("RUNNING") {
 			if *task.LastStatus == "RUNNING" {
@@ -435,7 +397,7 @@ func TestRestartTakesTasksOver(t *testing.T) {
 	if w.Endpoint != endpoint {
 		t.Errorf("endpoint %s after %s: the tasks call the former", w.Endpoint, endpoint)
 	}
-	w.await("the short task is told as stopped", func() bool {
+	eventually.True(w.t, "the short task is told as stopped", 40*time.Second, func() bool {
 		stopped := w.tasks("STOPPED")
 		return len(stopped) == 1 && *stopped[0].LastStatus == "STOPPED"
 	})
@@ -447,7 +409,7 @@ func TestRestartTakesTasksOver(t *testing.T) {
 		t.Errorf("container %s of the service became %s", kept, now)
 	}
 	w.must(w.StopTask(t.Context(), &ecs.StopTaskInput{Task: w.tasks("RUNNING")[0].TaskArn}))
-	w.await("the adopted task has stopped and another one runs", func() bool {
+	eventually.True(w.t, "the adopted task has stopped and another one runs", 40*time.Second, func() bool {
 		tasks := w.tasks("RUNNING")
 		return len(w.tasks("STOPPED")) == 2 && len(tasks) == 1 && *tasks[0].LastStatus == "RUNNING"
 	})

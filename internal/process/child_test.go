@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 )
 
 // TestMain lets the test program play a parent that is killed while its child runs.
@@ -148,7 +150,7 @@ func TestStop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			child := start(t, sh(c.script))
-			eventually(t, "the trap is set", func() bool { return len(child.LastLines()) > 0 })
+			eventually.True(t, "the trap is set", eventually.Soon, func() bool { return len(child.LastLines()) > 0 })
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			grace := 300 * time.Millisecond
@@ -170,13 +172,13 @@ func TestStop(t *testing.T) {
 func TestStopReachesTheWholeGroup(t *testing.T) {
 	t.Parallel()
 	child := start(t, sh("sleep 61 & echo $! >&2; wait"))
-	eventually(t, "the grandchild is known", func() bool { return len(child.LastLines()) > 0 })
+	eventually.True(t, "the grandchild is known", eventually.Soon, func() bool { return len(child.LastLines()) > 0 })
 	pid, err := strconv.Atoi(child.LastLines()[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = child.Stop(context.Background(), time.Second)
-	eventually(t, "the grandchild is gone", func() bool { return gone(pid) })
+	eventually.True(t, "the grandchild is gone", eventually.Soon, func() bool { return procs.Ended(pid) })
 }
 
 func TestAChildThatLeavesItsOutputOpenStillEnds(t *testing.T) {
@@ -219,27 +221,12 @@ func TestAChildDiesWithItsKilledParent(t *testing.T) {
 	if _, err := fmt.Fscan(out, &pid); err != nil {
 		t.Fatal(err)
 	}
-	if gone(pid) {
+	if procs.Ended(pid) {
 		t.Fatal("the child is gone before its parent")
 	}
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = parent.Wait()
-	eventually(t, "the child is gone", func() bool { return gone(pid) })
-}
-
-// gone reports whether the process has ended; one that waits to be reaped has.
-func gone(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || strings.Contains(string(stat), ") Z ")
-}
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
-		}
-	}
+	eventually.True(t, "the child is gone", eventually.Soon, func() bool { return procs.Ended(pid) })
 }

@@ -15,15 +15,7 @@ import (
 // checks more of what ECS documents.
 func TestGoldensRegister(t *testing.T) {
 	t.Parallel()
-	moto, err := testenv.StartMoto(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := moto.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	moto := testenv.MotoDuring(t)
 	client := ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &moto.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
 	for _, dir := range cases(t) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 const (
@@ -67,12 +69,10 @@ func (e *Endpoint) Wait(ctx context.Context) (Task, error) {
 		if err == nil || ctx.Err() != nil || try == tries {
 			return task, err
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, pause) {
 			return Task{}, err
-		case <-time.After(pause):
-			pause *= 2
 		}
+		pause *= 2
 	}
 }
 

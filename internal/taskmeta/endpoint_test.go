@@ -7,13 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 )
 
 const good = `{"Cluster":"c","TaskARN":"arn:aws:ecs:us-east-1:1:task/c/abc"}`
@@ -144,10 +144,7 @@ func TestTheEndpointMayHaveAnIPv6Address(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
-		if os.Getenv("REQUIRE_REAL") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip("this machine has no IPv6: ", err)
+		required.Missing(t, "this machine has no IPv6: ", err)
 	}
 	server := &http.Server{Handler: http.HandlerFunc(ok)}
 	go server.Serve(listener)

@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 // aloneLimit bounds how long a test waits for its turn.
@@ -15,16 +17,14 @@ const aloneLimit = 5 * time.Minute
 // different packages run at the same time, and some need what there is only one of.
 func Alone(t testing.TB, name string) {
 	t.Helper()
-	for deadline := time.Now().Add(aloneLimit); ; time.Sleep(20 * time.Millisecond) {
+	eventually.Nil(t, "the turn of test "+name, aloneLimit, func() error {
 		held, err := net.Listen("unix", "@consulecs-test-"+name)
 		switch {
 		case err == nil:
 			t.Cleanup(func() { held.Close() })
-			return
 		case !errors.Is(err, syscall.EADDRINUSE):
-			t.Fatal(err)
-		case time.Now().After(deadline):
-			t.Fatalf("test %s: not its turn within %s", name, aloneLimit)
+			err = eventually.Never{Err: err}
 		}
-	}
+		return err
+	})
 }

@@ -181,14 +181,13 @@ func (c *Consul) tls(dir string) (_ map[string]any, err error) {
 		return nil, err
 	}
 	c.CAPEM = c.authority.PEM
-	files := map[string]string{"ca_file": c.authority.PEM, "cert_file": leaf.CertPEM, "key_file": leaf.KeyPEM}
-	defaults := map[string]any{"verify_incoming": false, "verify_outgoing": true}
-	for name, text := range files {
-		file := filepath.Join(dir, name+".pem")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			return nil, err
-		}
-		defaults[name] = file
+	ca := filepath.Join(dir, "ca.pem")
+	if err := errors.Join(leaf.Write(dir), os.WriteFile(ca, []byte(c.authority.PEM), 0o600)); err != nil {
+		return nil, err
+	}
+	defaults := map[string]any{
+		"verify_incoming": false, "verify_outgoing": true,
+		"ca_file": ca, "cert_file": filepath.Join(dir, "cert.pem"), "key_file": filepath.Join(dir, "key.pem"),
 	}
 	return map[string]any{"defaults": defaults, "internal_rpc": map[string]any{"verify_server_hostname": false}}, nil
 }

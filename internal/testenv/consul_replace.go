@@ -18,27 +18,23 @@ import (
 	expcredentials "google.golang.org/grpc/experimental/credentials"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 // replaceLimit is for two busy cores.
 const replaceLimit = 60 * time.Second
 
-// ReplaceConsul has another server take the place of the world's, at another address, as operators do it: the new one joins,
-// is given the data and a vote, clients hear of it, and the old one leaves. The world's Consul and its addresses are then the new one's.
-func (w *World) ReplaceConsul(ctx context.Context) error {
-	old := w.Consul
-	next, err := StartConsul(ctx, ConsulConfig{Address: engine.LinkLocal().String(), UsualPorts: true, joins: old})
+// Replace has another server, at the address, take this one's place, as operators do it: the new one joins, is given the data
+// and a vote, clients hear of it, and the old one leaves.
+func (c *Consul) Replace(ctx context.Context, address string) (*Consul, error) {
+	next, err := StartConsul(ctx, ConsulConfig{Address: address, UsualPorts: true, joins: c})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	w.stops = append(w.stops, next.Stop)
-	if err := old.handOver(ctx, next); err != nil {
-		return fmt.Errorf("replace Consul at %s by one at %s: %w", old.Address, next.Address, err)
+	if err := c.handOver(ctx, next); err != nil {
+		return nil, errors.Join(fmt.Errorf("replace Consul at %s by one at %s: %w", c.Address, next.Address, err), next.Stop())
 	}
-	w.Consul = next
-	w.ConsulHost, w.ConsulHTTPS = next.Address, net.JoinHostPort(next.Address, strconv.Itoa(next.HTTPPort))
-	return nil
+	return next, nil
 }
 
 // handOver leaves the cluster once next has a vote in it, and waits until next takes writes alone.
@@ -55,15 +51,12 @@ func (c *Consul) handOver(ctx context.Context, next *Consul) error {
 		return err
 	}
 	address := net.JoinHostPort(next.Address, strconv.Itoa(next.raftPort))
-	if err := until(ctx, func() error {
+	if _, err := eventually.Seen(ctx, "the new server has a vote", replaceLimit, func() (missing string, err error) {
 		raft, err := operator.RaftGetConfiguration((&api.QueryOptions{}).WithContext(ctx))
-		if err != nil {
-			return err
+		if err == nil && !slices.ContainsFunc(raft.Servers, func(s *api.RaftServer) bool { return s.Address == address && s.Voter }) {
+			missing = "it has none"
 		}
-		if !slices.ContainsFunc(raft.Servers, func(s *api.RaftServer) bool { return s.Address == address && s.Voter }) {
-			return errors.New("the new server has no vote")
-		}
-		return nil
+		return missing, err
 	}); err != nil {
 		return err
 	}
@@ -78,7 +71,8 @@ func (c *Consul) handOver(ctx context.Context, next *Consul) error {
 	case <-ctx.Done():
 		return errors.New("the old server does not end")
 	}
-	return until(ctx, func() error { return next.ready(ctx) })
+	_, err = eventually.Seen(ctx, "the new server takes writes", replaceLimit, func() (string, error) { return "", next.ready(ctx) })
+	return err
 }
 
 // announces waits until the server tells its clients of another one. All of them hear of it at the same time.
@@ -103,21 +97,6 @@ func (c *Consul) announces(ctx context.Context, address string) error {
 		}
 		if slices.ContainsFunc(known.GetServers(), func(s *pbserverdiscovery.Server) bool { return strings.HasPrefix(s.GetAddress(), address) }) {
 			return nil
-		}
-	}
-}
-
-// until asks again and again until there is no error or ctx ends, then with the last error.
-func until(ctx context.Context, do func() error) error {
-	for {
-		err := do()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ctx.Err(), err)
-		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }

@@ -1,5 +1,6 @@
-// Package testenv starts the real components that tests and the demo run against: Consul, AWS emulators, Terraform, and
-// worlds that put them together with a local ECS. Nothing here ships. The tools come from package toolcache.
+// Package testenv starts the real components that tests and the demo run against: Consul, AWS emulators and Terraform. It
+// knows no local ECS, whose own tests use it too; package world puts the two together. Nothing here ships. The tools come from
+// package toolcache.
 package testenv
 
 import (
@@ -14,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 )
 
@@ -63,19 +65,16 @@ func startDaemon(ctx context.Context, name, dir string, cmd *exec.Cmd, limit tim
 func (d *daemon) await(ctx context.Context, limit time.Duration, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for {
+	_, err := eventually.Seen(ctx, "it is ready", limit, func() (string, error) {
 		err := ready(ctx)
-		if err == nil {
-			return nil
-		}
 		select {
 		case <-d.done:
-			return fmt.Errorf("it ended: %v", d.err)
-		case <-ctx.Done():
-			return fmt.Errorf("not ready within %s: %w", limit, err)
-		case <-time.After(50 * time.Millisecond):
+			err = eventually.Never{Err: fmt.Errorf("it ended: %v", d.err)}
+		default:
 		}
-	}
+		return "", err
+	})
+	return err
 }
 
 // Stop ends the daemon, by force if it must, and removes its folder. Stopping twice is harmless.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 // holdVariable makes this test binary start Consul, print where, and wait to be killed.
@@ -50,16 +51,11 @@ func TestServersDieWithTheProcessThatStartedThem(t *testing.T) {
 	if exit := holder.Wait(); err != nil || strings.HasPrefix(address, "error") {
 		t.Fatalf("the holder did not start Consul: %q, %v, %v", address, err, exit)
 	}
-	deadline := time.Now().Add(5 * time.Second)
-	for {
+	eventually.True(t, "nobody listens any more at "+address, eventually.Soon, func() bool {
 		conn, err := net.DialTimeout("tcp", address, time.Second)
-		if err != nil {
-			return // nobody listens any more
+		if err == nil {
+			conn.Close()
 		}
-		conn.Close()
-		if time.Now().After(deadline) {
-			t.Fatalf("Consul at %s outlived the process that started it", address)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return err != nil
+	})
 }

@@ -21,7 +21,7 @@ import (
 
 func TestConsulDeniesByDefaultAndServesTLS(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t, testenv.ConsulConfig{})
+	c := testenv.ConsulDuring(t, testenv.ConsulConfig{})
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(c.CAPEM)) {
 		t.Fatal("CAPEM holds no certificate")
@@ -47,7 +47,7 @@ func TestConsulDeniesByDefaultAndServesTLS(t *testing.T) {
 func TestConsulKeepsItsTokenOffTheDisk(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	const token = "3c0e7a86-7b1f-4e60-9f5d-1d0c8b2a4e11"
-	c := startConsul(t, testenv.ConsulConfig{Plaintext: true, BootstrapToken: token})
+	c := testenv.ConsulDuring(t, testenv.ConsulConfig{Plaintext: true, BootstrapToken: token})
 	if self, _, err := c.API.ACL().TokenReadSelf(nil); err != nil || self.SecretID != token {
 		t.Fatalf("the bootstrap token is not the one that was given: %v", err)
 	}
@@ -69,7 +69,7 @@ func TestConsulKeepsItsTokenOffTheDisk(t *testing.T) {
 
 func TestConsulComesBackWithItsDataAfterAKill(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t, testenv.ConsulConfig{})
+	c := testenv.ConsulDuring(t, testenv.ConsulConfig{})
 	if _, err := c.API.KV().Put(&api.KVPair{Key: "kept", Value: []byte("yes")}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestConsulComesBackWithItsDataAfterAKill(t *testing.T) {
 
 func TestFrozenConsulAnswersAgainWhenThawed(t *testing.T) {
 	t.Parallel()
-	c := startConsul(t, testenv.ConsulConfig{})
+	c := testenv.ConsulDuring(t, testenv.ConsulConfig{})
 	if err := c.Freeze(); err != nil {
 		t.Fatal(err)
 	}
@@ -116,18 +116,4 @@ func TestConsulThatCannotStartTellsItsLog(t *testing.T) {
 	if !strings.Contains(err.Error(), "192.0.2.1") {
 		t.Errorf("got %v, want the address", err)
 	}
-}
-
-func startConsul(t *testing.T, cfg testenv.ConsulConfig) *testenv.Consul {
-	t.Helper()
-	c, err := testenv.StartConsul(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
 }

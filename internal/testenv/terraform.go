@@ -16,8 +16,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/logbuffer"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -141,7 +141,7 @@ func (t *Terraform) run(ctx context.Context, args []string) ([]byte, error) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it then saves its state
 	cmd.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+t.cliConfig(), "TF_DATA_DIR="+filepath.Join(t.cfg.Work, ".terraform"), "CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1")
 	cmd.Env = append(cmd.Env, t.cfg.Env...)
-	var all lockedBuffer
+	var all logbuffer.Buffer
 	var out bytes.Buffer
 	cmd.Stdout = io.MultiWriter(&out, &all)
 	cmd.Stderr = &all
@@ -178,22 +178,4 @@ func progress(out io.Writer) (w io.Writer, end func()) {
 		pw.Close()
 		<-done
 	}
-}
-
-// lockedBuffer takes both of a command's outputs.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -50,15 +50,7 @@ consul_consul_fsm_ca_count{op="x"} 9
 
 func TestAServerCountsItsWrites(t *testing.T) {
 	t.Parallel()
-	c, err := StartConsul(t.Context(), ConsulConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	c := ConsulDuring(t, ConsulConfig{})
 	before, err := c.Writes(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package xds_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/ads"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
 
@@ -300,7 +302,7 @@ func TestCloseEndsStreamsAndListener(t *testing.T) {
 	w := start(t, "")
 	stream := w.open(t, method)
 	send(t, stream, xds.TypeCluster, "", "")
-	eventually(t, "the stream has reached the server", func() bool { return slices.Equal(w.server.Tokens(), []string{""}) })
+	eventually.True(t, "the stream has reached the server", eventually.Soon, func() bool { return slices.Equal(w.server.Tokens(), []string{""}) })
 	w.proxy.Close()
 	if _, err := receive(stream); status.Code(err) != codes.Unavailable {
 		t.Errorf("got %v", err)
@@ -325,25 +327,17 @@ func TestTheAddressIsCheckedAndTaken(t *testing.T) {
 	}
 }
 
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
-		}
-	}
-}
-
 func TestTheStatusTellsHowTheStreamsFare(t *testing.T) {
 	t.Parallel()
 	w := start(t, "hopeless")
-	eventually := func(what string, condition func(xds.Status) bool) {
+	fares := func(what string, condition func(xds.Status) bool) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); !condition(w.proxy.Status()); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("not within 10 s: %s: %+v", what, w.proxy.Status())
+		eventually.Nil(t, what, eventually.Soon, func() error {
+			if s := w.proxy.Status(); !condition(s) {
+				return fmt.Errorf("the status is %+v", s)
 			}
-		}
+			return nil
+		})
 	}
 	w.server.Answer(xds.TypeCluster)
 	stream := w.open(t, method)
@@ -351,16 +345,16 @@ func TestTheStatusTellsHowTheStreamsFare(t *testing.T) {
 	if _, err := receive(stream); err != nil {
 		t.Fatal(err)
 	}
-	eventually("a stream is open", func(s xds.Status) bool { return s.Streams == 1 && len(s.Ended) == 0 && !s.TokenLost })
+	fares("a stream is open", func(s xds.Status) bool { return s.Streams == 1 && len(s.Ended) == 0 && !s.TokenLost })
 	w.server.Break()
-	eventually("it has ended", func(s xds.Status) bool { return s.Streams == 0 && s.Ended[codes.Unavailable] == 1 && !s.TokenLost })
+	fares("it has ended", func(s xds.Status) bool { return s.Streams == 0 && s.Ended[codes.Unavailable] == 1 && !s.TokenLost })
 
 	w.server.Refuse("hopeless", codes.Unauthenticated, "ACL not found")
 	_, _ = receive(w.open(t, method))
-	eventually("the token is lost", func(s xds.Status) bool { return s.TokenLost && s.Ended[codes.Unauthenticated] == 1 })
+	fares("the token is lost", func(s xds.Status) bool { return s.TokenLost && s.Ended[codes.Unauthenticated] == 1 })
 
 	w.server.Refuse("hopeless", codes.OK, "") // the token is known again
 	stream = w.open(t, method)
 	send(t, stream, xds.TypeCluster, "", "")
-	eventually("the token is good", func(s xds.Status) bool { return s.Streams == 1 && !s.TokenLost })
+	fares("the token is good", func(s xds.Status) bool { return s.Streams == 1 && !s.TokenLost })
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/resolver/manual"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/ads"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
 
@@ -42,9 +43,7 @@ func TestAStreamThatLostItsServerIsLedToTheNext(t *testing.T) {
 	defer proxy.Close()
 	w := world{proxy: proxy, client: dial(t, proxy.Addr())}
 	lost := w.open(t, method)
-	for len(first.Tokens()) == 0 { // the stream has not arrived
-		time.Sleep(time.Millisecond)
-	}
+	eventually.True(t, "the stream arrives", eventually.Soon, func() bool { return len(first.Tokens()) > 0 })
 	first.Stop()
 	if _, err := receive(lost); err == nil {
 		t.Fatal("the stream outlived its server")

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // Times between two looks at AWS.
@@ -85,10 +86,8 @@ func poll(ctx context.Context, look func() (done bool, reason string, err error)
 		if reason != "" {
 			last = ": " + reason
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, wait) {
 			return fmt.Errorf("%w%s", context.Cause(ctx), last)
-		case <-time.After(wait):
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -39,20 +38,15 @@ var home = iamrole.Home{Partition: "aws", Region: "us-east-1", Account: "1234567
 var network block.Network
 
 // moto is shared by all tests, with an ECS cluster and a policy: families keep them apart.
-var moto = sync.OnceValues(func() (*testenv.AWS, error) {
-	ctx := context.Background()
-	emulator, err := testenv.StartMoto(ctx)
+var moto = testenv.SharedMoto{Prepare: func(ctx context.Context, url string) error {
+	c, err := clientAt(ctx, url)
 	if err != nil {
-		return nil, err
-	}
-	c, err := clientAt(ctx, emulator.URL)
-	if err != nil {
-		return emulator, err
+		return err
 	}
 	_, clusterErr := c.ecs.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: aws.String(testCluster)})
 	_, policyErr := c.iam.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("extra"), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*"}]}`)})
-	return emulator, errors.Join(clusterErr, policyErr, findNetwork(ctx, emulator.URL))
-})
+	return errors.Join(clusterErr, policyErr, findNetwork(ctx, url))
+}}
 
 func findNetwork(ctx context.Context, url string) error {
 	cfg, err := awsapi.Load(ctx, awsapi.Config{Region: home.Region})
@@ -77,9 +71,7 @@ func TestMain(m *testing.M) {
 		_ = os.Setenv(name, value)
 	}
 	code := m.Run()
-	if emulator, err := moto(); err == nil {
-		_ = emulator.Stop()
-	}
+	_ = moto.Stop()
 	os.Exit(code)
 }
 
@@ -101,14 +93,11 @@ type cloud struct {
 
 func startCloud(t *testing.T) cloud {
 	t.Helper()
-	emulator, err := moto()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := cloud{proxy: awsfault.Start(t, emulator.URL)}
-	var sureErr error
+	url := moto.URL(t)
+	c := cloud{proxy: awsfault.Start(t, url)}
+	var err, sureErr error
 	c.Client, err = clientAt(t.Context(), c.proxy.URL)
-	c.sure, sureErr = clientAt(t.Context(), emulator.URL)
+	c.sure, sureErr = clientAt(t.Context(), url)
 	if err := errors.Join(err, sureErr); err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 // get asks h for / and returns the status and the answer.
@@ -79,11 +80,7 @@ func TestTheServerGoesOnAfterItWasToldToStop(t *testing.T) {
 			env := map[string]string{"LISTEN": addr, "SERVE_ON": want.serveOn}
 			go func() { done <- run(ctx, nil, func(k string) string { return env[k] }) }()
 			healthy := func() bool { return probe(t.Context(), addr) == nil }
-			for deadline := time.Now().Add(5 * time.Second); !healthy(); time.Sleep(10 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatal("the server did not start within 5 s")
-				}
-			}
+			eventually.True(t, "the server has started", eventually.Soon, healthy)
 			stop()
 			if want.answers && !healthy() {
 				t.Error("no answer right after the stop")

@@ -12,8 +12,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
 )
 
-// Stage is what the operator of the stage can look at and do, besides ECS's own API.
-type Stage struct {
+// Operator is what the operator of the local ECS can look at and do, besides ECS's own API.
+type Operator struct {
 	Containers func(taskARN string) ([]engine.ContainerRun, bool)
 	Logs       func(ctx context.Context, taskARN, container string) ([]byte, error)
 	Kill       func(ctx context.Context, taskARN, container, signal string) error
@@ -47,18 +47,18 @@ type Timeline struct {
 var errNoTask = errors.New("no such task")
 
 // Admin returns the handler of /_localecs/.
-func Admin(s Stage, log hclog.Logger) http.Handler {
+func Admin(o Operator, log hclog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, do func(r *http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { answer(w, r, do, log) })
 	}
 	handle("GET /_localecs/health", func(*http.Request) (any, error) { return map[string]string{"status": "ok"}, nil })
-	handle("GET /_localecs/tasks", func(*http.Request) (any, error) { return s.timelines(), nil })
-	handle("GET /_localecs/tasks/{id}", func(r *http.Request) (any, error) { return s.timeline(r.PathValue("id")) })
-	handle("POST /_localecs/kill", s.kill)
-	handle("PUT /_localecs/settings", s.settings)
+	handle("GET /_localecs/tasks", func(*http.Request) (any, error) { return o.timelines(), nil })
+	handle("GET /_localecs/tasks/{id}", func(r *http.Request) (any, error) { return o.timeline(r.PathValue("id")) })
+	handle("POST /_localecs/kill", o.kill)
+	handle("PUT /_localecs/settings", o.settings)
 	mux.HandleFunc("GET /_localecs/tasks/{id}/logs", func(w http.ResponseWriter, r *http.Request) {
-		text, err := s.logs(r)
+		text, err := o.logs(r)
 		if err != nil {
 			refuse(w, err)
 			return
@@ -71,50 +71,50 @@ func Admin(s Stage, log hclog.Logger) http.Handler {
 	return mux
 }
 
-func (s Stage) timelines() []Timeline {
+func (o Operator) timelines() []Timeline {
 	out := []Timeline{}
-	for _, arn := range s.TaskARNs() {
-		if runs, ok := s.Containers(arn); ok {
+	for _, arn := range o.TaskARNs() {
+		if runs, ok := o.Containers(arn); ok {
 			out = append(out, Timeline{arn, runs})
 		}
 	}
 	return out
 }
 
-func (s Stage) timeline(id string) (any, error) {
-	arn, ok := s.TaskARN(id)
+func (o Operator) timeline(id string) (any, error) {
+	arn, ok := o.TaskARN(id)
 	if !ok {
 		return nil, fmt.Errorf("task %s: %w", id, errNoTask)
 	}
-	runs, ok := s.Containers(arn)
+	runs, ok := o.Containers(arn)
 	if !ok {
 		return nil, fmt.Errorf("task %s: containers: %w", id, errNoTask)
 	}
 	return Timeline{arn, runs}, nil
 }
 
-func (s Stage) logs(r *http.Request) ([]byte, error) {
+func (o Operator) logs(r *http.Request) ([]byte, error) {
 	id := r.PathValue("id")
-	arn, ok := s.TaskARN(id)
+	arn, ok := o.TaskARN(id)
 	if !ok {
 		return nil, fmt.Errorf("task %s: %w", id, errNoTask)
 	}
-	return s.Logs(r.Context(), arn, r.URL.Query().Get("container"))
+	return o.Logs(r.Context(), arn, r.URL.Query().Get("container"))
 }
 
-func (s Stage) kill(r *http.Request) (any, error) {
+func (o Operator) kill(r *http.Request) (any, error) {
 	var in KillRequest
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
-	arn, ok := s.TaskARN(in.Task)
+	arn, ok := o.TaskARN(in.Task)
 	if !ok {
 		return nil, fmt.Errorf("task %s: %w", in.Task, errNoTask)
 	}
-	return map[string]string{"taskArn": arn}, s.Kill(r.Context(), arn, in.Container, in.Signal)
+	return map[string]string{"taskArn": arn}, o.Kill(r.Context(), arn, in.Container, in.Signal)
 }
 
-func (s Stage) settings(r *http.Request) (any, error) {
+func (o Operator) settings(r *http.Request) (any, error) {
 	var in Settings
 	if err := read(r, &in); err != nil {
 		return nil, err
@@ -123,13 +123,13 @@ func (s Stage) settings(r *http.Request) (any, error) {
 		if *in.StopOrder != engine.StopByDependency && *in.StopOrder != engine.StopAllAtOnce {
 			return nil, fmt.Errorf("stopOrder %q: want %q or %q", *in.StopOrder, engine.StopByDependency, engine.StopAllAtOnce)
 		}
-		s.StopOrder(*in.StopOrder)
+		o.StopOrder(*in.StopOrder)
 	}
 	if in.EventQueueURL != nil {
-		s.EventQueue(*in.EventQueueURL)
+		o.EventQueue(*in.EventQueueURL)
 	}
 	if in.Quotas != nil {
-		s.Quotas(*in.Quotas)
+		o.Quotas(*in.Quotas)
 	}
 	return in, nil
 }

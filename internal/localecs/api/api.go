@@ -1,5 +1,5 @@
 // Package api is the one endpoint of the local AWS: ECS's JSON 1.1 protocol is answered here, everything else goes
-// through to the emulator as it came, and /_localecs/ is for the operator of the stage.
+// through to the emulator as it came, and /_localecs/ is for its operator.
 package api
 
 import (

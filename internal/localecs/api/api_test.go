@@ -29,7 +29,7 @@ import (
 )
 
 // serve runs the whole endpoint before the given emulator and above an engine that does nothing.
-func serve(t *testing.T, emulator string, stage api.Stage) (endpoint string, c *control.Control) {
+func serve(t *testing.T, emulator string, operator api.Operator) (endpoint string, c *control.Control) {
 	t.Helper()
 	c, err := control.New(control.Config{
 		Account: names.Account{Region: "us-east-1", ID: "123456789012"}, StateFile: filepath.Join(t.TempDir(), "state.json"),
@@ -46,8 +46,8 @@ func serve(t *testing.T, emulator string, stage api.Stage) (endpoint string, c *
 	c.Start()
 	t.Cleanup(c.Close)
 	var quotas quota.Quotas
-	stage.Quotas = quotas.Switch
-	server := httptest.NewServer(api.New(c, target, api.Admin(stage, hclog.NewNullLogger()), &quotas, hclog.NewNullLogger()))
+	operator.Quotas = quotas.Switch
+	server := httptest.NewServer(api.New(c, target, api.Admin(operator, hclog.NewNullLogger()), &quotas, hclog.NewNullLogger()))
 	t.Cleanup(server.Close)
 	return server.URL, c
 }
@@ -63,7 +63,7 @@ func client(endpoint string) *ecs.Client {
 
 func TestDefinitionSurvivesTheWire(t *testing.T) {
 	t.Parallel()
-	endpoint, _ := serve(t, "http://127.0.0.1:1", api.Stage{})
+	endpoint, _ := serve(t, "http://127.0.0.1:1", api.Operator{})
 	in := &ecs.RegisterTaskDefinitionInput{
 		Family: aws.String("web"), NetworkMode: "awsvpc", Cpu: aws.String("256"), Memory: aws.String("512"),
 		RequiresCompatibilities: []ecstypes.Compatibility{"EC2", "FARGATE"},
@@ -113,7 +113,7 @@ func text(t *testing.T, v any) string {
 
 func TestErrorsReachTheSDKAsItsTypes(t *testing.T) {
 	t.Parallel()
-	endpoint, _ := serve(t, "http://127.0.0.1:1", api.Stage{})
+	endpoint, _ := serve(t, "http://127.0.0.1:1", api.Operator{})
 	_, err := client(endpoint).ListTasks(t.Context(), &ecs.ListTasksInput{})
 	var notFound *ecstypes.ClusterNotFoundException
 	if !errors.As(err, &notFound) || notFound.ErrorMessage() != "Cluster not found." {
@@ -165,7 +165,7 @@ func TestOtherServicesPassUntouched(t *testing.T) {
 			r.Header.Get("User-Agent"), r.Header.Get("X-Amz-Target"), r.Header.Get("X-Forwarded-For")})
 	}))
 	t.Cleanup(emulator.Close)
-	endpoint, _ := serve(t, emulator.URL, api.Stage{})
+	endpoint, _ := serve(t, emulator.URL, api.Operator{})
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint+"/123/queue%20a?b=1;2&c", strings.NewReader("Action=GetRole"))
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestOtherServicesPassUntouched(t *testing.T) {
 
 func TestEmulatorThatIsGoneIsABadGateway(t *testing.T) {
 	t.Parallel()
-	endpoint, _ := serve(t, "http://127.0.0.1:1", api.Stage{})
+	endpoint, _ := serve(t, "http://127.0.0.1:1", api.Operator{})
 	resp, err := http.Get(endpoint + "/")
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +208,7 @@ func TestEmulatorThatIsGoneIsABadGateway(t *testing.T) {
 func TestAdminSurface(t *testing.T) {
 	t.Parallel()
 	did := make(chan string, 10)
-	stage := api.Stage{
+	operator := api.Operator{
 		TaskARN:  func(id string) (string, bool) { return "task/" + id, id == "1f" },
 		TaskARNs: func() []string { return []string{"task/1f", "task/gone"} },
 		Containers: func(arn string) ([]engine.ContainerRun, bool) {
@@ -224,7 +224,7 @@ func TestAdminSurface(t *testing.T) {
 		StopOrder:  func(o engine.StopOrder) { did <- "order " + string(o) },
 		EventQueue: func(url string) { did <- "queue " + url },
 	}
-	endpoint, _ := serve(t, "http://127.0.0.1:1", stage)
+	endpoint, _ := serve(t, "http://127.0.0.1:1", operator)
 	for name, c := range map[string]struct {
 		method, path, body string
 		status             int
@@ -270,7 +270,7 @@ func TestAdminSurface(t *testing.T) {
 
 func TestQuotasAreSwitchedByTheOperator(t *testing.T) {
 	t.Parallel()
-	endpoint, _ := serve(t, "http://127.0.0.1:1", api.Stage{})
+	endpoint, _ := serve(t, "http://127.0.0.1:1", api.Operator{})
 	switched := func(on bool) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, endpoint+"/_localecs/settings", strings.NewReader(fmt.Sprintf(`{"quotas":%t}`, on)))

@@ -20,7 +20,7 @@ func runWeb(definition string) *ecs.RunTaskInput {
 }
 
 func TestClusterLivesAndDies(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		ctx := t.Context()
 		again := must(s.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: aws.String("demo")}))(t)
 		if *again.Cluster.Status != "ACTIVE" {
@@ -64,7 +64,7 @@ func TestClusterLivesAndDies(t *testing.T) {
 }
 
 func TestTaskDefinitionLivesAndDies(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		ctx := t.Context()
 		for range 11 {
 			s.register("ok")
@@ -124,7 +124,7 @@ func TestTaskDefinitionLivesAndDies(t *testing.T) {
 }
 
 func TestTaskIsRunDescribedAndStopped(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		ctx := t.Context()
 		s.register("ok")
 		in := runWeb("web")
@@ -170,7 +170,7 @@ func TestTaskIsRunDescribedAndStopped(t *testing.T) {
 }
 
 func TestLaunchTypeIsWorkedOut(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		managed := webTask("ok")
 		managed.Family, managed.RequiresCompatibilities = aws.String("managed"), []ecstypes.Compatibility{ecstypes.CompatibilityManagedInstances}
 		must(s.RegisterTaskDefinition(t.Context(), managed))(t)
@@ -200,7 +200,7 @@ func TestLaunchTypeIsWorkedOut(t *testing.T) {
 }
 
 func TestTasksAreListedInPagesAndByFilter(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		ctx := t.Context()
 		s.register("ok")
 		for i := range 13 {
@@ -246,7 +246,7 @@ func TestTasksAreListedInPagesAndByFilter(t *testing.T) {
 }
 
 func TestRepeatedCallsAreAnsweredAlike(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		ctx := t.Context()
 		s.register("ok")
 		in := runWeb("web")
@@ -271,7 +271,7 @@ func TestRepeatedCallsAreAnsweredAlike(t *testing.T) {
 }
 
 func TestTagsOfEveryResource(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		ctx := t.Context()
 		definition := must(s.RegisterTaskDefinition(ctx, webTask("ok")))(t).TaskDefinition.TaskDefinitionArn
 		s.create(webService("web", 1))
@@ -292,7 +292,7 @@ func TestTagsOfEveryResource(t *testing.T) {
 }
 
 func TestRefusalsAreThoseOfECS(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		ctx := t.Context()
 		s.register("ok")
 		bridge := webTask("ok")

@@ -17,7 +17,7 @@ import (
 )
 
 func TestServiceReachesASteadyState(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		s.create(webService(s.register("ok"), 2))
 		s.after(time.Second)
 		if got, want := summary(s.service()), "ACTIVE 0/2/2; PRIMARY IN_PROGRESS web:1 0/2/2 failed 0"; got != want {
@@ -43,7 +43,7 @@ func TestServiceReachesASteadyState(t *testing.T) {
 }
 
 func TestServiceRollsToANewRevision(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		s.create(webService(s.register("ok"), 2))
 		s.after(5 * time.Second)
 		s.register("ok")
@@ -87,7 +87,7 @@ func TestServiceUpdatesReplaceTasksOnlyWhereTheyMust(t *testing.T) {
 		"platform version": {func(in *ecs.UpdateServiceInput) { in.PlatformVersion = aws.String("1.3.0") }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *stage) {
+			inBubble(t, func(t *testing.T, s *plane) {
 				s.create(webService(s.register("ok"), 1))
 				s.after(5 * time.Second)
 				before := *s.service().Deployments[0].Id
@@ -107,7 +107,7 @@ func TestServiceUpdatesReplaceTasksOnlyWhereTheyMust(t *testing.T) {
 }
 
 func TestServiceThrottlesTasksThatFailToStart(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		s.create(webService(s.register("crash"), 1))
 		s.after(70 * time.Second)
 		if diff := cmp.Diff([]int{0, 3, 7, 13, 23, 41}, s.starts()); diff != "" { // 2 s to fail, then 1, 2, 4, 8, 16 s
@@ -126,7 +126,7 @@ func TestServiceThrottlesTasksThatFailToStart(t *testing.T) {
 }
 
 func TestServiceThrottlesTasksThatHardlyRun(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		s.create(webService(s.register("short"), 1))
 		s.after(30 * time.Second)
 		if diff := cmp.Diff([]int{0, 4, 9, 16, 27}, s.starts()); diff != "" { // 3 s of life, then 1, 2, 4, 8 s
@@ -136,7 +136,7 @@ func TestServiceThrottlesTasksThatHardlyRun(t *testing.T) {
 }
 
 func TestServiceReplacesADeadTaskAtOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		s.create(webService(s.register("ok"), 1))
 		s.after(time.Minute)
 		s.end(*s.tasks("RUNNING")[0].TaskArn, ecstypes.TaskStopCodeEssentialContainerExited, "Essential container in task exited")
@@ -153,7 +153,7 @@ func TestServiceReplacesADeadTaskAtOnce(t *testing.T) {
 }
 
 func TestServiceReplacesUnhealthyTasks(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		in := webService(s.register("sick"), 1)
 		in.HealthCheckGracePeriodSeconds = aws.Int32(20)
 		s.create(in)
@@ -174,7 +174,7 @@ func TestServiceReplacesUnhealthyTasks(t *testing.T) {
 }
 
 func TestCircuitBreakerRollsBack(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		in := webService(s.register("ok"), 1)
 		in.DeploymentConfiguration = &ecstypes.DeploymentConfiguration{DeploymentCircuitBreaker: &ecstypes.DeploymentCircuitBreaker{Enable: true, Rollback: true}}
 		s.create(in)
@@ -199,7 +199,7 @@ func TestCircuitBreakerRollsBack(t *testing.T) {
 }
 
 func TestCircuitBreakerKeepsTheOldTasksWithoutRollback(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		in := webService(s.register("ok"), 1)
 		in.DeploymentConfiguration = &ecstypes.DeploymentConfiguration{DeploymentCircuitBreaker: &ecstypes.DeploymentCircuitBreaker{Enable: true}}
 		s.create(in)
@@ -214,7 +214,7 @@ func TestCircuitBreakerKeepsTheOldTasksWithoutRollback(t *testing.T) {
 }
 
 func TestServiceIsDrainedAndForgotten(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		s.create(webService(s.register("ok"), 1))
 		s.after(5 * time.Second)
 		del := &ecs.DeleteServiceInput{Cluster: aws.String("demo"), Service: aws.String("web")}
@@ -262,7 +262,7 @@ func TestServiceTagsItsTasks(t *testing.T) {
 		"service":    {ecstypes.PropagateTagsService, true, "map[aws:ecs:clusterName:demo aws:ecs:serviceName:web from:service]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *stage) {
+			inBubble(t, func(t *testing.T, s *plane) {
 				in := webService(s.register("ok"), 1)
 				in.Tags, in.PropagateTags, in.EnableECSManagedTags = service, c.propagate, c.managed
 				s.create(in)
@@ -284,7 +284,7 @@ func TestRestartLosesNothing(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "state.json")
 	synctest.Test(t, func(t *testing.T) {
-		first := newStage(t, file)
+		first := newPlane(t, file)
 		must(first.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("demo")}))(t)
 		first.create(webService(first.register("ok"), 1))
 		first.after(5 * time.Second)
@@ -292,7 +292,7 @@ func TestRestartLosesNothing(t *testing.T) {
 		first.after(time.Second)
 		first.control.Close()
 
-		second := newStage(t, file)
+		second := newPlane(t, file)
 		if diff := cmp.Diff(summary(first.service()), summary(second.service())); diff != "" {
 			t.Errorf("service before and after (-before +after):\n%s", diff)
 		}

@@ -1,15 +1,17 @@
 package control
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/atomicfile"
 )
 
 // state is everything that survives a restart, as one JSON file. What nested pointers and slices lead to is never
@@ -93,16 +95,8 @@ func load(file string) (state, error) {
 
 // save replaces the state file in one step, so that a crash leaves the old one or the new one.
 func save(file string, text []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
-	if err != nil {
+	if err := atomicfile.Write(file, bytes.NewReader(text), 0o600); err != nil {
 		return fmt.Errorf("write state: %w", err)
-	}
-	_, err = temporary.Write(text)
-	if err = errors.Join(err, temporary.Close()); err == nil {
-		err = os.Rename(temporary.Name(), file)
-	}
-	if err != nil {
-		return fmt.Errorf("write state: %w", errors.Join(err, os.Remove(temporary.Name())))
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 const targetGroup = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/73e2d6bc24d8a067"
 
 // registerFront registers front:1, whose app maps ports, and disk:1, which leaves a volume to be configured at launch.
-func (s *stage) registerFront() {
+func (s *plane) registerFront() {
 	front := webTask("ok")
 	front.Family = aws.String("front")
 	front.ContainerDefinitions[0].PortMappings = []ecstypes.PortMapping{
@@ -97,7 +97,7 @@ func TestServiceIsCreatedOnlyAsItsDefinitionAllows(t *testing.T) {
 		"tag of AWS":    {"web", "InvalidParameterException: Specified tag key 'aws:a' is invalid: aws: prefixed tag key names are not allowed for external use.", tags("aws:a")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *stage) {
+			inBubble(t, func(t *testing.T, s *plane) {
 				s.registerFront()
 				in := webService(c.definition, 0)
 				c.change(in)
@@ -137,7 +137,7 @@ func TestServiceIsUpdatedOnlyAsItsDefinitionAllows(t *testing.T) {
 		"platform version on EC2": {"web", onEC2, ecs.UpdateServiceInput{PlatformVersion: aws.String("1.4.0")}, noPlatform},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *stage) {
+			inBubble(t, func(t *testing.T, s *plane) {
 				s.registerFront()
 				in := webService(c.definition, 0)
 				if c.create != nil {
@@ -160,7 +160,7 @@ func TestServiceIsUpdatedOnlyAsItsDefinitionAllows(t *testing.T) {
 }
 
 func TestUpdateKeepsWhatItLeavesOut(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *stage) {
+	inBubble(t, func(t *testing.T, s *plane) {
 		s.registerFront()
 		in := webService("disk", 0)
 		in.PlatformVersion, in.HealthCheckGracePeriodSeconds, in.VolumeConfigurations = aws.String("1.3.0"), aws.Int32(30), ebs("data")

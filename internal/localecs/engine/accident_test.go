@@ -107,7 +107,7 @@ func TestStoppedTaskLeavesNothingInDocker(t *testing.T) {
 	h := newHeard()
 	cfg := shared.config(fmt.Sprintf("clean-%d", os.Getpid()), h)
 	t.Parallel()
-	s := theatre{image: shared.image, heard: h, Engine: newEngine(t, cfg)}
+	s := stage{image: shared.image, heard: h, Engine: newEngine(t, cfg)}
 	app := actor("app", "write=/shared/x:y", "exit=0")
 	app.MountPoints = []ecstypes.MountPoint{{SourceVolume: aws.String("v"), ContainerPath: aws.String("/shared")}}
 	task := s.task(app)
@@ -129,7 +129,7 @@ func TestAdoptTakesOverWhatRuns(t *testing.T) {
 	t.Parallel()
 	h := newHeard()
 	cfg := shared.config(fmt.Sprintf("adopt-%d", os.Getpid()), h)
-	first := theatre{image: shared.image, heard: h, Engine: newEngine(t, cfg)}
+	first := stage{image: shared.image, heard: h, Engine: newEngine(t, cfg)}
 	living := first.task(checked(actor("app", "healthy", "hold")), extra("side", "sleep=1s", "exit=6"))
 	living.TaskRoleARN = "arn:aws:iam::123456789012:role/living"
 	dying, stray := first.task(actor("app", "hold")), first.task(actor("app", "hold"))
@@ -186,7 +186,7 @@ func TestDownLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHeard()
 	cfg := shared.config(fmt.Sprintf("down-%d", os.Getpid()), h)
-	s := theatre{image: shared.image, heard: h}
+	s := stage{image: shared.image, heard: h}
 	var err error
 	if s.Engine, err = New(t.Context(), cfg); err != nil {
 		t.Fatal(err)
@@ -282,7 +282,7 @@ func TestDockerAwayIsSurvived(t *testing.T) {
 	cfg := shared.config(fmt.Sprintf("away-%d", os.Getpid()), h)
 	g := newGate(t, cfg.DockerHost)
 	cfg.DockerHost = "unix://" + g.listener.Addr().String()
-	s := theatre{image: shared.image, heard: h, Engine: newEngine(t, cfg)}
+	s := stage{image: shared.image, heard: h, Engine: newEngine(t, cfg)}
 	dies, stops, begins := s.task(actor("app", "hold")), s.task(checked(actor("app", "healthy", "hold"))), s.task(actor("app", "hold"))
 	s.play(t, dies)
 	s.play(t, stops)

@@ -16,17 +16,6 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// eventually waits for a condition that no status tells of.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
 // A container sees what its definition says: who it is, where it is, what it may.
 func TestContainerIsAsDefined(t *testing.T) {
 	app := actor("app")

@@ -22,7 +22,7 @@ import (
 const taskRole, executionRole = "arn:aws:iam::123456789012:role/path/task", "arn:aws:iam::123456789012:role/execution"
 
 // secret stores a secret with moto and returns its ARN.
-func (s theatre) secret(t *testing.T, name, value string) string {
+func (s stage) secret(t *testing.T, name, value string) string {
 	t.Helper()
 	client := secretsmanager.New(secretsmanager.Options{
 		Region: "us-east-1", BaseEndpoint: &s.motoURL, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
@@ -117,7 +117,7 @@ func TestNoTaskRoleNoCredentials(t *testing.T) {
 }
 
 // fetch reads a metadata URL of the task's first container from this machine.
-func (s theatre) fetch(t *testing.T, arn, path string, into any) {
+func (s stage) fetch(t *testing.T, arn, path string, into any) {
 	t.Helper()
 	resp, err := http.Get(fmt.Sprintf("http://%s:%d/v4/%s-0%s", linkLocalServer, s.wiring.port, taskID(arn), path))
 	if err != nil {

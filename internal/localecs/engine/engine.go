@@ -293,7 +293,7 @@ func (r *taskRun) victims(container string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ids []string
-	if container == "" && r.state.pauseID != "" && r.state.stage == up {
+	if container == "" && r.state.pauseID != "" && r.state.progress == up {
 		ids = append(ids, r.state.pauseID)
 	}
 	for _, m := range r.state.members {

@@ -9,14 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,18 +23,19 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/moby/moby/client"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
-// theatre is what all tests of this package play on: one world, one moto, one image.
-type theatre struct {
+// stage is what all tests of this package play on: one world, one moto, one image.
+type stage struct {
 	*Engine
 	image   string
 	motoURL string
 	heard   *heard
 }
 
-var shared theatre
+var shared stage
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -62,14 +61,14 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer docker.ImageRemove(ctx, image, client.ImageRemoveOptions{Force: true, PruneChildren: true})
-	moto, stopMoto, err := startMoto(ctx, tools.MotoServer)
+	moto, err := testenv.StartMoto(ctx)
 	if err != nil {
 		log.Print(err)
 		return 1
 	}
-	defer stopMoto()
+	defer moto.Stop()
 
-	shared = theatre{image: image, motoURL: moto, heard: newHeard()}
+	shared = stage{image: image, motoURL: moto.URL, heard: newHeard()}
 	cfg := shared.config(fmt.Sprintf("enginetest-%d", os.Getpid()), shared.heard)
 	if shared.Engine, err = New(ctx, cfg); err == nil {
 		err = shared.Adopt(ctx, nil)
@@ -86,7 +85,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-func (s theatre) config(world string, h *heard) Config {
+func (s stage) config(world string, h *heard) Config {
 	tools, _ := toolcache.Find()
 	return Config{
 		World: world, DockerHost: tools.DockerHost, Region: "us-east-1", EmulatorURL: s.motoURL, Changed: h.add,
@@ -165,34 +164,6 @@ func buildImage(ctx context.Context, docker *client.Client, tag, program string,
 	return err
 }
 
-// startMoto starts a moto of its own on loopback.
-func startMoto(ctx context.Context, program string) (url string, stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	cmd := exec.CommandContext(ctx, program, "-H", "127.0.0.1", "-p", port)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when this test is killed
-	if err := cmd.Start(); err != nil {
-		return "", nil, fmt.Errorf("start moto: %w", err)
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	for ctx.Err() == nil {
-		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
-			c.Close()
-			return "http://127.0.0.1:" + port, stop, nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	stop()
-	return "", nil, fmt.Errorf("wait for moto: %w", ctx.Err())
-}
-
 // heard keeps every status of every task, and wakes those who wait for one.
 type heard struct {
 	mu     sync.Mutex
@@ -259,8 +230,8 @@ func (h *heard) awaitHealth(t *testing.T, arn string, health ecstypes.HealthStat
 	return h.await(t, arn, "it is "+string(health), func(s Status) bool { return s.HealthStatus == health })
 }
 
-// onStage returns the theatre that the parallel tests share.
-func onStage(t *testing.T) theatre {
+// onStage returns the stage that the parallel tests share.
+func onStage(t *testing.T) stage {
 	t.Helper()
 	t.Parallel()
 	return shared
@@ -272,7 +243,7 @@ var taskNumber = struct {
 }{}
 
 // task is a task of the given containers on this stage's image.
-func (s theatre) task(containers ...ecstypes.ContainerDefinition) Task {
+func (s stage) task(containers ...ecstypes.ContainerDefinition) Task {
 	taskNumber.Lock()
 	defer taskNumber.Unlock()
 	taskNumber.n++
@@ -295,7 +266,7 @@ func (s theatre) task(containers ...ecstypes.ContainerDefinition) Task {
 }
 
 // play runs a task and ends it, without ceremony, at the end of the test.
-func (s theatre) play(t *testing.T, task Task) string {
+func (s stage) play(t *testing.T, task Task) string {
 	t.Helper()
 	s.Run(task)
 	t.Cleanup(func() {
@@ -334,7 +305,7 @@ func checked(d ecstypes.ContainerDefinition) ecstypes.ContainerDefinition {
 }
 
 // logs returns what a container has written.
-func (s theatre) logs(t *testing.T, arn, container string) string {
+func (s stage) logs(t *testing.T, arn, container string) string {
 	t.Helper()
 	out, err := s.Logs(t.Context(), arn, container)
 	if err != nil {
@@ -354,7 +325,7 @@ func (s Status) container(name string) ecstypes.Container {
 }
 
 // timelineOf returns one container's history.
-func (s theatre) timelineOf(t *testing.T, arn, container string) ContainerRun {
+func (s stage) timelineOf(t *testing.T, arn, container string) ContainerRun {
 	t.Helper()
 	all, _ := s.Containers(arn)
 	for _, c := range all {

@@ -16,6 +16,8 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // Labels of everything that the engine makes in Docker.
@@ -97,9 +99,7 @@ func lockNetworks(ctx context.Context) (unlock func(), err error) {
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("lock the networks: %w", err)
 		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep.For(ctx, 20*time.Millisecond) {
 			return nil, fmt.Errorf("wait for other worlds that start or end: %w", err)
 		}
 	}
@@ -112,7 +112,7 @@ func listen(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
 		if err == nil || time.Now().After(deadline) || ctx.Err() != nil {
 			return l, err
 		}
-		time.Sleep(50 * time.Millisecond)
+		sleep.For(ctx, 50*time.Millisecond)
 	}
 }
 

@@ -33,20 +33,20 @@ func statusPath(from, to string, ran bool) []string {
 
 // begun reports whether every container has started, or failed to where that does not matter to the task.
 func (s *state) begun() bool {
-	return s.stage != provisioning && !slices.ContainsFunc(s.members, func(m *member) bool {
+	return s.progress != provisioning && !slices.ContainsFunc(s.members, func(m *member) bool {
 		return len(m.runs) == 0 && (m.phase != stopped || m.essential())
 	})
 }
 
 func (s *state) statusNow() string {
 	switch {
-	case s.stage == gone:
+	case s.progress == gone:
 		return StatusStopped
-	case s.stage == deprovisioning:
+	case s.progress == deprovisioning:
 		return StatusDeprovisioning
 	case s.stopping:
 		return StatusStopping
-	case s.stage == provisioning:
+	case s.progress == provisioning:
 		return StatusProvisioning
 	case s.startedAt == nil:
 		return StatusPending
@@ -166,7 +166,7 @@ func (s *state) attachment() ecstypes.Attachment {
 		return ecstypes.KeyValuePair{Name: aws.String(name), Value: aws.String(value)}
 	}
 	status := "ATTACHED"
-	if s.stage == gone {
+	if s.progress == gone {
 		status = "DELETED"
 	}
 	return ecstypes.Attachment{

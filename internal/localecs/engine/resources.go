@@ -42,7 +42,7 @@ func (r *taskRun) provision(ctx context.Context) {
 		plugged, err = r.e.interfaceOf(ctx, id)
 	}
 	r.post(func(s *state) {
-		s.stage, s.eni = up, plugged
+		s.progress, s.eni = up, plugged
 		if err != nil {
 			s.stop(ecstypes.TaskStopCodeTaskFailedToStart, "ResourceInitializationError: network interface: "+err.Error(), time.Now())
 		}
@@ -295,7 +295,7 @@ func (r *taskRun) teardown(ctx context.Context) {
 		}
 	}
 	r.post(func(s *state) {
-		s.stage, s.stoppedAt = gone, aws.Time(time.Now())
+		s.progress, s.stoppedAt = gone, aws.Time(time.Now())
 		r.secretValues = nil
 	})
 }

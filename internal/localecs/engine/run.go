@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine/roles"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // taskRun is one task's life. Its loop alone changes the state; whatever takes time runs beside it and posts what to
@@ -96,7 +97,7 @@ func (r *taskRun) turn() (steps []step, wake time.Time, over bool) {
 		r.state.startedAt = &now
 	}
 	steps, wake = r.state.next(now)
-	return steps, wake, r.state.stage == gone
+	return steps, wake, r.state.progress == gone
 }
 
 // tell reports the state if it differs from what was told last, passing through every status in between.
@@ -188,10 +189,7 @@ func (r *taskRun) stop(ctx context.Context, m *member) {
 		}
 		r.log.Warn("container not stopped, will retry", "container", m.name(), "err", err)
 		grace = 0
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-		}
+		sleep.For(ctx, time.Second)
 	}
 	r.inspect(ctx, m)
 }
@@ -288,7 +286,7 @@ func (r *taskRun) inspectPause(ctx context.Context, id string) {
 		return
 	}
 	r.post(func(s *state) {
-		if s.stage == up {
+		if s.progress == up {
 			s.stop(ecstypes.TaskStopCodeEssentialContainerExited, essentialExit, time.Now())
 		}
 	})
@@ -345,7 +343,7 @@ func (s *state) vanished(m *member, now time.Time) {
 func (r *taskRun) over() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.state.stage == gone
+	return r.state.progress == gone
 }
 
 func (r *taskRun) stoppedBefore(t time.Time) bool {
@@ -364,9 +362,7 @@ func retry(ctx context.Context, call func() error) error {
 		if err == nil || ctx.Err() != nil || !away(err) && !(trouble && attempt < patience) {
 			return err
 		}
-		select {
-		case <-time.After(min(time.Duration(attempt)*100*time.Millisecond, 2*time.Second)):
-		case <-ctx.Done():
+		if !sleep.For(ctx, min(time.Duration(attempt)*100*time.Millisecond, 2*time.Second)) {
 			return err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 func TestTaskGoesThroughItsLife(t *testing.T) {
@@ -142,7 +144,7 @@ func TestRestartPolicyRestartsInPlace(t *testing.T) {
 	ignored := extra("ignored", "sleep=1200ms", "exit=7")
 	ignored.RestartPolicy = &ecstypes.ContainerRestartPolicy{Enabled: aws.Bool(true), RestartAttemptPeriod: aws.Int32(1), IgnoredExitCodes: []int32{7}}
 	arn := s.play(t, s.task(app, hasty, ignored))
-	eventually(t, "app runs a third time", func() bool { return s.timelineOf(t, arn, "app").Restarts >= 2 })
+	eventually.True(t, "app runs a third time", eventually.Soon, func() bool { return s.timelineOf(t, arn, "app").Restarts >= 2 })
 	for _, st := range s.heard.of(arn) {
 		if st.DesiredStatus == StatusStopped || aws.ToString(st.container("app").LastStatus) == StatusStopped {
 			t.Errorf("task %s, app %s while app restarted", st.DesiredStatus, aws.ToString(st.container("app").LastStatus))
@@ -185,7 +187,7 @@ func TestStopOrder(t *testing.T) {
 			t.Parallel()
 			h := newHeard()
 			cfg := shared.config("stoporder-"+string(order)+"-"+strconv.Itoa(os.Getpid()), h)
-			s := theatre{image: shared.image, heard: h, Engine: newEngine(t, cfg)}
+			s := stage{image: shared.image, heard: h, Engine: newEngine(t, cfg)}
 			s.SetStopOrder(order)
 			task := s.task(checked(actor("base", "healthy", "hold")), after(checked(actor("app", "term=0,500ms", "healthy", "hold")), "base:START"))
 			arn := s.play(t, task)

@@ -56,11 +56,11 @@ func (m *member) lastRun() *OneRun {
 	return &m.runs[len(m.runs)-1]
 }
 
-// stage is how far the task as a whole has come.
-type stage int
+// progress is how far the task as a whole has come.
+type progress int
 
 const (
-	provisioning stage = iota // the pause container is being made
+	provisioning progress = iota // the pause container is being made
 	up
 	deprovisioning
 	gone
@@ -70,7 +70,7 @@ const (
 type state struct {
 	task      Task
 	members   []*member // in an order in which each comes after all that it needs
-	stage     stage
+	progress  progress
 	prepared  bool // images, secrets and volumes are there, or the task is stopping because they are not
 	pauseID   string
 	eni       eni
@@ -134,7 +134,7 @@ func (s *state) advance(now time.Time) (steps []step, wake time.Time) {
 		if !deadline.IsZero() && (wake.IsZero() || deadline.Before(wake)) {
 			wake = deadline
 		}
-		if ok && m.phase == created && s.stage == up {
+		if ok && m.phase == created && s.progress == up {
 			ready = append(ready, m)
 		}
 	}
@@ -270,8 +270,8 @@ func (s *state) retreat(now time.Time) (steps []step) {
 		}
 	}
 	// The pause container must be known, or known to have failed, before it can be removed.
-	if quiet && s.stage != deprovisioning && s.stage != gone && s.provisioned() {
-		s.stage = deprovisioning
+	if quiet && s.progress != deprovisioning && s.progress != gone && s.provisioned() {
+		s.progress = deprovisioning
 		s.executionStoppedAt = &now
 		steps = append(steps, step{verb: teardown})
 	}
@@ -279,7 +279,7 @@ func (s *state) retreat(now time.Time) (steps []step) {
 }
 
 // provisioned reports whether the work begun at the task's start has ended, one way or the other.
-func (s *state) provisioned() bool { return s.prepared && s.stage != provisioning }
+func (s *state) provisioned() bool { return s.prepared && s.progress != provisioning }
 
 // neededBy reports whether a container that has not stopped depends on m.
 func (s *state) neededBy(m *member) bool {

@@ -15,7 +15,7 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 // stateOf is a task whose network is up and whose containers are created.
 func stateOf(defs ...ecstypes.ContainerDefinition) *state {
 	t := Task{ARN: "arn:aws:ecs:us-east-1:1:task/blue/1", Definition: ecstypes.TaskDefinition{ContainerDefinitions: defs}}
-	s := &state{task: t, members: newMembers(t, "w"), stage: up, prepared: true, pauseID: "pause", stopOrder: StopByDependency}
+	s := &state{task: t, members: newMembers(t, "w"), progress: up, prepared: true, pauseID: "pause", stopOrder: StopByDependency}
 	for _, m := range s.members {
 		m.phase, m.id = created, m.name()
 	}
@@ -80,7 +80,7 @@ func TestNextStep(t *testing.T) {
 		"independent containers start together": {given: func() *state { return stateOf(actor("a"), actor("b")) }, want: []string{"start a", "start b"}},
 		"nothing starts before the network is up": {given: func() *state {
 			s := stateOf(actor("a"))
-			s.stage = provisioning
+			s.progress = provisioning
 			return s
 		}, want: []string{}},
 		"containers are created one at a time": {given: func() *state {

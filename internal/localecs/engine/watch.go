@@ -14,6 +14,8 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // pollInterval is how soon an event that was lost is made up for.
@@ -42,10 +44,7 @@ func (e *Engine) watch(ctx context.Context) {
 				}
 			}
 		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-		}
+		sleep.For(ctx, time.Second)
 	}
 }
 
@@ -109,7 +108,7 @@ func (r *taskRun) differing(seen map[string]container.Summary) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ids []string
-	if r.state.stage == up && seen[r.state.pauseID].State != container.StateRunning {
+	if r.state.progress == up && seen[r.state.pauseID].State != container.StateRunning {
 		ids = append(ids, r.state.pauseID)
 	}
 	for _, m := range r.state.members {
@@ -206,7 +205,7 @@ func (e *Engine) adopt(ctx context.Context, t Task, there map[string]container.S
 	pause := there[pauseName]
 	r := e.newRun(t, cmp.Or(pause.Labels[labelCredentials], newUUID()))
 	s := &r.state
-	s.pauseID, s.prepared, s.stage = pause.ID, true, up
+	s.pauseID, s.prepared, s.progress = pause.ID, true, up
 	s.pullStarted, s.pullStopped = &t.CreatedAt, &t.CreatedAt
 	for _, m := range s.members {
 		c, ok := there[m.name()]

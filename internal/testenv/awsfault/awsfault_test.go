@@ -3,7 +3,6 @@ package awsfault_test
 import (
 	"context"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,23 +17,17 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/awsfault"
 )
 
-var moto = sync.OnceValues(func() (*testenv.AWS, error) { return testenv.StartMoto(context.Background()) })
+var moto testenv.SharedMoto
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if emulator, err := moto(); err == nil {
-		_ = emulator.Stop()
-	}
+	_ = moto.Stop()
 	os.Exit(code)
 }
 
 func start(t *testing.T) (*awsfault.Proxy, *ecs.Client, *iam.Client) {
 	t.Helper()
-	emulator, err := moto()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := awsfault.Start(t, emulator.URL)
+	p := awsfault.Start(t, moto.URL(t))
 	cfg := aws.Config{
 		Region: "us-east-1", BaseEndpoint: &p.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 		Retryer: func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), 1) },

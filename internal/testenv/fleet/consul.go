@@ -10,14 +10,15 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 // Catalog reads and writes a world's Consul as an operator does, with the bootstrap token.
 type Catalog struct{ *api.Client }
 
 // NewCatalog returns the catalog of a world.
-func NewCatalog(address testenv.Address, token string) (*Catalog, error) {
+func NewCatalog(address world.Address, token string) (*Catalog, error) {
 	cfg := &api.Config{Address: address.ConsulHTTPS, Scheme: "http", Token: token, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 	if address.ConsulCAPEM != "" {
 		cfg.Scheme = "https"
@@ -110,32 +111,11 @@ func (c *Catalog) Leaves(ctx context.Context, task string, limit time.Duration, 
 }
 
 func (c *Catalog) until(ctx context.Context, what string, limit time.Duration, services []string, good func([]Instance) bool, task string) (time.Time, error) {
-	return Eventually(ctx, what, limit, func() (string, error) {
+	return eventually.Seen(ctx, what, limit, func() (string, error) {
 		all, err := c.Instances(ctx, services...)
 		if err != nil || good(Of(task, all)) {
 			return "", err
 		}
 		return fmt.Sprint("the catalog has ", all), nil
 	})
-}
-
-// Eventually asks seen until it reports nothing missing, and returns when that was. Past the limit, the error says what
-// was missing last.
-func Eventually(ctx context.Context, what string, limit time.Duration, seen func() (missing string, err error)) (time.Time, error) {
-	deadline := time.Now().Add(limit)
-	for {
-		missing, err := seen()
-		switch {
-		case err == nil && missing == "":
-			return time.Now(), nil
-		case ctx.Err() != nil:
-			return time.Time{}, ctx.Err()
-		case time.Now().After(deadline):
-			return time.Time{}, fmt.Errorf("%s: not within %s: %s (%v)", what, limit, missing, err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

@@ -25,7 +25,7 @@ func TestACrashedSidecarIsRestartedInPlace(t *testing.T) {
 	time.Sleep(restartAfter) // ECS restarts nothing that has not run that long
 	for _, container := range []string{mesh.ContainerDataplane, mesh.ContainerHealthSync} {
 		quiet.kill(t, crashed, container)
-		eventually(t, container+" runs again", func() (string, error) {
+		waitFor(t, container+" runs again", func() (string, error) {
 			runs, err := quiet.Timeline(t.Context(), aws.ToString(crashed.TaskArn))
 			for _, r := range runs {
 				if r.Name == container && r.Restarts == 1 && r.Status == "RUNNING" {
@@ -78,7 +78,7 @@ func TestALostRegistrationIsMadeAgain(t *testing.T) {
 			if _, err := quiet.catalog.Catalog().Deregister(&d, nil); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "it is made again", func() (missing string, err error) { // which may take less than a look
+			waitFor(t, "it is made again", func() (missing string, err error) { // which may take less than a look
 				if now, err := quiet.madeAt(d); err != nil || now <= first {
 					return fmt.Sprintf("made at index %d, at first at %d", now, first), err
 				}
@@ -121,7 +121,7 @@ func TestLostTokensAreReplaced(t *testing.T) {
 		quiet.loseTokens(t, task)
 	}
 	for _, task := range []ecstypes.Task{first, web} {
-		eventually(t, "task "+fleet.TaskID(task)+" has logged in again", func() (string, error) {
+		waitFor(t, "task "+fleet.TaskID(task)+" has logged in again", func() (string, error) {
 			tokens, err := quiet.catalog.LoginTokens(t.Context(), fleet.TaskID(task))
 			if err != nil || len(tokens) == 2 {
 				return "", err
@@ -155,7 +155,7 @@ func TestExpiredTokensAreReplaced(t *testing.T) {
 		if err != nil || len(first) != 2 {
 			t.Fatalf("tokens %v (%v), want the dataplane's and health-sync's", first, err)
 		}
-		eventually(t, "task "+fleet.TaskID(task)+" has other tokens", func() (string, error) {
+		waitFor(t, "task "+fleet.TaskID(task)+" has other tokens", func() (string, error) {
 			now, err := quiet.catalog.LoginTokens(t.Context(), fleet.TaskID(task))
 			if err != nil || len(now) == 2 && !slices.Contains(first, now[0]) && !slices.Contains(first, now[1]) {
 				return "", err
@@ -189,7 +189,7 @@ func (s *stage) shortLived(t *testing.T) string {
 	acl := s.catalog.ACL()
 	var method *api.ACLAuthMethod
 	var rules []*api.ACLBindingRule
-	eventually(t, "the controller has made the auth method", func() (missing string, err error) {
+	waitFor(t, "the controller has made the auth method", func() (missing string, err error) {
 		if method, _, err = acl.AuthMethodRead(mesh.AuthMethod, nil); err != nil || method == nil {
 			return "auth method", err
 		}

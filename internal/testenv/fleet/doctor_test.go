@@ -41,7 +41,7 @@ func TestADoctorInTheTaskFindsItWell(t *testing.T) {
 				tc.change(s)
 				s.Containers = append(s.Containers, taskdef.Container{Definition: doctor(t, *s, tc.user)})
 			}})
-			eventually(t, "the doctor has ended", func() (string, error) {
+			waitFor(t, "the doctor has ended", func() (string, error) {
 				task = quiet.again(t, task)
 				i := slices.IndexFunc(task.Containers, func(c ecstypes.Container) bool { return aws.ToString(c.Name) == "doctor" })
 				if i < 0 || task.Containers[i].ExitCode == nil {

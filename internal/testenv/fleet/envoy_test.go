@@ -14,6 +14,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/contained"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
@@ -37,7 +38,7 @@ const callsVariable = "FLEET_TEST_CALLS"
 
 // awaitCall is that wait. It prints why it ends in vain.
 func awaitCall(service, want string) error {
-	_, err := fleet.Eventually(context.Background(), "the proxy calls "+service+" at "+want, limit, func() (string, error) {
+	_, err := eventually.Seen(context.Background(), "the proxy calls "+service+" at "+want, limit, func() (string, error) {
 		known, err := hosts(service)
 		if err != nil || known[want] {
 			return "", err

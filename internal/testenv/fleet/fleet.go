@@ -19,8 +19,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 // Subnet is where every task is placed; localecs takes any.
@@ -31,13 +31,13 @@ const account = "123456789012"
 
 // Fleet is the tasks of one world.
 type Fleet struct {
-	testenv.Address
+	world.Address
 	ecs *ecs.Client
 	iam *iam.Client
 }
 
 // New returns a fleet without any task.
-func New(address testenv.Address) *Fleet {
+func New(address world.Address) *Fleet {
 	cfg := address.AWSConfig()
 	return &Fleet{address, ecs.NewFromConfig(cfg), iam.NewFromConfig(cfg)}
 }

@@ -101,7 +101,7 @@ func TestAStopLosesNothingAndLeavesNothing(t *testing.T) {
 // only waits until an ECS service means to run exactly one task, and returns it.
 func (s *stage) only(t *testing.T, ecsService string) (task ecstypes.Task) {
 	t.Helper()
-	eventually(t, "ECS service "+ecsService+" runs one task", func() (string, error) {
+	waitFor(t, "ECS service "+ecsService+" runs one task", func() (string, error) {
 		tasks, err := s.Running(t.Context(), ecsService)
 		if err != nil || len(tasks) != 1 {
 			return fmt.Sprintf("%d tasks", len(tasks)), err

@@ -140,7 +140,7 @@ func (o outage) obeysIntentions(t *testing.T) {
 	if _, err := o.catalog.ConfigEntries().Delete(api.ServiceIntentions, "api", nil); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "web is refused without an intention", func() (string, error) {
+	waitFor(t, "web is refused without an intention", func() (string, error) {
 		if err := fleet.Ask(t.Context(), client, url(o.web)); err == nil {
 			return "it still gets its answer", nil
 		}

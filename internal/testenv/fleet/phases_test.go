@@ -123,7 +123,7 @@ func (s *stage) killAtOnce(t *testing.T, service, container string) (task ecstyp
 		s.awaitStart(t, task, container)
 		err := s.Kill(t.Context(), admin.KillRequest{Task: aws.ToString(task.TaskArn), Container: container})
 		var code *int32
-		eventually(t, container+" has ended", func() (string, error) {
+		waitFor(t, container+" has ended", func() (string, error) {
 			if _, code = s.firstRun(t, task, container); code == nil && err == nil {
 				return "not yet", nil
 			}
@@ -141,7 +141,7 @@ func (s *stage) killAtOnce(t *testing.T, service, container string) (task ecstyp
 // awaitStart waits until a container has been started.
 func (s *stage) awaitStart(t *testing.T, task ecstypes.Task, container string) {
 	t.Helper()
-	eventually(t, container+" has been started", func() (string, error) {
+	waitFor(t, container+" has been started", func() (string, error) {
 		if started, _ := s.firstRun(t, task, container); !started {
 			return "not yet", nil
 		}

@@ -113,7 +113,7 @@ func TestATaskThatIsKilledWhileItLooksForConsulIsGone(t *testing.T) {
 	task := quiet.start(t, app{name: "astray", port: 9090, change: func(s *taskdef.Spec) {
 		s.Servers.GRPC = &agentconfig.ServerGRPC{Port: 1}
 	}})
-	eventually(t, "mesh-init says that it does not reach Consul", func() (string, error) {
+	waitFor(t, "mesh-init says that it does not reach Consul", func() (string, error) {
 		log, err := quiet.Logs(t.Context(), aws.ToString(task.TaskArn), mesh.ContainerMeshInit)
 		if err != nil || !strings.Contains(log, "connection refused") || !strings.Contains(log, "see consulServers.hosts") {
 			return fmt.Sprintf("%q (%v)", log, err), nil // there is no log before the container

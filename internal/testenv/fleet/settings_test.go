@@ -67,7 +67,7 @@ func TestTasksDoWithoutTLSAndACLs(t *testing.T) {
 	s := plain
 	api, web := s.mesh(t, "")
 	controller := s.only(t, controllerService)
-	eventually(t, "the controller says that there are no ACLs", func() (string, error) {
+	waitFor(t, "the controller says that there are no ACLs", func() (string, error) {
 		log, err := s.Logs(t.Context(), aws.ToString(controller.TaskArn), mesh.ContainerController)
 		if err != nil || strings.Contains(log, "the ACL system of Consul is off") {
 			return "", err
@@ -166,7 +166,7 @@ func TestEveryApplicationOfATaskIsTracked(t *testing.T) {
 		t.Fatalf("the service has the checks %v, want one for each application and the dataplane's", got)
 	}
 	s.kill(t, task, "second")
-	eventually(t, "the loss of the second takes the task out of the mesh", func() (string, error) {
+	waitFor(t, "the loss of the second takes the task out of the mesh", func() (string, error) {
 		got := checks()
 		if got[app].Status == "passing" && got[second].Status == "critical" && got[proxy].Status == "critical" && strings.Contains(got[proxy].Output, `"second"`) {
 			return "", nil

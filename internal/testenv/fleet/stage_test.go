@@ -20,8 +20,9 @@ import (
 
 	admin "github.com/consulecs/terraform-provider-consulecs/internal/localecs/api"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 // The worlds of these tests: in quiet, tests run side by side, each with tasks of its own; in troubled, one after the
@@ -41,7 +42,7 @@ var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 type stage struct {
 	*fleet.Fleet
 	catalog *fleet.Catalog
-	world   *testenv.World
+	world   *world.World
 }
 
 func TestMain(m *testing.M) {
@@ -76,7 +77,7 @@ func run(m *testing.M) int {
 	var bad [3]error
 	for i, s := range []**stage{&quiet, &troubled, &plain} {
 		group.Go(func() {
-			*s, bad[i] = openStage(testenv.WorldConfig{
+			*s, bad[i] = openStage(world.Config{
 				Name: fmt.Sprint("consulecs-fleet-", i), Dir: filepath.Join(dir, fmt.Sprint(i)), Log: worldLog(), Plain: s == &plain,
 			})
 		})
@@ -97,13 +98,13 @@ func run(m *testing.M) int {
 	return code
 }
 
-func openStage(cfg testenv.WorldConfig) (s *stage, err error) {
+func openStage(cfg world.Config) (s *stage, err error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	ctx := context.Background()
 	s = &stage{}
-	if s.world, err = testenv.StartWorld(ctx, cfg); err != nil {
+	if s.world, err = world.Start(ctx, cfg); err != nil {
 		return s, err
 	}
 	if s.catalog, err = fleet.NewCatalog(s.world.Address, s.world.Consul.BootstrapToken); err != nil {
@@ -123,7 +124,7 @@ func (s *stage) close() error {
 		return nil
 	}
 	err := s.world.Close()
-	left, looked := testenv.WorldLeftovers(context.Background(), s.world.World)
+	left, looked := world.Leftovers(context.Background(), s.world.World)
 	if len(left) > 0 {
 		looked = fmt.Errorf("left of %s: %s", s.world.World, strings.Join(left, ", "))
 	}
@@ -268,7 +269,7 @@ func (s *stage) stop(t *testing.T, task ecstypes.Task) ecstypes.Task {
 // stopped waits until a task has stopped.
 func (s *stage) stopped(t *testing.T, task ecstypes.Task) ecstypes.Task {
 	t.Helper()
-	eventually(t, "task "+fleet.TaskID(task)+" has stopped", func() (string, error) {
+	waitFor(t, "task "+fleet.TaskID(task)+" has stopped", func() (string, error) {
 		task = s.again(t, task)
 		if status := aws.ToString(task.LastStatus); status != "STOPPED" {
 			return status, nil
@@ -306,7 +307,7 @@ func (s *stage) kill(t *testing.T, task ecstypes.Task, container string) {
 // gone waits until Consul holds nothing of a task any more: no service, no proxy, no token.
 func (s *stage) gone(t *testing.T, service string, task ecstypes.Task) {
 	t.Helper()
-	eventually(t, "nothing of task "+fleet.TaskID(task)+" is left", func() (string, error) {
+	waitFor(t, "nothing of task "+fleet.TaskID(task)+" is left", func() (string, error) {
 		of, err := s.instances(t.Context(), service, task)
 		if err != nil || len(of) > 0 {
 			return fmt.Sprint(of), err
@@ -335,13 +336,13 @@ func (s *stage) whole(ctx context.Context, service string, task ecstypes.Task) (
 // passes waits until service and proxy of a task pass.
 func (s *stage) passes(t *testing.T, service string, task ecstypes.Task) {
 	t.Helper()
-	eventually(t, "task "+fleet.TaskID(task)+" of "+service+" passes", func() (string, error) { return s.whole(t.Context(), service, task) })
+	waitFor(t, "task "+fleet.TaskID(task)+" of "+service+" passes", func() (string, error) { return s.whole(t.Context(), service, task) })
 }
 
 // healthy waits until ECS takes a task for HEALTHY: only then another one may be replaced by it.
 func (s *stage) healthy(t *testing.T, task ecstypes.Task) {
 	t.Helper()
-	eventually(t, "task "+fleet.TaskID(task)+" is HEALTHY", func() (string, error) {
+	waitFor(t, "task "+fleet.TaskID(task)+" is HEALTHY", func() (string, error) {
 		if task = s.again(t, task); task.HealthStatus != ecstypes.HealthStatusHealthy {
 			return string(task.HealthStatus), nil
 		}
@@ -354,7 +355,7 @@ func url(web ecstypes.Task) string { return fmt.Sprintf("http://%s:8080/", fleet
 // answers waits until web gets its answer from its upstream.
 func answers(t *testing.T, web ecstypes.Task) {
 	t.Helper()
-	eventually(t, "web gets its answer", func() (string, error) {
+	waitFor(t, "web gets its answer", func() (string, error) {
 		if err := fleet.Ask(t.Context(), client, url(web)); err != nil {
 			return err.Error(), nil
 		}
@@ -408,9 +409,10 @@ func lost(t *testing.T, loads []fleet.Load) (n int) {
 	return n
 }
 
-func eventually(t *testing.T, what string, seen func() (missing string, err error)) {
+// waitFor waits until nothing is missing.
+func waitFor(t *testing.T, what string, seen func() (missing string, err error)) {
 	t.Helper()
-	if _, err := fleet.Eventually(t.Context(), what, limit, seen); err != nil {
+	if _, err := eventually.Seen(t.Context(), what, limit, seen); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -8,9 +8,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -26,6 +29,14 @@ type Authority struct {
 
 // Leaf is a server's certificate and key, both as PEM text.
 type Leaf struct{ CertPEM, KeyPEM string }
+
+// Write writes the leaf into the folder: cert.pem and key.pem.
+func (l Leaf) Write(dir string) error {
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "cert.pem"), []byte(l.CertPEM), 0o600),
+		os.WriteFile(filepath.Join(dir, "key.pem"), []byte(l.KeyPEM), 0o600),
+	)
+}
 
 // New makes an authority.
 func New(name string) (*Authority, error) {

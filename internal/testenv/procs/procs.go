@@ -49,6 +49,12 @@ func In(dockerID string) ([]Process, error) {
 	return found, nil
 }
 
+// Ended reports whether a process has ended; one that waits to be reaped has.
+func Ended(pid int) bool {
+	stat, err := os.ReadFile(file(pid, "stat"))
+	return err != nil || strings.Contains(string(stat), ") Z ")
+}
+
 // Running lists the processes that were started by a program's path. There may be none.
 func Running(program string) ([]int, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 // systemSocket is where a machine's own Docker daemon listens.
@@ -129,23 +131,19 @@ func (c Cache) startDaemon(ctx context.Context, dockerd string) error {
 
 // awaitDaemon waits until the daemon answers. A loaded machine may need long; a dead daemon is told at once.
 func awaitDaemon(ctx context.Context, socket, logName string, gone <-chan error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	_, err := eventually.Seen(ctx, "start a Docker daemon", time.Minute, func() (string, error) {
 		err := ping(socket)
-		if err == nil {
-			return nil
-		}
 		select {
 		case exit := <-gone:
-			return fmt.Errorf("start a Docker daemon: it ended (%v):\n%s", exit, tail(logName, 2000))
-		case <-ctx.Done():
-			return fmt.Errorf("start a Docker daemon: %w: %v:\n%s", ctx.Err(), err, tail(logName, 2000))
-		case <-tick.C:
+			err = eventually.Never{Err: fmt.Errorf("it ended (%v)", exit)}
+		default:
 		}
+		return "", err
+	})
+	if err != nil {
+		return fmt.Errorf("%w:\n%s", err, tail(logName, 2000))
 	}
+	return nil
 }
 
 // errRuns says that the program of a pid file is alive.
@@ -173,22 +171,23 @@ func dropStalePid(pidFile, program string) error {
 // endOrphan ends the containerd that a dead dockerd left, which may be about to die with it: a new dockerd would take it over
 // and wait for it in vain. Containers go on without it.
 func endOrphan(pidFile, program string) error {
-	for deadline := time.Now().Add(orphanLimit); ; time.Sleep(20 * time.Millisecond) {
+	_, err := eventually.Seen(context.Background(), "end "+program, orphanLimit, func() (string, error) {
 		err := dropStalePid(pidFile, program)
-		if !errors.Is(err, errRuns) {
-			return err
+		if err != nil && !errors.Is(err, errRuns) {
+			return "", eventually.Never{Err: err}
 		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%w, and stays\nhint: end it, then run make setup again", err)
+		// Without the file it is gone meanwhile; else the next look tells whether the signal worked.
+		if raw, gone := os.ReadFile(pidFile); err != nil && gone == nil {
+			if pid, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
 		}
-		raw, err := os.ReadFile(pidFile)
-		if err != nil {
-			continue // gone meanwhile
-		}
-		if pid, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // the next look tells whether it worked
-		}
+		return "", err
+	})
+	if err != nil {
+		return fmt.Errorf("%w\nhint: end it, then run make setup again", err)
 	}
+	return nil
 }
 
 // runs reports whether the process is alive and of that program. One that ended and was not reaped is not alive.

@@ -16,6 +16,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 )
 
 // daemonSocket returns a running daemon's socket. Without one the test is skipped; make test forbids that.
@@ -23,10 +26,7 @@ func daemonSocket(t *testing.T) string {
 	t.Helper()
 	paths, err := Find()
 	if paths.DockerHost == "" {
-		if os.Getenv("REQUIRE_REAL") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip("no Docker daemon runs: ", err)
+		required.Missing(t, "no Docker daemon runs: ", err)
 	}
 	return strings.TrimPrefix(paths.DockerHost, "unix://")
 }
@@ -140,11 +140,10 @@ func TestKilledDaemonStartsAgain(t *testing.T) {
 	}
 	pidFile := filepath.Join(c.Root, "docker", "docker.pid")
 	var raw []byte
-	for deadline := time.Now().Add(time.Minute); len(raw) == 0; time.Sleep(10 * time.Millisecond) {
-		if raw, err = os.ReadFile(pidFile); time.Now().After(deadline) {
-			t.Fatalf("no pid file: %v", err)
-		}
-	}
+	eventually.True(t, "there is a pid file", time.Minute, func() bool {
+		raw, err = os.ReadFile(pidFile)
+		return len(raw) > 0
+	})
 	if err := c.startDaemon(t.Context(), program); err != nil {
 		t.Fatalf("start after an interruption: %v", err)
 	}
@@ -158,9 +157,7 @@ func TestKilledDaemonStartsAgain(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	for runs(pid, "dockerd") {
-		time.Sleep(10 * time.Millisecond)
-	}
+	eventually.True(t, "dockerd is gone", time.Minute, func() bool { return !runs(pid, "dockerd") })
 	if err := c.startDaemon(t.Context(), program); err != nil {
 		t.Fatalf("start after a kill: %v", err)
 	}

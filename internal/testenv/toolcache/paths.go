@@ -1,11 +1,14 @@
 package toolcache
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/atomicfile"
 )
 
 // Paths tells where the real components are. An empty field is one that is not there; OpenTofu alone may be missing.
@@ -108,9 +111,8 @@ func (c Cache) save(p Paths) error {
 	if err != nil {
 		return err
 	}
-	tmp := c.record() + ".new"
-	if err := os.WriteFile(tmp, append(raw, '\n'), 0o644); err != nil {
+	if err := atomicfile.Write(c.record(), bytes.NewReader(append(raw, '\n')), 0o644); err != nil {
 		return fmt.Errorf("record the tools: %w", err)
 	}
-	return os.Rename(tmp, c.record())
+	return nil
 }

@@ -76,7 +76,7 @@ func (r *Role) Secrets(ctx context.Context, valueFroms []string) (map[string]str
 		if err != nil {
 			return nil, err
 		}
-		secret := reference{arn: ref.arn, stage: ref.stage, version: ref.version}
+		secret := reference{arn: ref.arn, versionStage: ref.versionStage, version: ref.version}
 		if _, ok := whole[secret]; !ok {
 			if whole[secret], err = r.read(ctx, secret); err != nil {
 				return nil, err
@@ -91,8 +91,8 @@ func (r *Role) Secrets(ctx context.Context, valueFroms []string) (map[string]str
 
 func (r *Role) read(ctx context.Context, ref reference) (string, error) {
 	in := &secretsmanager.GetSecretValueInput{SecretId: &ref.arn}
-	if ref.stage != "" {
-		in.VersionStage = &ref.stage
+	if ref.versionStage != "" {
+		in.VersionStage = &ref.versionStage
 	}
 	if ref.version != "" {
 		in.VersionId = &ref.version
@@ -110,7 +110,7 @@ func (r *Role) read(ctx context.Context, ref reference) (string, error) {
 }
 
 // reference is a valueFrom: arn:…:secret:name[:json-key:version-stage:version-id].
-type reference struct{ arn, jsonKey, stage, version string }
+type reference struct{ arn, jsonKey, versionStage, version string }
 
 func parse(valueFrom string) (reference, error) {
 	parts := strings.Split(valueFrom, ":")
@@ -118,7 +118,7 @@ func parse(valueFrom string) (reference, error) {
 		return reference{}, fmt.Errorf("secret %s is not a Secrets Manager ARN, the only kind the local ECS reads", valueFrom)
 	}
 	parts = append(parts, "", "", "")
-	return reference{arn: strings.Join(parts[:7], ":"), jsonKey: parts[7], stage: parts[8], version: parts[9]}, nil
+	return reference{arn: strings.Join(parts[:7], ":"), jsonKey: parts[7], versionStage: parts[8], version: parts[9]}, nil
 }
 
 // pick returns the value, or its member where the reference names one.

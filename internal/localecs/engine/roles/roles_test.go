@@ -10,11 +10,11 @@ func TestParseReference(t *testing.T) {
 		want reference
 		bad  bool
 	}{
-		"whole":   {arn, reference{arn: arn}, false},
-		"key":     {arn + ":k::", reference{arn: arn, jsonKey: "k"}, false},
-		"stage":   {arn + "::AWSPREVIOUS:", reference{arn: arn, stage: "AWSPREVIOUS"}, false},
-		"version": {arn + ":k::42", reference{arn: arn, jsonKey: "k", version: "42"}, false},
-		"name":    {"a/b", reference{}, true},
+		"whole":         {arn, reference{arn: arn}, false},
+		"key":           {arn + ":k::", reference{arn: arn, jsonKey: "k"}, false},
+		"version stage": {arn + "::AWSPREVIOUS:", reference{arn: arn, versionStage: "AWSPREVIOUS"}, false},
+		"version":       {arn + ":k::42", reference{arn: arn, jsonKey: "k", version: "42"}, false},
+		"name":          {"a/b", reference{}, true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,250 @@
+package bench
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/hashicorp/consul/proto-public/pbdns"
+	"github.com/miekg/dns"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/hammer"
+	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/process"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
+)
+
+const (
+	dnsRate    = 5000 // questions a second
+	dnsClients = 32   // that ask at the same time
+	dnsName    = "api.service.consul"
+)
+
+// dns asks a dataplane agent for names in a real Consul, at a steady rate and as fast as answers come, and looks at the
+// agent's memory before and after.
+func (b *bench) dns(ctx context.Context) error {
+	return withConsul(ctx, testenv.ConsulConfig{}, func(c *testenv.Consul) error {
+		d, err := b.startDataplane(ctx, c)
+		if err != nil {
+			return err
+		}
+		return errors.Join(b.askNames(ctx, d), d.end())
+	})
+}
+
+func (b *bench) askNames(ctx context.Context, d *dataplane) error {
+	if !sleep.For(ctx, 3*time.Second) { // the agent gives back what its start needed
+		return context.Cause(ctx)
+	}
+	if err := b.addResident(d, "before the first question"); err != nil {
+		return err
+	}
+	asks, end, err := d.askers(func(int) string { return dnsName })
+	if err != nil {
+		return err
+	}
+	defer end()
+	alone, end, err := d.askers(spelling)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if _, err := hammer.Flat(ctx, warmUp, asks); err != nil {
+		return err
+	}
+	answers := 0
+	for i := range b.Samples {
+		steady, err := hammer.Steady(ctx, b.Round, dnsRate, asks)
+		if err != nil {
+			return err
+		}
+		unshared, err := hammer.Steady(ctx, b.Round, dnsRate, alone)
+		if err != nil {
+			return err
+		}
+		before, err := procs.CPU(d.child.PID())
+		if err != nil {
+			return err
+		}
+		flat, err := hammer.Flat(ctx, b.Round, asks)
+		if err != nil {
+			return err
+		}
+		after, err := procs.CPU(d.child.PID())
+		if err != nil {
+			return err
+		}
+		straight, err := hammer.Steady(ctx, b.Round, dnsRate, d.straight(ctx))
+		if err != nil {
+			return err
+		}
+		b.say("round %d of %d: %d/s asked: %s; each client for another name: %s; the same straight from Consul: %s; as fast as answers come: %s", i+1, b.Samples, dnsRate, steady, unshared, straight, flat)
+		if err := errors.Join(steady.Err, unshared.Err, flat.Err, straight.Err); err != nil {
+			return err
+		}
+		answers += len(steady.Latency) + len(unshared.Latency) + len(flat.Latency)
+		b.add(figures.Figure{Name: "DNS proxy, processor time of its agent for 1,000 answers", Unit: "s"}, 1000*(after-before).Seconds()/float64(len(flat.Latency)))
+		b.add(figures.Figure{Name: fmt.Sprintf("DNS proxy asked %d times a second, answers/s", dnsRate), Unit: "/s", Goal: "5,000/s"}, steady.Rate())
+		b.add(figures.Figure{Name: fmt.Sprintf("DNS proxy asked %d times a second, p99", dnsRate), Unit: "ms", Goal: "< 5 ms"}, steady.Milliseconds(0.99))
+		b.add(figures.Figure{Name: fmt.Sprintf("DNS proxy asked %d times a second, each client for another name, p99", dnsRate), Unit: "ms"}, unshared.Milliseconds(0.99))
+		b.add(figures.Figure{Name: fmt.Sprintf("Consul itself asked %d times a second by gRPC, p99", dnsRate), Unit: "ms"}, straight.Milliseconds(0.99))
+		b.add(figures.Figure{Name: fmt.Sprintf("DNS proxy, %d clients without a pause, answers/s", dnsClients), Unit: "/s"}, flat.Rate())
+		if err := b.addResident(d, "after each round of questions"); err != nil {
+			return err
+		}
+	}
+	b.say("%d answers", answers)
+	return nil
+}
+
+func (b *bench) addResident(d *dataplane, when string) error {
+	n, err := procs.Resident(d.child.PID())
+	if err != nil {
+		return err
+	}
+	b.add(figures.Figure{Name: "DNS proxy, memory of its agent " + when, Unit: "MiB", Goal: "flat"}, float64(n)/mebibyte)
+	return nil
+}
+
+// dataplane is an agent with its Envoy on loopback.
+type dataplane struct {
+	child  *process.Child
+	dns    netip.AddrPort
+	dir    string
+	consul *grpc.ClientConn // a connection of ours to the agent's Consul
+	token  string
+}
+
+// startDataplane starts the agent that ships, for a service of its own, and waits until its Envoy serves.
+func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *dataplane, err error) {
+	const service = "api"
+	at, err := loopbacks(5)
+	if err != nil {
+		return nil, err
+	}
+	public, names, admin, ready, graceful := at[0], at[1], at[2], at[3], at[4]
+	token, err := registerTask(ctx, c, service, public, nil)
+	if err != nil {
+		return nil, err
+	}
+	tools, err := toolcache.Find()
+	if err != nil {
+		return nil, err
+	}
+	d = &dataplane{dns: names, token: token}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(c.CAPEM))
+	d.consul, err = grpc.NewClient(net.JoinHostPort(c.Address, strconv.Itoa(c.GRPCPort)),
+		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots, ServerName: c.ServerName})))
+	if err != nil {
+		return nil, err
+	}
+	if d.dir, err = os.MkdirTemp(b.Dir, "dataplane-"); err != nil {
+		return nil, err
+	}
+	err = dataplanefile.Write(d.dir, dataplanefile.File{
+		Consul: dataplanefile.Consul{Addresses: c.Address, GRPCPort: c.GRPCPort, TLS: dataplanefile.TLS{ServerName: c.ServerName}},
+		Proxy:  dataplanefile.Proxy{NodeName: node, ID: mesh.ProxyID(mesh.ServiceID(service, taskID))},
+		Envoy: dataplanefile.Envoy{
+			AdminBindPort: int(admin.Port()), ReadyBindAddress: ready.Addr().String(), ReadyBindPort: int(ready.Port()), GracefulPort: int(graceful.Port()),
+			Concurrency: 1, ExecutablePath: tools.Envoy,
+		},
+		DNSServer: &dataplanefile.DNSServer{BindPort: aws.Int(int(names.Port()))},
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.child, err = process.Start(process.Command{
+		Path: b.Agent, Args: []string{"dataplane", "-config-file", filepath.Join(d.dir, dataplanefile.Name)},
+		Env: append(os.Environ(), mesh.VariableToken+"="+token, mesh.VariableGRPCCACert+"="+c.CAPEM),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := awaitEnvoy(ctx, ready, d.child.Done()); err != nil {
+		last := d.child.LastLines()
+		return nil, errors.Join(fmt.Errorf("start a dataplane: %w; its last lines:\n\t%s", err, strings.Join(last, "\n\t")), d.end())
+	}
+	return d, nil
+}
+
+// end kills the agent, and with it its Envoy: no ECS is there to tell it that its application has stopped.
+func (d *dataplane) end() error {
+	_ = d.child.Signal(syscall.SIGKILL) // an error: it has ended
+	<-d.child.Done()
+	return errors.Join(d.consul.Close(), os.RemoveAll(d.dir))
+}
+
+// straight asks Consul itself as the agent does.
+func (d *dataplane) straight(ctx context.Context) []hammer.Ask {
+	ctx = metadata.AppendToOutgoingContext(ctx, "x-consul-token", d.token)
+	query, err := new(dns.Msg).SetQuestion(dns.Fqdn(dnsName), dns.TypeA).Pack()
+	ask := func() error {
+		if err != nil {
+			return err
+		}
+		_, err := pbdns.NewDNSServiceClient(d.consul).Query(ctx, &pbdns.QueryRequest{Msg: query, Protocol: pbdns.Protocol_PROTOCOL_UDP})
+		return err
+	}
+	return slices.Repeat([]hammer.Ask{ask}, dnsClients)
+}
+
+// spelling is dnsName as only one client writes it, which to Consul is the same name, and to who shares answers is another.
+func spelling(client int) string {
+	letters := []byte(dnsName)
+	for i, bit := 0, 1; bit < dnsClients; i++ {
+		if letters[i] == '.' {
+			continue
+		}
+		if client&bit != 0 {
+			letters[i] -= 'a' - 'A'
+		}
+		bit <<= 1
+	}
+	return string(letters)
+}
+
+// askers ask for a service in Consul by the name that each client has for it, each on a socket of its own.
+func (d *dataplane) askers(name func(client int) string) (asks []hammer.Ask, end func(), err error) {
+	var conns []net.Conn
+	end = func() {
+		for _, conn := range conns {
+			conn.Close()
+		}
+	}
+	for client := range dnsClients {
+		conn, err := net.Dial("udp", d.dns.String())
+		if err != nil {
+			end()
+			return nil, nil, err
+		}
+		conns = append(conns, conn)
+		ask, err := hammer.DNS(conn, name(client))
+		if err != nil {
+			end()
+			return nil, nil, err
+		}
+		asks = append(asks, ask)
+	}
+	return asks, end, nil
+}
