@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	smithymiddleware "github.com/aws/smithy-go/middleware"
 )
@@ -111,6 +112,9 @@ func SecretsManager(cfg aws.Config) *secretsmanager.Client {
 		o.BaseEndpoint = endpoint(cfg, ServiceSecretsManager, o.BaseEndpoint)
 	})
 }
+
+// SQS is a client of the Simple Queue Service. Its endpoint follows the region, whatever the host of a queue's URL is.
+func SQS(cfg aws.Config) *sqs.Client { return sqs.NewFromConfig(cfg) }
 
 // STS is a client of the Security Token Service.
 func STS(cfg aws.Config) *sts.Client {

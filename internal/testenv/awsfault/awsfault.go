@@ -4,6 +4,7 @@ package awsfault
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,7 +18,7 @@ import (
 
 // Call is one call of AWS, told by its header or its form.
 type Call struct {
-	Service string // "ecs", "iam", "sts"; "" for others
+	Service string // "ecs", "iam", "sts", "sqs", "events"; "" for others
 	Action  string // such as "CreateRole"
 }
 
@@ -166,7 +167,7 @@ type incoming struct {
 }
 
 // json says by which protocol the call came.
-func (in *incoming) json() bool { return in.Service == "ecs" }
+func (in *incoming) json() bool { return in.r.Header.Get(target) != "" }
 
 func (in *incoming) forward(w http.ResponseWriter) {
 	body := withoutPage(in.body)
@@ -174,16 +175,20 @@ func (in *incoming) forward(w http.ResponseWriter) {
 	in.proxy.emulator.ServeHTTP(w, in.r)
 }
 
+// target is the header by which services of the JSON protocols are told.
+const target = "X-Amz-Target"
+
+// targets are what those services call themselves, up to a version.
+var targets = map[string]string{"AmazonEC2ContainerService": "ecs", "AmazonSQS": "sqs", "AWSEvents": "events"}
+
 // versions are those of the services that name themselves in a form.
 var versions = map[string]string{"2010-05-08": "iam", "2011-06-15": "sts"}
 
 func callOf(r *http.Request, body []byte) Call {
-	if target := r.Header.Get("X-Amz-Target"); target != "" {
-		service, action, _ := strings.Cut(target, ".")
-		if strings.HasPrefix(service, "AmazonEC2ContainerService") {
-			service = "ecs"
-		}
-		return Call{service, action}
+	if called := r.Header.Get(target); called != "" {
+		service, action, _ := strings.Cut(called, ".")
+		name, _, _ := strings.Cut(service, "V20")
+		return Call{cmp.Or(targets[name], service), action}
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
@@ -27,12 +29,23 @@ func TestMain(m *testing.M) {
 
 func start(t *testing.T) (*awsfault.Proxy, *ecs.Client, *iam.Client) {
 	t.Helper()
+	p, cfg := proxied(t)
+	return p, ecs.NewFromConfig(cfg), iam.NewFromConfig(cfg)
+}
+
+func startSQS(t *testing.T) (*awsfault.Proxy, *sqs.Client) {
+	t.Helper()
+	p, cfg := proxied(t)
+	return p, sqs.NewFromConfig(cfg)
+}
+
+func proxied(t *testing.T) (*awsfault.Proxy, aws.Config) {
+	t.Helper()
 	p := awsfault.Start(t, moto.URL(t))
-	cfg := aws.Config{
+	return p, aws.Config{
 		Region: "us-east-1", BaseEndpoint: &p.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 		Retryer: func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), 1) },
 	}
-	return p, ecs.NewFromConfig(cfg), iam.NewFromConfig(cfg)
 }
 
 func createCluster(t *testing.T, c *ecs.Client, name string) error {
@@ -138,5 +151,30 @@ func TestAQuotaThrottlesWhatExceedsIt(t *testing.T) {
 	p.Forget()
 	if _, err := e.ListClusters(t.Context(), &ecs.ListClustersInput{}); err != nil || len(p.Calls()) != 1 {
 		t.Errorf("afterwards: %v, calls %v", err, p.Calls())
+	}
+}
+
+func TestABatchFailsInPart(t *testing.T) {
+	t.Parallel()
+	p, queues := startSQS(t)
+	queue, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("parts")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := &sqs.SendMessageBatchInput{QueueUrl: queue.QueueUrl}
+	for _, id := range []string{"a", "b", "c"} {
+		batch.Entries = append(batch.Entries, sqstypes.SendMessageBatchRequestEntry{Id: &id, MessageBody: &id})
+	}
+	for failing, want := range map[int]int{2: 1, 5: 0} {
+		p.Inject(awsfault.Rule{Action: "SendMessageBatch", Times: 1, Fault: awsfault.FailEntries(failing, true)})
+		out, err := queues.SendMessageBatch(t.Context(), batch)
+		if err != nil || len(out.Successful) != want || len(out.Failed) != 3-want || *out.Failed[0].Id != "a" || !out.Failed[0].SenderFault {
+			t.Errorf("%d to fail: %d done, %d failed, %v", failing, len(out.Successful), len(out.Failed), err)
+		}
+	}
+	for _, call := range p.Calls() {
+		if call.Service != "sqs" {
+			t.Errorf("a call of SQS is told as one of %q", call.Service)
+		}
 	}
 }

@@ -74,6 +74,34 @@ func Do(f func()) Fault {
 	}
 }
 
+// FailEntries fails the first n entries of an SQS batch, by the batch's own fault or by SQS's, and has the emulator do the rest.
+func FailEntries(n int, byCaller bool) Fault {
+	return func(w http.ResponseWriter, in *incoming) {
+		var request map[string]any
+		if json.Unmarshal(in.body, &request) != nil {
+			in.forward(w)
+			return
+		}
+		entries, _ := request["Entries"].([]any)
+		failing := entries[:min(n, len(entries))]
+		out := map[string]any{}
+		if request["Entries"] = entries[len(failing):]; len(failing) < len(entries) {
+			in.body, _ = json.Marshal(request) // it was JSON before
+			answer := httptest.NewRecorder()
+			in.forward(answer)
+			_ = json.Unmarshal(answer.Body.Bytes(), &out)
+		}
+		failed, _ := out["Failed"].([]any)
+		for _, entry := range failing {
+			id := entry.(map[string]any)["Id"]
+			failed = append(failed, map[string]any{"Id": id, "SenderFault": byCaller, "Code": "InternalError", "Message": "not today"})
+		}
+		out["Failed"] = failed
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		_ = json.NewEncoder(w).Encode(out)
+	}
+}
+
 // Missing is the answer of a DescribeServices that does not know a service yet.
 func Missing(w http.ResponseWriter, in *incoming) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
