@@ -215,7 +215,7 @@ func (c *Connection) Renew(ctx context.Context, stale string) error {
 
 // Close logs out, if this connection logged in, and ends it. It takes two seconds at the most; later calls do nothing.
 func (c *Connection) Close() error {
-	if c.closed.Swap(true) {
+	if c.closed.Swap(true) || c.watcher == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
