@@ -130,7 +130,7 @@ func (k *keeper) remove(ctx context.Context, dead []*holding, budget *int, why s
 		k.log.Info("dead task found", "task_id", h.taskID, "services", len(h.services), "tokens", len(h.tokens), "why", why)
 	}
 	return errors.Join(
-		k.consul.DeregisterServices(ctx, k.task.ClusterARN, services),
+		k.rights.deregister(ctx, k.consul, k.task.ClusterARN, services),
 		k.consul.DeleteTokens(ctx, tokens),
 	)
 }

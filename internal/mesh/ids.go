@@ -24,6 +24,9 @@ func ProxyName(service string) string { return service + "-sidecar-proxy" }
 // CheckID is the ID of the check of serviceID (a service's or a proxy's) that mirrors a container.
 func CheckID(serviceID, container string) string { return serviceID + "-" + container }
 
+// ControllerKey is the key in Consul that the leader of the ECS cluster's controllers holds.
+func ControllerKey(ecsClusterARN string) string { return "consulecs/controller/" + ecsClusterARN }
+
 // validServiceName is the incumbent's rule for names of services.
 var validServiceName = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$`)
 
