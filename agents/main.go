@@ -20,6 +20,7 @@ import (
 	"syscall"
 
 	"github.com/consulecs/terraform-provider-consulecs/agents/app"
+	"github.com/consulecs/terraform-provider-consulecs/agents/bootstrap"
 	"github.com/consulecs/terraform-provider-consulecs/agents/controller"
 	"github.com/consulecs/terraform-provider-consulecs/agents/dataplane"
 	"github.com/consulecs/terraform-provider-consulecs/agents/discover"
@@ -105,6 +106,12 @@ func agents() []agent {
 			name: "controller", does: "prepares Consul for an ECS cluster's tasks and cleans up after dead ones",
 			manual: noArguments + readsConfig + "It runs until SIGTERM.\n" + exitCodes,
 			run:    controller.Run,
+		},
+		{
+			name: bootstrap.Name, does: "prepares Consul for a mesh once, so that no controller may write ACLs",
+			manual: "It reads CONSUL_HTTP_TOKEN and what else Consul's own command reads, or CONSUL_ECS_CONFIG_JSON.\n" +
+				"It ends once Consul is prepared, within -timeout.\n" + exitCodes,
+			flags: true, run: bootstrap.Run,
 		},
 		{
 			name: app.Name, alias: app.Alias, does: "runs the application's command and lets it serve on for a while after SIGTERM",

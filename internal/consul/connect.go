@@ -67,24 +67,30 @@ func connectBy(ctx context.Context, s Settings, log hclog.Logger, logIn func(*se
 	if err := logIn(c.session, ctx); err != nil {
 		return nil, fmt.Errorf("connect to Consul: %w", err)
 	}
-	if err := c.follow(ctx); err != nil {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	c.end = end
+	if err := c.follow(ctx, life); err != nil {
+		end()
 		return nil, errors.Join(fmt.Errorf("connect to Consul: %w", err), c.session.logOutAlone())
 	}
 	if c.http, err = c.newHTTP(); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to Consul: %w", err), c.Close())
+	}
+	if s.Login != nil {
+		go c.guard(life)
+		go c.renewInTime(life)
 	}
 	return c, nil
 }
 
 // follow starts the server manager and waits until it has a server. The manager gets no credentials of its own: it would
 // log in once in its life, with a bearer token minted once, and sleep after it. Its calls carry the session's token instead.
-func (c *Connection) follow(ctx context.Context) error {
+// It lives as long as life.
+func (c *Connection) follow(ctx, life context.Context) error {
 	cfg, err := c.settings.discovery()
 	if err != nil {
 		return err
 	}
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	c.end = end
 	c.watcherLog = agentlog.Quieter(c.log, "servers")
 	c.watcher, err = discovery.NewWatcher(sessionContext{life, c.session}, cfg, c.watcherLog)
 	if err != nil {
@@ -100,13 +106,9 @@ func (c *Connection) follow(ctx context.Context) error {
 	select {
 	case state := <-found:
 		c.grpc = state.GRPCConn
-		if c.settings.Login != nil {
-			go c.guard(life)
-		}
 		return nil
 	case <-ctx.Done():
 		c.watcher.Stop()
-		end()
 		return fmt.Errorf("follow Consul's servers: %w", context.Cause(ctx))
 	}
 }
@@ -216,7 +218,7 @@ func (c *Connection) Renew(ctx context.Context, stale string) error {
 
 // Close logs out, if this connection logged in, and ends it. It takes two seconds at the most; later calls do nothing.
 func (c *Connection) Close() error {
-	if c.closed.Swap(true) {
+	if c.closed.Swap(true) || c.watcher == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)

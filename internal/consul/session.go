@@ -83,21 +83,8 @@ func (n *session) open(ctx context.Context) error {
 
 // renew replaces the stale token, unless someone has done so already.
 func (n *session) renew(ctx context.Context, stale string) error {
-	if n.settings.Login == nil {
-		return errors.New("the ACL token was given, not got by a login: it cannot be renewed")
-	}
-	select {
-	case n.renewing <- struct{}{}:
-		defer func() { <-n.renewing }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	if n.token() != stale {
-		return nil
-	}
-	old := n.current.Load()
-	n.log.Info("logging in again: Consul does not know the ACL token any more", "accessor_id", old.accessorID)
-	if err := n.open(ctx); err != nil {
+	old, err := n.replace(ctx, stale, "logging in again: Consul does not know the ACL token any more")
+	if err != nil || old == nil {
 		return err
 	}
 	// A server that is just starting denies tokens that the others still know.
@@ -105,6 +92,28 @@ func (n *session) renew(ctx context.Context, stale string) error {
 		n.log.Warn("left the old ACL token to the controller", append([]any{"accessor_id", old.accessorID}, agentlog.Fields(err)...)...)
 	}
 	return nil
+}
+
+// replace logs in again and returns the token that was current until then, nil where it was no longer the stale one.
+func (n *session) replace(ctx context.Context, stale, why string) (old *aclToken, err error) {
+	if n.settings.Login == nil {
+		return nil, errors.New("the ACL token was given, not got by a login: it cannot be renewed")
+	}
+	select {
+	case n.renewing <- struct{}{}:
+		defer func() { <-n.renewing }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if n.token() != stale {
+		return nil, nil
+	}
+	old = n.current.Load()
+	n.log.Info(why, "accessor_id", old.accessorID)
+	if err := n.open(ctx); err != nil {
+		return nil, err
+	}
+	return old, nil
 }
 
 // logIn tries every server once, in random order. What a server answers on behalf of all of them ends the round.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/consul-awsauth/responses"
 	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
 // ControllerMethod is the auth method by which controllers log in, unless another is named. It is not that of tasks: there, Consul refuses whoever
@@ -56,31 +58,30 @@ func ControllerName(ecsClusterARN string) string {
 	return fmt.Sprintf("consulecs-controller-%s-%s", name[:min(len(name), 80)], hex.EncodeToString(sum[:4])) // Consul takes 128 characters
 }
 
-// ControllerKey is the key of Consul's store by which the controllers of an ECS cluster agree on who leads.
-func ControllerKey(ecsClusterARN string) string { return "consulecs/controller/" + ecsClusterARN }
-
 // controllerRules let a controller keep the synthetic node of an ECS cluster, take services off it and lead. A right to write
 // the node is one to take every service off it, and none to put one on it.
 func controllerRules(ecsClusterARN, partition string) string {
 	node := fmt.Sprintf("node %q {\n  policy = \"write\"\n}\n", ecsClusterARN)
 	const services = "service_prefix \"\" {\n  policy = \"read\"\n}\n"
-	lead := fmt.Sprintf("session %q {\n  policy = \"write\"\n}\nkey %q {\n  policy = \"write\"\n}\n", ecsClusterARN, ControllerKey(ecsClusterARN))
+	lead := fmt.Sprintf("session %q {\n  policy = \"write\"\n}\nkey %q {\n  policy = \"write\"\n}\n", ecsClusterARN, mesh.ControllerKey(ecsClusterARN))
 	if partition == "" {
 		return node + services + lead
 	}
 	return node + within(anyNamespace, services) + within(`namespace "`+defaultNamespace+`"`, lead)
 }
 
-// rightsRules let a controller prepare Consul. Who may write ACLs may do everything.
+// rightsRules let a controller prepare Consul. Who may write ACLs may do everything, so that there is no harm in a right to
+// write services: it lets many of them be taken off in one transaction.
 func rightsRules(partition string) string {
 	const agents = "agent_prefix \"\" {\n  policy = \"read\"\n}\n"
+	const services = "service_prefix \"\" {\n  policy = \"write\"\n}\n"
 	switch partition {
 	case "":
-		return "acl = \"write\"\n" + agents
+		return "acl = \"write\"\n" + agents + services
 	case defaultPartition:
-		return "acl = \"write\"\noperator = \"write\"\n" + agents + within(anyNamespace, "acl = \"write\"\n")
+		return "acl = \"write\"\noperator = \"write\"\n" + agents + within(anyNamespace, "acl = \"write\"\n"+services)
 	}
-	return "acl = \"write\"\n" + within(anyNamespace, "acl = \"write\"\n")
+	return "acl = \"write\"\n" + within(anyNamespace, "acl = \"write\"\n"+services)
 }
 
 func (w Wanted) controllerPolicies() []policy {
