@@ -272,7 +272,7 @@ func (m *Memory) suspicion(look Look, id string, holding Holding) Removal {
 }
 
 // brake sorts those that are lost into what may go and what is held back. A task that was let through and is still there,
-// because Consul failed, is not counted again; one that an operator let through is not counted at all.
+// because Consul failed, counts once, from now on; one that an operator let through is not counted at all.
 func (m *Memory) brake(plan *Plan, lost []Removal, now time.Duration, limit int) {
 	for id, at := range m.passed {
 		if now-at >= brakeWindow {
@@ -291,6 +291,8 @@ func (m *Memory) brake(plan *Plan, lost []Removal, now time.Duration, limit int)
 		}
 		if !again && !a.released {
 			room--
+		}
+		if !a.released {
 			m.passed[r.TaskID] = now
 		}
 		plan.Removals = append(plan.Removals, r)

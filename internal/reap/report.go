@@ -20,7 +20,7 @@ type Pass struct {
 	Via     Via
 	Took    time.Duration
 	Plan    *Plan // nil where nothing could be decided
-	Removed int // tasks that nothing is left of
+	Removed int   // tasks that nothing is left of
 	Trips   map[Guard]int
 	Err     error
 }
