@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	controllerbench "github.com/consulecs/terraform-provider-consulecs/internal/bench/controller"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/figures"
 )
 
@@ -60,6 +61,7 @@ func parts() []part {
 		{"traffic", "requests through two Envoys, and past them", (*bench).traffic},
 		{"idle", "memory, processor time and writes at rest", (*bench).idle},
 		{"writes", "Raft writes per start and stop", (*bench).writes},
+		{"controller", "a controller among many tasks", (*bench).controller},
 	}
 }
 
@@ -67,7 +69,7 @@ func parts() []part {
 func PartNames() string {
 	var lines strings.Builder
 	for _, p := range parts() {
-		fmt.Fprintf(&lines, "  %-9s %s\n", p.name, p.about)
+		fmt.Fprintf(&lines, "  %-10s %s\n", p.name, p.about)
 	}
 	return lines.String()
 }
@@ -122,6 +124,16 @@ func Run(ctx context.Context, s Settings) error {
 	errs = append(errs, b.closeStage())
 	b.say("── done\n")
 	return errors.Join(append(errs, b.table.Print(s.Out))...)
+}
+
+// controller measures a controller in worlds of its own, where there is no room for real tasks.
+func (b *bench) controller(ctx context.Context) error {
+	s := controllerbench.Defaults()
+	s.Agent, s.Samples, s.Rest, s.Say = b.Agent, b.Samples, b.Rest, b.say
+	s.Report = func(name, unit, goal string, samples ...float64) {
+		b.add(figures.Figure{Name: name, Unit: unit, Goal: goal}, samples...)
+	}
+	return controllerbench.Run(ctx, s)
 }
 
 // say prints a line of progress.
