@@ -12,7 +12,12 @@ import (
 	"strings"
 	"time"
 
+<<<<<<< HEAD:internal/bench/bench.go
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
+=======
+	controllerbench "github.com/consulecs/terraform-provider-consulecs/internal/bench/controller"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
+>>>>>>> h/obs:internal/bench/bench.go
 )
 
 const limit = 60 * time.Second // of any one wait
@@ -60,6 +65,7 @@ func parts() []part {
 		{"traffic", "requests through two Envoys, and past them", (*bench).traffic},
 		{"idle", "memory, processor time and writes at rest", (*bench).idle},
 		{"writes", "Raft writes per start and stop", (*bench).writes},
+		{"controller", "a controller among many tasks", (*bench).controller},
 	}
 }
 
@@ -67,7 +73,7 @@ func parts() []part {
 func PartNames() string {
 	var lines strings.Builder
 	for _, p := range parts() {
-		fmt.Fprintf(&lines, "  %-9s %s\n", p.name, p.about)
+		fmt.Fprintf(&lines, "  %-10s %s\n", p.name, p.about)
 	}
 	return lines.String()
 }
@@ -122,6 +128,16 @@ func Run(ctx context.Context, s Settings) error {
 	errs = append(errs, b.closeStage())
 	b.say("── done\n")
 	return errors.Join(append(errs, b.table.Print(s.Out))...)
+}
+
+// controller measures a controller in worlds of its own, where there is no room for real tasks.
+func (b *bench) controller(ctx context.Context) error {
+	s := controllerbench.Defaults()
+	s.Agent, s.Samples, s.Rest, s.Say = b.Agent, b.Samples, b.Rest, b.say
+	s.Report = func(name, unit, goal string, samples ...float64) {
+		b.add(figures.Figure{Name: name, Unit: unit, Goal: goal}, samples...)
+	}
+	return controllerbench.Run(ctx, s)
 }
 
 // say prints a line of progress.

@@ -1,0 +1,170 @@
+// Package controllerbench measures a controller among many tasks: how soon dead ones are gone from Consul, what that costs
+// Consul's servers and the others who use them, and what the controller uses at rest. The controller is the program that
+// ships, Consul is real, with real tokens of real logins; ECS, SQS, STS and IAM are simulated, since ten thousand tasks
+// have no room on one machine.
+package controllerbench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Settings say what is measured. Say tells of progress; Report files samples of a figure, whose unit and goal may be "".
+type Settings struct {
+	Agent   string        // the agents' program
+	Servers []int         // how many servers Consul has: one measurement each
+	Sizes   []int         // how many tasks there are, ascending
+	Rest    time.Duration // for which a controller at rest is watched
+	Settle  time.Duration // after its start, before it counts as at rest
+	Samples int           // of a single death
+	Say     func(format string, args ...any)
+	Report  func(name, unit, goal string, samples ...float64)
+}
+
+// Defaults measure what the controller's goals speak of.
+func Defaults() Settings {
+	return Settings{
+		Agent: "bin/consulecs-agent", Servers: []int{1, 3}, Sizes: []int{100, 1000, 10000},
+		Rest: time.Minute, Settle: 40 * time.Second, Samples: 5,
+	}
+}
+
+// atOnce is how many die at once, where there are as many; with all of the largest size besides.
+const atOnce = 1000
+
+// world is what a controller is measured in.
+type world struct {
+	Settings
+	aws     *simAWS
+	servers servers
+	front   *front
+	bearer  string
+	size    int
+	alive   []*simTask
+
+	mu     sync.Mutex
+	tokens map[string][]string // accessor IDs, by the ID of their task
+}
+
+// Run measures. Nothing that it started outlives it.
+func Run(ctx context.Context, s Settings) error {
+	var errs []error
+	for _, n := range s.Servers {
+		if err := run(ctx, s, n); err != nil {
+			errs = append(errs, fmt.Errorf("%d servers: %w", n, err))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func run(ctx context.Context, s Settings, servers int) (err error) {
+	w := &world{Settings: s, tokens: map[string][]string{}}
+	defer func() { err = errors.Join(err, w.close()) }()
+	if err := w.open(ctx, servers); err != nil {
+		return err
+	}
+	for _, size := range s.Sizes {
+		if err := w.measure(ctx, size); err != nil {
+			return fmt.Errorf("%d tasks: %w", size, err)
+		}
+	}
+	return nil
+}
+
+func (w *world) open(ctx context.Context, servers int) (err error) {
+	w.Say("Consul comes up with %d servers", servers)
+	if w.aws, err = startAWS(); err != nil {
+		return err
+	}
+	if w.servers, err = startServers(ctx, servers); err != nil {
+		return err
+	}
+	if w.front, err = startFront(w.servers.last()); err != nil {
+		return err
+	}
+	if err := w.servers.prepare(ctx, w.aws); err != nil {
+		return err
+	}
+	w.bearer, err = bearer(w.aws)
+	return err
+}
+
+func (w *world) close() error {
+	var errs []error
+	if w.front != nil {
+		errs = append(errs, w.front.stop())
+	}
+	errs = append(errs, w.servers.stop())
+	if w.aws != nil {
+		errs = append(errs, w.aws.stop())
+	}
+	return errors.Join(errs...)
+}
+
+// top fills up to so many tasks.
+func (w *world) top(ctx context.Context) error {
+	_, err := w.fill(ctx, w.size-len(w.alive))
+	return err
+}
+
+// measure runs a controller among so many tasks.
+func (w *world) measure(ctx context.Context, size int) (err error) {
+	w.size = size
+	if err := w.top(ctx); err != nil {
+		return err
+	}
+	began := time.Now()
+	agent, err := w.startController(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if ended := agent.end(); ended != nil {
+			err = errors.Join(err, fmt.Errorf("end the controller: %w", ended))
+		}
+		if err != nil {
+			w.Say("the controller's log ends:\n%s", agent.log.tail())
+		}
+	}()
+	w.report("start of the controller until it is ready", "s", "", time.Since(began).Seconds())
+	if err := w.rest(ctx, agent); err != nil {
+		return fmt.Errorf("at rest: %w", err)
+	}
+	for range w.Samples {
+		if err := w.single(ctx); err != nil {
+			return fmt.Errorf("one death: %w", err)
+		}
+	}
+	if err := w.top(ctx); err != nil {
+		return err
+	}
+	counts := []int{min(atOnce, size)}
+	if largest := slices.Max(w.Sizes); size == largest && size > atOnce {
+		counts = append(counts, size)
+	}
+	for _, n := range counts {
+		if err := w.many(ctx, agent, n); err != nil {
+			return fmt.Errorf("%d deaths: %w", n, err)
+		}
+		if err := w.top(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// report files a figure of this world.
+func (w *world) report(name, unit, goal string, samples ...float64) {
+	servers := "servers"
+	if len(w.servers) == 1 {
+		servers = "server"
+	}
+	w.Report(fmt.Sprintf("%d tasks, %d %s: %s", w.size, len(w.servers), servers, name), unit, goal, samples...)
+}

@@ -1,0 +1,55 @@
+// Command controllerbench measures a controller alone, with settings of one's own: fewer tasks, another program. make bench
+// PARTS=controller is the way to the figures that others are compared with. Exit codes: 0 printed, 1 an error, 2 wrong usage.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	controllerbench "github.com/consulecs/terraform-provider-consulecs/internal/bench/controller"
+)
+
+func main() {
+	s := controllerbench.Defaults()
+	flag.StringVar(&s.Agent, "agent", s.Agent, "the agents' program")
+	flag.DurationVar(&s.Rest, "rest", s.Rest, "for which a controller at rest is watched")
+	flag.DurationVar(&s.Settle, "settle", s.Settle, "after its start, before it counts as at rest")
+	flag.IntVar(&s.Samples, "n", s.Samples, "samples of a single death")
+	flag.Func("sizes", "how many tasks, with commas between (default 100,1000,10000)", numbers(&s.Sizes))
+	flag.Func("servers", "how many servers, with commas between (default 1,3)", numbers(&s.Servers))
+	flag.Parse()
+	began := time.Now()
+	s.Say = func(format string, args ...any) {
+		fmt.Printf("%6.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	}
+	s.Report = func(name, unit, goal string, samples ...float64) {
+		s.Say("%s: %.4g %s (goal %s)", name, samples, unit, goal)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := controllerbench.Run(ctx, s); err != nil {
+		fmt.Fprintln(os.Stderr, "controllerbench:", err)
+		os.Exit(1)
+	}
+}
+
+func numbers(into *[]int) func(string) error {
+	return func(text string) error {
+		*into = nil
+		for part := range strings.SplitSeq(text, ",") {
+			n, err := strconv.Atoi(part)
+			if err != nil || n < 1 {
+				return fmt.Errorf("%q: want numbers above 0", text)
+			}
+			*into = append(*into, n)
+		}
+		return nil
+	}
+}

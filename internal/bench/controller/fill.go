@@ -1,0 +1,176 @@
+package controllerbench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	iamauth "github.com/hashicorp/consul-awsauth"
+	"github.com/hashicorp/consul/api"
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+)
+
+const (
+	tokensPerTask = 2   // mesh-init's has logged out; those of health-sync and the dataplane stay
+	loginsAtOnce  = 16  // more do not make two cores faster
+	maxTxnOps     = 128 // of Consul
+)
+
+// prepare makes the auth method as a controller makes it, and the synthetic node.
+func (s servers) prepare(ctx context.Context, a *simAWS) error {
+	write := (&api.WriteOptions{}).WithContext(ctx)
+	method := &api.ACLAuthMethod{Name: mesh.AuthMethod, Type: "aws-iam", Config: map[string]any{
+		"BoundIAMPrincipalARNs":  []string{"arn:aws:iam::" + account.ID + ":role" + mesh.RolePath + "*"},
+		"EnableIAMEntityDetails": true, "IAMEntityTags": []string{mesh.RoleTagServiceName}, "STSEndpoint": a.url, "IAMEndpoint": a.url,
+	}}
+	if _, _, err := s.client().ACL().AuthMethodCreate(method, write); err != nil {
+		return fmt.Errorf("create auth method: %w", err)
+	}
+	rule := &api.ACLBindingRule{AuthMethod: method.Name, BindType: api.BindingRuleBindTypeService, BindName: "${entity_tags." + mesh.RoleTagServiceName + "}"}
+	if _, _, err := s.client().ACL().BindingRuleCreate(rule, write); err != nil {
+		return fmt.Errorf("create binding rule: %w", err)
+	}
+	_, err := s.client().Catalog().Register(&api.CatalogRegistration{
+		Node: ecsCluster, Address: selfAddress, NodeMeta: map[string]string{mesh.NodeMetaSynthetic: mesh.NodeMetaSyntheticValue},
+	}, write)
+	return err
+}
+
+// bearer is one bearer token for all logins: the simulated STS believes it any number of times.
+func bearer(a *simAWS) (string, error) {
+	data, err := iamauth.GenerateLoginData(&iamauth.LoginInput{
+		Creds: credentials.NewStaticCredentialsProvider("bench", "bench", ""), IncludeIAMEntity: true,
+		STSEndpoint: a.url, IAMEndpoint: a.url, STSRegion: account.Region, Logger: hclog.NewNullLogger(),
+		GetEntityMethodHeader: "X-Consul-IAM-GetEntity-Method", GetEntityURLHeader: "X-Consul-IAM-GetEntity-URL",
+		GetEntityHeadersHeader: "X-Consul-IAM-GetEntity-Headers", GetEntityBodyHeader: "X-Consul-IAM-GetEntity-Body",
+	})
+	if err != nil {
+		return "", fmt.Errorf("make a bearer token: %w", err)
+	}
+	text, err := json.Marshal(data)
+	return string(text), err
+}
+
+// fill starts n tasks, each with a service, a proxy and their checks in the catalog, and with tokens of real logins.
+func (w *world) fill(ctx context.Context, n int) ([]*simTask, error) {
+	began := time.Now()
+	var tasks []*simTask
+	for i := range n {
+		tasks = append(tasks, w.aws.ecs.start(fmt.Sprintf("web-%02d", i%families)))
+	}
+	var ops api.TxnOps
+	for _, t := range tasks {
+		ops = append(ops, registrations(t)...)
+	}
+	perTask := len(ops) / max(n, 1)
+	for chunk := range slices.Chunk(ops, maxTxnOps/max(perTask, 1)*max(perTask, 1)) {
+		if ok, resp, _, err := w.servers.client().Txn().Txn(chunk, (&api.QueryOptions{}).WithContext(ctx)); err != nil || !ok {
+			return nil, fmt.Errorf("register services: %w, %+v", err, resp)
+		}
+	}
+	registered := time.Since(began)
+	logins, ctx := errgroup.WithContext(ctx)
+	logins.SetLimit(loginsAtOnce)
+	for _, t := range tasks {
+		for range tokensPerTask {
+			logins.Go(func() error {
+				token, _, err := w.servers.client().ACL().Login(&api.ACLLoginParams{
+					AuthMethod: mesh.AuthMethod, BearerToken: w.bearer,
+					Meta: map[string]string{mesh.LoginMetaTaskID: t.id, mesh.LoginMetaCluster: ecsCluster},
+				}, (&api.WriteOptions{}).WithContext(ctx))
+				if err != nil {
+					return fmt.Errorf("log in for task %s: %w", t.id, err)
+				}
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.tokens[t.id] = append(w.tokens[t.id], token.AccessorID)
+				return nil
+			})
+		}
+	}
+	if err := logins.Wait(); err != nil {
+		return nil, err
+	}
+	if n >= 100 {
+		w.Say("%d tasks: their services took %.1f s, their %d logins %.1f s", n, registered.Seconds(), n*tokensPerTask, (time.Since(began) - registered).Seconds())
+	}
+	w.alive = append(w.alive, tasks...)
+	return tasks, nil
+}
+
+// registrations are those of a task's service and proxy, with two checks each.
+func registrations(t *simTask) (ops api.TxnOps) {
+	id := mesh.ServiceID(t.family, t.id)
+	for _, s := range []api.AgentService{{ID: id, Service: t.family}, {ID: mesh.ProxyID(id), Service: mesh.ProxyName(t.family), Kind: api.ServiceKindConnectProxy}} {
+		s.Address, s.Port = "10.0.0.1", 8080
+		s.Meta = map[string]string{mesh.MetaTaskID: t.id, mesh.MetaTaskARN: account.Task(ecsClusterName, t.id), mesh.MetaSource: mesh.Source}
+		if s.Kind != "" {
+			s.Proxy = &api.AgentServiceConnectProxyConfig{DestinationServiceName: t.family, DestinationServiceID: id, LocalServicePort: 8080}
+		}
+		ops = append(ops, &api.TxnOp{Service: &api.ServiceTxnOp{Verb: api.ServiceSet, Node: ecsCluster, Service: s}})
+		for _, container := range []string{"app", mesh.ContainerDataplane} {
+			ops = append(ops, &api.TxnOp{Check: &api.CheckTxnOp{Verb: api.CheckSet, Check: api.HealthCheck{
+				Node: ecsCluster, CheckID: mesh.CheckID(s.ID, container), Name: mesh.CheckNameContainer, Type: mesh.CheckType,
+				Status: api.HealthPassing, ServiceID: s.ID, ServiceName: s.Service,
+			}}})
+		}
+	}
+	return ops
+}
+
+// left counts what Consul still holds of tasks, one by one where they are few.
+func (w *world) left(ctx context.Context, tasks []*simTask) (services, tokens int, err error) {
+	read := (&api.QueryOptions{}).WithContext(ctx)
+	if len(tasks) <= 3 {
+		return w.leftOf(read, tasks)
+	}
+	dead := map[string]bool{}
+	for _, t := range tasks {
+		dead[t.id] = true
+	}
+	list, _, err := w.servers.client().Catalog().NodeServiceList(ecsCluster, read)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, s := range list.Services {
+		if dead[s.Meta[mesh.MetaTaskID]] {
+			services++
+		}
+	}
+	all, _, err := w.servers.client().ACL().TokenListFiltered(api.ACLTokenFilterOptions{AuthMethod: mesh.AuthMethod}, read)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, t := range all {
+		_, rest, _ := strings.Cut(t.Description, mesh.LoginMetaTaskID+`":"`)
+		if id, _, _ := strings.Cut(rest, `"`); dead[id] {
+			tokens++
+		}
+	}
+	return services, tokens, nil
+}
+
+func (w *world) leftOf(read *api.QueryOptions, tasks []*simTask) (services, tokens int, err error) {
+	for _, t := range tasks {
+		found, _, err := w.servers.client().Catalog().NodeServiceList(ecsCluster, &api.QueryOptions{Filter: fmt.Sprintf("Meta[%q] == %q", mesh.MetaTaskID, t.id)})
+		if err != nil {
+			return 0, 0, err
+		}
+		services += len(found.Services)
+		for _, accessor := range w.tokens[t.id] {
+			if _, _, err := w.servers.client().ACL().TokenRead(accessor, read); err == nil {
+				tokens++
+			} else if !strings.Contains(err.Error(), "404") && !strings.Contains(err.Error(), "ACL not found") {
+				return 0, 0, err
+			}
+		}
+	}
+	return services, tokens, nil
+}
