@@ -66,7 +66,7 @@ type keeper struct {
 
 	pulse *controllerhttp.Pulse
 	told  taskevent.Stats // as the metrics have it
-	wake  chan struct{} // a word on it begins the next full look at once
+	wake  chan struct{}   // a word on it begins the next full look at once
 	state state
 	said  map[acl.Change]bool // what was kept and has been told
 }
@@ -144,7 +144,9 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 }
 
 // ecsClusters are the ARNs of those that are looked after.
-func (k *keeper) ecsClusters() []string { return append([]string{k.task.ClusterARN}, k.settings.ECSClusters...) }
+func (k *keeper) ecsClusters() []string {
+	return append([]string{k.task.ClusterARN}, k.settings.ECSClusters...)
+}
 
 // start connects to Consul and brings it into the state that tasks need.
 func (k *keeper) start(ctx context.Context) error {

@@ -115,4 +115,3 @@ func explainAWS(what, action string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
-

@@ -12,12 +12,8 @@ import (
 	"strings"
 	"time"
 
-<<<<<<< HEAD:internal/bench/bench.go
-	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
-=======
 	controllerbench "github.com/consulecs/terraform-provider-consulecs/internal/bench/controller"
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
->>>>>>> h/obs:internal/bench/bench.go
 )
 
 const limit = 60 * time.Second // of any one wait

@@ -154,7 +154,9 @@ func (c *Controller) OldestMessage(age time.Duration) { c.queueAge.Set(max(age.S
 func (c *Controller) EventsReceived(n int) { c.received.Add(float64(n)) }
 
 // EventsSetAside notes events that led to nothing: EventIgnored, EventPoison or EventUnconfirmed.
-func (c *Controller) EventsSetAside(reason string, n int) { c.setAside.WithLabelValues(reason).Add(float64(n)) }
+func (c *Controller) EventsSetAside(reason string, n int) {
+	c.setAside.WithLabelValues(reason).Add(float64(n))
+}
 
 // HeldBack notes how many tasks the brake holds back now.
 func (c *Controller) HeldBack(tasks int) { c.heldBack.Set(float64(tasks)) }
