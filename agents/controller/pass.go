@@ -124,16 +124,14 @@ func (k *keeper) remove(ctx context.Context, dead []*holding, budget *int, why s
 	}
 	*budget -= len(dead)
 	var services []consul.NodeService
-	var tokens []string
+	var tokens []consul.LoginToken
 	for _, h := range dead {
 		services = append(services, h.services...)
-		for _, t := range h.tokens {
-			tokens = append(tokens, t.AccessorID)
-		}
+		tokens = append(tokens, h.tokens...)
 		k.log.Info("dead task found", "task_id", h.taskID, "services", len(h.services), "tokens", len(h.tokens), "why", why)
 	}
 	return errors.Join(
-		k.consul.DeregisterServices(ctx, k.task.ClusterARN, services),
-		k.consul.DeleteTokens(ctx, tokens),
+		k.consul.DeregisterServices(ctx, k.task.ClusterARN, services).Err(),
+		k.consul.DeleteTokens(ctx, tokens).Err(),
 	)
 }
