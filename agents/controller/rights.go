@@ -139,14 +139,6 @@ func (r rights) ensure(ctx context.Context, conn *consul.Connection) ([]acl.Chan
 	return conn.EnsureACL(ctx, r.want)
 }
 
-// deregister takes services off the node, many at a time where the rights are for it.
-func (r rights) deregister(ctx context.Context, conn *consul.Connection, node string, services []consul.NodeService) error {
-	if !r.managesACL {
-		return conn.DeregisterOneByOne(ctx, node, services)
-	}
-	return conn.DeregisterServices(ctx, node, services)
-}
-
 // explain says who prepares Consul where the controller does not.
 func explain(err error) error {
 	var refusal *consul.Refusal

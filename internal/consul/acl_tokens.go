@@ -3,14 +3,11 @@ package consul
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/hashicorp/consul/api"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
@@ -18,39 +15,93 @@ import (
 // loginDescription is how Consul begins the description of a token that a login made; the login's meta follows as JSON.
 const loginDescription = "token created via login: "
 
-// tokenDeletions is how many ACL tokens are deleted at a time, each in about a millisecond: no more than idle sockets are kept.
-const tokenDeletions = 4
+// methodNamespace is where the auth method lies in each admin partition. The tokens of its logins may lie elsewhere.
+const methodNamespace = "default"
 
-// LoginToken is a token that a task got by logging in. Its SecretID is not kept.
+// LoginToken is a token that a task got by logging in. Its SecretID is not kept. Namespace is "" where Consul has none.
 type LoginToken struct {
 	AccessorID string
 	TaskID     string
 	CreateTime time.Time
+	Namespace  string
 }
 
-// LoginTokens lists the tokens that tasks of the ECS cluster got through the auth method.
+// LoginTokens lists the tokens that tasks of the ECS cluster got through the auth method, of all namespaces where there are some.
 func (c *Connection) LoginTokens(ctx context.Context, method, ecsClusterARN string) ([]LoginToken, error) {
-	var tokens []LoginToken
-	err := c.callACL(ctx, func(client *api.Client) (err error) {
-		tokens, err = loginTokens(ctx, client, method, ecsClusterARN)
-		return err
-	})
-	return tokens, err
-}
-
-func loginTokens(ctx context.Context, client *api.Client, method, ecsClusterARN string) ([]LoginToken, error) {
-	entries, _, err := client.ACL().TokenListFiltered(api.ACLTokenFilterOptions{AuthMethod: method}, query(ctx))
+	namespaces, err := c.namespaces(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list ACL tokens of auth method %s: %w", method, err)
+		return nil, err
+	}
+	query := url.Values{"authmethod": {method}}
+	if c.partitioned() {
+		query.Set("authmethod-ns", methodNamespace)
 	}
 	var tokens []LoginToken
-	for _, entry := range entries {
-		taskID, ok := taskOfToken(entry.Description, ecsClusterARN)
-		if ok && entry.AuthMethod == method {
-			tokens = append(tokens, LoginToken{entry.AccessorID, taskID, entry.CreateTime})
+	for _, namespace := range namespaces {
+		err := c.loginTokens(ctx, namespace, query, method, ecsClusterARN, func(t LoginToken) { tokens = append(tokens, t) })
+		if err != nil {
+			return nil, fmt.Errorf("list ACL tokens of auth method %s: %w", method, err)
 		}
 	}
 	return tokens, nil
+}
+
+// LoginTokensOf is LoginTokens for the tasks with the IDs alone. Consul has no query for those: it is asked for the tokens of each
+// of the services that the tasks are of, so that what is sent does not grow with other services. Tokens for other things than
+// services, such as those of gateways, are not found.
+func (c *Connection) LoginTokensOf(ctx context.Context, method, ecsClusterARN string, taskIDs []string, services []NodeService) ([]LoginToken, error) {
+	type scoped struct{ name, namespace string }
+	asked := map[scoped]bool{}
+	for _, s := range services {
+		asked[scoped{s.Name, s.Namespace}] = true
+	}
+	for s := range asked {
+		delete(asked, scoped{mesh.ProxyName(s.name), s.namespace}) // nobody logs in as a proxy
+	}
+	var tokens []LoginToken
+	for s := range asked {
+		err := c.loginTokens(ctx, s.namespace, url.Values{"servicename": {s.name}}, method, ecsClusterARN, func(t LoginToken) {
+			if slices.Contains(taskIDs, t.TaskID) {
+				tokens = append(tokens, t)
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list ACL tokens of service %s: %w", s.name, err)
+		}
+	}
+	return tokens, nil
+}
+
+// namespaces lists those of the partition. Where Consul has none, that is the one without a name.
+func (c *Connection) namespaces(ctx context.Context) ([]string, error) {
+	if !c.partitioned() {
+		return []string{""}, nil
+	}
+	list, _, err := c.http.Namespaces().List(query(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("list namespaces of partition %s: %w", c.settings.Scope.Partition, aclRefusal(err))
+	}
+	var names []string
+	for _, n := range list {
+		names = append(names, n.Name)
+	}
+	return names, nil
+}
+
+// loginTokens hands each token of the list that a task of the ECS cluster got through the auth method to each.
+func (c *Connection) loginTokens(ctx context.Context, namespace string, query url.Values, method, ecsClusterARN string, each func(LoginToken)) error {
+	err := c.stream(c.inNamespace(ctx, namespace), "/v1/acl/tokens", query, func(d *json.Decoder) error {
+		return elements(d, func(entry struct {
+			AccessorID, Description, AuthMethod, Namespace string
+			CreateTime                                     time.Time
+		}) {
+			taskID, ok := taskOfToken(entry.Description, ecsClusterARN)
+			if ok && entry.AuthMethod == method {
+				each(LoginToken{entry.AccessorID, taskID, entry.CreateTime, entry.Namespace})
+			}
+		})
+	})
+	return aclRefusal(err)
 }
 
 // taskOfToken reads the task out of a token's description. Tokens of people, of other ECS clusters and of logins
@@ -68,26 +119,14 @@ func taskOfToken(description, ecsClusterARN string) (taskID string, ok bool) {
 	return taskID, taskID != "" && meta[mesh.LoginMetaCluster] == ecsClusterARN
 }
 
-// DeleteTokens deletes ACL tokens, a few at a time. One that Consul refuses to delete does not keep the others, and one
-// that is gone already is no error: its task may have logged out meanwhile.
-func (c *Connection) DeleteTokens(ctx context.Context, accessorIDs []string) error {
-	var group errgroup.Group
-	group.SetLimit(tokenDeletions)
-	errs := make([]error, len(accessorIDs))
-	for i, id := range accessorIDs {
-		group.Go(func() error {
-			errs[i] = c.callACL(ctx, func(client *api.Client) error { return deleteToken(ctx, client, id) })
+// deleteToken deletes one that may be gone already: its task may have logged out meanwhile.
+func (c *Connection) deleteToken(ctx context.Context, t LoginToken) error {
+	ctx = c.inNamespace(ctx, t.Namespace)
+	return c.insist(ctx, func(ctx context.Context) error {
+		_, err := c.http.ACL().TokenDelete(t.AccessorID, write(ctx))
+		if err == nil || isGone(err) {
 			return nil
-		})
-	}
-	_ = group.Wait() // the errors are in errs, each for itself
-	return errors.Join(errs...)
-}
-
-func deleteToken(ctx context.Context, client *api.Client, accessorID string) error {
-	_, err := client.ACL().TokenDelete(accessorID, write(ctx))
-	if err == nil || hasStatus(err, http.StatusNotFound) {
-		return nil
-	}
-	return fmt.Errorf("delete ACL token %s: %w", accessorID, err)
+		}
+		return fmt.Errorf("delete ACL token %s: %w", t.AccessorID, err)
+	})
 }

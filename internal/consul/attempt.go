@@ -41,11 +41,8 @@ func (c *Connection) Features(ctx context.Context) ([]string, error) {
 
 // HasNode reports whether the catalog has the node.
 func (c *Connection) HasNode(ctx context.Context, node string) (bool, error) {
-	found, _, err := c.http.Catalog().Node(node, query(ctx))
-	if err != nil {
-		return false, fmt.Errorf("read node %s: %w", node, catalogRefusal(err))
-	}
-	return found != nil && found.Node != nil, nil
+	found, err := findNode(ctx, c.http, node)
+	return found != nil, catalogRefusal(err)
 }
 
 // MayRegister asks Consul which of the registration's names the token may not write; none if all is well. Nothing is

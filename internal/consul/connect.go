@@ -40,8 +40,11 @@ type Connection struct {
 	settings Settings
 	log      hclog.Logger
 	session  *session
-	http     *api.Client
-	sockets  *http.Transport // of http
+	http     *api.Client     // keeps to the pace, if there is one
+	direct   *api.Client     // does not, for what cannot wait
+	sockets  *http.Transport // of both
+	pace     *pace           // nil: there is none
+	narrow   atomic.Bool     // the token may deregister by the node alone
 	spoken   atomic.Bool     // an answer has come by them
 
 	watcher    *discovery.Watcher

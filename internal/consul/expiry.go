@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // A token is renewed when this part of its life is over, or up to that much more of it, so that the tasks of a fleet do not
@@ -24,7 +25,7 @@ const expiryAfter = 20 * time.Second
 // waits for an answer: Consul keeps Envoy's stream open after its token has expired, and says nothing on it any more. The old
 // token is left to expire, as calls with it may be under way.
 func (c *Connection) renewInTime(ctx context.Context) {
-	for sleep(ctx, expiryAfter) {
+	for sleep.For(ctx, expiryAfter) {
 		token := c.session.current.Load()
 		life, err := c.life(ctx)
 		if err != nil {

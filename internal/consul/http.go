@@ -1,11 +1,9 @@
 package consul
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/lock"
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
@@ -39,18 +38,26 @@ func (c *Connection) newHTTP() (*api.Client, error) {
 		DialContext:         dialer.DialContext, // no proxy: Consul's servers are in the same network
 		TLSClientConfig:     tls,
 		TLSHandshakeTimeout: 5 * time.Second,
-		MaxIdleConnsPerHost: 4,
+		MaxIdleConnsPerHost: removals, // without TLS, each request that is under way has one of its own
 		IdleConnTimeout:     90 * time.Second,
 		// Consul speaks HTTP/2 where it speaks TLS. So one connection has room for the queries of Watch, which wait, and for
 		// all others; Consul limits the connections of a client, not its requests. A server that is silent is left by pings.
 		ForceAttemptHTTP2: true,
 		HTTP2:             &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
+	if c.direct, err = c.client(serverTransport{c}); err != nil || c.settings.MaxWritesPerSecond == 0 {
+		return c.direct, err
+	}
+	c.pace = newPace(c.settings.MaxWritesPerSecond)
+	return c.client(pacedTransport{serverTransport{c}, c.pace})
+}
+
+func (c *Connection) client(transport http.RoundTripper) (*api.Client, error) {
 	return api.NewClient(&api.Config{
 		Address:    anyServer,
 		Token:      "none", // replaced for each request; without one the library looks for one in the environment
 		Scheme:     c.settings.scheme(),
-		HttpClient: &http.Client{Transport: serverTransport{c}},
+		HttpClient: &http.Client{Transport: transport},
 		Namespace:  c.settings.Scope.Namespace,
 		Partition:  c.settings.Scope.Partition,
 	})
@@ -94,11 +101,14 @@ func (t serverTransport) once(req *http.Request, token string) (*http.Response, 
 	}
 	out := req.Clone(req.Context())
 	out.URL.Host, out.Host = host, host
-	out.URL.RawQuery = t.c.settings.scoped(out.URL.Query()).Encode()
+	out.URL.RawQuery = t.c.settings.scoped(req.Context(), out.URL.Query()).Encode()
 	out.Header.Del("Authorization") // the API library takes it from the environment
 	out.Header.Del("X-Consul-Token")
 	if token != "" {
 		out.Header.Set("X-Consul-Token", token)
+	}
+	if err := lock.Check(req.Context()); err != nil { // who was asleep since it made the request sends nothing
+		return nil, err
 	}
 	resp, err := t.c.sockets.RoundTrip(out)
 	switch {
@@ -111,13 +121,34 @@ func (t serverTransport) once(req *http.Request, token string) (*http.Response, 
 	return nil, unspoken(fmt.Errorf("server %s: %w", host, err), t.c.spoken.Load())
 }
 
-// scoped is a query without what the API library has taken from the environment.
-func (s Settings) scoped(query url.Values) url.Values {
-	if s.Scope.Namespace == "" {
-		query.Del("ns")
+// everyNamespace has a list tell of all namespaces.
+const everyNamespace = "*"
+
+// namespaceKey is under which a context knows the namespace of its requests.
+type namespaceKey struct{}
+
+// partitioned reports whether this is Consul Enterprise, where a controller looks after the namespaces of a partition. The
+// community edition refuses requests that speak of either.
+func (c *Connection) partitioned() bool { return c.settings.Scope.Partition != "" }
+
+// inNamespace makes requests speak of the namespace, where Consul has some. "" leaves the connection's own.
+func (c *Connection) inNamespace(ctx context.Context, namespace string) context.Context {
+	if namespace == "" || !c.partitioned() {
+		return ctx
 	}
-	if s.Scope.Partition == "" {
-		query.Del("partition")
+	return context.WithValue(ctx, namespaceKey{}, namespace)
+}
+
+// scoped is a query with the scope that is meant, and not what the API library has taken from the environment.
+func (s Settings) scoped(ctx context.Context, query url.Values) url.Values {
+	namespace := s.Scope.Namespace
+	if other, ok := ctx.Value(namespaceKey{}).(string); ok {
+		namespace = other
+	}
+	for key, value := range map[string]string{"ns": namespace, "partition": s.Scope.Partition} {
+		if query.Del(key); value != "" {
+			query.Set(key, value)
+		}
 	}
 	return query
 }
@@ -133,12 +164,9 @@ func (c *Connection) refresh(ctx context.Context, token *aclToken) error {
 	return nil
 }
 
-// tokenUnknown reads an answer and puts it back.
+// tokenUnknown reads a refusal.
 func tokenUnknown(resp *http.Response) bool {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	resp.Body.Close()
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return err == nil && strings.Contains(string(body), "ACL not found")
+	return strings.Contains(peek(resp), "ACL not found")
 }
 
 // replay is the request with its body from the beginning.

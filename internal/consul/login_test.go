@@ -149,10 +149,19 @@ func TestTheBearerIsSignedForTheTasksAWSPartition(t *testing.T) {
 // operated is a connection with which the controller's work can be done.
 func operated(t *testing.T, server *testenv.Consul) *Connection {
 	t.Helper()
-	return mustConnect(t, Settings{
+	return mustConnect(t, reach(server, nil))
+}
+
+// reach is how the controller's work can be done at the server; change adjusts it.
+func reach(server *testenv.Consul, change func(*Settings)) Settings {
+	s := Settings{
 		Hosts: server.Address, Token: server.BootstrapToken, HTTPCAPEM: server.CAPEM, GRPCCAPEM: server.CAPEM,
 		HTTP: endpointOf(server, server.HTTPPort), GRPC: endpointOf(server, server.GRPCPort),
-	})
+	}
+	if change != nil {
+		change(&s)
+	}
+	return s
 }
 
 func TestATaskLogsInInEachAWSPartition(t *testing.T) {

@@ -164,6 +164,23 @@ func unspoken(err error, spoken bool) error {
 	return &Refusal{Err: err, Hint: r.hint, Tries: r.tries}
 }
 
+// overloads are causes for which a server has not done what it was asked to, and may do it when asked again.
+var overloads = []string{
+	"rate limit exceeded", "oo many requests", "No cluster leader", "is not the leader", "leadership lost", "leadership transfer in progress",
+	"timed out enqueuing operation", "raft apply timeout", "No path to datacenter",
+}
+
+// isOverload reports whether an answer says that the server has too much to do, or no leader.
+func isOverload(status int, text string) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	case http.StatusInternalServerError:
+		return slices.ContainsFunc(overloads, func(part string) bool { return strings.Contains(text, part) })
+	}
+	return false
+}
+
 // catalogRefusal explains an answer of the HTTP API to a write of the task's own registration.
 func catalogRefusal(err error) error {
 	var status api.StatusError

@@ -27,6 +27,8 @@ type Settings struct {
 	CertFile, KeyFile  string // the client's certificate, for servers that want one; "" for none
 	InsecureSkipVerify bool   // any server will do
 
+	MaxWritesPerSecond int // of the HTTP API; 0: as many as there are. Those of a lock do not count: they cannot wait
+
 	Took func(step Step, d time.Duration) // hears how long the steps took that succeeded; nil: nobody asks
 }
 

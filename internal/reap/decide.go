@@ -231,6 +231,9 @@ func (m *Memory) Release() (tasks int) {
 	return tasks
 }
 
+// Forget ends all absences. The hour of the brake goes on.
+func (m *Memory) Forget() { clear(m.absences) }
+
 // note keeps the absences in step with the look.
 func (m *Memory) note(look Look) {
 	if m.absences == nil {

@@ -122,6 +122,14 @@ func (e *Engine) Release() (tasks int) {
 	return e.memory.Release()
 }
 
+// Forget ends all absences, for a controller that has not looked for a while: another one may have seen the tasks meanwhile.
+// What the brake let through counts on.
+func (e *Engine) Forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.memory.Forget()
+}
+
 // Look looks at everything, as Sync does.
 func (e *Engine) Look(ctx context.Context) (Look, error) {
 	return e.look(ctx, &Pass{Trips: map[Guard]int{}})

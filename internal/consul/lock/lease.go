@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // Why a lease's context has ended, for context.Cause.
@@ -93,7 +94,7 @@ func (l *Lease) trust(sent time.Time) {
 func (l *Lease) keep() {
 	defer close(l.kept)
 	defer l.timer.Stop()
-	for wait := beatEvery; sleep(l.ctx, wait); {
+	for wait := beatEvery; sleep.For(l.ctx, wait); {
 		sent := time.Now()
 		err := l.beat()
 		switch {

@@ -23,6 +23,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // The times of a lease. What is trusted ends before others' patience does, by more than clocks drift.
@@ -74,7 +75,7 @@ func Campaign(ctx context.Context, client *api.Client, s Settings) (*Lease, erro
 		default:
 			last, pause = nil, roundPause
 		}
-		sleep(ctx, pause/2+rand.N(pause))
+		sleep.For(ctx, pause/2+rand.N(pause))
 	}
 }
 
@@ -210,17 +211,5 @@ func (c *campaign) session(ctx context.Context) (string, error) {
 		if err := c.MakeNode(ctx); err != nil {
 			return "", fmt.Errorf("create session: put back node %s: %w", c.Node, err)
 		}
-	}
-}
-
-// sleep waits for d and reports true, or false as soon as ctx ends.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
