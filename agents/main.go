@@ -105,7 +105,12 @@ func agents() []agent {
 		{
 			name: "controller", does: "prepares Consul for an ECS cluster's tasks and cleans up after dead ones",
 			manual: noArguments + readsConfig + "It runs until SIGTERM.\n" + exitCodes,
-			run:    controller.Run,
+			run:    controller.Agent{Version: version}.Run,
+		},
+		{
+			name: controller.InspectName, does: "prints what a controller sees, and what it would do and why",
+			manual: readsConfig + "It changes nothing, and ends after one look. Run it in the task of a controller.\n" + exitCodes,
+			flags:  true, run: controller.Agent{Version: version}.Inspect,
 		},
 		{
 			name: bootstrap.Name, does: "prepares Consul for a mesh once, so that no controller may write ACLs",

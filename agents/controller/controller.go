@@ -132,15 +132,20 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 	if k.rights, err = rightsOf(ctx, cfg, task, awsConfig, getenv); err != nil {
 		return nil, err
 	}
-	for _, view := range newECSViews(awsapi.ECS(awsConfig), task.ClusterARN, task.ID, k.settings.ECSClusters) {
-		k.clusters = append(k.clusters, &ecsCluster{view.cluster, k.engine(view)})
-	}
+	k.see(newECSViews(awsapi.ECS(awsConfig), task.ClusterARN, task.ID, k.settings.ECSClusters))
 	if k.settings.EventQueueURL != "" {
 		k.queue, err = taskevent.New(taskevent.Config{
 			AWS: awsConfig, URL: k.settings.EventQueueURL, ECSClusters: k.ecsClusters(), Logger: k.log,
 		})
 	}
 	return k, err
+}
+
+// see gives each ECS cluster its engine.
+func (k *keeper) see(views []ecsView) {
+	for _, view := range views {
+		k.clusters = append(k.clusters, &ecsCluster{view.cluster, k.engine(view)})
+	}
 }
 
 // ecsClusters are the ARNs of those that are looked after.

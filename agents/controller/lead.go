@@ -26,8 +26,8 @@ const (
 	// deafAfter is how long the queue may not answer before full looks stand in for events.
 	deafAfter = time.Minute
 
-	// pulseLimit is how long the leader's loop may stand still: a look, and the longest pause after it.
-	pulseLimit = lookTimeout + 75*time.Minute
+	// pulseLimit is how long a full look may last before the controller counts as stuck.
+	pulseLimit = lookTimeout + time.Minute
 )
 
 // campaign leads whenever this controller is the one to, until ctx ends.
@@ -77,20 +77,20 @@ func (k *keeper) lead(ctx context.Context) {
 }
 
 func (k *keeper) stand(leading bool) {
-	k.pulse.Beat()
 	k.counts.Leads(leading)
 	k.state.set(func(s *standing) { s.leading = leading })
 }
 
 // look compares all of Consul with all of ECS, one ECS cluster after the other. One that fails does not keep the others.
 func (k *keeper) look(ctx context.Context) error {
-	defer k.pulse.Beat()
+	k.pulse.Beat()
+	k.state.set(func(s *standing) { s.looking, s.waiting = true, 0 })
+	defer k.state.set(func(s *standing) { s.looking = false })
 	if !time.Now().Before(k.state.get().prepareAt) {
 		if err := k.prepare(ctx); err != nil {
 			return err
 		}
 	}
-	k.state.set(func(s *standing) { s.waiting = 0 })
 	var errs []error
 	for _, c := range k.clusters {
 		errs = append(errs, c.engine.Sync(ctx))

@@ -19,7 +19,6 @@ func (k *keeper) listen(ctx context.Context) {
 	pause := firstListenPause
 	for ctx.Err() == nil {
 		messages, err := k.queue.Receive(ctx)
-		k.pulse.Beat()
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -31,13 +31,13 @@ func TestTheAuthMethodFitsTheControllersAWSPartition(t *testing.T) {
 			moved := strings.NewReplacer("arn:aws:", "arn:"+partition+":", ":us-east-1:", ":"+region+":")
 			self := taskmeta.Task{ARN: moved.Replace(w.self.ARN), ClusterARN: moved.Replace(w.self.ClusterARN)}
 			cfg := w.config()
-			cfg.Controller = &agentconfig.Controller{AuthMethod: &agentconfig.AuthMethod{Name: "own-" + region}}
+			cfg.Controller = &agentconfig.Controller{HTTPAddress: "127.0.0.1:0", AuthMethod: &agentconfig.AuthMethod{Name: "own-" + region}}
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
 			var log logbuffer.Buffer
 			done := make(chan error, 1)
 			getenv := w.getenv(map[string]string{mesh.ConfigVariable: encode(t, cfg), taskmeta.Variable: metadata(t, self)})
-			go func() { done <- Run(ctx, getenv, nil, nil, &log) }()
+			go func() { done <- Agent{}.Run(ctx, getenv, nil, nil, &log) }()
 			eventually.True(t, "controller ready", 30*time.Second, func() bool { return strings.Contains(log.String(), "controller ready") })
 			stop()
 			if err := <-done; err != nil {

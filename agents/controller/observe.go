@@ -63,7 +63,6 @@ var guards = map[reap.Guard]string{
 
 // finished tells of a look.
 func (k *keeper) finished(p reap.Pass) {
-	k.pulse.Beat()
 	for guard, n := range p.Trips {
 		if reason, counted := guards[guard]; counted {
 			k.counts.GuardTripped(reason, n)
@@ -117,9 +116,9 @@ func (k *keeper) leader(ctx context.Context) (lock.Leader, bool, error) {
 	return k.consul.Leader(ctx, mesh.ControllerKey(k.task.ClusterARN))
 }
 
-// health is that of the leader's loop: who waits for the lock does nothing that could be stuck.
+// health is that of full looks. Whatever else the controller does is waiting.
 func (k *keeper) health() error {
-	if !k.state.get().leading {
+	if !k.state.get().looking {
 		return nil
 	}
 	return k.pulse.Health()

@@ -47,8 +47,8 @@ func (k *keeper) prepare(ctx context.Context) error {
 	return nil
 }
 
-// ensureNode registers the synthetic node of an ECS cluster, unless it is there. Its address is that of the controller which
-// made it: with several, each of them would write its own.
+// ensureNode registers the synthetic node of an ECS cluster, unless it is there. Its address is the leader's: it is the one that
+// prepares Consul again and again.
 func (k *keeper) ensureNode(ctx context.Context, ecsCluster string) error {
 	wrote, err := k.consul.EnsureNode(ctx, ecsCluster, k.task.Address)
 	if err != nil {

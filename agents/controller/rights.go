@@ -44,7 +44,7 @@ func rightsOf(ctx context.Context, cfg agentconfig.Config, task taskmeta.Task, a
 	if r.want, err = consul.WantedOf(ctx, controller, task.Partition, task.AccountID, task.Region); err != nil {
 		return rights{}, err
 	}
-	r.settings.Scope.Partition = r.want.Partition
+	r.settings.Scope.Partition, r.settings.MaxWritesPerSecond = r.want.Partition, *controller.MaxWritesPerSecond
 	if r.settings.Login == nil {
 		return r, nil
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -24,6 +23,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/logbuffer"
 )
 
 // actAs makes an IAM role outside of the path of tasks, without tags, and gives this process its credentials.
@@ -133,11 +134,8 @@ func (w *world) bound(t *testing.T, conn *consul.Connection) (names []string) {
 // tokens where somebody has to.
 func (w *world) doDuties(t *testing.T, r rights, conn *consul.Connection) {
 	t.Helper()
-	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
-	k := &keeper{
-		task: w.self, rights: r, consul: conn, said: map[acl.Change]bool{}, ecs: ecsView{client, w.self.ClusterARN, w.self.ID},
-		absent: map[string]time.Time{}, log: hclog.New(&hclog.LoggerOptions{Output: &w.log, Level: hclog.Debug}),
-	}
+	k := w.newKeeper(r)
+	k.consul = conn
 	if err := k.prepare(t.Context()); err != nil {
 		t.Fatalf("prepare: %v", err)
 	}
@@ -147,9 +145,9 @@ func (w *world) doDuties(t *testing.T, r rights, conn *consul.Connection) {
 		w.register(t, task)
 		tokens = append(tokens, w.logIn(t, role, task))
 	}
-	mustPass(t, k)
+	mustLook(t, k)
 	w.stopTask(t, tasks[0])
-	mustPass(t, k)
+	mustLook(t, k)
 	left := w.services(t)
 	slices.Sort(left)
 	id := mesh.ServiceID("web", tasks[1].ID)
@@ -162,7 +160,7 @@ func (w *world) doDuties(t *testing.T, r rights, conn *consul.Connection) {
 	if _, err := w.consul.Catalog().Deregister(&api.CatalogDeregistration{Node: w.self.ClusterARN}, nil); err != nil {
 		t.Fatal(err)
 	}
-	mustPass(t, k)
+	mustLook(t, k)
 	if got := w.services(t); len(got) != 0 {
 		t.Errorf("after the loss of the node: %q, want an empty node", got)
 	}
@@ -245,15 +243,15 @@ func TestAPreparedConsulTakesAControllerWithoutRightsOverACLs(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var log syncBuffer
+	var log logbuffer.Buffer
 	done := make(chan error, 1)
 	getenv := w.getenv(map[string]string{mesh.VariableToken: "", mesh.ConfigVariable: encode(t, cfg), taskmeta.Variable: metadata(t, w.self)})
-	go func() { done <- Run(ctx, getenv, nil, nil, &log) }()
-	eventually(t, "the whole controller is ready", 30*time.Second, func() bool { return strings.Contains(log.String(), "controller ready") })
+	go func() { done <- Agent{}.Run(ctx, getenv, nil, nil, &log) }()
+	eventually.True(t, "the whole controller is ready", 30*time.Second, func() bool { return strings.Contains(log.String(), "controller ready") })
 	looked := w.looks.Load()
 	task := w.runTasks(t, 1)[0]
 	w.register(t, task)
-	eventually(t, "passes go on", 30*time.Second, func() bool { return w.looks.Load() > looked+1 })
+	eventually.True(t, "passes go on", 30*time.Second, func() bool { return w.looks.Load() > looked+1 })
 	stop()
 	if err := <-done; err != nil {
 		t.Errorf("Run = %v\n%s", err, log.String())

@@ -11,6 +11,7 @@ type standing struct {
 	leading   bool      // and so alone to remove anything
 	open      bool      // Consul's ACL system is off: there are no tokens
 	prepareAt time.Time // when to prepare Consul again
+	looking   bool      // a full look is under way
 	waiting   int       // tasks that ECS does not know, but not for long enough, and those that the brake holds back
 	heard     time.Time // when the queue of events last answered
 }

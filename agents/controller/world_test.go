@@ -27,10 +27,13 @@ import (
 	iamauth "github.com/hashicorp/consul-awsauth"
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/time/rate"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
+	"github.com/consulecs/terraform-provider-consulecs/internal/controllerhttp"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
@@ -48,6 +51,7 @@ type world struct {
 	self    taskmeta.Task
 	trouble trouble
 	looks   atomic.Int64 // calls of ListTasks
+	ahead   atomic.Int64 // how far the controller's clock is put forward
 	log     bytes.Buffer
 }
 
@@ -106,6 +110,11 @@ func (w *world) serveECS(rw http.ResponseWriter, r *http.Request) {
 	}
 	status := resp.StatusCode
 	if action == "DescribeTasks" && status == http.StatusOK {
+		for _, task := range answer["tasks"].([]any) { // moto has a task end after it was described a few times
+			if task := task.(map[string]any); task["desiredStatus"] == "RUNNING" {
+				task["lastStatus"] = "RUNNING"
+			}
+		}
 		answer["failures"] = notDescribed(asked["tasks"].([]any), answer["tasks"].([]any))
 	}
 	w.trouble.Lock()
@@ -122,9 +131,9 @@ func (w *world) serveECS(rw http.ResponseWriter, r *http.Request) {
 func notDescribed(asked, described []any) []any {
 	failures := []any{}
 	for _, id := range asked {
-		found := slices.ContainsFunc(described, func(d any) bool { return idOf(d.(map[string]any)["taskArn"].(string)) == idOf(id.(string)) })
+		found := slices.ContainsFunc(described, func(d any) bool { return nameOf(d.(map[string]any)["taskArn"].(string)) == nameOf(id.(string)) })
 		if !found {
-			failures = append(failures, map[string]any{"arn": arnPrefix + idOf(id.(string)), "reason": "MISSING"})
+			failures = append(failures, map[string]any{"arn": arnPrefix + nameOf(id.(string)), "reason": "MISSING"})
 		}
 	}
 	return failures
@@ -159,7 +168,7 @@ func (w *world) runTasks(t *testing.T, n int) (tasks []taskmeta.Task) {
 		}
 		for _, task := range out.Tasks {
 			tasks = append(tasks, taskmeta.Task{
-				ARN: *task.TaskArn, ID: idOf(*task.TaskArn), ClusterARN: *task.ClusterArn,
+				ARN: *task.TaskArn, ID: nameOf(*task.TaskArn), ClusterARN: *task.ClusterArn,
 				Partition: "aws", Region: "us-east-1", AccountID: "123456789012",
 			})
 		}
@@ -281,19 +290,14 @@ func (w *world) tokenExists(accessorID string) bool {
 	return err == nil
 }
 
-// keeper is a controller that has made its preparations; the test runs its passes.
+// keeper is a controller that has made its preparations; the test has it look.
 func (w *world) keeper(t *testing.T) *keeper {
 	t.Helper()
-	cfg := w.config()
-	rights, err := rightsOf(t.Context(), cfg, w.self, w.aws, w.getenv(nil))
+	r, err := rightsOf(t.Context(), w.config(), w.self, w.aws, w.getenv(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
-	k := &keeper{
-		task: w.self, rights: rights, said: map[acl.Change]bool{}, ecs: ecsView{client, w.self.ClusterARN, w.self.ID},
-		absent: map[string]time.Time{}, log: hclog.New(&hclog.LoggerOptions{Output: &w.log, Level: hclog.Debug}),
-	}
+	k := w.newKeeper(r)
 	if err := k.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -305,6 +309,25 @@ func (w *world) keeper(t *testing.T) *keeper {
 	return k
 }
 
+// newKeeper is a controller that may call ECS as often as it likes, and whose clock the test can put forward.
+func (w *world) newKeeper(r rights) *keeper {
+	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
+	k := &keeper{
+		task: w.self, settings: w.config().ControllerSettings(), rights: r, counts: metrics.NewController(metrics.About{}),
+		pulse: controllerhttp.NewPulse(time.Minute), wake: make(chan struct{}, 1), said: map[acl.Change]bool{},
+		log: hclog.New(&hclog.LoggerOptions{Output: &w.log, Level: hclog.Debug}),
+	}
+	views := newECSViews(client, w.self.ClusterARN, w.self.ID, nil)
+	views[0].lists, views[0].describes = rate.NewLimiter(rate.Inf, 0), rate.NewLimiter(rate.Inf, 0)
+	k.see(views)
+	began := time.Now()
+	k.clusters[0].engine.Now = func() time.Duration { return time.Since(began) + time.Duration(w.ahead.Load()) }
+	return k
+}
+
+// minute puts the controller's clock forward.
+func (w *world) minute() { w.ahead.Add(int64(61 * time.Second)) }
+
 func (w *world) config() agentconfig.Config {
 	return agentconfig.Config{
 		BootstrapDir: "/consul",
@@ -312,7 +335,7 @@ func (w *world) config() agentconfig.Config {
 			Hosts: w.server.Address, Defaults: &agentconfig.ServerDefaults{TLSServerName: w.server.ServerName}, SkipServerWatch: true,
 			HTTP: &agentconfig.ServerHTTP{Port: w.server.HTTPPort}, GRPC: &agentconfig.ServerGRPC{Port: w.server.GRPCPort},
 		},
-		Controller: &agentconfig.Controller{AuthMethod: &agentconfig.AuthMethod{STSEndpoint: w.moto, IAMEndpoint: w.moto + "/"}},
+		Controller: &agentconfig.Controller{HTTPAddress: "127.0.0.1:0", AuthMethod: &agentconfig.AuthMethod{STSEndpoint: w.moto, IAMEndpoint: w.moto + "/"}},
 	}
 }
 
@@ -325,10 +348,13 @@ func (w *world) getenv(more map[string]string) func(string) string {
 	return func(name string) string { return env[name] }
 }
 
-// mustPass runs one pass, which has to succeed.
-func mustPass(t *testing.T, k *keeper) {
+// mustLook has the controller compare all of Consul with all of ECS, which has to succeed.
+func mustLook(t *testing.T, k *keeper) {
 	t.Helper()
-	if err := k.pass(t.Context()); err != nil {
-		t.Fatalf("pass: %v", err)
+	if err := k.look(t.Context()); err != nil {
+		t.Fatalf("look: %v", err)
 	}
 }
+
+// arnPrefix begins the ARN of a task that ECS does not know.
+const arnPrefix = "arn:aws:ecs:us-east-1:123456789012:task/mesh/"

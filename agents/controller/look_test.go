@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/consul/api"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
@@ -35,12 +36,12 @@ func TestAStoppedTaskLeavesAndALivingOneStays(t *testing.T) {
 	w.registerService(t, &api.AgentService{ID: "odd", Service: "odd", Meta: map[string]string{mesh.MetaTaskID: "../../x"}})
 	other := w.logIn(t, role, taskmeta.Task{ID: tasks[0].ID, ClusterARN: w.self.ClusterARN + "-2"})
 
-	mustPass(t, k)
+	mustLook(t, k)
 	if n := len(w.services(t)); n != 6 {
 		t.Fatalf("%d services while all tasks live, want 6: %v", n, w.services(t))
 	}
 	w.stopTask(t, tasks[0])
-	mustPass(t, k)
+	mustLook(t, k)
 	kept := mesh.ServiceID("web", tasks[1].ID)
 	if diff := cmp.Diff(slices.Sorted(slices.Values(append(foreign, kept, mesh.ProxyID(kept)))), slices.Sorted(slices.Values(w.services(t)))); diff != "" {
 		t.Errorf("services left (-want +got):\n%s", diff)
@@ -74,6 +75,7 @@ func TestNoAnswerOfECSHarmsALivingTask(t *testing.T) {
 		}
 		return http.StatusOK, map[string]any{"tasks": []any{}, "failures": []any{}}
 	}
+	own := map[string]any{"taskArn": w.self.ARN, "lastStatus": "RUNNING"}
 	describe := func(change func(map[string]any)) func(string, map[string]any) (int, map[string]any) {
 		return func(action string, answer map[string]any) (int, map[string]any) {
 			if action == "DescribeTasks" {
@@ -109,13 +111,13 @@ func TestNoAnswerOfECSHarmsALivingTask(t *testing.T) {
 					return awsError("ThrottlingException")
 				}
 				return http.StatusOK, answer
-			}, "describe 2 tasks",
+			}, "describe 3 tasks",
 		},
 		"other failures": {describe(func(answer map[string]any) {
-			answer["tasks"] = []any{}
+			answer["tasks"] = []any{own}
 			answer["failures"] = []any{map[string]any{"arn": tasks[0].ARN, "reason": "ACCESS_DENIED"}, map[string]any{"arn": tasks[1].ARN}}
 		}), ""},
-		"silence": {describe(func(answer map[string]any) { answer["tasks"] = []any{} }), ""},
+		"silence": {describe(func(answer map[string]any) { answer["tasks"] = []any{own} }), ""},
 		"draining": {describe(func(answer map[string]any) {
 			for _, task := range answer["tasks"].([]any) {
 				task.(map[string]any)["lastStatus"] = "DEACTIVATING"
@@ -123,10 +125,8 @@ func TestNoAnswerOfECSHarmsALivingTask(t *testing.T) {
 		}), ""},
 	} {
 		w.trouble.set(tc.change)
-		for _, task := range tasks {
-			k.absent[task.ID] = time.Now().Add(-time.Hour)
-		}
-		err := k.pass(t.Context())
+		w.minute()
+		err := k.look(t.Context())
 		if tc.wantErr == "" && err != nil || tc.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tc.wantErr)) {
 			t.Errorf("%s: pass = %v, want %q", name, err, tc.wantErr)
 		}
@@ -135,7 +135,7 @@ func TestNoAnswerOfECSHarmsALivingTask(t *testing.T) {
 		}
 	}
 	w.trouble.set(nil)
-	mustPass(t, k)
+	mustLook(t, k)
 	if left := w.services(t); len(left) > 0 {
 		t.Errorf("once ECS answers well, %v are still there", left)
 	}
@@ -161,7 +161,7 @@ func TestAListOfSeveralPagesIsReadToItsEnd(t *testing.T) {
 			return http.StatusOK, map[string]any{"taskArns": []any{task.ARN}}
 		}
 	})
-	mustPass(t, k)
+	mustLook(t, k)
 	if left := w.services(t); len(left) != 2 || page != 3 {
 		t.Errorf("services %v after %d pages, want both after 3", left, page)
 	}
@@ -173,11 +173,11 @@ func TestATaskThatECSDoesNotKnowLeavesAfterAMinute(t *testing.T) {
 	k := w.keeper(t)
 	lost := taskmeta.Task{ID: strings.Repeat("0", 32), ARN: arnPrefix + strings.Repeat("0", 32), ClusterARN: w.self.ClusterARN}
 	w.register(t, lost)
-	mustPass(t, k)
-	if len(w.services(t)) != 2 || k.absent[lost.ID].IsZero() {
-		t.Fatalf("after the first look: services %v, absent since %v", w.services(t), k.absent[lost.ID])
+	mustLook(t, k)
+	if len(w.services(t)) != 2 || k.state.get().waiting != 1 {
+		t.Fatalf("after the first look: services %v, %d tasks waiting", w.services(t), k.state.get().waiting)
 	}
-	k.absent[lost.ID] = k.absent[lost.ID].Add(-minAbsence)
+	w.minute()
 	w.trouble.set(func(action string, answer map[string]any) (int, map[string]any) {
 		if action == "DescribeTasks" { // the task was only hard to see
 			answer["failures"] = []any{}
@@ -185,35 +185,50 @@ func TestATaskThatECSDoesNotKnowLeavesAfterAMinute(t *testing.T) {
 		}
 		return http.StatusOK, answer
 	})
-	mustPass(t, k)
+	mustLook(t, k)
 	w.trouble.set(nil)
-	mustPass(t, k)
+	mustLook(t, k)
 	if len(w.services(t)) != 2 {
 		t.Fatal("a task that ECS knew a moment ago was removed")
 	}
-	k.absent[lost.ID] = k.absent[lost.ID].Add(-minAbsence)
-	mustPass(t, k)
+	w.minute()
+	mustLook(t, k)
 	if left := w.services(t); len(left) > 0 {
 		t.Errorf("%v left of a task that ECS has not known for a minute", left)
 	}
 }
 
-func TestAPassRemovesNoMoreThanTheBrakeAllows(t *testing.T) {
+func TestTheBrakeHoldsBackWhatECSDoesNotConfirm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	k := w.keeper(t)
-	for _, task := range w.runTasks(t, brakeTasks+5) {
+	for i := range 53 {
+		id := fmt.Sprintf("%032d", i)
+		w.register(t, taskmeta.Task{ID: id, ARN: arnPrefix + id, ClusterARN: w.self.ClusterARN})
+	}
+	for _, task := range w.runTasks(t, 60) { // more than the brake lets through, but of these ECS says that they have stopped
 		w.register(t, task)
 		w.stopTask(t, task)
 	}
-	for _, want := range []int{10, 0} {
-		mustPass(t, k)
-		if left := w.services(t); len(left) != want {
-			t.Errorf("%d services left, want %d", len(left), want)
-		}
+	mustLook(t, k)
+	w.minute()
+	mustLook(t, k)
+	if left := w.services(t); len(left) != 2*3 || k.state.get().waiting != 3 {
+		t.Errorf("%d services left and %d tasks waiting, want those of 3", len(left), k.state.get().waiting)
 	}
-	if !strings.Contains(w.log.String(), "removals held back until the next pass: removed=50 held_back=5") {
+	if !strings.Contains(w.log.String(), "removals held back: ") {
 		t.Errorf("the brake is not logged:\n%s", w.log.String())
+	}
+	if _, err := k.letThrough(t.Context()); !errors.Is(err, errNotLeading) {
+		t.Errorf("a controller that does not lead lets go of the brake: %v", err)
+	}
+	k.stand(true)
+	if tasks, err := k.letThrough(t.Context()); err != nil || tasks != 3 {
+		t.Errorf("let through %d tasks, %v, want 3", tasks, err)
+	}
+	mustLook(t, k)
+	if left := w.services(t); len(left) > 0 {
+		t.Errorf("%v left of what was let through", left)
 	}
 }
 
@@ -228,7 +243,7 @@ func TestManyTokensAreDeletedOverAFewConnections(t *testing.T) {
 		w.logIn(t, role, task)
 		w.stopTask(t, task)
 	}
-	mustPass(t, k)
+	mustLook(t, k)
 	tokens, _, err := w.consul.ACL().TokenListFiltered(api.ACLTokenFilterOptions{AuthMethod: mesh.AuthMethod}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -262,34 +277,26 @@ func TestOneTroubleDoesNotHideTheOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	k := w.keeper(t)
-	var dead []*holding
+	var dead []reap.Removal
 	for i := range 3 {
-		task := taskmeta.Task{ID: fmt.Sprintf("%032d", i), ClusterARN: w.self.ClusterARN}
-		w.register(t, task)
+		id := fmt.Sprintf("%032d", i)
+		w.register(t, taskmeta.Task{ID: id, ClusterARN: w.self.ClusterARN})
+		service := mesh.ServiceID("web", id)
+		dead = append(dead, reap.Removal{Holding: reap.Holding{TaskID: id, Services: []reap.Service{
+			{ID: service, Name: "web"}, {ID: mesh.ProxyID(service), Name: mesh.ProxyName("web")},
+		}}})
 	}
-	services, _, err := k.consul.NodeServices(t.Context(), w.self.ClusterARN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, h := range holdings(services, nil) {
-		dead = append(dead, h)
-	}
-	dead[0].tokens = append(dead[0].tokens, loginToken("bad-1"))
-	dead[1].tokens = append(dead[1].tokens, loginToken("bad-2"))
-	budget := 3
-	err = k.remove(t.Context(), dead, &budget, "test")
+	dead[0].Tokens = append(dead[0].Tokens, reap.Token{AccessorID: "bad-1"})
+	dead[1].Tokens = append(dead[1].Tokens, reap.Token{AccessorID: "bad-2"})
+	removed, err := (&catalog{keeper: k, node: w.self.ClusterARN}).Remove(t.Context(), dead)
 	for _, want := range []string{"delete ACL token bad-1: ", "delete ACL token bad-2: "} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("remove = %v, want %q in it", err, want)
+			t.Errorf("Remove = %v, want %q in it", err, want)
 		}
 	}
-	if left := w.services(t); len(left) > 0 || budget != 0 {
-		t.Errorf("services %v left and budget %d, want none", left, budget)
+	if left := w.services(t); len(left) > 0 || len(removed) != 1 || removed[0].TaskID != dead[2].TaskID {
+		t.Errorf("services %v left and %v removed, want none left and the last task removed whole", left, removed)
 	}
-}
-
-func loginToken(accessorID string) consul.LoginToken {
-	return consul.LoginToken{AccessorID: accessorID}
 }
 
 func TestALostNodeIsRegisteredAgainAndTheRestLookedAt(t *testing.T) {
@@ -302,7 +309,7 @@ func TestALostNodeIsRegisteredAgainAndTheRestLookedAt(t *testing.T) {
 	if _, err := w.consul.ACL().AuthMethodDelete(mesh.AuthMethod, nil); err != nil {
 		t.Fatal(err)
 	}
-	mustPass(t, k)
+	mustLook(t, k)
 	list, _, err := w.consul.Catalog().NodeServiceList(w.self.ClusterARN, nil)
 	if err != nil || list == nil || list.Node == nil {
 		t.Fatalf("node is %v, %v", list, err)
@@ -317,8 +324,8 @@ func TestLostACLObjectsAreMadeAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	k := w.keeper(t)
-	if in := time.Until(k.ensureAt); in > ensureAgain {
-		t.Errorf("after it wrote, it looks again in %v, want %v", in, ensureAgain)
+	if in := time.Until(k.state.get().prepareAt); in > prepareAgain {
+		t.Errorf("after it wrote, it looks again in %v, want %v", in, prepareAgain)
 	}
 	// Another controller, which had read the auth method before ours wrote it, overwrites it.
 	method, _, err := w.consul.ACL().AuthMethodRead(mesh.AuthMethod, nil)
@@ -329,10 +336,10 @@ func TestLostACLObjectsAreMadeAgain(t *testing.T) {
 	if _, _, err := w.consul.ACL().AuthMethodUpdate(method, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []time.Duration{ensureAgain, ensureEvery} {
-		k.ensureAt = time.Now()
-		mustPass(t, k)
-		if in := time.Until(k.ensureAt); in > want || in < want-3*time.Second {
+	for _, want := range []time.Duration{prepareAgain, prepareEvery} {
+		k.state.set(func(s *standing) { s.prepareAt = time.Now() })
+		mustLook(t, k)
+		if in := time.Until(k.state.get().prepareAt); in > want || in < want-3*time.Second {
 			t.Errorf("looks again in %v, want %v", in, want)
 		}
 	}
