@@ -9,11 +9,9 @@ import (
 
 const (
 	// minAbsence is how long ECS must not have known a task, in look after look, before that counts: a task that was just
-	// started may not be visible everywhere in ECS yet, and one that has stopped is described as such for an hour.
+	// started may not be visible everywhere in ECS yet, and one that has stopped is described as such for an hour. An absence
+	// begins with a look, so two of them at least have found the task missing by then.
 	minAbsence = time.Minute
-
-	// minLooks is how many looks at least must have found a task missing before that counts.
-	minLooks = 2
 
 	// brakeWindow is the time that the brake's limits are meant for. It rolls.
 	brakeWindow = time.Hour
@@ -203,7 +201,7 @@ func (m *Memory) Decide(look Look, limits Limits) Plan {
 			plan.Removals = append(plan.Removals, Removal{holding, Evidence{Verdict: Stopped, Via: look.via(), Looks: 1}})
 		case Missing:
 			r := m.suspicion(look, id, holding)
-			if !look.Full || r.Evidence.AbsentFor < minAbsence || r.Evidence.Looks < minLooks {
+			if !look.Full || r.Evidence.AbsentFor < minAbsence {
 				plan.Waiting = append(plan.Waiting, r)
 			} else {
 				lost = append(lost, r)

@@ -179,7 +179,7 @@ func randomHistory(seed uint64) history {
 	for i := range 1 + g.IntN(8) {
 		born := g.upTo(length)
 		g.add(step{
-			at: born, verb: "birth", who: i, e: pick(g.Rand, 0, g.upTo(20*time.Second), g.upTo(54*time.Second)),
+			at: born, verb: "birth", who: i, e: pick(g.Rand, 0, g.upTo(20*time.Second), g.upTo(59*time.Second), 59900*time.Millisecond),
 			d: pick(g.Rand, 0, g.upTo(5*time.Second), g.upTo(90*time.Second)), n: pick(g.Rand, 0, 50),
 		})
 		if g.IntN(4) == 0 { // while ECS may not show it
