@@ -102,7 +102,7 @@ func IsTaskID(id string) bool {
 type Look struct {
 	At       time.Duration      // when Consul had been read and ECS was not yet asked, by a clock that cannot jump
 	Full     bool               // of everything that Consul holds for the ECS cluster, else of some tasks
-	Own      string             // ID of the controller's own task, which is never touched
+	Own      string             // ID of the controller's own task, which is never touched; empty if that runs in another ECS cluster
 	Held     map[string]Holding // by task ID
 	Verdicts map[string]Verdict // by task ID; a task without one is Unknown
 }
@@ -188,10 +188,10 @@ func (m *Memory) Decide(look Look, limits Limits) Plan {
 	var lost []Removal
 	for id, holding := range look.Held {
 		switch {
-		case id == look.Own:
-			continue
 		case !IsTaskID(id):
 			plan.Foreign++
+			continue
+		case id == look.Own:
 			continue
 		}
 		plan.Known++

@@ -281,6 +281,50 @@ func TestEachAnswerHasToShowTheOwnTask(t *testing.T) {
 	}
 }
 
+func TestElsewhereAListedTaskIsTheWitness(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		listed      []string
+		verdicts    map[string]Verdict
+		wantRemoved []string
+		wantTrips   map[Guard]int
+		wantErr     string
+	}{
+		"what has stopped needs none": {nil, map[string]Verdict{idA: Stopped, idB: Alive}, []string{idA}, map[Guard]int{}, ""},
+		"a living one":                {[]string{idC}, map[string]Verdict{idA: Stopped, idB: Missing, idC: Alive}, []string{idA, idB}, map[Guard]int{}, ""},
+		"one that has stopped since":  {[]string{idC}, map[string]Verdict{idA: Alive, idB: Missing, idC: Stopped}, []string{idB}, map[Guard]int{}, ""},
+		"one that is missing": {
+			[]string{idC}, map[string]Verdict{idA: Stopped, idB: Missing, idC: Missing}, []string{idA},
+			map[Guard]int{GuardOwnTask: 1, GuardUnknown: 1}, "does not show the task " + idC,
+		},
+		"none is listed": {
+			nil, map[string]Verdict{idA: Stopped, idB: Missing}, []string{idA}, map[Guard]int{GuardOwnTask: 1, GuardUnknown: 1}, "ECS has listed none",
+		},
+	} {
+		s := &still{held: holdings(idA, idB), listed: tc.listed, verdicts: tc.verdicts}
+		e, last, _ := engineOf(s)
+		now := time.Duration(0)
+		e.Own, e.Now = "", func() time.Duration { return now }
+		_ = e.Sync(t.Context())
+		s.removed, now = nil, time.Minute
+		err := e.Sync(t.Context())
+		slices.Sort(s.removed)
+		if diff := cmp.Diff(tc.wantRemoved, s.removed); diff != "" {
+			t.Errorf("%s: removed (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(tc.wantTrips, last.Trips); diff != "" {
+			t.Errorf("%s: guards (-want +got):\n%s", name, diff)
+		}
+		if (err != nil) != (tc.wantErr != "") || err != nil && !strings.Contains(err.Error(), tc.wantErr) {
+			t.Errorf("%s: %v, want %q", name, err, tc.wantErr)
+		}
+		done, _ := e.Handle(t.Context(), []string{idB})
+		if want := tc.verdicts[idB] == Missing && tc.wantErr == ""; (len(done) == 1) != want {
+			t.Errorf("%s: events done: %v", name, done)
+		}
+	}
+}
+
 func TestFailuresOfManyBatchesAreToldInAFewLines(t *testing.T) {
 	t.Parallel()
 	held, verdicts := many(990)

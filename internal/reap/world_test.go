@@ -235,6 +235,9 @@ func (c *controller) start() {
 		Now:      func() time.Duration { return w.now - began },
 		Observer: Observer{Removed: c.removed, Finished: c.finished},
 	}
+	if w.elsewhere {
+		c.engine.Own = ""
+	}
 	if w.broken != nil {
 		w.broken(c)
 	}
@@ -335,6 +338,9 @@ func (c *controller) removed(r Removal) {
 		return
 	}
 	w.seen[r.Evidence.Verdict.String()+", "+string(r.Evidence.Via)]++
+	if w.elsewhere {
+		w.seen["in another ECS cluster, "+r.Evidence.Verdict.String()]++
+	}
 	if r.Evidence.Verdict != Missing {
 		return
 	}
