@@ -9,11 +9,9 @@ import (
 
 const (
 	// minAbsence is how long ECS must not have known a task, in look after look, before that counts: a task that was just
-	// started may not be visible everywhere in ECS yet, and one that has stopped is described as such for an hour.
+	// started may not be visible everywhere in ECS yet, and one that has stopped is described as such for an hour. An absence
+	// begins with a look, so two of them at least have found the task missing by then.
 	minAbsence = time.Minute
-
-	// minLooks is how many looks at least must have found a task missing before that counts.
-	minLooks = 2
 
 	// brakeWindow is the time that the brake's limits are meant for. It rolls.
 	brakeWindow = time.Hour
@@ -104,7 +102,7 @@ func IsTaskID(id string) bool {
 type Look struct {
 	At       time.Duration      // when Consul had been read and ECS was not yet asked, by a clock that cannot jump
 	Full     bool               // of everything that Consul holds for the ECS cluster, else of some tasks
-	Own      string             // ID of the controller's own task, which is never touched
+	Own      string             // ID of the controller's own task, which is never touched; empty if that runs in another ECS cluster
 	Held     map[string]Holding // by task ID
 	Verdicts map[string]Verdict // by task ID; a task without one is Unknown
 }
@@ -190,10 +188,10 @@ func (m *Memory) Decide(look Look, limits Limits) Plan {
 	var lost []Removal
 	for id, holding := range look.Held {
 		switch {
-		case id == look.Own:
-			continue
 		case !IsTaskID(id):
 			plan.Foreign++
+			continue
+		case id == look.Own:
 			continue
 		}
 		plan.Known++
@@ -203,7 +201,7 @@ func (m *Memory) Decide(look Look, limits Limits) Plan {
 			plan.Removals = append(plan.Removals, Removal{holding, Evidence{Verdict: Stopped, Via: look.via(), Looks: 1}})
 		case Missing:
 			r := m.suspicion(look, id, holding)
-			if !look.Full || r.Evidence.AbsentFor < minAbsence || r.Evidence.Looks < minLooks {
+			if !look.Full || r.Evidence.AbsentFor < minAbsence {
 				plan.Waiting = append(plan.Waiting, r)
 			} else {
 				lost = append(lost, r)

@@ -59,7 +59,7 @@ type ECS interface {
 // may be called from several goroutines: only the memory is shared, and is locked while a decision is made, not while Consul
 // or ECS is asked. So two calls may remove the same task, which does no harm: an ID never comes back to life.
 type Engine struct {
-	Own      string // ID of the controller's own task, by which answers of ECS are told from silence
+	Own      string // ID of the controller's own task, the witness that ECS sees the ECS cluster; empty if it runs in another one
 	Catalog  Catalog
 	ECS      ECS
 	Limits   Limits
@@ -67,8 +67,9 @@ type Engine struct {
 	Observer Observer
 	Now      func() time.Duration // since any fixed moment, by a monotonic clock; nil for that of the process
 
-	mu     sync.Mutex
-	memory Memory
+	mu      sync.Mutex
+	memory  Memory
+	witness string // where there is no own task: one that ECS last listed
 }
 
 // Sync looks at everything and removes what dead tasks left behind. It reads Consul first: whatever is there then belongs to
@@ -184,8 +185,10 @@ func (e *Engine) look(ctx context.Context, p *Pass) (Look, error) {
 	if err != nil {
 		return Look{}, err
 	}
-	look := Look{At: e.now(), Full: true, Own: e.Own, Held: map[string]Holding{}, Verdicts: map[string]Verdict{}}
-	maps.Copy(look.Held, held)
+	if held == nil {
+		held = map[string]Holding{}
+	}
+	look := Look{At: e.now(), Full: true, Own: e.Own, Held: held, Verdicts: map[string]Verdict{}}
 	var ids []string
 	for id := range held {
 		if id != e.Own && IsTaskID(id) {
@@ -199,6 +202,7 @@ func (e *Engine) look(ctx context.Context, p *Pass) (Look, error) {
 	if err != nil {
 		return Look{}, err
 	}
+	e.choose(running)
 	var rest []string
 	for _, id := range ids {
 		if running[id] {
@@ -213,34 +217,76 @@ func (e *Engine) look(ctx context.Context, p *Pass) (Look, error) {
 	return look, err
 }
 
-// describe asks ECS about the tasks, with the controller's own among each batch: an answer that does not show that one alive
-// comes from an ECS that does not see the ECS cluster as it is, and is no evidence of anything. A batch without an answer
-// leaves its tasks unknown and does not keep the others.
+// describe asks ECS about the tasks, and in each batch about a witness too. An answer that does not show the controller's own
+// task alive comes from an ECS that does not see the ECS cluster as it is, and is no evidence of anything. Where there is no
+// own task, an answer has to show the other witness before it counts that ECS does not know a task; what ECS describes
+// outright is told by that. A batch without an answer leaves its tasks unknown and does not keep the others.
 func (e *Engine) describe(ctx context.Context, p *Pass, ids []string) (map[string]Verdict, error) {
 	verdicts := map[string]Verdict{}
 	var failures []error
+	witness := e.chosen()
 	for batch := range slices.Chunk(ids, maxDescribed-1) {
 		if ctx.Err() != nil {
 			failures = append(failures, ctx.Err())
 			break
 		}
-		answer, err := e.ECS.Describe(ctx, append(slices.Clone(batch), e.Own))
-		if answer[e.Own] != Alive {
-			if err == nil {
-				p.Trips[GuardOwnTask] += len(batch)
-				err = fmt.Errorf("describe %d tasks: ECS's answer does not show the controller's own task %s alive, so it is not relied on", len(batch), e.Own)
-			}
-			failures = append(failures, err)
-			continue
+		asked := batch
+		if witness != "" && !slices.Contains(batch, witness) {
+			asked = append(slices.Clone(batch), witness)
 		}
+		answer, err := e.ECS.Describe(ctx, asked)
 		if err != nil {
 			failures = append(failures, err)
 		}
+		proven := answer[witness] == Alive || e.Own == "" && answer[witness] == Stopped
+		untold := 0
 		for _, id := range batch {
-			verdicts[id] = answer[id]
+			switch {
+			case proven, e.Own == "" && answer[id] != Missing:
+				verdicts[id] = answer[id]
+			default:
+				untold++
+			}
+		}
+		if untold > 0 && err == nil {
+			p.Trips[GuardOwnTask] += untold
+			failures = append(failures, fmt.Errorf("describe %d tasks: ECS's answer %s", len(batch), e.doubt(witness)))
 		}
 	}
 	return verdicts, few(failures)
+}
+
+// doubt is why an answer of ECS is not relied on.
+func (e *Engine) doubt(witness string) string {
+	const hint = "\nhint: this passes where that task is less than a minute old; else ECS is asked about another ECS cluster, or at another endpoint"
+	switch {
+	case e.Own != "":
+		return "does not show the controller's own task " + e.Own + " alive, so it is not relied on" + hint
+	case witness != "":
+		return "does not show the task " + witness + ", which ECS listed, so that it does not know others is not relied on" + hint
+	}
+	return "does not know tasks, and ECS has listed none, so nothing shows that it sees the ECS cluster"
+}
+
+// choose picks a witness from the list where there is no own task.
+func (e *Engine) choose(running map[string]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.witness == "" || !running[e.witness] {
+		e.witness = ""
+		if len(running) > 0 {
+			e.witness = slices.Min(slices.Collect(maps.Keys(running)))
+		}
+	}
+}
+
+func (e *Engine) chosen() string {
+	if e.Own != "" {
+		return e.Own
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.witness
 }
 
 // few joins errors that are likely all the same.

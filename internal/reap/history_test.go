@@ -12,10 +12,11 @@ import (
 // history is all that happens to a world from outside. A history is worth nothing without its seed, from which follow the
 // durations of calls and what trouble hits.
 type history struct {
-	seed     uint64
-	interval time.Duration // of full looks
-	limits   Limits
-	steps    []step // in the order of their times
+	seed      uint64
+	interval  time.Duration // of full looks
+	limits    Limits
+	elsewhere bool   // the controllers do not know that their tasks run in this ECS cluster
+	steps     []step // in the order of their times
 }
 
 // step is one thing that happens.
@@ -71,7 +72,7 @@ func (s step) String() string {
 }
 
 func (h history) String() string {
-	lines := []string{fmt.Sprintf("full looks every %v, brake %+v", h.interval, h.limits)}
+	lines := []string{fmt.Sprintf("full looks every %v, brake %+v, controllers of another ECS cluster: %v", h.interval, h.limits, h.elsewhere)}
 	for _, s := range h.steps {
 		lines = append(lines, s.String())
 	}
@@ -175,11 +176,12 @@ func randomHistory(seed uint64) history {
 	h := &g.history
 	h.interval = pick(g.Rand, 5*time.Second, 15*time.Second, 30*time.Second, 30*time.Second, time.Minute, 3*time.Minute)
 	h.limits = Limits{BrakeTasks: pick(g.Rand, 0, 1, 2, 50), BrakePercent: pick(g.Rand, 0, 0, 25, 100)}
+	h.elsewhere = g.IntN(5) == 0
 	length := pick(g.Rand, time.Minute, 3*time.Minute, 10*time.Minute)
 	for i := range 1 + g.IntN(8) {
 		born := g.upTo(length)
 		g.add(step{
-			at: born, verb: "birth", who: i, e: pick(g.Rand, 0, g.upTo(20*time.Second), g.upTo(54*time.Second)),
+			at: born, verb: "birth", who: i, e: pick(g.Rand, 0, g.upTo(20*time.Second), g.upTo(59*time.Second), 59900*time.Millisecond),
 			d: pick(g.Rand, 0, g.upTo(5*time.Second), g.upTo(90*time.Second)), n: pick(g.Rand, 0, 50),
 		})
 		if g.IntN(4) == 0 { // while ECS may not show it
@@ -207,7 +209,7 @@ func randomHistory(seed uint64) history {
 			who: g.IntN(2), d: g.upTo(40 * time.Second), n: g.IntN(6),
 		})
 	}
-	slices.SortFunc(h.steps, func(a, b step) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.String(), b.String())) })
+	slices.SortStableFunc(h.steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 	return *h
 }
 

@@ -1,6 +1,7 @@
 package reap
 
 import (
+	"cmp"
 	"context"
 	"testing"
 	"time"
@@ -14,7 +15,12 @@ var mutants = map[string]struct {
 }{
 	"reaping on desiredStatus": {"live", func(c *controller) { c.engine.ECS = desiredStatus{simECS{c.w}} }},
 	"trusting an empty page":   {"live", func(c *controller) { c.engine.ECS = &trustedList{simECS{c.w}, c.own.id, false} }},
-	"no own task in an answer": {"live", func(c *controller) { c.engine.ECS = noOwnTask{simECS{c.w}, c.own.id} }},
+	"no own task in an answer": {"live", func(c *controller) {
+		c.engine.Own, c.engine.ECS = c.own.id, noOwnTask{simECS{c.w}, c.own.id}
+	}},
+	"no witness elsewhere": {"live", func(c *controller) {
+		c.engine.Own, c.engine.ECS = "", noOwnTask{simECS{c.w}, anyTask}
+	}},
 	"events are not confirmed": {"live", func(c *controller) { c.engine.ECS = believedEvents{simECS{c.w}, c.own.id} }},
 	"deleting after a lost lock": {"lock", func(c *controller) {
 		c.engine.Catalog = deafCatalog{simConsul{c.w}}
@@ -65,7 +71,10 @@ func allStopped(ids []string, own string) map[string]Verdict {
 	return verdicts
 }
 
-// noOwnTask does not ask for the controller's own task.
+// anyTask stands for the witness.
+const anyTask = ""
+
+// noOwnTask does not ask for the controller's own task, or for another witness, which is the last that a batch names.
 type noOwnTask struct {
 	simECS
 	own string
@@ -74,7 +83,7 @@ type noOwnTask struct {
 func (e noOwnTask) Describe(ctx context.Context, ids []string) (map[string]Verdict, error) {
 	verdicts, err := e.simECS.Describe(ctx, ids)
 	if err == nil {
-		verdicts[e.own] = Alive
+		verdicts[cmp.Or(e.own, ids[len(ids)-1])] = Alive
 	}
 	return verdicts, err
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // mutant puts a fault into a controller's engine. It is nil for the real one.
@@ -159,5 +161,16 @@ func TestNoHistoryHarmsALivingTaskOrLeavesADeadOne(t *testing.T) {
 var sights = []string{
 	"stopped, event", "stopped, full look", "missing, full look", "missing, released", string(GuardOwnTask), string(GuardUnknown), string(GuardNotConfirmed),
 	string(GuardAbsence), string(GuardBrake), string(GuardForeign), "two lead", "lock lost in a pass", "lock lost in a removal", "killed in a removal",
-	"a removal fails", "removed twice", "an event is set aside", "an hour waited for the brake",
+	"a removal fails", "removed twice", "an event is set aside", "an hour waited for the brake", "in another ECS cluster, stopped", "in another ECS cluster, missing",
+}
+
+func TestAHistoryRepeatsItself(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(50) {
+		h := randomHistory(seed)
+		first, second := play(h, nil), play(randomHistory(seed), nil)
+		if diff := cmp.Diff(first.seen, second.seen); diff != "" || first.seq != second.seq || first.now != second.now {
+			t.Fatalf("history %d played twice (-first +second):\n%s", seed, diff)
+		}
+	}
 }

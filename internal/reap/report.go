@@ -7,7 +7,7 @@ type Guard string
 
 // The guards.
 const (
-	GuardOwnTask      Guard = "own task not shown" // tasks in answers of ECS that did not show the controller's own task alive
+	GuardOwnTask      Guard = "own task not shown" // tasks in answers of ECS that did not show the controller's own task, or another witness
 	GuardUnknown      Guard = "unknown"            // tasks that ECS gave no answer about
 	GuardNotConfirmed Guard = "not confirmed"      // tasks that an event called stopped and ECS calls alive
 	GuardAbsence      Guard = "absence too short"  // tasks that are missing, but not for long or often enough

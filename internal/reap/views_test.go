@@ -83,7 +83,7 @@ func (s simECS) list(ctx context.Context, pick func(desired, last string) bool) 
 		}
 		for _, t := range w.inOrder() {
 			desired, last, known := t.statuses(when)
-			if known && pick(desired, last) && (when >= t.visible || w.chance(t.glimpses)) && !w.trouble(listShort) {
+			if known && pick(desired, last) && w.shows(t) && !w.trouble(listShort) {
 				running[t.id] = true
 			}
 		}
@@ -110,14 +110,14 @@ func (s simECS) describe(ctx context.Context, ids []string, status func(desired,
 		nobody := w.trouble(describeMissing) || w.trouble(blind)
 		when := w.now
 		if w.trouble(describeOld) {
-			when -= w.upTo(5 * time.Second) // so that a new task is missing for less than a minute all the same
+			when -= w.upTo(20 * time.Second)
 		}
 		for _, id := range ids {
 			t := w.byID[id]
 			desired, last, known := "", "", false
 			if t != nil {
 				desired, last, known = t.statuses(when)
-				known = known && (when >= t.visible || w.chance(t.glimpses))
+				known = known && w.shows(t)
 			}
 			switch {
 			case w.trouble(describeShort):
@@ -135,6 +135,9 @@ func (s simECS) describe(ctx context.Context, ids []string, status func(desired,
 	}
 	return verdicts, nil
 }
+
+// shows reports whether an answer shows the task, which it may not do for nearly a minute from the task's birth.
+func (w *world) shows(t *task) bool { return w.now >= t.visible || w.chance(t.glimpses) }
 
 // inOrder are the tasks in an order that is always the same.
 func (w *world) inOrder() []*task {

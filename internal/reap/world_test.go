@@ -235,6 +235,9 @@ func (c *controller) start() {
 		Now:      func() time.Duration { return w.now - began },
 		Observer: Observer{Removed: c.removed, Finished: c.finished},
 	}
+	if w.elsewhere {
+		c.engine.Own = ""
+	}
 	if w.broken != nil {
 		w.broken(c)
 	}
@@ -276,20 +279,26 @@ func (c *controller) context(p *process, handling bool) context.Context {
 // sync is the loop of full looks.
 func (c *controller) sync(p *process) {
 	for {
-		pause := 5 * time.Second // until the next look whether it leads
 		if c.leading {
 			_ = c.engine.Sync(c.context(p, false))
-			pause = c.w.interval*8/10 + c.w.upTo(c.w.interval*4/10)
 		}
-		if !p.sleep(pause) {
+		if !p.sleep(c.pause(c.w.interval*8/10 + c.w.upTo(c.w.interval*4/10))) {
 			return
 		}
 	}
 }
 
+// pause is how long a loop sleeps: so long while the controller leads, else until the next look whether it does.
+func (c *controller) pause(leading time.Duration) time.Duration {
+	if c.leading {
+		return leading
+	}
+	return 10 * time.Second
+}
+
 // handle is the loop of events.
 func (c *controller) handle(p *process) {
-	for p.sleep(2 * time.Second) {
+	for p.sleep(c.pause(3 * time.Second)) {
 		for c.leading && !p.dead {
 			var ids []string
 			received := c.w.receive()
@@ -329,6 +338,9 @@ func (c *controller) removed(r Removal) {
 		return
 	}
 	w.seen[r.Evidence.Verdict.String()+", "+string(r.Evidence.Via)]++
+	if w.elsewhere {
+		w.seen["in another ECS cluster, "+r.Evidence.Verdict.String()]++
+	}
 	if r.Evidence.Verdict != Missing {
 		return
 	}
