@@ -28,12 +28,19 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/awsfault"
 )
 
-var moto = sync.OnceValues(func() (*testenv.AWS, error) { return testenv.StartMoto(context.Background()) })
+var (
+	moto = sync.OnceValues(func() (*testenv.AWS, error) {
+		emulator, err := testenv.StartMoto(context.Background())
+		started = emulator
+		return emulator, err
+	})
+	started *testenv.AWS // nil where no test asked for it, as in a fuzzer's workers
+)
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if emulator, err := moto(); err == nil {
-		_ = emulator.Stop()
+	if started != nil {
+		_ = started.Stop()
 	}
 	os.Exit(code)
 }
