@@ -132,7 +132,7 @@ func TestErrorsAreToldApart(t *testing.T) {
 		"not found": awsapi.IsNotFound, "denied": awsapi.IsAccessDenied, "throttled": awsapi.IsThrottled,
 	}
 	for code, want := range map[string]string{
-		"NoSuchEntity": "not found", "ClusterNotFoundException": "not found", "EntityAlreadyExists": "none of them",
+		"NoSuchEntity": "not found", "ClusterNotFoundException": "not found", "QueueDoesNotExist": "not found", "EntityAlreadyExists": "none of them",
 		"AccessDenied": "denied", "AccessDeniedException": "denied", "ThrottlingException": "throttled", "Throttling": "throttled",
 		"ServerException": "none of them",
 	} {

@@ -2,7 +2,8 @@
 // emulator, so that one endpoint URL serves a whole AWS. It is for the demo and the tests, not a product.
 //
 // The packages below it, in the order one meets them: api speaks ECS's protocol, control keeps the state and schedules
-// services (definition, schedule, names, quota and taskevent are its rules), engine runs tasks, metadata serves them.
+// services (definition, schedule, names and quota are its rules), engine runs tasks, metadata serves them, and eventbus
+// tells of them as EventBridge does, in the words of taskevent.
 package localecs
 
 import (
@@ -26,9 +27,9 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/api"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/control"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/eventbus"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/quota"
-	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/taskevent"
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
@@ -49,18 +50,18 @@ const (
 
 // Config is what a world is made of. Only EmulatorURL and StateDir have to be set.
 type Config struct {
-	Name          string           // the world's name; label value, and prefix of container and network names
-	DockerHost    string           // "" = DOCKER_HOST of the environment
-	Subnet        string           // of the tasks' network; "" = the first free /24 of 10.213.0.0/16
-	Region        string           // "" = DefaultRegion
-	AccountID     string           // "" = DefaultAccountID
-	EmulatorURL   string           // moto or LocalStack, which answers for everything that is not ECS
-	StateDir      string           // made if missing; what is in it survives a restart
-	Port          int              // of the API, on the gateway of the tasks' network; 0 = any free one
-	EventQueueURL string           // SQS queue for task state changes; "" = no events
-	StopOrder     engine.StopOrder // "" = StopByDependency
-	Quotas        bool             // throttle as ECS does
-	Logger        hclog.Logger     // nil = silent
+	Name        string             // the world's name; label value, and prefix of container and network names
+	DockerHost  string             // "" = DOCKER_HOST of the environment
+	Subnet      string             // of the tasks' network; "" = the first free /24 of 10.213.0.0/16
+	Region      string             // "" = DefaultRegion
+	AccountID   string             // "" = DefaultAccountID
+	EmulatorURL string             // moto or LocalStack, which answers for everything that is not ECS
+	StateDir    string             // made if missing; what is in it survives a restart
+	Port        int                // of the API, on the gateway of the tasks' network; 0 = any free one
+	Events      *eventbus.Disorder // how task state changes reach the targets of rules; nil = eventbus.DefaultDisorder
+	StopOrder   engine.StopOrder   // "" = StopByDependency
+	Quotas      bool               // throttle as ECS does
+	Logger      hclog.Logger       // nil = silent
 }
 
 func (c Config) withDefaults() Config {
@@ -72,6 +73,10 @@ func (c Config) withDefaults() Config {
 	fill(&c.Name, DefaultName)
 	fill(&c.Region, DefaultRegion)
 	fill(&c.AccountID, DefaultAccountID)
+	if c.Events == nil {
+		disorder := eventbus.DefaultDisorder()
+		c.Events = &disorder
+	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()
 	}
@@ -88,7 +93,7 @@ type Server struct {
 
 	control *control.Control
 	engine  *engine.Engine
-	events  *taskevent.Sender
+	events  *eventbus.Bus
 	quotas  quota.Quotas
 	http    *http.Server
 	served  chan error
@@ -125,11 +130,11 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 // assemble makes the parts and joins them. On an error Close ends those that were made.
 func (s *Server) assemble(ctx context.Context, cfg Config) (err error) {
 	account := names.Account{Region: cfg.Region, ID: cfg.AccountID}
-	s.events = taskevent.NewSender(taskevent.Config{
-		EmulatorURL: cfg.EmulatorURL, QueueURL: cfg.EventQueueURL, Account: account, Logger: cfg.Logger.Named("events"),
+	s.events = eventbus.New(eventbus.Config{
+		EmulatorURL: cfg.EmulatorURL, Account: account, Disorder: *cfg.Events, Logger: cfg.Logger.Named("events"),
 	})
 	s.control, err = control.New(control.Config{
-		Account: account, StateFile: filepath.Join(cfg.StateDir, stateFile), Logger: cfg.Logger.Named("control"), Publish: s.events.Send,
+		Account: account, StateFile: filepath.Join(cfg.StateDir, stateFile), Logger: cfg.Logger.Named("control"), Publish: s.events.Publish,
 		Run:     func(t engine.Task) { s.engine.Run(t) },
 		Stop:    func(arn string, code ecstypes.TaskStopCode, reason string) { s.engine.Stop(arn, code, reason) },
 		SetTags: func(arn string, tags []ecstypes.Tag) { s.engine.SetTags(arn, tags) },
@@ -202,7 +207,7 @@ func (s *Server) serve(listener net.Listener, emulator *url.URL, log hclog.Logge
 	admin := api.Admin(api.Operator{
 		Containers: s.engine.Containers, Logs: s.engine.Logs, Kill: s.engine.Kill,
 		TaskARN: s.control.TaskARN, TaskARNs: s.control.TaskARNs,
-		StopOrder: s.engine.SetStopOrder, EventQueue: s.events.SetQueue, Quotas: s.quotas.Switch,
+		StopOrder: s.engine.SetStopOrder, Quotas: s.quotas.Switch, Events: s.events.SetDisorder, EventStats: s.events.Stats,
 	}, log)
 	s.http = &http.Server{
 		Handler: api.New(s.control, emulator, admin, &s.quotas, log), ReadHeaderTimeout: headerTimeout,

@@ -19,11 +19,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/moby/moby/client"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/api"
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/eventbus"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
@@ -297,17 +300,36 @@ func TestRollingWaitsForHealthOnDocker(t *testing.T) {
 	}
 }
 
-// TestKilledTaskIsReplacedAndTold kills every container of a service's task: the service replaces it, and the queue at
-// the emulator, reached through the one endpoint, holds the events of both.
+// subscribe makes a queue and a rule that sends it the task state changes of a family, which other worlds in the emulator must not
+// have, all through the one endpoint.
+func (w *world) subscribe(family string) (queues *sqs.Client, url *string) {
+	w.t.Helper()
+	queues = sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &w.Endpoint, Credentials: aws.CredentialsProviderFunc(credentials)})
+	rules := eventbridge.New(eventbridge.Options{Region: "us-east-1", BaseEndpoint: &w.Endpoint, Credentials: aws.CredentialsProviderFunc(credentials)})
+	name := "events-" + w.cfg.Name
+	queue, err := queues.CreateQueue(w.t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: map[string]string{
+		"Policy": `{"Statement":{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*",
+			"Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:us-east-1:123456789012:rule/` + name + `"}}}}`,
+	}})
+	w.must(queue, err)
+	w.must(rules.PutRule(w.t.Context(), &eventbridge.PutRuleInput{Name: &name, EventPattern: aws.String(`{
+		"source":["aws.ecs"],"detail-type":["ECS Task State Change"],
+		"detail":{
+			"clusterArn":["arn:aws:ecs:us-east-1:123456789012:cluster/default"],"lastStatus":["STOPPED","RUNNING"],
+			"taskDefinitionArn":[{"prefix":"arn:aws:ecs:us-east-1:123456789012:task-definition/` + family + `:"}]}}`)}))
+	w.must(rules.PutTargets(w.t.Context(), &eventbridge.PutTargetsInput{Rule: &name, Targets: []ebtypes.Target{
+		{Id: aws.String("queue"), Arn: aws.String("arn:aws:sqs:us-east-1:123456789012:" + name)},
+	}}))
+	return queues, queue.QueueUrl
+}
+
+// TestKilledTaskIsReplacedAndTold kills every container of a service's task: the service replaces it, and a rule sends
+// the events of both to its queue, each of them twice.
 func TestKilledTaskIsReplacedAndTold(t *testing.T) {
 	w := newWorld(t)
-	queues := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &w.Endpoint, Credentials: aws.CredentialsProviderFunc(credentials)})
-	queue, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("events-" + w.cfg.Name)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.admin(http.MethodPut, "settings", api.Settings{EventQueueURL: queue.QueueUrl}, nil)
-	w.createService(w.register("web", "hold"), 1)
+	queues, queue := w.subscribe("told")
+	w.admin(http.MethodPut, "settings", api.Settings{Events: &eventbus.Disorder{Duplicates: 1, DelayMilliseconds: 100}}, nil)
+	w.createService(w.register("told", "hold"), 1)
 	victim := *w.tasks("RUNNING")[0].TaskArn
 	killed := time.Now()
 	w.admin(http.MethodPost, "kill", api.KillRequest{Task: names.Last(victim)}, nil)
@@ -317,27 +339,57 @@ func TestKilledTaskIsReplacedAndTold(t *testing.T) {
 	})
 	t.Logf("killed to replaced: %s", time.Since(killed).Round(time.Millisecond))
 
-	last := map[string]string{}
-	eventually.True(w.t, "the events of both tasks have come", 40*time.Second, func() bool {
-		got, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10})
+	type told struct {
+		DetailType string `json:"detail-type"`
+		ID         string `json:"id"`
+		Detail     struct {
+			ClusterARN    string `json:"clusterArn"`
+			TaskARN       string `json:"taskArn"`
+			LastStatus    string `json:"lastStatus"`
+			DesiredStatus string `json:"desiredStatus"`
+			StopCode      string `json:"stopCode"`
+			StoppedReason string `json:"stoppedReason"`
+			StoppedAt     string `json:"stoppedAt"`
+			Group         string `json:"group"`
+			Version       int    `json:"version"`
+			Containers    []struct{ Name string }
+		} `json:"detail"`
+	}
+	last, times := map[string]told{}, map[string]int{}
+	eventually.True(w.t, "the events of both tasks have come, twice", 40*time.Second, func() bool {
+		got, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: queue, MaxNumberOfMessages: 10})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range got.Messages {
-			var event struct {
-				DetailType string `json:"detail-type"`
-				Detail     struct {
-					TaskARN    string `json:"taskArn"`
-					LastStatus string `json:"lastStatus"`
-				} `json:"detail"`
-			}
+			var event told
 			if err := json.Unmarshal([]byte(*m.Body), &event); err != nil || event.DetailType != "ECS Task State Change" {
 				t.Fatalf("event %s: %v", *m.Body, err)
 			}
-			last[event.Detail.TaskARN] = event.Detail.LastStatus
+			if event.Detail.ClusterARN != "arn:aws:ecs:us-east-1:123456789012:cluster/default" || event.Detail.LastStatus != "RUNNING" && event.Detail.LastStatus != "STOPPED" {
+				t.Errorf("the rule does not ask for %+v", event)
+			}
+			times[event.ID]++
+			if event.Detail.Version >= last[event.Detail.TaskARN].Detail.Version {
+				last[event.Detail.TaskARN] = event
+			}
 		}
-		return last[victim] == "STOPPED" && len(last) == 2 && last[*w.tasks("RUNNING")[0].TaskArn] == "RUNNING"
+		for _, n := range times {
+			if n != 2 {
+				return false
+			}
+		}
+		return last[victim].Detail.LastStatus == "STOPPED" && len(last) == 2 && last[*w.tasks("RUNNING")[0].TaskArn].Detail.LastStatus == "RUNNING"
 	})
+	d := last[victim].Detail
+	if d.DesiredStatus != "STOPPED" || d.StopCode != "EssentialContainerExited" || d.StoppedReason == "" || d.Group != "service:web" || d.Version < 3 || d.StoppedAt == "" || len(d.Containers) != 1 || d.Containers[0].Name != "app" {
+		t.Errorf("the victim's last event: %+v", d)
+	}
+	var stats eventbus.Stats
+	w.admin(http.MethodGet, "events", nil, &stats)
+	if stats.Delivered != 2*len(times) || stats.Duplicates != stats.Events || stats.Events <= len(times) || stats.Refused+stats.Lost+stats.Waiting != 0 {
+		t.Errorf("%d events in the queue; %+v", len(times), stats)
+	}
 	var timeline api.Timeline
 	w.admin(http.MethodGet, "tasks/"+names.Last(victim), nil, &timeline)
 	if len(timeline.Containers) == 0 || timeline.Containers[0].Name != "app" {

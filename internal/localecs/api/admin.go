@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/eventbus"
 )
 
 // Operator is what the operator of the local ECS can look at and do, besides ECS's own API.
@@ -20,8 +21,9 @@ type Operator struct {
 	TaskARN    func(id string) (string, bool) // of a task by its ID or ARN
 	TaskARNs   func() []string                // of all tasks known
 	StopOrder  func(engine.StopOrder)
-	EventQueue func(url string)
 	Quotas     func(on bool)
+	Events     func(eventbus.Disorder)
+	EventStats func() eventbus.Stats
 }
 
 // KillRequest is the body of POST /_localecs/kill.
@@ -33,9 +35,9 @@ type KillRequest struct {
 
 // Settings is the body of PUT /_localecs/settings. What is absent stays as it is.
 type Settings struct {
-	StopOrder     *engine.StopOrder `json:"stopOrder,omitempty"`
-	EventQueueURL *string           `json:"eventQueueUrl,omitempty"` // "" = no events
-	Quotas        *bool             `json:"quotas,omitempty"`        // true = full buckets from now on
+	StopOrder *engine.StopOrder  `json:"stopOrder,omitempty"`
+	Quotas    *bool              `json:"quotas,omitempty"` // true = full buckets from now on
+	Events    *eventbus.Disorder `json:"events,omitempty"`
 }
 
 // Timeline is the answer of GET /_localecs/tasks/{id}.
@@ -55,6 +57,7 @@ func Admin(o Operator, log hclog.Logger) http.Handler {
 	handle("GET /_localecs/health", func(*http.Request) (any, error) { return map[string]string{"status": "ok"}, nil })
 	handle("GET /_localecs/tasks", func(*http.Request) (any, error) { return o.timelines(), nil })
 	handle("GET /_localecs/tasks/{id}", func(r *http.Request) (any, error) { return o.timeline(r.PathValue("id")) })
+	handle("GET /_localecs/events", func(*http.Request) (any, error) { return o.EventStats(), nil })
 	handle("POST /_localecs/kill", o.kill)
 	handle("PUT /_localecs/settings", o.settings)
 	mux.HandleFunc("GET /_localecs/tasks/{id}/logs", func(w http.ResponseWriter, r *http.Request) {
@@ -119,17 +122,22 @@ func (o Operator) settings(r *http.Request) (any, error) {
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
+	if in.Events != nil {
+		if err := in.Events.Check(); err != nil {
+			return nil, fmt.Errorf("events: %w", err)
+		}
+	}
 	if in.StopOrder != nil {
 		if *in.StopOrder != engine.StopByDependency && *in.StopOrder != engine.StopAllAtOnce {
 			return nil, fmt.Errorf("stopOrder %q: want %q or %q", *in.StopOrder, engine.StopByDependency, engine.StopAllAtOnce)
 		}
 		o.StopOrder(*in.StopOrder)
 	}
-	if in.EventQueueURL != nil {
-		o.EventQueue(*in.EventQueueURL)
-	}
 	if in.Quotas != nil {
 		o.Quotas(*in.Quotas)
+	}
+	if in.Events != nil {
+		o.Events(*in.Events)
 	}
 	return in, nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/api"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/control"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/eventbus"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/quota"
 )
@@ -222,7 +223,8 @@ func TestAdminSurface(t *testing.T) {
 			return nil
 		},
 		StopOrder:  func(o engine.StopOrder) { did <- "order " + string(o) },
-		EventQueue: func(url string) { did <- "queue " + url },
+		Events:     func(d eventbus.Disorder) { did <- fmt.Sprint("events ", d) },
+		EventStats: func() eventbus.Stats { return eventbus.Stats{Delivered: 7} },
 	}
 	endpoint, _ := serve(t, "http://127.0.0.1:1", operator)
 	for name, c := range map[string]struct {
@@ -239,8 +241,11 @@ func TestAdminSurface(t *testing.T) {
 		"kill":           {"POST", "kill", `{"task":"1f","container":"app","signal":"TERM"}`, 200, "task/1f"},
 		"kill nobody":    {"POST", "kill", `{"task":"2f"}`, 404, "no such task"},
 		"kill with typo": {"POST", "kill", `{"tasks":"1f"}`, 400, `unknown field "tasks"`},
-		"settings":       {"PUT", "settings", `{"stopOrder":"all-at-once","eventQueueUrl":"http://q"}`, 200, "all-at-once"},
+		"settings":       {"PUT", "settings", `{"stopOrder":"all-at-once","events":{"duplicates":0.5,"delayMilliseconds":20}}`, 200, "all-at-once"},
 		"quotas":         {"PUT", "settings", `{"quotas":true}`, 200, `"quotas":true`},
+		"events":         {"GET", "events", "", 200, `"delivered":7`},
+		"too many twice": {"PUT", "settings", `{"events":{"duplicates":2}}`, 400, "events: duplicates 2: want a share from 0 to 1"},
+		"too late":       {"PUT", "settings", `{"events":{"delayMilliseconds":90000}}`, 400, "events: delayMilliseconds 90000: want 0 to 60000"},
 		"unknown order":  {"PUT", "settings", `{"stopOrder":"random"}`, 400, `stopOrder "random"`},
 		"unknown path":   {"GET", "nothing", "", 404, "not found"},
 	} {
@@ -263,7 +268,7 @@ func TestAdminSurface(t *testing.T) {
 	for what := range did {
 		all[what] = true
 	}
-	if diff := cmp.Diff(map[string]bool{"kill task/1f app TERM": true, "order all-at-once": true, "queue http://q": true}, all); diff != "" {
+	if diff := cmp.Diff(map[string]bool{"kill task/1f app TERM": true, "order all-at-once": true, "events {0.5 20}": true}, all); diff != "" {
 		t.Errorf("what was done (-want +got):\n%s", diff)
 	}
 }

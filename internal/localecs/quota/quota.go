@@ -1,5 +1,7 @@
-// Package quota throttles the actions of ECS as AWS documents it under "Request throttling for the Amazon ECS API": groups
-// of actions share a bucket of tokens, every call takes one, and the bucket fills again at a steady rate.
+// Package quota throttles the actions of ECS as AWS documents it under "Request throttling for the Amazon ECS API"
+// (AmazonECS/latest/APIReference/request-throttling.html): groups of actions share a bucket of tokens, every call takes one,
+// and the bucket fills again at a steady rate. "Cluster resource read actions", DescribeTasks and ListTasks together, have 100
+// tokens and get 20 a second.
 package quota
 
 import (

@@ -32,6 +32,8 @@ func TestBucketsAreThoseOfECS(t *testing.T) {
 		"services":              {[]string{"CreateService", "UpdateService", "DeleteService"}, 50, 5},
 		"services, read":        {[]string{"DescribeServices", "ListServices"}, 100, 20},
 		"tasks":                 {[]string{"RunTask", "StopTask"}, 100, 40},
+		"tasks, read":           {[]string{"DescribeTasks", "ListTasks"}, 100, 20},
+		"clusters, read":        {[]string{"DescribeClusters", "ListClusters"}, 50, 20},
 		"tags":                  {[]string{"TagResource", "UntagResource"}, 20, 10},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,10 +1,11 @@
-// Package taskevent tells the world of changes to tasks the way ECS does: as "ECS Task State Change" events in
-// EventBridge's envelope, as a rule delivers them to an SQS queue.
+// Package taskevent writes changes of tasks the way ECS does: as "ECS Task State Change" events in EventBridge's
+// envelope.
 package taskevent
 
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,9 +43,13 @@ func Marshal(task ecstypes.Task, account names.Account, now time.Time) ([]byte, 
 }
 
 // detailOf is the task as DescribeTasks shows it, with what events write differently: times are words, the network
-// interface is an "eni", and tags are left out.
+// interface is an "eni", and tags and health are left out.
 func detailOf(task ecstypes.Task) (map[string]any, error) {
-	task.Tags = nil
+	task.Tags, task.HealthStatus = nil, ""
+	task.Containers = slices.Clone(task.Containers)
+	for i := range task.Containers {
+		task.Containers[i].HealthStatus = ""
+	}
 	text, err := awsjson.Marshal(task)
 	if err != nil {
 		return nil, err

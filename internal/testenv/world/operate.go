@@ -13,6 +13,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/api"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/eventbus"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -57,6 +58,22 @@ func (a Address) Logs(ctx context.Context, taskARN, container string) (string, e
 // SetStopOrder says in which order the containers of tasks that stop from now on get their SIGTERM.
 func (a Address) SetStopOrder(ctx context.Context, order engine.StopOrder) error {
 	return a.operate(ctx, http.MethodPut, "/_localecs/settings", api.Settings{StopOrder: &order}, nil)
+}
+
+// SetEvents says how task state changes reach the targets of rules from now on.
+func (a Address) SetEvents(ctx context.Context, disorder eventbus.Disorder) error {
+	return a.operate(ctx, http.MethodPut, "/_localecs/settings", api.Settings{Events: &disorder}, nil)
+}
+
+// SetQuotas switches ECS's throttling on, with full buckets, or off.
+func (a Address) SetQuotas(ctx context.Context, on bool) error {
+	return a.operate(ctx, http.MethodPut, "/_localecs/settings", api.Settings{Quotas: &on}, nil)
+}
+
+// EventStats counts what became of task state changes.
+func (a Address) EventStats(ctx context.Context) (stats eventbus.Stats, err error) {
+	err = a.operate(ctx, http.MethodGet, "/_localecs/events", nil, &stats)
+	return stats, err
 }
 
 // operate calls localecs's own interface, beside ECS's.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/eventbus"
 )
 
 // worldFlags are what serve and down have in common.
@@ -44,7 +45,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.StringVar(&cfg.Region, "region", localecs.DefaultRegion, "AWS region")
 	fs.StringVar(&cfg.AccountID, "account", localecs.DefaultAccountID, "AWS account ID")
 	fs.IntVar(&cfg.Port, "port", 0, "port of the API on the network's gateway (default: the former one, or any free one)")
-	fs.StringVar(&cfg.EventQueueURL, "events-queue", "", "URL of the SQS queue for task state changes (default: no events)")
+	events := eventbus.DefaultDisorder()
+	fs.Float64Var(&events.Duplicates, "event-duplicates", events.Duplicates, "share of task state changes that reach a rule's targets twice, 0 to 1")
+	fs.IntVar(&events.DelayMilliseconds, "event-delay", events.DelayMilliseconds, "milliseconds by which a task state change is late at the most, which mixes their order")
 	order := fs.String("stop-order", string(engine.StopByDependency), "order of SIGTERM within a task: dependency or all-at-once")
 	fs.BoolVar(&cfg.Quotas, "quotas", false, "throttle calls as ECS does")
 	level := fs.String("log-level", "info", "trace, debug, info, warn or error")
@@ -52,13 +55,16 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := parse(fs, args, stderr); err != nil {
 		return err
 	}
-	cfg.StopOrder = engine.StopOrder(*order)
+	cfg.StopOrder, cfg.Events = engine.StopOrder(*order), &events
 	switch {
 	case cfg.EmulatorURL == "":
 		fmt.Fprintln(stderr, "localecs serve: --emulator is required")
 		return errUsage
 	case cfg.StopOrder != engine.StopByDependency && cfg.StopOrder != engine.StopAllAtOnce:
 		fmt.Fprintf(stderr, "localecs serve: --stop-order %q is neither dependency nor all-at-once\n", *order)
+		return errUsage
+	case events.Check() != nil:
+		fmt.Fprintf(stderr, "localecs serve: --event-duplicates or --event-delay: %v\n", events.Check())
 		return errUsage
 	case cfg.Port < 0 || cfg.Port > 65535:
 		fmt.Fprintf(stderr, "localecs serve: --port %d is not between 0 and 65535\n", cfg.Port)
