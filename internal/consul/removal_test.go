@@ -70,7 +70,7 @@ func hang(t testing.TB, client *api.Client, n int) (services []NodeService) {
 			ID: s.ID, Service: s.Name, Meta: map[string]string{mesh.MetaTaskID: s.TaskID, mesh.MetaTaskARN: nodeARN + "/" + s.TaskID, mesh.MetaSource: mesh.Source},
 		}}})
 	}
-	for batch := range slices.Chunk(ops, maxTxnOps) {
+	for batch := range slices.Chunk(ops, 128) {
 		if ok, answer, _, err := client.Txn().Txn(batch, nil); err != nil || !ok {
 			t.Fatal(answer, err)
 		}

@@ -29,6 +29,7 @@ type ConsulConfig struct {
 	Plaintext      bool   // no TLS
 	Open           bool   // no ACLs: whoever comes may do anything
 	BootstrapToken string // a UUID; "" = one of our own
+	WriteRate      int    // the most writes a second that it takes; 0 = as many as there are
 
 	joins *Consul // the server whose cluster this one joins; nil = a cluster of its own
 }
@@ -147,6 +148,9 @@ func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) 
 		"connect": map[string]any{"enabled": true}, "ui_config": map[string]any{"enabled": true},
 		"performance": map[string]any{"raft_multiplier": 1}, "ports": ports,
 		"acl": map[string]any{"enabled": !cfg.Open, "default_policy": "deny"}, // no token is in a file: see bootstrap
+	}
+	if cfg.WriteRate > 0 {
+		settings["limits"] = map[string]any{"request_limits": map[string]any{"mode": "enforcing", "write_rate": cfg.WriteRate, "read_rate": -1}}
 	}
 	if joined := cfg.joins; joined != nil {
 		delete(settings, "bootstrap_expect")

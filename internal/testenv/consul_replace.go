@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/consul/proto-public/pbserverdiscovery"
 	"google.golang.org/grpc"
 	expcredentials "google.golang.org/grpc/experimental/credentials"
@@ -45,26 +44,7 @@ func (w *World) ReplaceConsul(ctx context.Context) error {
 func (c *Consul) handOver(ctx context.Context, next *Consul) error {
 	ctx, cancel := context.WithTimeout(ctx, replaceLimit)
 	defer cancel()
-	operator := c.API.Operator()
-	settings, err := operator.AutopilotGetConfiguration((&api.QueryOptions{}).WithContext(ctx))
-	if err != nil {
-		return err
-	}
-	settings.ServerStabilizationTime = api.NewReadableDuration(100 * time.Millisecond)
-	if err := operator.AutopilotSetConfiguration(settings, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
-		return err
-	}
-	address := net.JoinHostPort(next.Address, strconv.Itoa(next.raftPort))
-	if err := until(ctx, func() error {
-		raft, err := operator.RaftGetConfiguration((&api.QueryOptions{}).WithContext(ctx))
-		if err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(raft.Servers, func(s *api.RaftServer) bool { return s.Address == address && s.Voter }) {
-			return errors.New("the new server has no vote")
-		}
-		return nil
-	}); err != nil {
+	if err := c.giveVote(ctx, next); err != nil {
 		return err
 	}
 	if err := c.announces(ctx, next.Address); err != nil {
