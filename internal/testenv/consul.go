@@ -29,7 +29,7 @@ type ConsulConfig struct {
 	Plaintext      bool   // no TLS
 	Open           bool   // no ACLs: whoever comes may do anything
 	BootstrapToken string // a UUID; "" = one of our own
-	WriteRate      int    // the most writes a second that it takes; 0 = as many as there are
+	MaxConnections int    // of a client's to the HTTP API, beyond which it answers 429; 0 = Consul's own number
 
 	joins *Consul // the server whose cluster this one joins; nil = a cluster of its own
 }
@@ -149,8 +149,8 @@ func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) 
 		"performance": map[string]any{"raft_multiplier": 1}, "ports": ports,
 		"acl": map[string]any{"enabled": !cfg.Open, "default_policy": "deny"}, // no token is in a file: see bootstrap
 	}
-	if cfg.WriteRate > 0 {
-		settings["limits"] = map[string]any{"request_limits": map[string]any{"mode": "enforcing", "write_rate": cfg.WriteRate, "read_rate": -1}}
+	if cfg.MaxConnections > 0 {
+		settings["limits"] = map[string]any{"http_max_conns_per_client": cfg.MaxConnections}
 	}
 	if joined := cfg.joins; joined != nil {
 		delete(settings, "bootstrap_expect")
