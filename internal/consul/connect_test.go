@@ -68,7 +68,7 @@ func settings(t *testing.T, task taskmeta.Task, change func(*Settings)) Settings
 	return s
 }
 
-func connect(t *testing.T, s Settings, limit time.Duration) (*Connection, error) {
+func connect(t testing.TB, s Settings, limit time.Duration) (*Connection, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -83,7 +83,7 @@ func connect(t *testing.T, s Settings, limit time.Duration) (*Connection, error)
 	return c, err
 }
 
-func mustConnect(t *testing.T, s Settings) *Connection {
+func mustConnect(t testing.TB, s Settings) *Connection {
 	t.Helper()
 	c, err := connect(t, s, 20*time.Second)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 // Campaign waits until this controller leads, whatever happens to Consul, and returns its lease. What is sent with a context that
 // comes from the lease's is not sent once the lease has ended, and a transaction is taken by Consul only while the lock is held.
 func (c *Connection) Campaign(ctx context.Context, s lock.Settings) (*lock.Lease, error) {
+	s.Partition = c.settings.Scope.Partition
 	return lock.Campaign(ctx, c.direct, s)
 }
 

@@ -147,7 +147,7 @@ func TestTheBearerIsSignedForTheTasksAWSPartition(t *testing.T) {
 }
 
 // operated is a connection with which the controller's work can be done.
-func operated(t *testing.T, server *testenv.Consul) *Connection {
+func operated(t testing.TB, server *testenv.Consul) *Connection {
 	t.Helper()
 	return mustConnect(t, reach(server, nil))
 }

@@ -49,9 +49,11 @@ func (c *Connection) ServicesOf(ctx context.Context, node string, taskIDs []stri
 func ofTasks(taskIDs []string) string {
 	var quoted []string
 	for _, id := range taskIDs {
-		quoted = append(quoted, regexp.QuoteMeta(id))
+		if !strings.Contains(id, "`") { // which no task's ID does
+			quoted = append(quoted, regexp.QuoteMeta(id))
+		}
 	}
-	return fmt.Sprintf("Meta[%q] matches %q", mesh.MetaTaskID, "^("+strings.Join(quoted, "|")+")$")
+	return fmt.Sprintf("Meta[%q] matches `^(%s)$`", mesh.MetaTaskID, strings.Join(quoted, "|"))
 }
 
 func (c *Connection) nodeServices(ctx context.Context, node, filter string) (services []NodeService, found bool, err error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -167,7 +168,14 @@ func unspoken(err error, spoken bool) error {
 // overloads are causes for which a server has not done what it was asked to, and may do it when asked again.
 var overloads = []string{
 	"rate limit exceeded", "oo many requests", "No cluster leader", "is not the leader", "leadership lost", "leadership transfer in progress",
-	"timed out enqueuing operation", "raft apply timeout", "No path to datacenter",
+	"timed out enqueuing operation", "raft apply timeout", "No path to datacenter", "rpc error getting client",
+}
+
+// isUnanswered reports whether nobody knows if Consul has done what it was asked to: no answer came from the server, or the server
+// got none from the leader.
+func isUnanswered(err error) bool {
+	var lost *url.Error
+	return errors.As(err, &lost) || err != nil && strings.Contains(err.Error(), "rpc error making call")
 }
 
 // isOverload reports whether an answer says that the server has too much to do, or no leader.

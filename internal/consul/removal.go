@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -18,11 +17,13 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
+// How much is removed at a time. Three servers on two busy cores (Consul 1.22.7) take 4,000 services off a node in 0.7 to 1.4 s
+// however they are divided up, but a registration that comes meanwhile waits: for 19 ms with four transactions of 32 services
+// under way, for 94 ms with four of 127, for 300 ms with eight of those. Of 1,000 tokens, 8 at a time go in 1.0 s, 4 in 1.1, 16 in 0.8.
 const (
-	maxTxnOps    = 128           // the most operations that Consul takes in one transaction
-	txnBatch     = maxTxnOps - 1 // with the fence of a lease
+	txnServices  = 32 // Consul takes 128 operations
 	txnsInFlight = 4
-	removals     = 16 // of tokens, and of services that go one by one, at a time
+	removals     = 8 // of tokens, and of services that go one by one, at a time
 
 	removalLimit = 30 * time.Second // for one write, its turn and all its tries included
 	saidFailures = 10               // of many
@@ -51,7 +52,7 @@ func (o Outcomes) Err() error {
 	return errors.Join(errs...)
 }
 
-// DeregisterServices takes services off the node, as many as fit in one transaction at a time. Those that Consul refuses do not
+// DeregisterServices takes services off the node, some in one transaction. Those that Consul refuses do not
 // keep the others, and those that are gone already have not failed. With a context that comes from a lease, Consul takes a
 // transaction only while the lock is held. A token that may write the node but not the services has each go by itself.
 func (c *Connection) DeregisterServices(ctx context.Context, node string, services []NodeService) Outcomes {
@@ -62,11 +63,11 @@ func (c *Connection) DeregisterServices(ctx context.Context, node string, servic
 	}
 	var group errgroup.Group
 	group.SetLimit(txnsInFlight)
-	batches := (len(services) + txnBatch - 1) / txnBatch
+	batches := (len(services) + txnServices - 1) / txnServices
 	alone := make([][]int, batches)
 	for b := range batches {
 		group.Go(func() error {
-			alone[b] = c.deregister(ctx, node, services, b*txnBatch, outcomes)
+			alone[b] = c.deregister(ctx, node, services, b*txnServices, outcomes)
 			return nil
 		})
 	}
@@ -118,7 +119,7 @@ func ended(ctx context.Context) error {
 // sent again without the operations that were refused. It returns the indexes of the services that the token may not write.
 func (c *Connection) deregister(ctx context.Context, node string, services []NodeService, first int, outcomes Outcomes) (alone []int) {
 	var left []int // indexes of what is neither gone nor refused
-	for i := first; i < min(first+txnBatch, len(services)); i++ {
+	for i := first; i < min(first+txnServices, len(services)); i++ {
 		left = append(left, i)
 	}
 	for len(left) > 0 {
@@ -211,15 +212,14 @@ func isGone(err error) bool {
 	return hasStatus(err, http.StatusNotFound) || strings.Contains(err.Error(), "Unknown service ID")
 }
 
-// insist has a removal done again while no server answers: what was done before makes no difference to it.
+// insist has a removal done again while there is no answer: that it may have been done already makes no difference to it.
 func (c *Connection) insist(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, removalLimit)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		err := do(ctx)
-		var unanswered *url.Error
 		var refusal *Refusal
-		if !errors.As(err, &unanswered) || errors.As(err, &refusal) && refusal.Tries != 0 || ended(ctx) != nil {
+		if !isUnanswered(err) || errors.As(err, &refusal) && refusal.Tries != 0 || ended(ctx) != nil {
 			return err
 		}
 		if c.pace != nil {

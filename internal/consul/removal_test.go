@@ -70,7 +70,7 @@ func hang(t testing.TB, client *api.Client, n int) (services []NodeService) {
 			ID: s.ID, Service: s.Name, Meta: map[string]string{mesh.MetaTaskID: s.TaskID, mesh.MetaTaskARN: nodeARN + "/" + s.TaskID, mesh.MetaSource: mesh.Source},
 		}}})
 	}
-	for batch := range slices.Chunk(ops, maxTxnOps) {
+	for batch := range slices.Chunk(ops, 128) {
 		if ok, answer, _, err := client.Txn().Txn(batch, nil); err != nil || !ok {
 			t.Fatal(answer, err)
 		}
@@ -192,11 +192,11 @@ func TestOutcomesTellEachCauseOnce(t *testing.T) {
 }
 
 // lead has the connection lead by a lease.
-func lead(t *testing.T, conn *Connection) *lock.Lease {
+func lead(t *testing.T, conn *Connection, node string) *lock.Lease {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
-	lease, err := conn.Campaign(ctx, lock.Settings{Node: nodeARN, Key: mesh.ControllerKey(nodeARN), Holder: "a", Log: hclog.NewNullLogger()})
+	lease, err := conn.Campaign(ctx, lock.Settings{Node: node, Key: mesh.ControllerKey(node), Holder: "a", Log: hclog.NewNullLogger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestWhoHasLostTheLockRemovesNothing(t *testing.T) {
 	server := aServer(t, testenv.ConsulConfig{})
 	services, list := hang(t, server.API, 300), tokens(t, server.API, 30)
 	conn := operated(t, server)
-	lease := lead(t, conn)
+	lease := lead(t, conn, nodeARN)
 	if err := conn.DeregisterServices(lease.Context(), nodeARN, services[:100]).Err(); err != nil {
 		t.Errorf("while it leads: %v", err)
 	}

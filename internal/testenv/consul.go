@@ -29,6 +29,7 @@ type ConsulConfig struct {
 	Plaintext      bool   // no TLS
 	Open           bool   // no ACLs: whoever comes may do anything
 	BootstrapToken string // a UUID; "" = one of our own
+	MaxConnections int    // of a client's to the HTTP API, beyond which it answers 429; 0 = Consul's own number
 
 	joins *Consul // the server whose cluster this one joins; nil = a cluster of its own
 }
@@ -147,6 +148,9 @@ func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) 
 		"connect": map[string]any{"enabled": true}, "ui_config": map[string]any{"enabled": true},
 		"performance": map[string]any{"raft_multiplier": 1}, "ports": ports,
 		"acl": map[string]any{"enabled": !cfg.Open, "default_policy": "deny"}, // no token is in a file: see bootstrap
+	}
+	if cfg.MaxConnections > 0 {
+		settings["limits"] = map[string]any{"http_max_conns_per_client": cfg.MaxConnections}
 	}
 	if joined := cfg.joins; joined != nil {
 		delete(settings, "bootstrap_expect")

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/consul/proto-public/pbserverdiscovery"
 	"google.golang.org/grpc"
 	expcredentials "google.golang.org/grpc/experimental/credentials"
@@ -41,23 +40,7 @@ func (c *Consul) Replace(ctx context.Context, address string) (*Consul, error) {
 func (c *Consul) handOver(ctx context.Context, next *Consul) error {
 	ctx, cancel := context.WithTimeout(ctx, replaceLimit)
 	defer cancel()
-	operator := c.API.Operator()
-	settings, err := operator.AutopilotGetConfiguration((&api.QueryOptions{}).WithContext(ctx))
-	if err != nil {
-		return err
-	}
-	settings.ServerStabilizationTime = api.NewReadableDuration(100 * time.Millisecond)
-	if err := operator.AutopilotSetConfiguration(settings, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
-		return err
-	}
-	address := net.JoinHostPort(next.Address, strconv.Itoa(next.raftPort))
-	if _, err := eventually.Seen(ctx, "the new server has a vote", replaceLimit, func() (missing string, err error) {
-		raft, err := operator.RaftGetConfiguration((&api.QueryOptions{}).WithContext(ctx))
-		if err == nil && !slices.ContainsFunc(raft.Servers, func(s *api.RaftServer) bool { return s.Address == address && s.Voter }) {
-			missing = "it has none"
-		}
-		return missing, err
-	}); err != nil {
+	if err := c.giveVote(ctx, next); err != nil {
 		return err
 	}
 	if err := c.announces(ctx, next.Address); err != nil {
@@ -71,7 +54,7 @@ func (c *Consul) handOver(ctx context.Context, next *Consul) error {
 	case <-ctx.Done():
 		return errors.New("the old server does not end")
 	}
-	_, err = eventually.Seen(ctx, "the new server takes writes", replaceLimit, func() (string, error) { return "", next.ready(ctx) })
+	_, err := eventually.Seen(ctx, "the new server takes writes", replaceLimit, func() (string, error) { return "", next.ready(ctx) })
 	return err
 }
 

@@ -59,14 +59,19 @@ func (l *Lease) Release(ctx context.Context) error {
 	<-l.kept
 	l.record.HandedOver = true
 	_, err := transact(ctx, l.client, api.TxnOps{
-		{KV: &api.KVTxnOp{Verb: api.KVCheckSession, Key: l.settings.Key, Session: l.session}},
-		{KV: &api.KVTxnOp{Verb: api.KVUnlock, Key: l.settings.Key, Value: l.record.text(), Session: l.session}},
+		l.holds(),
+		l.settings.operation(api.KVTxnOp{Verb: api.KVUnlock, Value: l.record.text(), Session: l.session}),
 	})
 	destroy(ctx, l.client, l.session)
 	if err != nil && !errors.Is(err, errRefused) {
 		return fmt.Errorf("release key %s: %w", l.settings.Key, err)
 	}
 	return nil
+}
+
+// holds is the condition that the session has the key.
+func (l *Lease) holds() *api.TxnOp {
+	return l.settings.operation(api.KVTxnOp{Verb: api.KVCheckSession, Session: l.session})
 }
 
 // trusted reports whether the lease can be relied on now. If not, its context ends.
@@ -120,8 +125,8 @@ func (l *Lease) keep() {
 func (l *Lease) beat() error {
 	l.record.Beat++
 	_, err := transact(l.ctx, l.client, api.TxnOps{
-		{KV: &api.KVTxnOp{Verb: api.KVCheckSession, Key: l.settings.Key, Session: l.session}},
-		{KV: &api.KVTxnOp{Verb: api.KVLock, Key: l.settings.Key, Value: l.record.text(), Session: l.session}},
+		l.holds(),
+		l.settings.operation(api.KVTxnOp{Verb: api.KVLock, Value: l.record.text(), Session: l.session}),
 	})
 	if err != nil {
 		return err
@@ -187,5 +192,5 @@ func Fence(ctx context.Context) (condition *api.TxnOp, ok bool) {
 	if !ok || l == nil {
 		return nil, false
 	}
-	return &api.TxnOp{KV: &api.KVTxnOp{Verb: api.KVCheckSession, Key: l.settings.Key, Session: l.session}}, true
+	return l.holds(), true
 }

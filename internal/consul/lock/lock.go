@@ -45,15 +45,23 @@ const (
 
 // Settings say what is campaigned for, and by whom.
 type Settings struct {
-	Node    string // that the session belongs to: the synthetic node of the ECS cluster
-	Key     string
-	Holder  string // ARN of the controller's task
-	Address string // of the holder, for people; "" for none
+	Node string // that the session belongs to: the synthetic node of the ECS cluster
+	Key  string
+	// Partition is that of node and key; "" where Consul has none. Queries are the client's: it has it, too.
+	Partition string
+	Holder    string // ARN of the controller's task
+	Address   string // of the holder, for people; "" for none
 
 	// MakeNode puts the node back where Consul has lost it: without a node there is no session, and so no leader that would do it.
 	// nil if somebody else does.
 	MakeNode func(context.Context) error
 	Log      hclog.Logger
+}
+
+// operation is one on the key.
+func (s Settings) operation(op api.KVTxnOp) *api.TxnOp {
+	op.Key, op.Partition = s.Key, s.Partition
+	return &api.TxnOp{KV: &op}
 }
 
 // Campaign returns as soon as this controller leads, with its lease; it goes on whatever happens to Consul, until ctx ends. The
@@ -172,11 +180,11 @@ func (c *campaign) take(ctx context.Context, seen *api.KVPair) (*Lease, error) {
 	}
 	r := record{Holder: c.Holder, Address: c.Address, Since: time.Now().UTC()}
 	ops := api.TxnOps{
-		{KV: &api.KVTxnOp{Verb: api.KVCheckNotExists, Key: c.Key}},
-		{KV: &api.KVTxnOp{Verb: api.KVLock, Key: c.Key, Value: r.text(), Session: session}},
+		c.operation(api.KVTxnOp{Verb: api.KVCheckNotExists}),
+		c.operation(api.KVTxnOp{Verb: api.KVLock, Value: r.text(), Session: session}),
 	}
 	if seen != nil { // its lock goes with it, whosever it was
-		ops[0].KV = &api.KVTxnOp{Verb: api.KVDeleteCAS, Key: c.Key, Index: seen.ModifyIndex}
+		ops[0] = c.operation(api.KVTxnOp{Verb: api.KVDeleteCAS, Index: seen.ModifyIndex})
 	}
 	sent := time.Now()
 	answer, err := transact(ctx, c.client, ops)

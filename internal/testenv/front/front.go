@@ -57,9 +57,15 @@ func At(t *testing.T, real *testenv.Consul, address string) *Consul {
 
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "https", Host: net.JoinHostPort(real.Address, strconv.Itoa(real.HTTPPort))})
 	proxy.Transport = &http.Transport{TLSClientConfig: trust}
+	proxy.ModifyResponse = tellNamespace
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = asked(r)
 		if err := c.strip(r); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if r.URL.Path == "/v1/namespaces" {
+			namespaces(w)
 			return
 		}
 		proxy.ServeHTTP(w, r)
