@@ -239,7 +239,7 @@ func TestARefusedBootstrapSaysWhatItTakes(t *testing.T) {
 	server := startConsul(t)
 	terminal(t, server)
 	for name, tc := range map[string]struct{ token, want string }{
-		"none":    {"", "hint: the controller's token needs acl = \"write\""},
+		"none":    {"", "hint: the token needs acl = \"write\""},
 		"unknown": {"5e7c5b4f-0000-4000-8000-000000000000", "hint: Consul does not know"},
 	} {
 		t.Setenv("CONSUL_HTTP_TOKEN", tc.token)
