@@ -46,3 +46,28 @@ func TestNoTokenIsRefusedWhereConsulWantsOne(t *testing.T) {
 		t.Errorf("it did not say %q:\n%s", want, r.log)
 	}
 }
+
+// TestTheDataplaneIsToldHowLongItsTokensLive: by itself it could not find out, as it reaches no HTTP API.
+func TestTheDataplaneIsToldHowLongItsTokensLive(t *testing.T) {
+	t.Parallel()
+	acl := stage.Consul.API.ACL()
+	method, _, err := acl.AuthMethodRead(mesh.AuthMethod, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	method.Name, method.MaxTokenTTL = "two-hours", 2*time.Hour
+	if _, _, err := acl.AuthMethodCreate(method, nil); err != nil {
+		t.Fatal(err)
+	}
+	rule := &api.ACLBindingRule{AuthMethod: method.Name, BindType: api.BindingRuleBindTypeService, BindName: "web"}
+	if _, _, err := acl.BindingRuleCreate(rule, nil); err != nil {
+		t.Fatal(err)
+	}
+	p := newPlayer(t)
+	p.cfg.ConsulLogin.Method = method.Name
+	p.start(t, "mesh-init").exits(t, 0, 20*time.Second)
+	file, err := dataplanefile.Read(p.file(dataplanefile.Name))
+	if err != nil || file.Consul.Credentials == nil || file.Consul.Credentials.Login.TokenTTLSeconds != 7200 {
+		t.Errorf("the dataplane's file has the credentials %+v (%v), want tokens of two hours", file.Consul.Credentials, err)
+	}
+}

@@ -29,7 +29,8 @@
 //	-namespace                  Consul Enterprise: a namespace of tasks, made if it is missing; again for each
 //	-node-address               of a synthetic node that is missing; default: the task's, else 127.0.0.1. Controllers write their own
 //	-dry-run                    tells what would be written, and writes nothing
-//	-print                      prints the ACL policies and asks nobody
+//	-print                      prints the ACL policies and asks nobody. With -controller-role and -controller-writes-acl, those called
+//	                            consulecs-controller- are also what a token takes that a controller is given in CONSUL_HTTP_TOKEN
 //	-timeout                    how long it may take; default 2m
 //
 // Environment:

@@ -6,11 +6,22 @@
 // Any number of controllers may run. One of them leads, by a lock in Consul, and alone removes anything; the others wait for it.
 // Where Consul's ACL system is off the controller says so, prepares the node alone and removes services.
 //
+// It gets at Consul on one of three ways:
+//
+//   - by the ACL token in CONSUL_HTTP_TOKEN, which may do everything;
+//   - by its IAM role, with consulLogin.enabled and a token for the first start alone, controller.firstTokenSecretArn: where the
+//     login is refused because nobody has prepared Consul, it reads the token from Secrets Manager, prepares Consul, its own
+//     identity included, logs in, and forgets the token;
+//   - by its IAM role, with consulLogin.enabled and controller.manageACL false, where consulecs-agent bootstrap has prepared
+//     Consul. It then writes no ACL object and deletes no token, and has rights over the synthetic node alone.
+//
+// To log in, it uses the auth method consulecs-controller unless consulLogin.method names another.
+//
 // Environment:
 //
 //	CONSUL_ECS_CONFIG_JSON          the configuration, required; see internal/agentconfig
 //	ECS_CONTAINER_METADATA_URI_V4   set by ECS; the task of the controller says which cluster is looked after
-//	CONSUL_HTTP_TOKEN               ACL token for everything in Consul; without it the controller logs in if the configuration says so, by its IAM role
+//	CONSUL_HTTP_TOKEN               an ACL token: with it nobody logs in
 //	CONSUL_HTTPS_CACERT_PEM         CA certificate of Consul's HTTP API, as text
 //	CONSUL_GRPC_CACERT_PEM          CA certificate of Consul's gRPC port, as text
 //	AWS_REGION                      default: the region of the task's ARN

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -164,6 +165,33 @@ func (w *world) doDuties(t *testing.T, r rights, conn *consul.Connection) {
 	if got := w.services(t); len(got) != 0 {
 		t.Errorf("after the loss of the node: %q, want an empty node", got)
 	}
+}
+
+// TestAGivenTokenDoesEveryDutyByThePoliciesThatArePrinted has a token of the policies that bootstrap -print -controller-writes-acl
+// prints for the controller.
+func TestAGivenTokenDoesEveryDutyByThePoliciesThatArePrinted(t *testing.T) {
+	w := newWorld(t)
+	want := acl.Wanted{Controller: &acl.Controller{ECSClusters: []string{w.self.ClusterARN}, WritesACL: true}}
+	token := &api.ACLToken{}
+	for _, policy := range want.Policies() {
+		if !strings.HasPrefix(policy.Name, "consulecs-controller-") {
+			continue
+		}
+		made, _, err := w.consul.ACL().PolicyCreate(&api.ACLPolicy{Name: "given-" + policy.Name, Rules: policy.Rules}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token.Policies = append(token.Policies, &api.ACLLink{ID: made.ID})
+	}
+	token, _, err := w.consul.ACL().TokenCreate(token, nil)
+	if err != nil || len(token.Policies) != 2 {
+		t.Fatalf("the token is %+v, %v; want it with two policies", token, err)
+	}
+	r, err := rightsOf(t.Context(), w.config(), w.self, w.aws, w.getenv(map[string]string{mesh.VariableToken: token.SecretID}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.doDuties(t, r, w.mustGetIn(t, r))
 }
 
 func TestTheFirstTokenPreparesConsulAndIsForgotten(t *testing.T) {
@@ -370,5 +398,62 @@ func TestAControllerThatNobodyPreparedConsulForSaysWhoDoes(t *testing.T) {
 	}
 	if methods, _, err := w.consul.ACL().AuthMethodList(nil); err != nil || len(methods) > 0 {
 		t.Errorf("%d auth methods (%v), want none written", len(methods), err)
+	}
+}
+
+func TestNoneOfTheRightsOfAControllerIsTooMany(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	node := w.self.ClusterARN
+	var rules string
+	for _, policy := range (acl.Wanted{Controller: &acl.Controller{ECSClusters: []string{node}}}).Policies() {
+		if policy.Name == acl.ControllerName(node) {
+			rules = policy.Rules
+		}
+	}
+	each := strings.SplitAfter(rules, "}\n")
+	each = each[:len(each)-1]
+	duties := map[string]func(token string) bool{
+		"node": func(token string) bool {
+			_, err := w.consul.Catalog().Register(&api.CatalogRegistration{Node: node, Address: "10.0.0.8"}, &api.WriteOptions{Token: token})
+			return err == nil
+		},
+		"service_prefix": func(token string) bool {
+			list, _, err := w.consul.Catalog().NodeServiceList(node, &api.QueryOptions{Token: token})
+			return err == nil && len(list.Services) == 1
+		},
+		"session": func(token string) bool {
+			_, _, err := w.consul.Session().CreateNoChecks(&api.SessionEntry{Node: node, TTL: "10s"}, &api.WriteOptions{Token: token})
+			return err == nil
+		},
+		"key": func(token string) bool {
+			_, err := w.consul.KV().Put(&api.KVPair{Key: mesh.ControllerKey(node)}, &api.WriteOptions{Token: token})
+			return err == nil
+		},
+	}
+	if len(each) != len(duties) {
+		t.Fatalf("%d rules for %d duties:\n%s", len(each), len(duties), rules)
+	}
+	if _, err := w.consul.Catalog().Register(&api.CatalogRegistration{Node: node, Address: "10.0.0.7", Service: &api.AgentService{ID: "web", Service: "web"}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, without := range each {
+		rest := strings.Join(slices.Delete(slices.Clone(each), i, i+1), "")
+		if strings.HasPrefix(without, "node ") { // the services of a node are seen by who may read it
+			rest += strings.Replace(without, "write", "read", 1)
+		}
+		policy, _, err := w.consul.ACL().PolicyCreate(&api.ACLPolicy{Name: fmt.Sprint("without-", i), Rules: rest}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, _, err := w.consul.ACL().TokenCreate(&api.ACLToken{Policies: []*api.ACLLink{{ID: policy.ID}}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for duty, do := range duties {
+			if did, want := do(token.SecretID), !strings.HasPrefix(without, duty+" "); did != want {
+				t.Errorf("without %q the duty %s is done: %v, want %v", without, duty, did, want)
+			}
+		}
 	}
 }

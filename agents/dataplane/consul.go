@@ -54,6 +54,7 @@ func (a *agent) consulSettings(ctx context.Context) (consul.Settings, error) {
 		Method: l.AuthMethod, Datacenter: l.Datacenter, Partition: l.Partition, Namespace: l.Namespace, Meta: l.Meta,
 		Region: l.Region, STSEndpoint: l.STSEndpoint, IAMEndpoint: l.IAMEndpoint,
 		IncludeEntity: l.IncludeEntity, ServerIDHeaderValue: l.ServerIDHeaderValue, BearerFile: l.BearerTokenPath,
+		TokenLife: time.Duration(l.TokenTTLSeconds) * time.Second,
 	}
 	if s.Login.Region == "" && s.Login.BearerFile == "" {
 		task, err := taskmeta.Read(ctx, a.getenv(taskmeta.Variable))

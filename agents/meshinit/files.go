@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/atomicfile"
@@ -27,12 +28,19 @@ func writeFiles(cfg agentconfig.Config, s consul.Settings, r consul.Registration
 			return fmt.Errorf("put the agents' program into the shared volume: %w", err)
 		}
 	}
+	if s.GRPC.TLS && s.GRPCCAPEM != "" {
+		if err := atomicfile.Write(filepath.Join(cfg.BootstrapDir, caFile), strings.NewReader(s.GRPCCAPEM), 0o444); err != nil {
+			return fmt.Errorf("write CA certificates: %w", err)
+		}
+	}
+	return writeDataplane(cfg, s, r, bearer)
+}
+
+// writeDataplane leaves the dataplane's configuration.
+func writeDataplane(cfg agentconfig.Config, s consul.Settings, r consul.Registration, bearer string) error {
 	ca := s.GRPC.CACertFile
 	if s.GRPC.TLS && s.GRPCCAPEM != "" {
 		ca = filepath.Join(cfg.BootstrapDir, caFile)
-		if err := atomicfile.Write(ca, strings.NewReader(s.GRPCCAPEM), 0o444); err != nil {
-			return fmt.Errorf("write CA certificates: %w", err)
-		}
 	}
 	file := dataplaneFile(cfg, s, r, ca)
 	if c := file.Consul.Credentials; c != nil {
@@ -85,7 +93,7 @@ func dataplaneFile(cfg agentconfig.Config, s consul.Settings, r consul.Registrat
 		f.Consul.Credentials = &dataplanefile.Credentials{Type: dataplanefile.CredentialsLogin, Login: dataplanefile.Login{
 			AuthMethod: l.Method, Namespace: l.Namespace, Partition: l.Partition, Datacenter: l.Datacenter, Meta: l.Meta,
 			Region: l.Region, STSEndpoint: l.STSEndpoint, IAMEndpoint: l.IAMEndpoint,
-			IncludeEntity: l.IncludeEntity, ServerIDHeaderValue: l.ServerIDHeaderValue,
+			IncludeEntity: l.IncludeEntity, ServerIDHeaderValue: l.ServerIDHeaderValue, TokenTTLSeconds: int(l.TokenLife / time.Second),
 		}}
 	}
 	return f

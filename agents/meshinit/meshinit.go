@@ -90,7 +90,7 @@ func Run(ctx context.Context, getenv func(string) string, args []string, stdout,
 	if err := writeFiles(cfg, settings, registration, bearer); err != nil {
 		return explainVolume(err, cfg.BootstrapDir)
 	}
-	return register(ctx, cfg, settings, registration, log)
+	return register(ctx, cfg, settings, registration, bearer, log)
 }
 
 // bearerToken is the bearer token for the official dataplane; "" unless the configuration asks for it and somebody logs in.
@@ -110,7 +110,7 @@ func bearerToken(ctx context.Context, cfg agentconfig.Config, settings consul.Se
 // register brings the task into Consul's catalog, and where the configuration asks for it, outlier detection into the
 // service's defaults and the task's traffic into the mesh. If it is stopped or refused half way, it leaves nothing of the
 // task behind.
-func register(ctx context.Context, cfg agentconfig.Config, settings consul.Settings, r consul.Registration, log hclog.Logger) error {
+func register(ctx context.Context, cfg agentconfig.Config, settings consul.Settings, r consul.Registration, bearer string, log hclog.Logger) error {
 	start := time.Now()
 	try, cancel := context.WithTimeout(ctx, consul.StartTimeout)
 	defer cancel()
@@ -123,6 +123,9 @@ func register(ctx context.Context, cfg agentconfig.Config, settings consul.Setti
 			log.Warn("left the ACL token to the controller", agentlog.Fields(err)...) // the task is registered nonetheless
 		}
 	}()
+	if err := noteTokenLife(try, cfg, settings, r, bearer, conn, log); err != nil {
+		return err
+	}
 	err = consul.Retry(try, log, "register the task", func(ctx context.Context) error { return conn.Register(ctx, r) })
 	if outliers := cfg.OutlierDetection(); err == nil && outliers != nil {
 		err = setOutlierDetection(try, conn, r.ServiceName, *outliers, log)
@@ -143,6 +146,25 @@ func register(ctx context.Context, cfg agentconfig.Config, settings consul.Setti
 		err = fmt.Errorf("register the task: %w", context.Cause(ctx))
 	}
 	return err
+}
+
+// noteTokenLife tells the dataplane how long its tokens will live, where they do not live as long as the task. The dataplane,
+// which reaches Consul's gRPC port alone, could not find it out.
+func noteTokenLife(ctx context.Context, cfg agentconfig.Config, settings consul.Settings, r consul.Registration, bearer string, conn *consul.Connection, log hclog.Logger) error {
+	if settings.Login == nil {
+		return nil
+	}
+	var life time.Duration
+	err := consul.Retry(ctx, log, "find out how long the ACL token lives", func(ctx context.Context) (err error) {
+		life, err = conn.TokenLife(ctx)
+		return err
+	})
+	if err != nil || life == 0 {
+		return err
+	}
+	login := *settings.Login
+	login.TokenLife, settings.Login = life, &login
+	return explainVolume(writeDataplane(cfg, settings, r, bearer), cfg.BootstrapDir)
 }
 
 // setOutlierDetection writes the service's outlier detection where nobody has set one.

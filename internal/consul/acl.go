@@ -59,7 +59,7 @@ func aclRefusal(err error) error {
 	case strings.Contains(err.Error(), plainToTLS):
 		return &Refusal{Err: err, Tries: 1, Hint: hintHTTPS}
 	case hasStatus(err, http.StatusForbidden):
-		return &Refusal{Err: err, Tries: 1, Hint: "the controller's token needs acl = \"write\", agent_prefix \"\" read, node_prefix \"\" write and service_prefix \"\" write; consulecs-agent bootstrap -print shows what else will do"}
+		return &Refusal{Err: err, Tries: 1, Hint: "the token needs acl = \"write\" and what else consulecs-agent bootstrap -print -controller-writes-acl prints"}
 	default:
 		return err
 	}

@@ -36,7 +36,7 @@ func TestARefusedControllerSaysWhatItsTokenNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct{ token, hint string }{
-		"too weak": {reader.SecretID, `the controller's token needs acl = "write"`},
+		"too weak": {reader.SecretID, `the token needs acl = "write"`},
 		"unknown":  {"5e7c5b4f-0000-4000-8000-000000000000", "Consul does not know the controller's token"},
 	} {
 		weak, err := api.NewClient(&api.Config{Address: address, Token: tc.token})

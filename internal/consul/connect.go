@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -86,6 +87,20 @@ func connectBy(ctx context.Context, s Settings, log hclog.Logger, logIn func(*se
 	return c, nil
 }
 
+// ConnectByEnvironment is for somebody at a terminal: it reaches the HTTP API alone, by the environment of Consul's own
+// command (CONSUL_HTTP_ADDR and its kin), and nothing is asked yet. What takes gRPC does not work on the connection.
+func ConnectByEnvironment(partition string) (*Connection, error) {
+	cfg := api.DefaultConfig()
+	if partition != "" {
+		cfg.Partition = partition
+	}
+	client, err := api.NewClient(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Consul at %s: %w", cfg.Address, err)
+	}
+	return &Connection{http: client}, nil
+}
+
 // follow starts the server manager and waits until it has a server. The manager gets no credentials of its own: it would
 // log in once in its life, with a bearer token minted once, and sleep after it. Its calls carry the session's token instead.
 // It lives as long as life.
@@ -145,6 +160,70 @@ func (c *Connection) awaitLoss(ctx context.Context) bool {
 		}
 	}
 	return true
+}
+
+// A token is renewed when this part of its life is over, or up to that much more of it, so that the tasks of a fleet do not
+// log in at the same moment.
+const (
+	renewAfterPercent  = 70
+	renewSpreadPercent = 15
+)
+
+// expiryAfter is how long a token has been in use before somebody asks when it expires. Consul takes no life below a minute,
+// and an agent that only starts something has ended by then.
+const expiryAfter = 20 * time.Second
+
+// renewInTime logs in again before the token expires. The calls of an agent would bring an expired one to light, but not what
+// waits for an answer: Consul keeps Envoy's stream open after its token has expired, and says nothing on it any more. The old
+// token is left to expire, as calls with it may be under way.
+func (c *Connection) renewInTime(ctx context.Context) {
+	for sleep.For(ctx, expiryAfter) {
+		token := c.session.current.Load()
+		life, err := c.TokenLife(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				c.log.Warn("not known when the ACL token expires, will ask again", agentlog.Fields(err)...)
+			}
+			continue
+		}
+		var over <-chan time.Time // never for a token that does not expire
+		if life > 0 {
+			over = time.After(renewalAfter(life) - time.Since(token.since))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-token.replaced:
+			continue
+		case <-over:
+		}
+		if _, err := c.session.replace(ctx, token.secretID, "logging in again: the ACL token is about to expire"); err != nil && ctx.Err() == nil {
+			c.log.Warn("ACL token not renewed, will retry", agentlog.Fields(err)...)
+		}
+	}
+}
+
+// TokenLife is how long the current token lives as a whole, by Consul's clock; 0 for one that does not expire, or if nobody
+// knows.
+func (c *Connection) TokenLife(ctx context.Context) (time.Duration, error) {
+	if c.settings.HTTP.Port == 0 {
+		return c.settings.Login.TokenLife, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	self, _, err := c.http.ACL().TokenReadSelf(query(ctx))
+	if err != nil {
+		return 0, fmt.Errorf("read the ACL token: %w", err)
+	}
+	if self.ExpirationTime == nil {
+		return 0, nil
+	}
+	return self.ExpirationTime.Sub(self.CreateTime), nil
+}
+
+// renewalAfter is the age at which a token that lives so long is renewed.
+func renewalAfter(life time.Duration) time.Duration {
+	return life*renewAfterPercent/100 + rand.N(life*renewSpreadPercent/100+1)
 }
 
 // discovery is the manager's configuration.

@@ -128,6 +128,7 @@ type Login struct {
 	IAMEndpoint         string            `json:"iamEndpoint,omitempty"`         // ours; default: the AWS SDK's
 	IncludeEntity       bool              `json:"includeEntity,omitempty"`       // ours: lets Consul read the role and its tags; default false
 	ServerIDHeaderValue string            `json:"serverIdHeaderValue,omitempty"` // ours: what the auth method wants in the header X-Consul-IAM-ServerID; default: no header
+	TokenTTLSeconds     int               `json:"tokenTTLSeconds,omitempty"`     // ours: how long the login's tokens live, so that each is renewed in time; default: as long as the task
 }
 
 // Proxy names the registered proxy that Envoy runs for.
