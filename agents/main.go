@@ -31,6 +31,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/agents/netdial"
 	"github.com/consulecs/terraform-provider-consulecs/agents/passing"
 	"github.com/consulecs/terraform-provider-consulecs/agents/ready"
+	"github.com/consulecs/terraform-provider-consulecs/agents/release"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
@@ -105,6 +106,11 @@ func agents() []agent {
 			name: "controller", does: "prepares Consul for an ECS cluster's tasks and cleans up after dead ones",
 			manual: noArguments + readsConfig + "It runs until SIGTERM.\n" + exitCodes,
 			run:    controller.Run,
+		},
+		{
+			name: release.Name, does: "lets the controller of its container remove what the brake holds back",
+			manual: noArguments + "It reads CONSUL_ECS_CONFIG_JSON, as the controller's container has it.\n" + exitCodes,
+			run:    release.Run,
 		},
 		{
 			name: app.Name, alias: app.Alias, does: "runs the application's command and lets it serve on for a while after SIGTERM",
