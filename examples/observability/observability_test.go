@@ -258,6 +258,7 @@ func exposed(t *testing.T, page string) map[string]bool {
 func TestOurMetricsAndRecordedOnesExist(t *testing.T) {
 	t.Parallel()
 	controller := metrics.NewController(metrics.About{ECSCluster: "mesh", Version: "1"})
+	controller.WatchQueue(func() metrics.Queue { return metrics.Queue{} })
 	controller.AWSRequest("ecs", "ListTasks", "denied")
 	dataplane := metrics.NewDataplane()
 	dataplane.Watch(func() metrics.Streams { return metrics.Streams{Ended: map[string]int{"Unavailable": 1}} }, func() bool { return true })
