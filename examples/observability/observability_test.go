@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,14 +23,36 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 )
 
-// promtool runs Prometheus's own tool. It is built without the discovery of targets in clouds, which it does not need here.
-func promtool(t *testing.T, args ...string) {
-	t.Helper()
-	args = append([]string{"run", "-modfile=tools.mod", "-tags=remove_all_sd", "github.com/prometheus/prometheus/cmd/promtool"}, args...)
-	cmd := exec.CommandContext(t.Context(), "go", args...)
+// built is Prometheus's own tool, made once for all tests, without the discovery of targets in clouds, which is most of it.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "promtool-")
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", "build", "-modfile=tools.mod", "-tags=remove_all_sd", "-o", filepath.Join(dir, "promtool"), "github.com/prometheus/prometheus/cmd/promtool")
 	cmd.Dir = filepath.Join("..", "..")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("promtool %s: %v\n%s", strings.Join(args[4:], " "), err, out)
+		return dir, fmt.Errorf("build promtool: %w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, _ := built(); dir != "" {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+func promtool(t *testing.T, args ...string) {
+	t.Helper()
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "promtool"), args...).CombinedOutput(); err != nil {
+		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
@@ -51,22 +74,14 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// fromRoot are the names as the root of the repository has them, where promtool runs.
-func fromRoot(names []string) (all []string) {
-	for _, name := range names {
-		all = append(all, filepath.Join("examples", "observability", name))
-	}
-	return all
-}
-
 func TestPrometheusTakesTheRules(t *testing.T) {
 	t.Parallel()
-	promtool(t, append([]string{"check", "rules", "--lint=all", "--lint-fatal"}, fromRoot(files(t, "prometheus/*.yml"))...)...)
+	promtool(t, append([]string{"check", "rules", "--lint=all", "--lint-fatal"}, files(t, "prometheus/*.yml")...)...)
 }
 
 func TestEachAlertFiresWhereItShallAndNotBesides(t *testing.T) {
 	t.Parallel()
-	promtool(t, append([]string{"test", "rules"}, fromRoot(files(t, "prometheus/tests/*.yml"))...)...)
+	promtool(t, append([]string{"test", "rules"}, files(t, "prometheus/tests/*.yml")...)...)
 	fires, silent := map[string]bool{}, map[string]bool{}
 	for _, name := range files(t, "prometheus/tests/*.yml") {
 		for _, of := range strings.Split(read(t, name), "alertname: ")[1:] {
