@@ -32,6 +32,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/agents/netdial"
 	"github.com/consulecs/terraform-provider-consulecs/agents/passing"
 	"github.com/consulecs/terraform-provider-consulecs/agents/ready"
+	"github.com/consulecs/terraform-provider-consulecs/agents/release"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
@@ -117,6 +118,11 @@ func agents() []agent {
 			manual: "It reads CONSUL_HTTP_TOKEN and what else Consul's own command reads, or CONSUL_ECS_CONFIG_JSON.\n" +
 				"It ends once Consul is prepared, within -timeout.\n" + exitCodes,
 			flags: true, run: bootstrap.Run,
+		},
+		{
+			name: release.Name, does: "lets the controller of its container remove what the brake holds back",
+			manual: noArguments + "It reads CONSUL_ECS_CONFIG_JSON, as the controller's container has it.\n" + exitCodes,
+			run:    release.Run,
 		},
 		{
 			name: app.Name, alias: app.Alias, does: "runs the application's command and lets it serve on for a while after SIGTERM",

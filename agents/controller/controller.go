@@ -36,6 +36,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -76,7 +77,6 @@ type keeper struct {
 	log      hclog.Logger
 
 	pulse *controllerhttp.Pulse
-	told  taskevent.Stats // as the metrics have it
 	wake  chan struct{}   // a word on it begins the next full look at once
 	state state
 	said  map[acl.Change]bool // what was kept and has been told
@@ -144,12 +144,15 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 		return nil, err
 	}
 	k.see(newECSViews(awsapi.ECS(awsConfig), task.ClusterARN, task.ID, k.settings.ECSClusters))
-	if k.settings.EventQueueURL != "" {
-		k.queue, err = taskevent.New(taskevent.Config{
-			AWS: awsConfig, URL: k.settings.EventQueueURL, ECSClusters: k.ecsClusters(), Logger: k.log,
-		})
+	if k.settings.EventQueueURL == "" {
+		return k, nil
 	}
-	return k, err
+	k.queue, err = taskevent.New(taskevent.Config{AWS: awsConfig, URL: k.settings.EventQueueURL, ECSClusters: k.ecsClusters(), Logger: k.log})
+	if err != nil {
+		return nil, fmt.Errorf("controller.eventQueueUrl: %w", err)
+	}
+	k.counts.WatchQueue(k.counted)
+	return k, nil
 }
 
 // see gives each ECS cluster its engine.

@@ -36,7 +36,7 @@ func (k *keeper) listen(ctx context.Context) {
 		pause = firstListenPause
 		k.state.set(func(s *standing) { s.heard = time.Now() })
 		k.handle(ctx, messages)
-		k.tellOfQueue(ctx)
+		k.measure(ctx)
 	}
 }
 
@@ -81,16 +81,21 @@ func (k *keeper) handle(ctx context.Context, messages []taskevent.Message) {
 	}
 }
 
-// tellOfQueue brings the metrics of the queue up to date.
-func (k *keeper) tellOfQueue(ctx context.Context) {
-	now, before := k.queue.Stats(), k.told
-	k.told = now
-	k.counts.EventsReceived(int(now.Received - before.Received))
-	k.counts.EventsSetAside(metrics.EventIgnored, int(now.Ignored-before.Ignored))
-	k.counts.EventsSetAside(metrics.EventPoison, int(now.Poison-before.Poison))
-	k.counts.EventsSetAside(metrics.EventUnconfirmed, int(now.Exhausted-before.Exhausted))
-	k.counts.OldestMessage(now.Lag)
-	if depth, err := k.queue.Depth(ctx); err == nil {
-		k.counts.Queue(int(depth.Waiting))
+// counted is the queue in the words of the metrics.
+func (k *keeper) counted() metrics.Queue {
+	s := k.queue.Stats()
+	return metrics.Queue{
+		Received: s.Received, Ignored: s.Ignored, Poison: s.Poison, Exhausted: s.Exhausted, Duplicates: s.Duplicates, Undeleted: s.Undeleted,
+		Waiting: k.state.get().queued, Lag: s.Lag,
 	}
+}
+
+// measure asks how deep the queue is, which it does once a minute at the most.
+func (k *keeper) measure(ctx context.Context) {
+	depth, err := k.queue.Depth(ctx)
+	if err != nil {
+		k.log.Debug("depth of the queue not known", "err", err)
+		return
+	}
+	k.state.set(func(s *standing) { s.queued = depth.Waiting })
 }

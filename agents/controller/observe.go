@@ -55,20 +55,13 @@ func evidenceOf(e reap.Evidence) string {
 	return metrics.EvidenceLook
 }
 
-// guards are the metrics' names of what was left alone. What is foreign is told as a number of its own.
-var guards = map[reap.Guard]string{
-	reap.GuardOwnTask: metrics.GuardOwnTask, reap.GuardUnknown: metrics.GuardNoAnswer, reap.GuardNotConfirmed: metrics.GuardUnconfirmed,
-	reap.GuardAbsence: metrics.GuardUnconfirmed, reap.GuardBrake: metrics.GuardBrake,
-}
-
 // finished tells of a look.
 func (k *keeper) finished(p reap.Pass) {
 	for guard, n := range p.Trips {
-		if reason, counted := guards[guard]; counted {
-			k.counts.GuardTripped(reason, n)
-		}
+		k.counts.GuardTripped(string(guard), n)
 	}
 	if p.Via != reap.ViaFullLook {
+		k.counts.Handled(p.Took, p.Err == nil)
 		return
 	}
 	k.counts.Looked(p.Took, p.Err == nil)
@@ -80,7 +73,7 @@ func (k *keeper) finished(p reap.Pass) {
 	k.counts.HeldBack(held)
 	if held > 0 {
 		k.log.Warn("removals held back: ECS does not know more tasks than the brake lets through in an hour", "tasks", held, "first_task_id", p.Plan.HeldBack[0].TaskID,
-			"hint", "if they are dead, let them through: POST /release in the controller's task, as the guide to the controller says")
+			"hint", "if they are dead, let them through: consulecs-agent release in the controller's task, see ConsulECSControllerBrakeHoldsBack in the guide to the controller")
 	}
 }
 

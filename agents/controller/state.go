@@ -13,6 +13,7 @@ type standing struct {
 	prepareAt time.Time // when to prepare Consul again
 	looking   bool      // a full look is under way
 	waiting   int       // tasks that ECS does not know, but not for long enough, and those that the brake holds back
+	queued    int64     // messages in the queue of events, as SQS estimates it
 	heard     time.Time // when the queue of events last answered
 }
 

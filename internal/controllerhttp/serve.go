@@ -141,16 +141,16 @@ func handler(c Controller) http.Handler {
 func (c Controller) release(w http.ResponseWriter, r *http.Request) {
 	if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
 		c.Log.Warn("release of the brake refused", "from", r.RemoteAddr)
-		answer(w, http.StatusForbidden, map[string]any{"error": "ask from within the task, at 127.0.0.1: aws ecs execute-command"})
+		answer(w, http.StatusForbidden, released{Error: "ask from within the task, at 127.0.0.1: aws ecs execute-command"})
 		return
 	}
 	tasks, err := c.Release(r.Context())
 	if err != nil {
-		answer(w, http.StatusConflict, map[string]any{"error": err.Error()})
+		answer(w, http.StatusConflict, released{Error: err.Error()})
 		return
 	}
 	c.Log.Warn("brake released", "tasks", tasks)
-	answer(w, http.StatusOK, map[string]any{"released_tasks": tasks})
+	answer(w, http.StatusOK, released{Tasks: tasks})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

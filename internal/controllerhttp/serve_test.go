@@ -17,6 +17,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/controllerhttp"
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 )
 
 // controller is one whose answers a test sets.
@@ -129,8 +130,30 @@ func TestTheBrakeIsLetGoFromLoopbackAlone(t *testing.T) {
 		t.Errorf("from loopback: %d %s, %d still held", status, body, c.held)
 	}
 	c.released = errors.New("another controller leads: task/2")
-	if status, body := ask(t, http.MethodPost, at("127.0.0.1"), nil); status != 409 || body != `{"error":"another controller leads: task/2"}` {
+	if status, body := ask(t, http.MethodPost, at("127.0.0.1"), nil); status != 409 || body != `{"released_tasks":0,"error":"another controller leads: task/2"}` {
 		t.Errorf("refused by the controller: %d %s", status, body)
+	}
+}
+
+func TestAReleaseIsAskedForWhereTheControllerRuns(t *testing.T) {
+	t.Parallel()
+	c := &controller{held: 7}
+	port := serve(t, "0.0.0.0:0", c).Address.Port()
+	at := func(host string) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }
+	if tasks, err := controllerhttp.AskRelease(t.Context(), at("0.0.0.0")); err != nil || tasks != 7 {
+		t.Errorf("released %d, %v", tasks, err)
+	}
+	c.released = errors.New("another controller leads: task/2")
+	nobody := freeport.Loopback(t).String()
+	for address, want := range map[string]string{
+		at("127.0.0.1"): "409 Conflict: another controller leads: task/2",
+		"192.0.2.1:1":   "releases are taken from loopback alone\nhint: ",
+		nobody:          "connection refused\nhint: ",
+		"localhost:1":   "controller.httpAddress localhost:1: ",
+	} {
+		if _, err := controllerhttp.AskRelease(t.Context(), address); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("at %s: %v, want %q", address, err, want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package metrics
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,27 +29,21 @@ const (
 	EvidenceAbsence = "absence"   // ECS has not known the task in look after look
 )
 
-// Why an event led to nothing.
+// Reasons for which a guard leaves something alone.
 const (
-	EventIgnored     = "ignored"     // it tells of nothing that a controller acts on
-	EventPoison      = "poison"      // it cannot be read, or was handed out too often
-	EventUnconfirmed = "unconfirmed" // ECS does not say the same when it is asked
-)
-
-// Reasons for which a guard keeps a controller from removing.
-const (
-	GuardBrake       = "brake"           // too many tasks that ECS does not know
-	GuardOwnTask     = "own_task_unseen" // the answer of ECS does not show the controller's own task
-	GuardNoAnswer    = "no_answer"       // ECS gave no answer about a task, or one without a meaning
-	GuardNotLeading  = "not_leading"     // the lock was lost before the removal
-	GuardUnconfirmed = "unconfirmed"     // an event, or one look, alone
+	GuardBrake        = "held_back"          // too many tasks that ECS does not know
+	GuardOwnTask      = "own_task_not_shown" // the answer of ECS does not show the controller's own task
+	GuardUnknown      = "unknown"            // ECS gave no answer about the task
+	GuardNotConfirmed = "not_confirmed"      // an event called the task stopped, and ECS calls it alive
+	GuardAbsence      = "absence_too_short"  // ECS does not know the task, but not for long enough
+	GuardForeign      = "foreign"            // it belongs to no task
+	GuardNotLeading   = "not_leading"        // the lock was lost before the removal
 )
 
 var (
 	kinds     = []string{KindService, KindToken}
 	evidences = []string{EvidenceEvent, EvidenceLook, EvidenceAbsence}
-	setAside  = []string{EventIgnored, EventPoison, EventUnconfirmed}
-	guards    = []string{GuardBrake, GuardOwnTask, GuardNoAnswer, GuardNotLeading, GuardUnconfirmed, other}
+	guards    = []string{GuardBrake, GuardOwnTask, GuardUnknown, GuardNotConfirmed, GuardAbsence, GuardForeign, GuardNotLeading, other}
 	results   = []string{"good", "failed"}
 	accesses  = []string{"read", "write"}
 	failures  = []string{"throttled", "refused", "server", "unreachable"}
@@ -64,16 +59,15 @@ type About struct {
 type Controller struct {
 	*prometheus.Registry
 
+	to                                      prometheus.Registerer // with the prefix and the ECS cluster
 	lag                                     prometheus.Histogram
-	queueMessages, queueAge                 prometheus.Gauge
-	received                                prometheus.Counter
-	setAside, removals, guards              *prometheus.CounterVec
+	removals, guards                        *prometheus.CounterVec
 	heldBack                                prometheus.Gauge
 	awsCalls, awsErrors                     *prometheus.CounterVec
 	consulCalls, consulErrors               *prometheus.CounterVec
 	leader                                  prometheus.Gauge
 	leaderChanges                           prometheus.Counter
-	passes                                  *prometheus.HistogramVec
+	looks, batches                          *prometheus.HistogramVec
 	lastPass, interval                      prometheus.Gauge
 	knownTasks, knownServices, knownTokens  prometheus.Gauge
 	foreignServices, foreignTokens, aclKept prometheus.Gauge
@@ -91,25 +85,23 @@ var passBuckets = []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 30
 // growth that an alert can see; the operations of AWS come with their first call.
 func NewController(about About) *Controller {
 	c := &Controller{Registry: prometheus.NewRegistry()}
-	m := maker{prometheus.WrapRegistererWith(prometheus.Labels{"ecs_cluster": about.ECSCluster}, prometheus.WrapRegistererWithPrefix(ControllerPrefix, c.Registry))}
+	c.to = prometheus.WrapRegistererWith(prometheus.Labels{"ecs_cluster": about.ECSCluster}, prometheus.WrapRegistererWithPrefix(ControllerPrefix, c.Registry))
+	m := maker{c.to}
 	m.to.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.vector("build_info", "1, with the version of the program.", "version").WithLabelValues(about.Version).Set(1)
 
 	c.lag = m.histogram("removal_lag_seconds", "From the time of an event to its task's services and tokens being gone.", lagBuckets)
-	c.queueMessages = m.gauge("queue_messages", "How many messages wait in the queue of events, as SQS estimates it.")
-	c.queueAge = m.gauge("queue_oldest_message_age_seconds", "How long the oldest message of the last that were received had waited.")
-	c.received = m.counter("events_received_total", "Events that were received.")
-	c.setAside = m.counters("events_set_aside_total", "Events that led to nothing, by reason.", "reason")
 	c.removals = m.counters("removals_total", "What was removed from Consul, by kind and by the evidence for it.", "kind", "evidence")
 	c.heldBack = m.gauge("held_back_tasks", "Tasks whose removal the brake holds back.")
-	c.guards = m.counters("guard_trips_total", "Removals that a guard kept from being made, by reason.", "reason")
+	c.guards = m.counters("guard_trips_total", "What guards left alone, by reason, each time it was looked at.", "reason")
 	c.awsCalls = m.counters("aws_requests_total", "Requests to AWS, repeated ones counted each.", "service", "operation")
 	c.awsErrors = m.counters("aws_request_errors_total", "Requests to AWS that failed, by reason.", "service", "operation", "reason")
 	c.consulCalls = m.counters("consul_requests_total", "Requests to Consul's HTTP API.", "access")
 	c.consulErrors = m.counters("consul_request_errors_total", "Requests to Consul's HTTP API that failed, by reason; throttled is status 429.", "access", "reason")
 	c.leader = m.gauge("leader", "1 while this controller leads, else 0.")
 	c.leaderChanges = m.counter("leader_changes_total", "How often this controller began or ceased to lead.")
-	c.passes = m.histograms("full_look_duration_seconds", "How long full looks at ECS and Consul took, by result.", passBuckets, "result")
+	c.looks = m.histograms("full_look_duration_seconds", "How long full looks at ECS and Consul took, by result.", passBuckets, "result")
+	c.batches = m.histograms("event_batch_duration_seconds", "How long batches of events took, by result.", passBuckets, "result")
 	c.lastPass = m.gauge("last_full_look_timestamp_seconds", "When the last full look that was good ended, or the controller began to lead; 0 while it never has.")
 	c.interval = m.gauge("full_look_interval_seconds", "How far apart full looks shall be.")
 	c.knownTasks = m.gauge("known_tasks", "Tasks for which Consul holds something.")
@@ -126,13 +118,13 @@ func NewController(about About) *Controller {
 
 // fill gives every label its values.
 func (c *Controller) fill() {
-	every(c.setAside, setAside)
 	every(c.removals, kinds, evidences)
 	every(c.guards, guards)
 	every(c.consulCalls, accesses)
 	every(c.consulErrors, accesses, failures)
 	for _, r := range results {
-		c.passes.WithLabelValues(r)
+		c.looks.WithLabelValues(r)
+		c.batches.WithLabelValues(r)
 	}
 }
 
@@ -144,29 +136,16 @@ func (c *Controller) Removed(kind, evidence string, n int) {
 // Lag notes how long after an event its task's things were gone.
 func (c *Controller) Lag(d time.Duration) { c.lag.Observe(d.Seconds()) }
 
-// Queue notes how many messages wait in the queue.
-func (c *Controller) Queue(messages int) { c.queueMessages.Set(float64(messages)) }
-
-// OldestMessage notes how long the oldest of the messages had waited that were received just now; 0 where none came.
-func (c *Controller) OldestMessage(age time.Duration) { c.queueAge.Set(max(age.Seconds(), 0)) }
-
-// EventsReceived notes that events were received.
-func (c *Controller) EventsReceived(n int) { c.received.Add(float64(n)) }
-
-// EventsSetAside notes events that led to nothing: EventIgnored, EventPoison or EventUnconfirmed.
-func (c *Controller) EventsSetAside(reason string, n int) {
-	c.setAside.WithLabelValues(reason).Add(float64(n))
-}
-
 // HeldBack notes how many tasks the brake holds back now.
 func (c *Controller) HeldBack(tasks int) { c.heldBack.Set(float64(tasks)) }
 
-// GuardTripped notes that a guard kept so many tasks from being removed, by one of the Guard reasons.
-func (c *Controller) GuardTripped(reason string, n int) {
+// GuardTripped notes that a guard left so many things alone, by one of the Guard reasons; blanks count as the lines in these.
+func (c *Controller) GuardTripped(reason string, times int) {
+	reason = strings.ReplaceAll(reason, " ", "_")
 	if !slices.Contains(guards, reason) {
 		reason = other
 	}
-	c.guards.WithLabelValues(reason).Add(float64(n))
+	c.guards.WithLabelValues(reason).Add(float64(times))
 }
 
 // AWSRequest notes a request to AWS. reason is "" for one that went well. It is what awsapi.Config takes as Count.
@@ -207,12 +186,22 @@ func (c *Controller) Leads(leads bool) {
 
 // Looked notes a full look that has ended, and whether it was good.
 func (c *Controller) Looked(took time.Duration, good bool) {
-	result := "failed"
 	if good {
-		result = "good"
 		c.lastPass.SetToCurrentTime()
 	}
-	c.passes.WithLabelValues(result).Observe(took.Seconds())
+	c.looks.WithLabelValues(result(good)).Observe(took.Seconds())
+}
+
+// Handled notes a batch of events that was worked on, and whether that went well.
+func (c *Controller) Handled(took time.Duration, good bool) {
+	c.batches.WithLabelValues(result(good)).Observe(took.Seconds())
+}
+
+func result(good bool) string {
+	if good {
+		return results[0]
+	}
+	return results[1]
 }
 
 // LooksEvery notes how far apart full looks shall be.

@@ -36,15 +36,14 @@ func lines(t *testing.T, c *metrics.Controller) map[string]bool {
 func TestWhatAControllerDoesIsCounted(t *testing.T) {
 	t.Parallel()
 	c := newController()
+	queue := metrics.Queue{}
+	c.WatchQueue(func() metrics.Queue { return queue })
 	before := lines(t, c)
+	queue = metrics.Queue{Received: 10, Ignored: 1, Poison: 2, Exhausted: 3, Duplicates: 4, Undeleted: 5, Waiting: 7, Lag: 90 * time.Second}
 	c.Lag(1500 * time.Millisecond)
-	c.Queue(7)
-	c.OldestMessage(90 * time.Second)
-	c.EventsReceived(10)
-	c.EventsSetAside(metrics.EventPoison, 1)
 	c.Removed(metrics.KindToken, metrics.EvidenceEvent, 2)
 	c.HeldBack(3)
-	c.GuardTripped(metrics.GuardBrake, 1)
+	c.GuardTripped("held back", 4)
 	c.GuardTripped("a text that somebody else chose", 1)
 	c.AWSRequest("ecs", "DescribeTasks", "")
 	c.AWSRequest("ecs", "DescribeTasks", "throttled")
@@ -53,6 +52,7 @@ func TestWhatAControllerDoesIsCounted(t *testing.T) {
 	}
 	c.ConsulRequest("PUT", 200)
 	c.Looked(2*time.Second, false)
+	c.Handled(3*time.Second, true)
 	c.LooksEvery(5 * time.Minute)
 	c.Knows(metrics.Holdings{Tasks: 1, Services: 2, Tokens: 3, ForeignServices: 4, ForeignTokens: 5})
 	c.ACLPrepared(2, 1)
@@ -66,9 +66,11 @@ func TestWhatAControllerDoesIsCounted(t *testing.T) {
 		`consul_request_errors_total{access="read",reason="refused"} 1`, `consul_request_errors_total{access="read",reason="server"} 1`,
 		`consul_request_errors_total{access="read",reason="throttled"} 1`, `consul_request_errors_total{access="read",reason="unreachable"} 1`,
 		`consul_requests_total{access="read"} 6`, `consul_requests_total{access="write"} 1`,
-		"dry_run 1", "events_received_total 10", `events_set_aside_total{reason="poison"} 1`, "foreign_services 4", "foreign_tokens 5",
+		"dry_run 1", `event_batch_duration_seconds_count{result="good"} 1`, `event_batch_duration_seconds_sum{result="good"} 3`, "events_received_total 10",
+		`events_set_aside_total{reason="duplicate"} 4`, `events_set_aside_total{reason="exhausted"} 3`, `events_set_aside_total{reason="ignored"} 1`,
+		`events_set_aside_total{reason="poison"} 2`, `events_set_aside_total{reason="undeleted"} 5`, "foreign_services 4", "foreign_tokens 5",
 		`full_look_duration_seconds_count{result="failed"} 1`, `full_look_duration_seconds_sum{result="failed"} 2`, "full_look_interval_seconds 300",
-		`guard_trips_total{reason="brake"} 1`, `guard_trips_total{reason="other"} 1`, "held_back_tasks 3",
+		`guard_trips_total{reason="held_back"} 4`, `guard_trips_total{reason="other"} 1`, "held_back_tasks 3",
 		"known_services 2", "known_tasks 1", "known_tokens 3", "queue_messages 7", "queue_oldest_message_age_seconds 90",
 		"removal_lag_seconds_count 1", "removal_lag_seconds_sum 1.5", `removals_total{evidence="event",kind="token"} 2`,
 	}
@@ -126,9 +128,6 @@ func TestTheNumberOfSamplesIsBoundedFromTheStart(t *testing.T) {
 		for _, evidence := range []string{metrics.EvidenceEvent, metrics.EvidenceLook, metrics.EvidenceAbsence} {
 			c.Removed(kind, evidence, 1)
 		}
-	}
-	for _, reason := range []string{metrics.EventIgnored, metrics.EventPoison, metrics.EventUnconfirmed} {
-		c.EventsSetAside(reason, 1)
 	}
 	c.Looked(time.Second, true)
 	if after := len(lines(t, c)); after != before || after > 150 {

@@ -47,6 +47,7 @@ func (w *world) startController(ctx context.Context) (*agent, error) {
 		},
 		Controller: &agentconfig.Controller{
 			HTTPAddress: a.http, EventQueueURL: w.aws.queueURL(),
+			ManageACL:  new(!w.expiring),
 			AuthMethod: &agentconfig.AuthMethod{STSEndpoint: w.aws.url, IAMEndpoint: w.aws.url},
 		},
 	})

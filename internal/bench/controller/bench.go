@@ -46,6 +46,8 @@ type world struct {
 	size    int
 	alive   []*simTask
 
+	expiring bool // the controller deletes no token, as tokens end by themselves
+
 	mu     sync.Mutex
 	tokens map[string][]string // accessor IDs, by the ID of their task
 }
@@ -114,9 +116,24 @@ func (w *world) top(ctx context.Context) error {
 	return err
 }
 
-// measure runs a controller among so many tasks.
-func (w *world) measure(ctx context.Context, size int) (err error) {
+// measure runs controllers among so many tasks, one that deletes tokens and one that does not.
+func (w *world) measure(ctx context.Context, size int) error {
 	w.size = size
+	if err := w.with(ctx, false, w.everything); err != nil {
+		return err
+	}
+	return w.with(ctx, true, func(ctx context.Context, a *agent) error {
+		dead, err := w.many(ctx, a, min(atOnce, size))
+		if err != nil {
+			return err
+		}
+		return w.deleteTokens(ctx, dead)
+	})
+}
+
+// with starts a controller, has it measured and ends it.
+func (w *world) with(ctx context.Context, expiring bool, measured func(context.Context, *agent) error) (err error) {
+	w.expiring = expiring
 	if err := w.top(ctx); err != nil {
 		return err
 	}
@@ -134,6 +151,10 @@ func (w *world) measure(ctx context.Context, size int) (err error) {
 		}
 	}()
 	w.report("start of the controller until it is ready", "s", "", time.Since(began).Seconds())
+	return measured(ctx, agent)
+}
+
+func (w *world) everything(ctx context.Context, agent *agent) error {
 	if err := w.rest(ctx, agent); err != nil {
 		return fmt.Errorf("at rest: %w", err)
 	}
@@ -142,19 +163,16 @@ func (w *world) measure(ctx context.Context, size int) (err error) {
 			return fmt.Errorf("one death: %w", err)
 		}
 	}
-	if err := w.top(ctx); err != nil {
-		return err
-	}
-	counts := []int{min(atOnce, size)}
-	if largest := slices.Max(w.Sizes); size == largest && size > atOnce {
-		counts = append(counts, size)
+	counts := []int{min(atOnce, w.size)}
+	if w.size == slices.Max(w.Sizes) && w.size > atOnce {
+		counts = append(counts, w.size)
 	}
 	for _, n := range counts {
-		if err := w.many(ctx, agent, n); err != nil {
-			return fmt.Errorf("%d deaths: %w", n, err)
-		}
 		if err := w.top(ctx); err != nil {
 			return err
+		}
+		if _, err := w.many(ctx, agent, n); err != nil {
+			return fmt.Errorf("%d deaths: %w", n, err)
 		}
 	}
 	return nil
@@ -165,6 +183,9 @@ func (w *world) report(name, unit, goal string, samples ...float64) {
 	servers := "servers"
 	if len(w.servers) == 1 {
 		servers = "server"
+	}
+	if w.expiring {
+		name = "with tokens that expire, " + name
 	}
 	w.Report(fmt.Sprintf("%d tasks, %d %s: %s", w.size, len(w.servers), servers, name), unit, goal, samples...)
 }

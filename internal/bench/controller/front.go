@@ -71,7 +71,11 @@ func (f *front) pass(behind http.Handler, w http.ResponseWriter, r *http.Request
 	r.Body = body
 	answer := &countedAnswer{ResponseWriter: w}
 	behind.ServeHTTP(answer, r)
-	f.counted.count(r.Method+" "+ids.ReplaceAllString(r.URL.Path, "*"), body.n+answer.n)
+	method := r.Method
+	if r.URL.Query().Has("index") {
+		method = longPoll
+	}
+	f.counted.count(method+" "+ids.ReplaceAllString(r.URL.Path, "*"), body.n+answer.n)
 	if r.Method != http.MethodGet && !strings.HasPrefix(r.URL.Path, "/v1/session") && !strings.HasPrefix(r.URL.Path, "/v1/kv") {
 		f.mu.Lock()
 		f.lastWrite = time.Now()
@@ -86,8 +90,12 @@ func (f *front) wrote() time.Time {
 	return f.lastWrite
 }
 
-// isRead tells the calls that read; a transaction is taken for a write.
-func isRead(call string) bool { return strings.HasPrefix(call, "GET ") }
+// longPoll stands for the method of a query that waits for a change. It is no read to speak of: it costs Consul next to nothing.
+const longPoll = "WAIT"
+
+// isRead tells the calls that read, isWrite those that do not; a transaction is taken for a write.
+func isRead(call string) bool  { return strings.HasPrefix(call, "GET ") }
+func isWrite(call string) bool { return !isRead(call) && !strings.HasPrefix(call, longPoll) }
 
 type countedBody struct {
 	io.ReadCloser

@@ -26,7 +26,10 @@ type simSQS struct {
 	came     chan struct{} // closed when something came
 }
 
-const visibility = 30 * time.Second // SQS's own default
+const (
+	visibility = 30 * time.Second // SQS's own default
+	lookAgain  = 100 * time.Millisecond
+)
 
 func newQueue() *simSQS {
 	return &simSQS{messages: map[string]*message{}, came: make(chan struct{})}
@@ -59,6 +62,7 @@ func (q *simSQS) receive(ctx context.Context, in receiveInput) map[string]any {
 		}
 		select {
 		case <-came:
+		case <-time.After(lookAgain): // one that was hidden may be seen again
 		case <-ctx.Done():
 			return map[string]any{}
 		}
