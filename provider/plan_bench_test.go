@@ -15,7 +15,7 @@ func BenchmarkPlan(b *testing.B) {
 		b.Fatal(err)
 	}
 	p := speak(b)
-	p.configure(b, fields{"region": "us-east-1", "endpoints": fields{"ecs": emulator.URL, "iam": emulator.URL, "sts": emulator.URL, "secretsmanager": emulator.URL}})
+	p.configure(b, fields{"region": "us-east-1", "endpoints": fields{"ecs": emulator.URL, "iam": emulator.URL, "sts": emulator.URL, "secretsmanager": emulator.URL, "sqs": emulator.URL, "events": emulator.URL}})
 	for name, config := range map[string]fields{
 		"short": meshTask(nil),
 		"full":  fullMeshTask("full", surroundings{"arn:aws:ecs:us-east-1:123456789012:cluster/x", "arn:aws:iam::123456789012:policy/x", "subnet-1", "sg-1"}),

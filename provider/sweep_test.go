@@ -292,7 +292,7 @@ func (c cloud) frame(resources fields) fields {
 	return fields{
 		"terraform": requirements(),
 		"provider": fields{"consulecs": fields{
-			"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url},
+			"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url, "sqs": c.url, "events": c.url},
 		}},
 		"resource": resources,
 	}
