@@ -17,7 +17,7 @@ import (
 
 // Call is one call of AWS, told by its header or its form.
 type Call struct {
-	Service string // "ecs", "iam", "sts"; "" for others
+	Service string // "ecs", "events", "iam", "sqs", "sts"; "" for others
 	Action  string // such as "CreateRole"
 }
 
@@ -55,11 +55,11 @@ func Start(t *testing.T, emulator string) *Proxy {
 
 // Serve serves until stop is called, before the emulator at the URL.
 func Serve(emulator string) (p *Proxy, stop func(), err error) {
-	target, err := url.Parse(emulator)
+	behind, err := url.Parse(emulator)
 	if err != nil {
 		return nil, nil, err
 	}
-	handler := httputil.NewSingleHostReverseProxy(target)
+	handler := httputil.NewSingleHostReverseProxy(behind)
 	handler.Transport = &http.Transport{MaxIdleConnsPerHost: 20}                                           // its own: nothing is left open at the end
 	handler.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) } // the caller is gone
 	p = &Proxy{emulator: handler, end: make(chan struct{})}
@@ -166,7 +166,7 @@ type incoming struct {
 }
 
 // json says by which protocol the call came.
-func (in *incoming) json() bool { return in.Service == "ecs" }
+func (in *incoming) json() bool { return in.r.Header.Get(target) != "" }
 
 func (in *incoming) forward(w http.ResponseWriter) {
 	body := withoutPage(in.body)
@@ -174,14 +174,22 @@ func (in *incoming) forward(w http.ResponseWriter) {
 	in.proxy.emulator.ServeHTTP(w, in.r)
 }
 
+// target is the header of a call in JSON that names the service and the action.
+const target = "X-Amz-Target"
+
+// targets are the beginnings of what stands there.
+var targets = map[string]string{"AmazonEC2ContainerService": "ecs", "AmazonSQS": "sqs", "AWSEvents": "events"}
+
 // versions are those of the services that name themselves in a form.
 var versions = map[string]string{"2010-05-08": "iam", "2011-06-15": "sts"}
 
 func callOf(r *http.Request, body []byte) Call {
-	if target := r.Header.Get("X-Amz-Target"); target != "" {
-		service, action, _ := strings.Cut(target, ".")
-		if strings.HasPrefix(service, "AmazonEC2ContainerService") {
-			service = "ecs"
+	if text := r.Header.Get(target); text != "" {
+		service, action, _ := strings.Cut(text, ".")
+		for beginning, name := range targets {
+			if strings.HasPrefix(service, beginning) {
+				service = name
+			}
 		}
 		return Call{service, action}
 	}

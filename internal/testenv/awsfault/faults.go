@@ -74,6 +74,14 @@ func Do(f func()) Fault {
 	}
 }
 
+// Answer answers a call in JSON with a text.
+func Answer(text string) Fault {
+	return func(w http.ResponseWriter, _ *incoming) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		fmt.Fprint(w, text)
+	}
+}
+
 // Missing is the answer of a DescribeServices that does not know a service yet.
 func Missing(w http.ResponseWriter, in *incoming) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
@@ -85,7 +93,7 @@ const page = "awsfault"
 
 var (
 	lists = regexp.MustCompile(`(?s)<member>.*</member>`)
-	token = regexp.MustCompile(`"nextToken":\s*"` + page + `",?|(^|&)Marker=` + page)
+	token = regexp.MustCompile(`"[nN]extToken":\s*"` + page + `",?|(^|&)Marker=` + page)
 )
 
 // EmptyPage answers a call that lists with a page on which nothing stands, and a token for the next one: what there is follows.
@@ -95,7 +103,7 @@ func EmptyPage(w http.ResponseWriter, in *incoming) {
 	in.forward(answer)
 	body := answer.Body.Bytes()
 	if in.json() {
-		body = emptyJSON(body, strings.HasPrefix(in.Action, "List"))
+		body = emptyJSON(body, strings.HasPrefix(in.Action, "List"), in.Service)
 	} else {
 		body = lists.ReplaceAll(body, nil)
 		body = bytes.Replace(body, []byte("<IsTruncated>false</IsTruncated>"), []byte("<IsTruncated>true</IsTruncated><Marker>"+page+"</Marker>"), 1)
@@ -105,7 +113,15 @@ func EmptyPage(w http.ResponseWriter, in *incoming) {
 	_, _ = w.Write(body)
 }
 
-func emptyJSON(body []byte, pages bool) []byte {
+// nextToken is how a service spells the key of a token for the next page.
+func nextToken(service string) string {
+	if service == "events" {
+		return "NextToken"
+	}
+	return "nextToken"
+}
+
+func emptyJSON(body []byte, pages bool, service string) []byte {
 	var answer map[string]any
 	if json.Unmarshal(body, &answer) != nil {
 		return body
@@ -116,7 +132,7 @@ func emptyJSON(body []byte, pages bool) []byte {
 		}
 	}
 	if pages {
-		answer["nextToken"] = page
+		answer[nextToken(service)] = page
 	}
 	empty, err := json.Marshal(answer)
 	if err != nil {
