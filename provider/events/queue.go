@@ -95,7 +95,8 @@ func (k *Keeper) correctQueue(ctx context.Context, want, had, found QueueView, h
 	if len(wrong) == 0 {
 		return nil
 	}
-	input := &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: plain(wrong)}
+	// All are said, right or wrong: emulators forget a policy that is left out.
+	input := &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: plain(want.Attributes)}
 	err = lag.Through(ctx, func() error { _, err := k.sqs.SetQueueAttributes(ctx, input); return err }, lettersMissing)
 	if err != nil {
 		return fmt.Errorf("set attributes of queue %s: %w", want.Name, err)
