@@ -74,6 +74,8 @@ provider "consulecs" {
     iam = %[1]q
     sts = %[1]q
     secretsmanager = %[1]q
+    sqs = %[1]q
+    events = %[1]q
   }
   default_tags { tags = { team = "mesh" } }
   agent_image = "agent:1"

@@ -45,8 +45,10 @@ type assumeRoleModel struct {
 // endpointsModel has a field for each of awsapi.Services.
 type endpointsModel struct {
 	ECS            *string `tfsdk:"ecs"`
+	Events         *string `tfsdk:"events"`
 	IAM            *string `tfsdk:"iam"`
 	SecretsManager *string `tfsdk:"secretsmanager"`
+	SQS            *string `tfsdk:"sqs"`
 	STS            *string `tfsdk:"sts"`
 }
 
@@ -55,8 +57,8 @@ func (m *endpointsModel) set() map[string]string {
 		return nil
 	}
 	all := map[string]string{
-		awsapi.ServiceECS: row.Value(m.ECS), awsapi.ServiceIAM: row.Value(m.IAM),
-		awsapi.ServiceSecretsManager: row.Value(m.SecretsManager), awsapi.ServiceSTS: row.Value(m.STS),
+		awsapi.ServiceECS: row.Value(m.ECS), awsapi.ServiceEvents: row.Value(m.Events), awsapi.ServiceIAM: row.Value(m.IAM),
+		awsapi.ServiceSecretsManager: row.Value(m.SecretsManager), awsapi.ServiceSQS: row.Value(m.SQS), awsapi.ServiceSTS: row.Value(m.STS),
 	}
 	maps.DeleteFunc(all, func(_, url string) bool { return url == "" })
 	return all

@@ -28,7 +28,7 @@ func TestAnImportIsPlannedEmptyInEverySpelling(t *testing.T) {
 	dir := workDir(t)
 	dir.write(t, "main.tf.json", c.frame(fields{
 		"consulecs_mesh_task":  fields{"plain": plainSpelling(around, nil), "whole": wholeSpelling(around, nil)},
-		"consulecs_controller": fields{"this": controllerSpelling(around, fields{"wait_for_steady_state": false})},
+		"consulecs_controller": fields{"this": controllerSpelling(around, fields{"wait_for_steady_state": false}), "whole": with(wholeController(around), fields{"wait_for_steady_state": false})},
 	}))
 	if err := dir.terraform(t).Apply(t.Context()); err != nil {
 		t.Fatal(err)
@@ -95,6 +95,17 @@ func controllerSpelling(at surroundings, changes fields) fields {
 	return controller(with(fields{"cluster": at.ecsCluster, "name": "spell-controller", "subnets": []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2"}, changes))
 }
 
+// wholeController sets what a controller has of its own, and logs in.
+func wholeController(at surroundings) fields {
+	c := with(loggingIn("spell-whole-controller", at), fields{
+		"desired_count": 2, "anonymous_reads": false, "ecs_clusters": []any{"arn:aws:ecs:us-east-1:123456789012:cluster/b", "arn:aws:ecs:us-east-1:123456789012:cluster/a"}, "sync_seconds": 60,
+		"max_writes_per_second": 100, "brake": fields{"percent": 10}, "dry_run": true, "http_address": "0.0.0.0:9102", "partition": "team", "iam_role_path": "/", "trust_all_roles": true,
+		"login": fields{"enabled": true, "token_ttl_seconds": 3600, "max_retries": 0}, "events": fields{"enabled": false},
+	})
+	delete(c, "wait_for_steady_state")
+	return c
+}
+
 // Why a spelling differs: Terraform has a block be planned where it is written, and nowhere else, and an import writes it only where
 // it says more than the defaults.
 const onlyDefaults = "a block of nothing but defaults"
@@ -127,7 +138,7 @@ func taskSpellings(at, named surroundings) map[string]spelling {
 }
 
 func controllerSpellings(at, named surroundings) map[string]spelling {
-	const resource, id = "consulecs_controller", "import-spelling/spell-controller"
+	const resource, id, wholeID = "consulecs_controller", "import-spelling/spell-controller", "import-spelling/spell-whole-controller"
 	changed := func(changes fields) spelling {
 		return spelling{resource, id, controllerSpelling(at, changes), ""}
 	}
@@ -135,6 +146,9 @@ func controllerSpellings(at, named surroundings) map[string]spelling {
 	return map[string]spelling{
 		"c_plain": changed(nil), "c_cluster_name": {resource, id, controllerSpelling(named, nil), ""}, "c_no_exec": changed(fields{"enable_execute_command": false}), "c_no_address": changed(fields{"assign_public_ip": false}),
 		"c_quiet": changed(fields{"log_json": false}), "c_waits": changed(fields{"wait_for_steady_state": true}), "c_no_wait": differs(changed(fields{"wait_for_steady_state": false}), "AWS does not keep it"),
+		"c_defaults": changed(fields{"desired_count": 1, "acls": true, "manage_acl": true, "anonymous_reads": true, "dry_run": false, "max_writes_per_second": 400, "http_address": "127.0.0.1:9102", "trust_all_roles": false}),
+		"c_brake":    differs(changed(fields{"brake": fields{"tasks": 50, "percent": 25}}), onlyDefaults), "c_events": differs(changed(fields{"events": fields{"enabled": true}}), onlyDefaults),
+		"c_whole": {resource, wholeID, wholeController(at), ""}, "c_whole_brake": {resource, wholeID, with(wholeController(at), fields{"brake": fields{"tasks": 50, "percent": 10}}), ""},
 		"c_task": differs(changed(fields{"task": fields{"cpu": 256, "memory": 512}}), onlyDefaults),
 	}
 }

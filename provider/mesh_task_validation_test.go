@@ -189,24 +189,3 @@ func TestProviderDefaultsMaySupplyWhatIsLeftOut(t *testing.T) {
 	checkRows(t, "consulecs_mesh_task", map[string]row{"a mesh task": {meshTask(fields{"consul_servers": nil, "sidecars": nil}), ""}})
 	checkRows(t, "consulecs_controller", map[string]row{"a controller": {controller(fields{"consul_servers": nil, "image": nil}), ""}})
 }
-
-func TestControllersAreChecked(t *testing.T) {
-	t.Parallel()
-	checkRows(t, "consulecs_controller", map[string]row{
-		"only what is required": {controller(nil), ""},
-		"a token in the open":   {controller(fields{"token_secret_arn": "e95b599e-166e-7d80-08ad-aee76e7ddf19"}), "token_secret_arn | ARN of a Secrets Manager secret"},
-		"a name":                {controller(fields{"name": "my.controller"}), "name | 1 to 255 letters"},
-		"hosts with a port":     {controller(fields{"consul_servers": fields{"hosts": "consul:8501"}}), "consul_servers.hosts | 8501"},
-		"a role path":           {controller(fields{"iam_role_path": "roles"}), "iam_role_path | roles"},
-		"a log level":           {controller(fields{"log_level": "LOUD"}), "log_level | LOUD"},
-		"a Fargate pair":        {controller(fields{"task": fields{"cpu": 256, "memory": 4096}}), "task.memory | 4096"},
-		"CPU 0":                 {controller(fields{"task": fields{"cpu": 0}}), "task.cpu | Leave it out"},
-		"a launch type":         {controller(fields{"launch_type": "FARGATE", "task": fields{"launch_types": []any{"EC2"}}}), "launch_type | none of the task's launch types [EC2]"},
-		"a provider":            {controller(fields{"task": fields{"launch_types": []any{"EC2"}}, "capacity_provider_strategy": []any{fields{"capacity_provider": "FARGATE"}}}), "capacity_provider_strategy[0].capacity_provider | FARGATE is none"},
-		"a path among services": {controller(fields{"iam": fields{"path": "/consul-ecs/x/"}, "iam_role_path": "/consul-ecs/"}), `iam.path | below the path "/consul-ecs/"`},
-		"a path beside them":    {controller(fields{"iam": fields{"path": "/consul/"}, "iam_role_path": "/consul-ecs/"}), ""},
-		"no path of its own":    {controller(fields{"iam": fields{"path": "/x/"}, "iam_role_path": "/"}), ""},
-		"a role of no name":     {controller(fields{"iam": fields{"task_role": fields{"arn": ""}}}), "iam.task_role.arn | at least 1"},
-		"no subnets":            {controller(fields{"subnets": []any{}}), "subnets | at least 1"},
-	})
-}

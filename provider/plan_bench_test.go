@@ -12,7 +12,7 @@ import (
 func BenchmarkPlan(b *testing.B) {
 	url := moto.URL(b)
 	p := speak(b)
-	p.configure(b, fields{"region": "us-east-1", "endpoints": fields{"ecs": url, "iam": url, "sts": url, "secretsmanager": url}})
+	p.configure(b, fields{"region": "us-east-1", "endpoints": fields{"ecs": url, "iam": url, "sts": url, "secretsmanager": url, "sqs": url, "events": url}})
 	for name, config := range map[string]fields{
 		"short": meshTask(nil),
 		"full":  fullMeshTask("full", surroundings{"arn:aws:ecs:us-east-1:123456789012:cluster/x", "arn:aws:iam::123456789012:policy/x", "subnet-1", "sg-1"}),

@@ -36,7 +36,7 @@ func fullProvider() fields {
 func whichAWS(c cloud) fields {
 	return fields{
 		"region": "us-east-1", "profile": "x", "assume_role": fields{"role_arn": "arn:aws:iam::123456789012:role/x", "session_name": "x", "external_id": "x", "duration": "15m"},
-		"endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url},
+		"endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url, "sqs": c.url, "events": c.url},
 	}
 }
 

@@ -78,7 +78,7 @@ func TestRandomConfigurationsAreRefusedInWordsOrPlanned(t *testing.T) {
 	t.Parallel()
 	c := startMoto(t)
 	p := speak(t)
-	ours := fields{"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url}}
+	ours := fields{"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url, "sqs": c.url, "events": c.url}}
 	p.configure(t, ours)
 	planned := 0
 	eachRandom(t, func(t *testing.T, _ uint64, d dice) {
@@ -136,7 +136,7 @@ func TestRandomConfigurationsGoThroughTerraform(t *testing.T) {
 	const refused, planned = 60, 20
 	c := startMoto(t)
 	p := speak(t)
-	p.configure(t, fields{"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url}})
+	p.configure(t, fields{"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url, "sqs": c.url, "events": c.url}})
 	later := fields{"terraform_data": fields{"later": fields{"input": laterValues}}}
 	bad, good := map[string]fields{}, map[string]fields{}
 	eachRandom(t, func(t *testing.T, n uint64, d dice) {

@@ -12,7 +12,7 @@ import (
 var ruled = []string{
 	"protocol", "type", "condition", "scope", "cpu_architecture", "operating_system_family", "log_driver", "launch_type", "launch_types", "log_level",
 	"mesh_gateway_mode", "ready_gate", "interval", "shutdown_delay", "exclude_outbound_cidrs", "local_bind_address", "drop", "mount_options", "region",
-	"namespace", "CMD", "nofile", "subnets", "security_groups", "cluster", "awslogs-region",
+	"http_address", "namespace", "CMD", "nofile", "subnets", "security_groups", "cluster", "awslogs-region",
 }
 
 // referring are the attributes whose texts are the names of containers and volumes, which have to be the same everywhere.
@@ -21,9 +21,10 @@ var referring = []string{"name", "container_name", "source_container", "source_v
 // identities are places whose texts name things that AWS shows in every listing. What they name has them in its own name or ARN, and
 // computed attributes are there to say so.
 var identities = []string{
-	"family", "name", "iam path", "kms_key_arns", // of roles, services and definitions
+	"family", "name", "iam path", "kms_key_arns", "first_token_kms_key_arn", // of roles, services and definitions
+	"ecs_clusters 0",                                               // in the event rule's pattern
 	"image", "container_name", "source_container", "source_volume", // of containers
-	"token_secret_arn", "ca_secret_arn", "pull_credentials_secret_arn", "credentials_parameter", "secrets", // references to secrets
+	"token_secret_arn", "first_token_secret_arn", "ca_secret_arn", "pull_credentials_secret_arn", "credentials_parameter", "secrets", // references to secrets
 	"awslogs-group", "environment_file", // rights of the execution role name them
 }
 
@@ -81,7 +82,7 @@ func testSensitiveValues(t *testing.T, on *binary) {
 	}
 	frame := c.frame(fields{
 		"consulecs_mesh_task":  fields{"this": marked("mesh_task", fullMeshTask("sensitive", around))},
-		"consulecs_controller": fields{"this": marked("controller", fullController("sensitive-controller", around))},
+		"consulecs_controller": fields{"this": marked("controller", fullController("sensitive-controller", around)), "that": marked("controller", loggingIn("sensitive-login", around))},
 	})
 	frame["variable"] = variables
 	dir := workDir(t)

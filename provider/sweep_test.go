@@ -79,13 +79,25 @@ func fullController(name string, at surroundings) fields {
 	const secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 	return fields{
 		"cluster": at.ecsCluster, "name": name, "token_secret_arn": secret + "token", "iam_role_path": "/consul-ecs/", "image": "agent:1", "log_level": "DEBUG", "log_json": true,
-		"consul_servers":    fields{"hosts": "consul.example.com", "tls": fields{"server_name": "server.dc1.consul", "ca_secret_arn": secret + "ca"}, "http": fields{"port": 8501}},
-		"login":             fields{"auth_method": "iam", "server_id_header": "x"},
+		"consul_servers": fields{"hosts": "consul.example.com", "tls": fields{"server_name": "server.dc1.consul", "ca_secret_arn": secret + "ca"}, "http": fields{"port": 8501}},
+		"login":          fields{"auth_method": "iam", "server_id_header": "x", "token_ttl_seconds": 3600, "max_retries": 2},
+		"desired_count":  2, "manage_acl": false, "anonymous_reads": false, "ecs_clusters": []any{"arn:aws:ecs:us-east-1:123456789012:cluster/other"}, "sync_seconds": 60, "max_writes_per_second": 100,
+		"brake": fields{"tasks": 5, "percent": 10}, "dry_run": true, "http_address": "0.0.0.0:9102", "partition": "team", "trust_all_roles": true, "acls": true, "events": fields{"enabled": true},
 		"log_configuration": fields{"log_driver": "awslogs", "options": fields{"awslogs-group": "/app", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "app"}},
 		"task":              fields{"cpu": 256, "memory": 512, "launch_types": []any{"EC2"}, "runtime_platform": fields{"cpu_architecture": "X86_64"}},
 		"iam":               fields{"path": "/x/", "task_role": fields{"name": name + "-t"}, "execution_role": fields{"name": name + "-e"}},
 		"subnets":           []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2", "wait_for_steady_state": false, "tags": fields{"env": "test"},
 	}
+}
+
+// loggingIn is a controller that logs in, with what goes with that alone.
+func loggingIn(name string, at surroundings) fields {
+	c := controller(fields{
+		"cluster": at.ecsCluster, "name": name, "subnets": []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2", "wait_for_steady_state": false,
+		"login": fields{"enabled": true}, "first_token_secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:first", "first_token_kms_key_arn": "arn:aws:kms:us-east-1:123456789012:key/1",
+	})
+	delete(c, "token_secret_arn")
+	return c
 }
 
 // plainMaps are the attributes whose keys are their author's; every other object of a configuration is a block.
@@ -252,6 +264,7 @@ func subjects(at surroundings) []subject {
 		part("e", "ecs_service", "revision_policy", "tags"),
 		part(toForget, "ecs_service"),
 		{"consulecs_controller", "k", func(name string) fields { return fullController(name, at) }, nil},
+		{"consulecs_controller", "l", func(name string) fields { return loggingIn(name, at) }, []string{"login", "first_token_secret_arn", "first_token_kms_key_arn"}},
 	}
 }
 
@@ -292,7 +305,7 @@ func (c cloud) frame(resources fields) fields {
 	return fields{
 		"terraform": requirements(),
 		"provider": fields{"consulecs": fields{
-			"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url},
+			"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url, "sqs": c.url, "events": c.url},
 		}},
 		"resource": resources,
 	}

@@ -24,6 +24,7 @@ var kept = map[string][]string{
 	"what is beside it needs it":                      {"transparent_proxy enabled", "container 0 entry_point", "container 1 essential", "task", "task volume"},
 	"without it there is FARGATE, which has less":     {"task launch_types"},
 	"an empty set says nothing":                       {"task launch_types 0"},
+	"rights come from somewhere":                      {"consulecs_controller token_secret_arn", "l login", "l login enabled", "l first_token_secret_arn"},
 	"roles are not moved":                             {"iam path"},
 	"awslogs needs it":                                {"options", "options awslogs-group"}, // of every log_configuration
 	"made anew, of which the emulator forgets a part": {toForget + " ecs_service launch_type"},

@@ -30,6 +30,8 @@ provider "consulecs" {
     iam = %[2]q
     sts = %[2]q
     secretsmanager = %[2]q
+    sqs = %[2]q
+    events = %[2]q
   }
   agent_image = "consulecs-agent:local"
   consul_servers {

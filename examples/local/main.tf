@@ -18,6 +18,8 @@ provider "consulecs" {
     iam            = var.aws_endpoint
     sts            = var.aws_endpoint
     secretsmanager = var.aws_endpoint
+    sqs            = var.aws_endpoint
+    events         = var.aws_endpoint
   }
 
   agent_image = var.agent_image

@@ -68,6 +68,30 @@ func (c Config) ControllerSettings() Controller {
 	return controller
 }
 
+// Brief is the section without what the defaults say as well: however it was written, what means the same is the same.
+func (c Controller) Brief() Controller {
+	defaults := Config{}.ControllerSettings()
+	c.ManageACL, c.AnonymousReads = unless(c.ManageACL, *defaults.ManageACL), unless(c.AnonymousReads, *defaults.AnonymousReads)
+	c.MaxWritesPerSecond = unless(c.MaxWritesPerSecond, *defaults.MaxWritesPerSecond)
+	brake := deref(c.Brake)
+	brake = Brake{unless(brake.Tasks, *defaults.Brake.Tasks), unless(brake.Percent, *defaults.Brake.Percent)}
+	if c.Brake = &brake; brake == (Brake{}) {
+		c.Brake = nil
+	}
+	if c.HTTPAddress == defaults.HTTPAddress {
+		c.HTTPAddress = ""
+	}
+	return c
+}
+
+// unless is the pointer, or nil where it points to what is said anyway.
+func unless[T comparable](value *T, otherwise T) *T {
+	if value != nil && *value == otherwise {
+		return nil
+	}
+	return value
+}
+
 // Defaults of the controller's section.
 const (
 	syncSeconds           = 300

@@ -71,6 +71,7 @@ func (c Controller) check(found *problem.List) {
 		}
 	}
 	c.checkECSClusters(path, found)
+	checkScopeName(c.Partition, path.Child("partition"), found)
 	if c.Partition != "" && !c.PartitionsEnabled {
 		found.AddWith([]problem.Path{path.Child("partitionsEnabled")}, path.Child("partition"),
 			"is %q, but %s is not true", c.Partition, path.Child("partitionsEnabled"))

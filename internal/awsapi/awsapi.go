@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -27,14 +28,16 @@ import (
 // Names of the services in Config.Endpoints.
 const (
 	ServiceECS            = "ecs"
+	ServiceEvents         = "events"
 	ServiceIAM            = "iam"
 	ServiceSecretsManager = "secretsmanager"
+	ServiceSQS            = "sqs"
 	ServiceSTS            = "sts"
 )
 
 // Services lists the keys that Config.Endpoints may have.
 func Services() []string {
-	return []string{ServiceECS, ServiceIAM, ServiceSecretsManager, ServiceSTS}
+	return []string{ServiceECS, ServiceEvents, ServiceIAM, ServiceSecretsManager, ServiceSQS, ServiceSTS}
 }
 
 // Config says what the caller wants to be other than the SDK's default. Empty fields leave the default.
@@ -113,8 +116,24 @@ func SecretsManager(cfg aws.Config) *secretsmanager.Client {
 	})
 }
 
-// SQS is a client of the Simple Queue Service. Its endpoint follows the region, whatever the host of a queue's URL is.
-func SQS(cfg aws.Config) *sqs.Client { return sqs.NewFromConfig(cfg) }
+// SQS is a client of the Simple Queue Service.
+func SQS(cfg aws.Config) *sqs.Client {
+	return sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.BaseEndpoint = endpoint(cfg, ServiceSQS, o.BaseEndpoint) })
+}
+
+// EventBridge is a client of EventBridge.
+func EventBridge(cfg aws.Config) *eventbridge.Client {
+	return eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { o.BaseEndpoint = endpoint(cfg, ServiceEvents, o.BaseEndpoint) })
+}
+
+// QueueURL is the URL of a queue of SQS, by which its calls name it: known before the queue is made.
+func QueueURL(region, account, name string) (string, error) {
+	e, err := sqs.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sqs.EndpointParameters{Region: &region}.WithDefaults()) // asks nobody
+	if err != nil {
+		return "", fmt.Errorf("find the endpoint of SQS in %s: %w", region, err)
+	}
+	return e.URI.JoinPath(account, name).String(), nil
+}
 
 // STS is a client of the Security Token Service.
 func STS(cfg aws.Config) *sts.Client {

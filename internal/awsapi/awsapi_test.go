@@ -117,7 +117,7 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 		want   string
 	}{
 		"no region":        {awsapi.Config{}, "hint: set AWS_REGION"},
-		"unknown endpoint": {awsapi.Config{Region: "us-east-1", Endpoints: map[string]string{"s4": "http://x"}}, `endpoint of "s4": want one of ecs, iam, secretsmanager, sts`},
+		"unknown endpoint": {awsapi.Config{Region: "us-east-1", Endpoints: map[string]string{"s4": "http://x"}}, `endpoint of "s4": want one of ecs, events, iam, secretsmanager, sqs, sts`},
 		"unknown profile":  {awsapi.Config{Region: "us-east-1", Profile: "nobody"}, "load AWS configuration: "},
 	} {
 		if _, err := awsapi.Load(t.Context(), tc.config); err == nil || !strings.Contains(err.Error(), tc.want) {

@@ -16,8 +16,8 @@ func IsNotFound(err error) bool {
 	return hasCode(err,
 		"ClusterNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException", "TaskSetNotFoundException", // ECS
 		"NoSuchEntity", "NoSuchEntityException", // IAM
-		"ResourceNotFoundException",                                    // Secrets Manager, tags of ECS
-		"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", // SQS
+		"ResourceNotFoundException",                                    // Secrets Manager, tags of ECS, EventBridge
+		"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", // SQS
 	)
 }
 

@@ -37,11 +37,26 @@ func IsRoleInUse(err error) bool {
 	return hasCode(err, "DeleteConflict", "DeleteConflictException") && says(err, "polic")
 }
 
-// IsTaken reports whether the name of a new role or of a new ECS service is in use, perhaps by the very call whose answer was
+// IsTaken reports whether the name of a new role, queue or ECS service is in use, perhaps by the very call whose answer was
 // lost.
 func IsTaken(err error) bool {
-	return hasCode(err, "EntityAlreadyExists", "EntityAlreadyExistsException") ||
+	return hasCode(err, "EntityAlreadyExists", "EntityAlreadyExistsException", "QueueAlreadyExists", "QueueNameExists") ||
 		hasCode(err, "InvalidParameterException") && says(err, "not idempotent")
+}
+
+// IsQueueDeletedRecently reports whether a queue of the name was deleted so short a time ago that SQS makes no other one yet.
+func IsQueueDeletedRecently(err error) bool {
+	return hasCode(err, "AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently")
+}
+
+// IsDeadLetterQueueMissing reports whether SQS does not know the queue yet that another one is to name for its dead letters.
+func IsDeadLetterQueueMissing(err error) bool {
+	return hasCode(err, "InvalidParameterValue", "InvalidAttributeValue") && says(err, "dead letter target does not exist")
+}
+
+// IsRuleInUse reports whether EventBridge does not delete a rule because of targets that it may be about to forget.
+func IsRuleInUse(err error) bool {
+	return hasCode(err, "ValidationException") && says(err, "has targets")
 }
 
 // IsExpired reports whether the caller's credentials were good once: only the user can renew them.

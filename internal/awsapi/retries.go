@@ -58,7 +58,8 @@ func (r Retries) Retryer() aws.Retryer {
 	} else {
 		chosen = retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) { o.StandardOptions = append(o.StandardOptions, standard) })
 	}
-	return retry.AddWithErrorCodes(impatient{chosen}, "ConcurrentModification") // IAM: another change of the role is under way
+	// IAM and EventBridge: another change of the same is under way.
+	return retry.AddWithErrorCodes(impatient{chosen}, "ConcurrentModification", "ConcurrentModificationException")
 }
 
 // busy tells the SDK to repeat what ECS refuses for a moment by a code that stands for other things, too.

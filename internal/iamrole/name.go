@@ -2,8 +2,6 @@ package iamrole
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"regexp"
@@ -21,19 +19,8 @@ const (
 // maxName is IAM's limit for the name of a role, in characters.
 const maxName = 64
 
-// hashDigits is how many hexadecimal digits of a hash stand in a shortened name.
-const hashDigits = 8
-
-// roleName is the family and the suffix, as the incumbent names roles. Where that is longer than IAM's 64 characters, the family
-// is cut and a '-' and 8 hexadecimal digits of the SHA-256 of the whole family keep the name unique.
-func roleName(family, suffix string) string {
-	if len(family)+len(suffix) <= maxName {
-		return family + suffix
-	}
-	sum := sha256.Sum256([]byte(family))
-	digits := hex.EncodeToString(sum[:])[:hashDigits]
-	return family[:maxName-len(suffix)-hashDigits-1] + "-" + digits + suffix
-}
+// roleName is the family and the suffix, as the incumbent names roles, within IAM's 64 characters.
+func roleName(family, suffix string) string { return mesh.NameWithin(maxName, family, suffix) }
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
 

@@ -19,10 +19,21 @@ type document struct {
 type statement struct {
 	Sid       string `json:",omitempty"`
 	Effect    string
-	Principal map[string]string            `json:",omitempty"`
-	Action    []string                     `json:",omitempty"`
-	Resource  []string                     `json:",omitempty"`
-	Condition map[string]map[string]string `json:",omitempty"`
+	Principal map[string]string           `json:",omitempty"`
+	Action    []string                    `json:",omitempty"`
+	Resource  []string                    `json:",omitempty"`
+	Condition map[string]map[string]texts `json:",omitempty"`
+}
+
+// texts are the values of a condition, one of which has to fit. One alone is written as it is.
+type texts []string
+
+// MarshalJSON implements json.Marshaler.
+func (t texts) MarshalJSON() ([]byte, error) {
+	if len(t) == 1 {
+		return json.Marshal(t[0])
+	}
+	return json.Marshal([]string(t))
 }
 
 func allow(sid string, actions, resources []string) statement {
@@ -49,12 +60,32 @@ func trust(home Home, anySource bool) document {
 		Action:    []string{"sts:AssumeRole"},
 	}
 	if !anySource {
-		s.Condition = map[string]map[string]string{
-			"StringEquals": {"aws:SourceAccount": home.Account},
-			"ArnLike":      {"aws:SourceArn": fmt.Sprintf("arn:%s:ecs:%s:%s:*", home.Partition, home.Region, home.Account)},
+		s.Condition = map[string]map[string]texts{
+			"StringEquals": {"aws:SourceAccount": {home.Account}},
+			"ArnLike":      {"aws:SourceArn": {fmt.Sprintf("arn:%s:ecs:%s:%s:*", home.Partition, home.Region, home.Account)}},
 		}
 	}
 	return document{version, []statement{s}}
+}
+
+// QueuePolicy is the policy of an SQS queue that one EventBridge rule alone fills, and nobody reaches without TLS.
+func QueuePolicy(queueARN, ruleARN string) string {
+	fill := allow("TakeEvents", []string{"sqs:SendMessage"}, []string{queueARN})
+	fill.Principal = map[string]string{"Service": "events.amazonaws.com"} // the same in every AWS partition
+	fill.Condition = map[string]map[string]texts{"ArnEquals": {"aws:SourceArn": {ruleARN}}}
+	return document{version, []statement{fill, overTLS(queueARN)}}.json()
+}
+
+// DeadLetterQueuePolicy is the policy of the queue that SQS itself fills.
+func DeadLetterQueuePolicy(queueARN string) string {
+	return document{version, []statement{overTLS(queueARN)}}.json()
+}
+
+func overTLS(queueARN string) statement {
+	return statement{
+		Sid: "WantTLS", Effect: "Deny", Principal: map[string]string{"AWS": "*"}, Action: []string{"sqs:*"}, Resource: []string{queueARN},
+		Condition: map[string]map[string]texts{"Bool": {"aws:SecureTransport": {"false"}}},
+	}
 }
 
 // maxInline is IAM's limit for the inline policies of a role, in characters without white space.

@@ -39,11 +39,14 @@ type ExecutionSpec struct {
 
 // ControllerSpec asks for the task role of a controller.
 type ControllerSpec struct {
-	Home          Home
-	Settings      Settings
-	Family        string
-	ECSClusterARN string
-	EventQueueARN string // SQS queue of task state events; empty: none
+	Home                Home
+	Settings            Settings
+	Family              string
+	ECSClusterARNs      []string // that it looks after
+	EventQueueARN       string   // SQS queue of task state events; empty: none
+	LogsIn              bool     // to Consul, with the role
+	FirstTokenSecretARN string   // secret with an ACL token that it may read; empty: none
+	KMSKeyARN           string   // of that secret, where the key is not AWS's own
 }
 
 // Role is a role ready to be made.

@@ -47,7 +47,7 @@ func TestRolesMatchGoldens(t *testing.T) {
 		"execution-cn": executionChina,
 		"controller": func() (iamrole.Role, error) {
 			return iamrole.Controller(iamrole.ControllerSpec{Home: home, Family: "ctl",
-				ECSClusterARN: "arn:aws:ecs:eu-west-1:123456789012:cluster/prod", EventQueueARN: "arn:aws:sqs:eu-west-1:123456789012:ecs-events"})
+				ECSClusterARNs: []string{"arn:aws:ecs:eu-west-1:123456789012:cluster/prod"}, EventQueueARN: "arn:aws:sqs:eu-west-1:123456789012:ecs-events"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -27,8 +27,8 @@ func Task(s TaskSpec) (Role, error) {
 	return role.inline(policyLogin, statements)
 }
 
-// Controller is the task role of a controller: it sees the tasks of its ECS cluster and hears of their ends. It lies outside
-// the path whose roles may log in as services.
+// Controller is the task role of a controller: it sees the tasks of its ECS clusters, hears of their ends, and reads the secret that
+// is for it alone. It lies outside the path whose roles may log in as services.
 func Controller(s ControllerSpec) (Role, error) {
 	role, err := s.Settings.role(s.Home, s.Family, suffixTask, "/")
 	if err != nil {
@@ -36,11 +36,20 @@ func Controller(s ControllerSpec) (Role, error) {
 	}
 	// ListTasks takes no ECS cluster as its resource; the condition covers both actions.
 	look := allow("SeeTasks", []string{"ecs:DescribeTasks", "ecs:ListTasks"}, []string{"*"})
-	look.Condition = map[string]map[string]string{"ArnEquals": {"ecs:cluster": s.ECSClusterARN}}
+	look.Condition = map[string]map[string]texts{"ArnEquals": {"ecs:cluster": s.ECSClusterARNs}}
 	statements := []statement{look}
 	if s.EventQueueARN != "" {
 		statements = append(statements, allow("HearOfTasks",
 			[]string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}, []string{s.EventQueueARN}))
+	}
+	if s.LogsIn {
+		statements = append(statements, allow("ReadItself", []string{"iam:GetRole"}, []string{role.ARN}))
+	}
+	if s.FirstTokenSecretARN != "" {
+		statements = append(statements, secretStatements(either([]string{s.FirstTokenSecretARN}), nil)...)
+	}
+	if s.KMSKeyARN != "" {
+		statements = append(statements, keyStatements([]string{s.KMSKeyARN})...)
 	}
 	return role.inline(policyController, statements)
 }

@@ -1,6 +1,8 @@
 package mesh
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"strings"
@@ -50,4 +52,18 @@ func ServiceName(name, family string) string {
 // the incumbent module's; 8503 is not in it and stays free, since definitions in the field use it.
 func ReservedPorts() []int {
 	return []int{8300, 8301, 8302, 8500, 8501, 8502, 8600, 10000, PortEnvoyAdmin}
+}
+
+// hashDigits is how many hexadecimal digits of a hash stand in a shortened name.
+const hashDigits = 8
+
+// NameWithin is the family and the suffix, for something of the family's that AWS allows names of so many characters at the most.
+// Where that is longer, the family is cut and a '-' and 8 hexadecimal digits of the SHA-256 of the whole family keep the name unique.
+func NameWithin(most int, family, suffix string) string {
+	if len(family)+len(suffix) <= most {
+		return family + suffix
+	}
+	sum := sha256.Sum256([]byte(family))
+	digits := hex.EncodeToString(sum[:])[:hashDigits]
+	return family[:most-len(suffix)-hashDigits-1] + "-" + digits + suffix
 }

@@ -43,13 +43,28 @@ func AgentConfig(s Spec) agentconfig.Config {
 func ControllerAgentConfig(s ControllerSpec) agentconfig.Config {
 	controller := s.Controller
 	controller.IAMRolePath = cmp.Or(controller.IAMRolePath, mesh.RolePath)
-	return agentconfig.Config{
+	controller = controller.Brief()
+	cfg := agentconfig.Config{
 		BootstrapDir:  mesh.BootstrapDir,
 		LogLevel:      s.LogLevel,
 		LogJSON:       s.LogJSON,
 		ConsulServers: s.Servers.resolved(),
 		Controller:    &controller,
 	}
+	if s.LogsIn {
+		cfg.ConsulLogin = s.login()
+	}
+	return cfg
+}
+
+// login is the controller's own: to the auth method that it keeps, by the same endpoints as its tasks.
+func (s ControllerSpec) login() *agentconfig.ConsulLogin {
+	login := agentconfig.ConsulLogin{Enabled: true, Method: mesh.AuthMethod}
+	if m := s.Controller.AuthMethod; m != nil {
+		login.Method = cmp.Or(m.Name, login.Method)
+		login.STSEndpoint, login.IAMEndpoint, login.ServerIDHeaderValue = m.STSEndpoint, m.IAMEndpoint, m.ServerIDHeaderValue
+	}
+	return &login
 }
 
 // resolved has each port's number and TLS switch written out: 8501 and 8503 with TLS, 8500 and 8502 without.

@@ -108,7 +108,10 @@ func (s ControllerSpec) definition() (*Definition, error) {
 	c.Command = []string{"controller"}
 	c.User = uid(mesh.UIDHealthSync) // any but root: it shares its task with nobody
 	c.Environment = withConfig(string(config), c.Environment)
-	c.Secrets = append([]ecstypes.Secret{secret(mesh.VariableToken, s.TokenSecretARN)}, s.Servers.secrets()...)
+	c.Secrets = s.Servers.secrets()
+	if s.TokenSecretARN != "" {
+		c.Secrets = append([]ecstypes.Secret{secret(mesh.VariableToken, s.TokenSecretARN)}, c.Secrets...)
+	}
 	stays(&c, settings, cmp.Or(settings.StopTimeout, defaultStopTimeout))
 
 	d := s.Task.frame(s.family(), s.TaskRoleARN, s.ExecutionRoleARN)

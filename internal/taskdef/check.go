@@ -50,16 +50,16 @@ func Check(s Spec) problem.List {
 func CheckController(s ControllerSpec) problem.List {
 	var found problem.List
 	checkFamily(s.family(), &found)
-	addConfigProblems(ControllerAgentConfig(s), &found)
+	cfg := ControllerAgentConfig(s)
+	cfg.ConsulLogin = nil // it says what the auth method does
+	addConfigProblems(cfg, &found)
 	s.Servers.checkSecrets(&found)
 	s.Task.check(&found)
 	if s.Image == "" && s.Container.Image == "" {
 		found.Add(problem.At("image"), "is missing")
 	}
 	checkImage(s.Image, problem.At("image"), &found)
-	if s.TokenSecretARN == "" {
-		found.Add(problem.At("tokenSecretArn"), "is missing: the controller works with the ACL token in this secret")
-	}
+	s.checkRights(&found)
 	s.Container.check(problem.At("container"), s.Task, &found)
 	if log := s.Container.LogConfiguration; log != nil && log.LogDriver == ecstypes.LogDriverAwsfirelens {
 		found.Add(problem.At("container", "logConfiguration", "logDriver"), "is awsfirelens, but a controller has its task to itself: there is no log router")
@@ -74,6 +74,43 @@ func CheckController(s ControllerSpec) problem.List {
 		checkSize(d, &found)
 	}
 	return found
+}
+
+// checkRights wants the controller to get its rights in Consul in one way: by a token, by logins for which the controller itself
+// prepares Consul at first, or by logins for which an operator has. Only where there are no ACLs it needs none.
+func (s ControllerSpec) checkRights(found *problem.List) {
+	token, first := problem.At("tokenSecretArn"), problem.At("controller", "firstTokenSecretArn")
+	login, manages, acls := problem.At("login", "enabled"), problem.At("controller", "manageACL"), problem.At("acls")
+	with := []problem.Path{token, first, login, manages, acls}
+	managesACL := s.Controller.ManageACL == nil || *s.Controller.ManageACL
+	hasFirst := s.Controller.FirstTokenSecretARN != ""
+	if s.NoACLs {
+		for _, set := range []struct {
+			at problem.Path
+			is bool
+		}{{token, s.TokenSecretARN != ""}, {first, hasFirst}, {login, s.LogsIn}} {
+			if set.is {
+				found.AddWith(with, set.at, "is set, but %s is false, and without ACLs Consul wants no token: leave it out", acls)
+			}
+		}
+		return
+	}
+	switch {
+	case s.TokenSecretARN != "" && s.LogsIn:
+		found.AddWith(with, login, "is true, but %s has the controller work with that token: leave one of them out", token)
+	case s.TokenSecretARN != "" && hasFirst:
+		found.AddWith(with, first, "is set, but %s has the controller work with that token from first to last: leave one of them out", token)
+	case s.TokenSecretARN != "":
+	case !s.LogsIn && hasFirst:
+		found.AddWith(with, login, "is not true, but the token in %s is for the first start alone, and afterwards the controller logs in: set it to true", first)
+	case !s.LogsIn:
+		found.AddWith(with, token, "is missing: set it to the secret with the ACL token that the controller works with; or %s to true, beside %s or %s = false; or, where Consul's ACL system is off, %s to false",
+			login, first, manages, acls)
+	case managesACL && !hasFirst:
+		found.AddWith(with, first, "is missing: the controller logs in, and at first somebody has to let it. Set it to the secret with a token for the first start, or %s to false where consulecs-agent bootstrap has prepared Consul", manages)
+	case !managesACL && hasFirst:
+		found.AddWith(with, first, "is set, but %s is false, as where consulecs-agent bootstrap has prepared Consul: nothing would read it, so leave one of them out", manages)
+	}
 }
 
 var validFamily = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)

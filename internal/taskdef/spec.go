@@ -108,7 +108,9 @@ type ControllerSpec struct {
 	Family         string // default consul-ecs-controller
 	Controller     agentconfig.Controller
 	Servers        Servers
-	TokenSecretARN string // Secrets Manager ARN of the ACL token the controller works with; required
+	TokenSecretARN string // Secrets Manager ARN of the ACL token that the controller works with, if it does not log in
+	LogsIn         bool   // the controller logs in to Consul with its task role
+	NoACLs         bool   // Consul's ACL system is off: the controller needs no rights
 	LogLevel       string
 	LogJSON        bool
 

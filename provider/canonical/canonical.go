@@ -164,3 +164,16 @@ func saysNothing(key string, v any) bool {
 	}
 	return false
 }
+
+// JSON writes a JSON document with sorted keys and without blanks. Text that is no JSON is kept as a JSON string.
+func JSON(text string) json.RawMessage {
+	var plain any
+	if json.Unmarshal([]byte(text), &plain) != nil {
+		plain = text
+	}
+	b, err := json.Marshal(plain)
+	if err != nil {
+		return nil
+	}
+	return b
+}

@@ -14,6 +14,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/events"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -42,13 +44,13 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	m := &model{
 		ECSCluster: service.Cluster, Network: service.Network, EnableExecuteCommand: service.EnableExecuteCommand, Timeouts: row.NoTimeouts(),
 	}
-	m.Name, m.WaitForSteadyState = &id.ECSService, aws.Bool(true)
+	m.Name, m.WaitForSteadyState, m.DesiredCount = &id.ECSService, aws.Bool(true), service.DesiredCount
 	revision, err := c.DescribeRevision(ctx, aws.ToString(found.TaskDefinition))
 	if err != nil {
 		return nil, err
 	}
 	owner := m.owner(c.Region).Name
-	m.OwnerID = cmp.Or(deploy.OwnerIDOf(owner, revision.Tags), deploy.OwnerIDOf(owner, block.TagMap(found.Tags)))
+	m.OwnerID = cmp.Or(ownership.IDOf(owner, revision.Tags), ownership.IDOf(owner, block.TagMap(found.Tags)))
 	if err := importControllerDefinition(ctx, c, m, revision); err != nil {
 		return nil, err
 	}
@@ -62,15 +64,13 @@ func importControllerDefinition(ctx context.Context, c *deploy.Client, m *model,
 		return err
 	}
 	controller := cfg.ControllerSettings()
-	m.TokenSecretARN = aws.String(block.SecretOf(d.ContainerDefinitions, mesh.VariableToken))
+	row.FromSpec(&m.TokenSecretARN, block.SecretOf(d.ContainerDefinitions, mesh.VariableToken))
 	m.ConsulServers = block.ReadServers(cfg.ConsulServers, d.ContainerDefinitions, c.Defaults)
 	if controller.IAMRolePath != c.Defaults.DefaultRolePath(mesh.RolePath) {
 		m.IAMRolePath = &controller.IAMRolePath
 	}
-	if cfg.Controller != nil && !reflect.DeepEqual(row.Value(cfg.Controller.AuthMethod), row.Value(m.authMethod(c.Defaults))) {
-		m.Login = importAuthMethod(cfg.Controller.AuthMethod)
-		row.Unset(m.Login, suppliedLogin(c.Defaults))
-	}
+	m.importLogin(cfg, c.Defaults)
+	m.importSettings(cfg)
 	row.FromSpec(&m.LogLevel, cfg.LogLevel)
 	m.LogJSON = &cfg.LogJSON
 	m.Task = &taskSize{}
@@ -81,8 +81,48 @@ func importControllerDefinition(ctx context.Context, c *deploy.Client, m *model,
 	}
 	m.importContainer(d.ContainerDefinitions, c.Defaults)
 	m.Tags = c.Defaults.ImportTags(from.Tags)
-	m.IAM, err = c.ReadIAM(ctx, d, m.owner(c.Region), controllerRolePath)
+	if m.IAM, err = c.ReadIAM(ctx, d, m.owner(c.Region), controllerRolePath); err != nil || m.FirstTokenSecretARN == nil || m.IAM.TaskRoleOrNone().ARN != nil {
+		return err
+	}
+	keys, err := c.ReadKeys(ctx, aws.ToString(d.TaskRoleArn))
+	if len(keys) > 0 {
+		m.FirstTokenKMSKeyARN = &keys[0]
+	}
 	return err
+}
+
+// importLogin reads the way to the controller's rights, too: where it has neither a token nor a login, ACLs are off.
+func (m *model) importLogin(cfg agentconfig.Config, d block.Defaults) {
+	if cfg.Controller != nil && !reflect.DeepEqual(row.Value(cfg.Controller.AuthMethod), row.Value(m.authMethod(d))) {
+		m.Login = importAuthMethod(cfg.Controller.AuthMethod)
+		row.Unset(m.Login, suppliedLogin(d))
+	}
+	logsIn := row.Value(cfg.ConsulLogin).Enabled
+	if logsIn && m.Login == nil {
+		m.Login = &login{}
+	}
+	if m.Login != nil {
+		m.Login.Enabled = &logsIn
+	}
+	m.ACLs = aws.Bool(logsIn || m.TokenSecretARN != nil)
+}
+
+// importSettings spells out what has a default, but for blocks.
+func (m *model) importSettings(cfg agentconfig.Config) {
+	row.FromSpec(&m.settings, row.Value(cfg.Controller).Brief())
+	row.Spell(&m.TrustAllRoles, false)
+	row.Spell(&m.ManageACL, true)
+	row.Spell(&m.AnonymousReads, true)
+	row.Spell(&m.DryRun, false)
+	row.Spell(&m.MaxWritesPerSecond, defaultMaxWrites)
+	row.Spell(&m.HTTPAddress, defaultHTTPAddress)
+	if m.Brake != nil {
+		row.Spell(&m.Brake.Tasks, defaultBrakeTasks)
+		row.Spell(&m.Brake.Percent, defaultBrakePercent)
+	}
+	if row.Value(cfg.Controller).EventQueueURL == "" {
+		m.Events = &eventSwitch{Enabled: aws.Bool(false)}
+	}
 }
 
 func importAuthMethod(cfg *agentconfig.AuthMethod) *login {
@@ -92,6 +132,8 @@ func importAuthMethod(cfg *agentconfig.AuthMethod) *login {
 	row.FromSpec(&m.STSEndpoint, method.STSEndpoint)
 	row.FromSpec(&m.IAMEndpoint, method.IAMEndpoint)
 	row.FromSpec(&m.ServerIDHeader, method.ServerIDHeaderValue)
+	row.FromSpec(&m.TokenTTL, method.TokenTTLSeconds)
+	row.FromSpec(&m.MaxRetries, method.MaxRetries)
 	return &m
 }
 
@@ -121,6 +163,9 @@ func importControllerOutcome(ctx context.Context, c *deploy.Client, m *model) er
 	}
 	decided, err := want.Decided()
 	if err != nil {
+		return err
+	}
+	if m.Outputs, err = events.Decided(want.Events, want.Owner); err != nil {
 		return err
 	}
 	m.computeNames(home, nil)

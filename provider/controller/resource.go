@@ -3,8 +3,9 @@ package controller
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -40,6 +41,8 @@ func New() resource.Resource {
 		Content: []string{
 			"cluster", "name", "token_secret_arn", "consul_servers", "login", "iam_role_path", "image", "log_level", "log_json",
 			"log_configuration", "pull_credentials_secret_arn", "task", "iam",
+			"trust_all_roles", "manage_acl", "first_token_secret_arn", "first_token_kms_key_arn", "anonymous_reads", "ecs_clusters", "sync_seconds",
+			"max_writes_per_second", "brake", "dry_run", "http_address", "partition", "events",
 		},
 		Depends: map[string][]string{
 			"task_role_arn":            {"cluster", "name", "iam.path", "iam.name_prefix", "iam.task_role"},
@@ -49,8 +52,15 @@ func New() resource.Resource {
 			"tags_all":                 {"cluster", "name", "tags", "default_tags"}, // the owner's name is a tag
 			"rendered_definition_json": {"cluster", "name", "task", "iam"},
 			"ecs_service_arn":          {"cluster", "name", "launch_type"},
+
+			"event_queue_url":             {"cluster", "name", "events"},
+			"event_queue_arn":             {"cluster", "name", "events"},
+			"event_dead_letter_queue_arn": {"cluster", "name", "events"},
+			"event_rule_arn":              {"cluster", "name", "events"},
+			"rendered_events_json":        {"cluster", "name", "events", "ecs_clusters", "tags", "default_tags"},
 		},
 		Places:   row.PlacesOf(model{}),
+		Own:      []problem.Path{problem.At("login", "enabled")}, // the provider's is that of the tasks
 		Problems: (*model).problems,
 		Design:   (*model).design,
 		Check:    checkController,
@@ -62,16 +72,20 @@ func New() resource.Resource {
 }
 
 func (m *model) parts() stack.Parts {
-	p := stack.Parts{ID: m.id(), Family: m.family(), Outcome: &m.Outcome, Timeouts: m.Timeouts}
+	p := stack.Parts{ID: m.id(), Family: m.family(), Outcome: &m.Outcome, Events: &m.Outputs, Timeouts: m.Timeouts}
 	if m.ECSCluster != nil { // else the model is that of no resource
 		p.Service = m.service()
 	}
 	return p
 }
 
-func (m *model) computeNames(iamrole.Home, []problem.Path) (computed any, open map[string]bool) {
-	m.names = names{aws.Int32(1), block.RenderECSService(block.Propagated, m.service())}
-	return m.names, nil
+func (m *model) computeNames(_ iamrole.Home, unknown []problem.Path) (computed any, open map[string]bool) {
+	service := m.service()
+	m.names = names{service.DesiredCount, block.RenderECSService(block.Propagated, service)}
+	if row.Affects(unknown, "desired_count") {
+		open = map[string]bool{"desired_count": true, "rendered_ecs_service_json": true}
+	}
+	return m.names, open
 }
 
 // observe takes over what the service is. Without one, the outcome has no ARN of it, which the plan sets right.
@@ -85,7 +99,23 @@ func (m *model) observe(service *ecstypes.Service) {
 	m.ECSServiceRest = block.RenderECSService(service.PropagateTags, is)
 }
 
-func checkController(ctx context.Context, c *deploy.Client, _ *model, want deploy.Design, diags *diag.Diagnostics) {
+func checkController(ctx context.Context, c *deploy.Client, m *model, want deploy.Design, diags *diag.Diagnostics) {
+	m.checkECSClusters(ctx, c, diags)
 	c.GivenRole(ctx, want.TaskRole.Given, path.Root("iam").AtName("task_role").AtName("arn"), diags)
 	c.CheckExecutionRole(ctx, want.ExecutionRole.Given, diags)
+}
+
+// checkECSClusters wants the further ECS clusters to be where the controller is: it hears of no others, and its role sees none.
+func (m *model) checkECSClusters(ctx context.Context, c *deploy.Client, diags *diag.Diagnostics) {
+	home, ok := c.HomeOrReport(ctx, diags)
+	if !ok {
+		return
+	}
+	here := ecsClusterARN("", home)
+	for _, arn := range m.ECSClusters {
+		if !strings.HasPrefix(arn, here) {
+			diags.AddAttributeError(path.Root("ecs_clusters"), "ECS cluster elsewhere",
+				fmt.Sprintf("ecs_clusters has %s, want ECS clusters of the controller's own account and Region, %s<name>: give that one a controller of its own.", arn, here))
+		}
+	}
 }

@@ -10,12 +10,15 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
+	"github.com/consulecs/terraform-provider-consulecs/provider/events"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // Before is what a resource had made before an apply. Its zero value is that of a resource of which nothing is known.
 type Before struct {
 	Outcome   Outcome
+	Events    events.Outputs
 	Service   *block.ECSService // with its name filled in
 	Revisions Revisions
 	Foreign   bool // the newest revision, that of the outcome, is one of others
@@ -24,21 +27,25 @@ type Before struct {
 // Progress tells how far an apply got. It begins as what there was before.
 type Progress struct {
 	Outcome
+	Events    events.Outputs
 	Revisions Revisions
 	Left      bool // a create failed, and something that it made may be left
 	begun     begun
-	rolesToGo bool // obsolete ones, which go when no task uses them any more
+	obsolete  bool // there are roles or events that go when no task uses them any more
 }
 
 // begun is what an apply began to make that was not there before: a call whose answer was lost may have made it or not.
 type begun struct {
 	roles      []string
+	events     *events.Progress
 	definition bool
 	service    bool
 }
 
 // Begin is the progress of an apply that has done nothing yet.
-func (b Before) Begin() *Progress { return &Progress{Outcome: b.Outcome, Revisions: b.Revisions} }
+func (b Before) Begin() *Progress {
+	return &Progress{Outcome: b.Outcome, Events: b.Events, Revisions: b.Revisions}
+}
 
 // Apply makes AWS as the design wants it. It is the same for a new resource, a changed one and one whose first apply was
 // interrupted: each step looks at what is there. out tells how far the steps got.
@@ -59,16 +66,22 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 		return err
 	}
 	obsolete := obsoleteRoles(kept, d.roles())
-	out.rolesToGo = len(obsolete) > 0
-	if !out.rolesToGo { // they are as they will stay, however a wait for the service ends
+	out.obsolete = len(obsolete) > 0 || d.Events == nil && out.Events.Rendered != nil
+	if len(obsolete) == 0 { // they are as they will stay, however a wait for the service ends
 		if out.Roles, err = encodedRoles(d.shownRoles()); err != nil {
 			return err
 		}
+	}
+	if err := c.applyEvents(ctx, d, out); err != nil {
+		return err
 	}
 	if err := c.applyDefinition(ctx, d, had, out); err != nil {
 		return err
 	}
 	if err := c.applyService(ctx, d, had, out); err != nil {
+		return err
+	}
+	if err := c.dropEvents(ctx, d, out); err != nil {
 		return err
 	}
 	if err := c.dropRoles(ctx, d, obsolete, out.Outcome); err != nil {
@@ -202,7 +215,7 @@ func (c *Client) registerNew(ctx context.Context, d Design, before Before, out *
 // abandoned finds the revision that an apply registered and could not report. It is taken on instead of registering it again.
 func (c *Client) abandoned(ctx context.Context, d Design, had Outcome, out *Progress) (Outcome, error) {
 	newest, err := c.latest(ctx, d.Family)
-	if err != nil || newest == nil || !d.Owner.registered(newest.Tags) || int64(newest.Definition.Revision) == revisionOf(had) {
+	if err != nil || newest == nil || !d.Owner.Registered(newest.Tags) || int64(newest.Definition.Revision) == revisionOf(had) {
 		return had, err
 	}
 	out.Revisions = out.Revisions.with(int64(newest.Definition.Revision))
@@ -211,7 +224,7 @@ func (c *Client) abandoned(ctx context.Context, d Design, had Outcome, out *Prog
 		return had, err
 	}
 	had.ARN, had.Revision = aws.String(newest.arn()), aws.Int64(int64(newest.Definition.Revision))
-	had.ContentHash, had.TagsAll, had.OwnerID = &d.shown.Hash, withoutID(newest.Tags), &d.Owner.ID
+	had.ContentHash, had.TagsAll, had.OwnerID = &d.shown.Hash, ownership.WithoutID(newest.Tags), &d.Owner.ID
 	return had, nil
 }
 
@@ -250,18 +263,18 @@ func (c *Client) applyService(ctx context.Context, d Design, had Before, out *Pr
 
 // Remove takes down whatever the resource made: the service with its tasks, the revisions, the roles. What is gone already
 // is no error.
-func (c *Client) Remove(ctx context.Context, family string, owner Owner, had Before) error {
+func (c *Client) Remove(ctx context.Context, family string, owner ownership.Owner, had Before) error {
 	return withCause(ctx, c.remove(ctx, family, owner, had))
 }
 
-func (c *Client) remove(ctx context.Context, family string, owner Owner, had Before) error {
+func (c *Client) remove(ctx context.Context, family string, owner ownership.Owner, had Before) error {
 	if had.Service != nil {
 		if err := c.deleteService(ctx, had.Service, owner, had.Outcome.ECSServiceARN != nil); err != nil {
 			return err
 		}
 	}
 	c.run.removes(owner.ID)
-	errs := []error{c.removeRevisions(ctx, family, owner, had)}
+	errs := []error{c.removeEvents(ctx, owner, had.Events), c.removeRevisions(ctx, family, owner, had)}
 	kept, err := decodeRoles(had.Outcome.Roles)
 	errs = append(errs, err)
 	for _, role := range kept {
@@ -270,7 +283,7 @@ func (c *Client) remove(ctx context.Context, family string, owner Owner, had Bef
 	return errors.Join(errs...)
 }
 
-func (c *Client) removeRevisions(ctx context.Context, family string, owner Owner, had Before) error {
+func (c *Client) removeRevisions(ctx context.Context, family string, owner ownership.Owner, had Before) error {
 	own, err := c.ownRevisions(ctx, family, owner, had)
 	if err != nil {
 		return err

@@ -14,38 +14,16 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// Clash is something that has the name of what a resource is to make, and is another's.
-type Clash struct {
-	What string
-	Tags map[string]string
-}
-
-// String says what there is and whose it is.
-func (c Clash) String() string {
-	for name, id := range map[string]string{tagECSOwner: tagECSOwnerID, tagRoleOwner: tagRoleOwnerID} {
-		if owner := c.Tags[name]; owner != "" {
-			return fmt.Sprintf("%s exists already and belongs to another resource, %s with the owner ID %q, perhaps of another configuration or of a create that was cut off",
-				c.What, owner, c.Tags[id])
-		}
-	}
-	return c.What + " exists already and was not made by a resource of this provider"
-}
-
-// Remedy says what to do about clashes.
-const Remedy = "choose other names (iam.name_prefix is for roles, which all Regions share), import what is there, remove it, or set adopt_existing = true to take it over"
-
-// taken is the clash as an error.
-func taken(c Clash) error { return fmt.Errorf("%s\nhint: %s", c, Remedy) }
-
 // mayTake reports whether the resource may make something its own that bears an owner's ID, or "".
-func (d Design) mayTake(id string) bool { return d.Adopt || d.Owner.is(id) }
+func (d Design) mayTake(id string) bool { return d.Adopt || d.Owner.Is(id) }
 
 // mayTakeRevision is mayTake for a revision: those of a resource of the same name are adopted, to be retired; others stay theirs.
 func (d Design) mayTakeRevision(tags map[string]string) bool {
-	return d.Owner.registered(tags) || d.Adopt && tags[tagECSOwner] == d.Owner.Name
+	return d.Owner.Registered(tags) || d.Adopt && tags[ownership.TagECS] == d.Owner.Name
 }
 
 // Named says which names of a design are known. Its zero value is that none is.
@@ -54,32 +32,39 @@ type Named struct{ Family, TaskRole, ExecutionRole, Service bool }
 // Clashes asks, before anything is made, for what has the names that the resource does not have yet. What may not be looked at is
 // left to the apply. replaced is the ID of the resource that this one is to replace; what bears it, or that of a resource that was
 // read in this run and may be replaced for being tainted, will be gone.
-func (c *Client) Clashes(ctx context.Context, d Design, had Before, named Named, replaced string) ([]Clash, error) {
+func (c *Client) Clashes(ctx context.Context, d Design, had Before, named Named, replaced string) ([]ownership.Clash, error) {
 	if d.Adopt {
 		return nil, nil
 	}
-	var found []Clash
+	var found []ownership.Clash
 	note := func(what, id string, tags map[string]string) {
-		if tags != nil && !d.Owner.is(id) && (id == "" || id != replaced && !c.run.hasRead(id)) {
-			found = append(found, Clash{what, tags})
+		if tags != nil && !d.Owner.Is(id) && (id == "" || id != replaced && !c.run.hasRead(id)) {
+			found = append(found, ownership.Clash{What: what, Tags: tags})
 		}
 	}
 	var errs []error
 	for _, name := range d.newRoles(had, named) {
 		tags, err := c.roleTags(ctx, name)
-		note(whatRole(name), tags[tagRoleOwnerID], tags)
+		note(whatRole(name), tags[ownership.TagRoleID], tags)
 		errs = append(errs, err)
 	}
 	if named.Family && had.Outcome.ARN == nil {
 		tags, err := c.familyTags(ctx, d.Family)
-		if tags[tagECSOwnerID] != "" { // on top of what bears none, as CI's revisions do, the resource registers its own
-			note("task definition "+d.Family, tags[tagECSOwnerID], tags)
+		if tags[ownership.TagECSID] != "" { // on top of what bears none, as CI's revisions do, the resource registers its own
+			note("task definition "+d.Family, tags[ownership.TagECSID], tags)
+		}
+		errs = append(errs, err)
+	}
+	if named.Family {
+		there, err := c.eventClashes(ctx, d.Events, had.Events)
+		for _, clash := range there {
+			note(clash.What, clash.Tags[ownership.TagECSID], clash.Tags)
 		}
 		errs = append(errs, err)
 	}
 	if named.Service && d.Service != nil && !d.Service.SameName(had.Service) {
 		tags, err := c.serviceTags(ctx, d.Service)
-		note(whatService(d.Service), tags[tagECSOwnerID], tags)
+		note(whatService(d.Service), tags[ownership.TagECSID], tags)
 		errs = append(errs, err)
 	}
 	return found, errors.Join(errs...)

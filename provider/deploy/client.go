@@ -16,6 +16,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/events"
 )
 
 // Client is what the provider hands to its resources: one for all of them, so that they share each AWS client and its pace.
@@ -24,6 +25,7 @@ type Client struct {
 	iam      *iam.Client
 	sts      *sts.Client
 	services *services
+	events   *events.Keeper
 	run      *run
 	Region   string
 	Defaults block.Defaults
@@ -36,6 +38,7 @@ type Client struct {
 func NewClient(cfg aws.Config, d block.Defaults) *Client {
 	c := &Client{ecs: awsapi.ECS(cfg), iam: awsapi.IAM(cfg), sts: awsapi.STS(cfg), Region: cfg.Region, Defaults: d}
 	c.services, c.run = newServices(c.ecs), newRun()
+	c.events = events.NewKeeper(cfg, c.run.hasRemoved)
 	return c
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/events"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -40,13 +42,13 @@ func (c *Client) Create(ctx context.Context, d Design, out *Progress) error {
 // IsInterrupted reports whether an apply did everything but wait: its user ended that, and nothing is wrong with what was made. Roles
 // that are to go after the wait are something still to be done.
 func IsInterrupted(ctx context.Context, err error, out *Progress) bool {
-	return errors.As(err, new(*unsteady)) && errors.Is(ctx.Err(), context.Canceled) && !out.rolesToGo
+	return errors.As(err, new(*unsteady)) && errors.Is(ctx.Err(), context.Canceled) && !out.obsolete
 }
 
 // madeService looks whether a create whose answer was lost made the service after all.
 func (c *Client) madeService(ctx context.Context, find serviceFinder, d Design, out *Progress) (bool, error) {
 	found, err := find(ctx, row.Value(d.Service.Cluster), row.Value(d.Service.Name))
-	if err != nil || found == nil || !d.Owner.is(block.TagMap(found.Tags)[tagECSOwnerID]) {
+	if err != nil || found == nil || !d.Owner.Is(block.TagMap(found.Tags)[ownership.TagECSID]) {
 		return false, err
 	}
 	out.ECSServiceARN, out.ECSServiceRunning = found.ServiceArn, found.TaskDefinition
@@ -56,6 +58,13 @@ func (c *Client) madeService(ctx context.Context, find serviceFinder, d Design, 
 // takeBack removes what a create made before it failed with err, and adds to the error what became of it.
 func (c *Client) takeBack(ctx context.Context, d Design, out *Progress, err error) error {
 	var left, roles []string
+	made := out.begun.definition || len(out.begun.roles) > 0
+	if begun := out.begun.events; begun != nil && begun.Begun() {
+		made = true
+		if problem := c.events.TakeBack(ctx, d.claim(), begun); problem != nil {
+			left = append(left, fmt.Sprintf("queues and the event rule (%v)", problem))
+		}
+	}
 	if out.begun.definition {
 		if problem := c.takeBackRevision(ctx, d, out); problem != nil {
 			left = append(left, fmt.Sprintf("the newest revision of task definition %s (%v)", d.Family, problem))
@@ -72,7 +81,7 @@ func (c *Client) takeBack(ctx context.Context, d Design, out *Progress, err erro
 	case len(left) > 0:
 		out.leave(d, roles)
 		return fmt.Errorf("%w\nhint: these were made and could not be removed again: %s", err, strings.Join(left, "; "))
-	case out.begun.definition || len(out.begun.roles) > 0:
+	case made:
 		return fmt.Errorf("%w\nhint: what this create had made was removed again: correct the cause and apply again", err)
 	default:
 		return err
@@ -87,13 +96,16 @@ func (p *Progress) leave(d Design, roles []string) {
 	if err != nil { // then no role is known to be left
 		text = nil
 	}
-	p.Left, p.Roles, p.Revisions = true, text, nil
+	p.Left, p.Roles, p.Revisions, p.Events = true, text, nil, events.Outputs{}
+	if p.begun.events != nil {
+		p.Events.Rendered = p.begun.events.Left(d.Owner)
+	}
 }
 
 // takeBackRole removes a role that a create made. A role of that name which does not bear the owner's tag came from others.
-func (c *Client) takeBackRole(ctx context.Context, name string, owner Owner) error {
+func (c *Client) takeBackRole(ctx context.Context, name string, owner ownership.Owner) error {
 	found, err := c.getRole(ctx, name)
-	if err != nil || found == nil || !owner.is(found.Tags[tagRoleOwnerID]) {
+	if err != nil || found == nil || !owner.Is(found.Tags[ownership.TagRoleID]) {
 		return err
 	}
 	return c.deleteRole(ctx, name, owner)

@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 )
 
 // Revision is a registered task definition.
@@ -30,7 +31,7 @@ func (r Revision) arn() string { return aws.ToString(r.Definition.TaskDefinition
 
 // register registers the definition. lost counts the calls before whose answers nobody got: each may have registered one, too.
 func (c *Client) register(ctx context.Context, d *taskdef.Definition) (registered *ecstypes.TaskDefinition, lost int, err error) {
-	err = through(ctx, func() error {
+	err = lag.Through(ctx, func() error {
 		out, err := c.ecs.RegisterTaskDefinition(ctx, d)
 		if err == nil {
 			registered, lost = out.TaskDefinition, unanswered(out.ResultMetadata)
@@ -121,14 +122,13 @@ func (c *Client) DescribeRevision(ctx context.Context, arn string) (*Revision, e
 
 // tagResource makes the tags of an ECS object so; of had's keys, those that want lacks are removed.
 func (c *Client) tagResource(ctx context.Context, arn string, want, had map[string]string) error {
-	changed := maps.Clone(want)
-	maps.DeleteFunc(changed, func(key, value string) bool { was, ok := had[key]; return ok && was == value })
+	changed, gone := ownership.Change(want, had, had)
 	if len(changed) > 0 {
 		if _, err := c.ecs.TagResource(ctx, &ecs.TagResourceInput{ResourceArn: &arn, Tags: block.EcsTags(changed)}); err != nil {
 			return fmt.Errorf("tag %s: %w", arn, err)
 		}
 	}
-	if gone := missingKeys(had, want); len(gone) > 0 {
+	if len(gone) > 0 {
 		if _, err := c.ecs.UntagResource(ctx, &ecs.UntagResourceInput{ResourceArn: &arn, TagKeys: gone}); err != nil {
 			return fmt.Errorf("untag %s: %w", arn, err)
 		}

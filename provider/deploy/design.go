@@ -7,27 +7,30 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/eventqueue"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // Design is everything that a resource wants to exist in AWS. Making one touches nothing.
 type Design struct {
 	Family        string
-	Owner         Owner
+	Owner         ownership.Owner
 	Adopt         bool // take over what others made
 	TaskRole      RoleDesign
 	ExecutionRole RoleDesign
 	definition    *taskdef.Definition
 	canonical     canonical.Definition
 	shown         canonical.Shown
-	Service       *block.ECSService // with its name filled in; nil: none
-	Keep          int               // earlier revisions that stay ACTIVE
-	FollowImages  bool              // the images are those of foreign revisions, as far as the plan knew of any
+	Events        *eventqueue.Design // nil: none
+	Service       *block.ECSService  // with its name filled in; nil: none
+	Keep          int                // earlier revisions that stay ACTIVE
+	FollowImages  bool               // the images are those of foreign revisions, as far as the plan knew of any
 }
 
 // RoleDesign is a role that the resource keeps, or a given one.
@@ -57,7 +60,7 @@ func (d Design) roles() []RoleView {
 	for _, r := range []RoleDesign{d.TaskRole, d.ExecutionRole} {
 		if r.Given == "" {
 			view := viewOf(r.Role)
-			maps.Copy(view.Tags, d.Owner.onRole())
+			maps.Copy(view.Tags, d.Owner.OnRole())
 			kept = append(kept, view)
 		}
 	}
@@ -113,7 +116,7 @@ func (d *Design) Finish(definition *taskdef.Definition, roles *block.IAM, path s
 		d.ExecutionRole.Role = role
 	}
 	definition.ExecutionRoleArn = aws.String(d.ExecutionRole.ARN())
-	definition.Tags = append(definition.Tags, block.EcsTags(d.Owner.onECS())...)
+	definition.Tags = append(definition.Tags, block.EcsTags(d.Owner.OnECS())...)
 	d.definition = definition
 	var err error
 	if d.canonical, err = canonical.Of(definition); err != nil {

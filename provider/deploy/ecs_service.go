@@ -12,6 +12,8 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -47,15 +49,15 @@ func (c *Client) ensureService(ctx context.Context, d Design, definitionARN stri
 		}
 		known = false
 	}
-	if is := block.TagMap(found.Tags); !known && !d.mayTake(is[tagECSOwnerID]) {
-		return "", taken(Clash{What: whatService(want), Tags: is})
+	if is := block.TagMap(found.Tags); !known && !d.mayTake(is[ownership.TagECSID]) {
+		return "", ownership.Taken(ownership.Clash{What: whatService(want), Tags: is})
 	}
 	return aws.ToString(found.ServiceArn), c.updateService(ctx, want, had, *found, definitionARN, tags)
 }
 
 func (c *Client) createService(ctx context.Context, input *ecs.CreateServiceInput) (string, error) {
 	var created *ecs.CreateServiceOutput
-	err := through(ctx, func() error {
+	err := lag.Through(ctx, func() error {
 		var err error
 		created, err = c.ecs.CreateService(ctx, input)
 		return err
@@ -77,7 +79,7 @@ func (c *Client) updateService(ctx context.Context, want *block.ECSService, had 
 		}
 	}
 	input.ForceNewDeployment = !sameProviders(input.CapacityProviderStrategy, found.CapacityProviderStrategy) // ECS wants it so
-	if err := through(ctx, func() error { _, err := c.ecs.UpdateService(ctx, input); return err }, roleRefused, unattached); err != nil {
+	if err := lag.Through(ctx, func() error { _, err := c.ecs.UpdateService(ctx, input); return err }, roleRefused, unattached); err != nil {
 		return fmt.Errorf("update service %s: %w", row.Value(want.Name), err)
 	}
 	tflog.Info(ctx, "ecs service updated", map[string]any{"arn": aws.ToString(found.ServiceArn)})
@@ -87,13 +89,13 @@ func (c *Client) updateService(ctx context.Context, want *block.ECSService, had 
 // deleteService scales the service down, deletes it and waits until its tasks have stopped: a role or a definition that they
 // still use must not go before them. known says that the service was there. One that bears another owner's
 // ID is left alone, and one that is not known to be the resource's if it bears none.
-func (c *Client) deleteService(ctx context.Context, s *block.ECSService, owner Owner, known bool) error {
+func (c *Client) deleteService(ctx context.Context, s *block.ECSService, owner ownership.Owner, known bool) error {
 	ecsCluster, name := row.Value(s.Cluster), row.Value(s.Name)
 	found, err := c.serviceFinder(known)(ctx, ecsCluster, name)
 	if err != nil || found == nil {
 		return err
 	}
-	if id := block.TagMap(found.Tags)[tagECSOwnerID]; owner.isNot(id) || !known && !owner.is(id) {
+	if id := block.TagMap(found.Tags)[ownership.TagECSID]; owner.IsNot(id) || !known && !owner.Is(id) {
 		return nil
 	}
 	tasks, err := c.serviceTasks(ctx, ecsCluster, name)

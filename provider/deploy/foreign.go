@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -23,7 +24,7 @@ func IsForeign(out Outcome, owner string, own Revisions) bool {
 	case own != nil:
 		return !slices.Contains(own, *out.Revision)
 	default:
-		return out.TagsAll[tagECSOwner] != owner
+		return out.TagsAll[ownership.TagECS] != owner
 	}
 }
 

@@ -10,12 +10,13 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/awsfault"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 )
 
 func TestWhoseARevisionIs(t *testing.T) {
 	t.Parallel()
 	outcome := func(number int64, owner string) Outcome {
-		return Outcome{Revision: &number, TagsAll: map[string]string{tagECSOwner: owner}}
+		return Outcome{Revision: &number, TagsAll: map[string]string{ownership.TagECS: owner}}
 	}
 	for name, c := range map[string]struct {
 		out  Outcome

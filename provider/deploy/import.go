@@ -15,18 +15,19 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 )
 
 // importedRole is a role of a task definition, and what it would be if nobody chose anything.
 type importedRole struct {
 	arn                      string
-	owner                    Owner
+	owner                    ownership.Owner
 	defaultName, defaultPath string
 }
 
 // ReadIAM reads what a user chose of the roles of a definition. Roles that bear the owner's tags were made by the resource,
 // others were given.
-func (c *Client) ReadIAM(ctx context.Context, d *ecstypes.TaskDefinition, owner Owner, path string) (*block.IAM, error) {
+func (c *Client) ReadIAM(ctx context.Context, d *ecstypes.TaskDefinition, owner ownership.Owner, path string) (*block.IAM, error) {
 	home, err := c.Home(ctx)
 	if err != nil {
 		return nil, err
@@ -76,7 +77,7 @@ func (c *Client) importRole(ctx context.Context, from importedRole, m *block.IAM
 	if err != nil {
 		return nil, err
 	}
-	if found == nil || found.Tags[tagRoleOwner] != from.owner.Name || from.owner.isNot(found.Tags[tagRoleOwnerID]) {
+	if found == nil || found.Tags[ownership.TagRole] != from.owner.Name || from.owner.IsNot(found.Tags[ownership.TagRoleID]) {
 		role.ARN = &from.arn
 		return nil, nil
 	}
@@ -95,6 +96,15 @@ func (c *Client) importRole(ctx context.Context, from importedRole, m *block.IAM
 	}
 	role.PolicyARNs = found.PolicyARNs
 	return found, nil
+}
+
+// ReadKeys are the KMS keys that a role may decrypt with; none if there is no such role.
+func (c *Client) ReadKeys(ctx context.Context, roleARN string) ([]string, error) {
+	role, err := c.readRole(ctx, RoleDesign{Given: roleARN}.name())
+	if err != nil || role == nil {
+		return nil, err
+	}
+	return importKeys(role), nil
 }
 
 // importKeys are the KMS keys that the execution role may decrypt with.
@@ -200,7 +210,7 @@ func (c *Client) ServiceOf(ctx context.Context, id ImportID, ownerOf func(family
 			if err != nil {
 				return id, err
 			}
-			if service == nil || block.TagMap(service.Tags)[tagECSOwner] != ownerOf(family) {
+			if service == nil || block.TagMap(service.Tags)[ownership.TagECS] != ownerOf(family) {
 				continue
 			}
 			if runs, _ := familyAndRevision(aws.ToString(service.TaskDefinition)); runs == family {

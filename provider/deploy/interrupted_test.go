@@ -23,7 +23,7 @@ func TestOnlyAWaitCanBeInterruptedWithoutHarm(t *testing.T) {
 		"a wait that is too long":     {overdue, waiting, &Progress{}, false},
 		"a wait that finds a failure": {t.Context(), waiting, &Progress{}, false},
 		"something else":              {cancelled, errors.New("no such subnet"), &Progress{}, false},
-		"a wait before roles go":      {cancelled, waiting, &Progress{rolesToGo: true}, false},
+		"a wait before roles go":      {cancelled, waiting, &Progress{obsolete: true}, false},
 	} {
 		if got := IsInterrupted(c.ctx, c.err, c.out); got != c.want {
 			t.Errorf("%s: %t, want %t", name, got, c.want)

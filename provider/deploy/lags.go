@@ -6,16 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-log/tflog"
-
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
-	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
-)
-
-// Times between two looks at AWS.
-const (
-	firstLook   = 500 * time.Millisecond
-	longestLook = 10 * time.Second
+	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
 )
 
 // How long AWS is given.
@@ -35,35 +27,13 @@ const (
 	mostRolesList    = 1000
 )
 
-// lag is something that one part of AWS knows and another learns later.
-type lag struct {
-	what   string // in the log
-	is     func(error) bool
-	within time.Duration
-}
-
 var (
-	roleMissing  = lag{"IAM does not know the new role everywhere", awsapi.IsRoleMissing, rolesSeenWithin}
-	roleRefused  = lag{"ECS does not use the new role", awsapi.IsRoleRefused, rolesSeenWithin}
-	unattached   = lag{"no load balancer uses the target group", awsapi.IsTargetGroupUnattached, attachedWithin}
-	removedShown = lag{"IAM still shows a role that was deleted", func(err error) bool { return errors.Is(err, errRemoved) }, rolesSeenWithin}
-	policiesLeft = lag{"IAM has not forgotten the role's policies", awsapi.IsRoleInUse, conflictsWithin}
+	roleMissing  = lag.Lag{What: "IAM does not know the new role everywhere", Is: awsapi.IsRoleMissing, Within: rolesSeenWithin}
+	roleRefused  = lag.Lag{What: "ECS does not use the new role", Is: awsapi.IsRoleRefused, Within: rolesSeenWithin}
+	unattached   = lag.Lag{What: "no load balancer uses the target group", Is: awsapi.IsTargetGroupUnattached, Within: attachedWithin}
+	removedShown = lag.Lag{What: "IAM still shows a role that was deleted", Is: func(err error) bool { return errors.Is(err, errRemoved) }, Within: rolesSeenWithin}
+	policiesLeft = lag.Lag{What: "IAM has not forgotten the role's policies", Is: awsapi.IsRoleInUse, Within: conflictsWithin}
 )
-
-// through repeats call while it fails for one of the lags, each within its bound. call has to bear repetition.
-func through(ctx context.Context, call func() error, lags ...lag) error {
-	began := time.Now()
-	return poll(ctx, func() (bool, string, error) {
-		err := call()
-		for _, l := range lags {
-			if l.is(err) && time.Since(began) < l.within {
-				tflog.Info(ctx, "waiting for AWS", map[string]any{"for": l.what, "err": err.Error()})
-				return false, err.Error(), nil
-			}
-		}
-		return true, "", err
-	})
-}
 
 // withCause says why ctx ended beside an error that only says that it did. The SDK knows nothing of causes.
 func withCause(ctx context.Context, err error) error {
@@ -72,22 +42,4 @@ func withCause(ctx context.Context, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", cause, err)
-}
-
-// poll looks at once and then at growing intervals until look is done, fails, or ctx ends; the last reason that look gave is
-// then part of the error.
-func poll(ctx context.Context, look func() (done bool, reason string, err error)) error {
-	var last string
-	for wait := firstLook; ; wait = min(longestLook, wait*3/2) {
-		done, reason, err := look()
-		if done || err != nil && ctx.Err() == nil {
-			return err
-		}
-		if reason != "" {
-			last = ": " + reason
-		}
-		if !sleep.For(ctx, wait) {
-			return fmt.Errorf("%w%s", context.Cause(ctx), last)
-		}
-	}
 }

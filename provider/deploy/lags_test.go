@@ -180,7 +180,7 @@ func TestARevisionCostsNothingForThoseOfOthers(t *testing.T) {
 	if want := (Revisions{123, 82}); !slices.Equal(out.Revisions, want) {
 		t.Errorf("remembered are %v, want %v", out.Revisions, want)
 	}
-	if own, err := c.sure.searchRevisions(t.Context(), d.Family, d.Owner.registered); err != nil || !slices.Equal(own, out.Revisions) {
+	if own, err := c.sure.searchRevisions(t.Context(), d.Family, d.Owner.Registered); err != nil || !slices.Equal(own, out.Revisions) {
 		t.Errorf("ACTIVE are %v, %v", own, err)
 	}
 	c.proxy.Forget()
@@ -208,7 +208,7 @@ func TestARevisionThatNobodyHeardOfGoesAgain(t *testing.T) {
 	if err := c.Apply(t.Context(), next, out.was(d), out); err != nil {
 		t.Fatal(err)
 	}
-	own, err := c.sure.searchRevisions(t.Context(), d.Family, d.Owner.registered)
+	own, err := c.sure.searchRevisions(t.Context(), d.Family, d.Owner.Registered)
 	if want := (Revisions{3, 1}); err != nil || !slices.Equal(own, want) || !slices.Equal(out.Revisions, want) {
 		t.Errorf("ACTIVE are %v, remembered %v, want %v (%v)", own, out.Revisions, want, err)
 	}

@@ -9,12 +9,13 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // Look reads what is there of a resource into its outcome and returns the ECS service, nil if there is none. exists is false when
 // nothing is left of the resource. What another resource has adopted does not show, and counts as left: the plan tells of it.
-func (c *Client) Look(ctx context.Context, family string, owner Owner, out *Outcome, service *block.ECSService) (found *ecstypes.Service, exists bool, err error) {
+func (c *Client) Look(ctx context.Context, family string, owner ownership.Owner, out *Outcome, service *block.ECSService) (found *ecstypes.Service, exists bool, err error) {
 	defer func() { err = withCause(ctx, err) }()
 	if service != nil {
 		c.services.expect(ctx, row.Value(service.Cluster), row.Value(service.Name))
@@ -34,7 +35,7 @@ func (c *Client) Look(ctx context.Context, family string, owner Owner, out *Outc
 		}
 	}
 	exists = definition || roles || found != nil
-	if found != nil && owner.isNot(block.TagMap(found.Tags)[tagECSOwnerID]) {
+	if found != nil && owner.IsNot(block.TagMap(found.Tags)[ownership.TagECSID]) {
 		found = nil
 	}
 	out.ECSServiceARN, out.ECSServiceRunning = nil, nil
@@ -47,10 +48,10 @@ func (c *Client) Look(ctx context.Context, family string, owner Owner, out *Outc
 
 // lookAtDefinition takes over the newest ACTIVE revision, whoever registered it but another resource of the provider: what differs
 // from the design shows in the plan, and the next apply registers a newer one.
-func (c *Client) lookAtDefinition(ctx context.Context, family string, owner Owner, out *Outcome) (exists bool, err error) {
+func (c *Client) lookAtDefinition(ctx context.Context, family string, owner ownership.Owner, out *Outcome) (exists bool, err error) {
 	newest, err := c.latest(ctx, family)
 	exists = newest != nil
-	if err == nil && newest != nil && owner.isNot(newest.Tags[tagECSOwnerID]) {
+	if err == nil && newest != nil && owner.IsNot(newest.Tags[ownership.TagECSID]) {
 		newest, err = c.active(ctx, out.ARN)
 	}
 	if err != nil {
@@ -71,7 +72,7 @@ func (c *Client) lookAtDefinition(ctx context.Context, family string, owner Owne
 	out.ARN, out.Revision = newest.Definition.TaskDefinitionArn, aws.Int64(int64(newest.Definition.Revision))
 	out.Definition, out.Containers, out.ContentHash = &shown.Frame, shown.Containers, &shown.Hash
 	out.AgentConfig = aws.String(block.AgentConfig(newest.Definition.ContainerDefinitions))
-	newest.Tags = withoutID(newest.Tags)
+	newest.Tags = ownership.WithoutID(newest.Tags)
 	if out.TagsAll != nil { // tags that others added are theirs
 		maps.DeleteFunc(newest.Tags, func(key, _ string) bool { _, ours := out.TagsAll[key]; return !ours })
 	}
@@ -80,7 +81,7 @@ func (c *Client) lookAtDefinition(ctx context.Context, family string, owner Owne
 }
 
 // lookAtRoles reads the roles that the resource keeps, as far as it keeps them.
-func (c *Client) lookAtRoles(ctx context.Context, owner Owner, out *Outcome) (exist bool, err error) {
+func (c *Client) lookAtRoles(ctx context.Context, owner ownership.Owner, out *Outcome) (exist bool, err error) {
 	kept, err := decodeRoles(out.Roles)
 	if err != nil {
 		return false, err
@@ -92,7 +93,7 @@ func (c *Client) lookAtRoles(ctx context.Context, owner Owner, out *Outcome) (ex
 			return false, err
 		}
 		exist = exist || found != nil
-		if found != nil && !owner.isNot(found.Tags[tagRoleOwnerID]) {
+		if found != nil && !owner.IsNot(found.Tags[ownership.TagRoleID]) {
 			views = append(views, found.within(role).shownTo(owner))
 		}
 	}

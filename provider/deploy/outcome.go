@@ -7,6 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/events"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 )
 
 // Outcome is what both resources compute.
@@ -44,7 +46,7 @@ func (d Design) Decided() (Outcome, error) {
 		ExecutionRoleARN: aws.String(d.ExecutionRole.ARN()), ExecutionRoleName: aws.String(d.ExecutionRole.name()),
 		AgentConfig: aws.String(block.AgentConfig(d.definition.ContainerDefinitions)), Roles: &roles,
 		Definition: &d.shown.Frame, Containers: d.shown.Containers, ContentHash: &d.shown.Hash,
-		TagsAll: withoutID(d.tags()),
+		TagsAll: ownership.WithoutID(d.tags()),
 	}, nil
 }
 
@@ -52,7 +54,7 @@ func (d Design) Decided() (Outcome, error) {
 func (o Outcome) tags() map[string]string {
 	all := maps.Clone(o.TagsAll)
 	if all != nil && o.OwnerID != nil {
-		all[tagECSOwnerID] = *o.OwnerID
+		all[ownership.TagECSID] = *o.OwnerID
 	}
 	return all
 }
@@ -61,6 +63,7 @@ func (o Outcome) tags() map[string]string {
 // elements of the containers.
 type Planned struct {
 	Outcome
+	Events         events.Outputs
 	Open           map[string]bool
 	OpenContainers []string
 }
@@ -75,6 +78,9 @@ func (d Design) Plan(before Before) (Planned, error) {
 		return Planned{}, err
 	}
 	p := Planned{Outcome: decided, Open: map[string]bool{}}
+	if p.Events, err = events.Decided(d.Events, d.Owner); err != nil {
+		return Planned{}, err
+	}
 	if d.keeps(before, decided) {
 		p.ARN, p.Revision = had.ARN, had.Revision
 	} else {
@@ -95,8 +101,10 @@ func (d Design) Plan(before Before) (Planned, error) {
 // AllOpen is the plan of a resource of which too much is not known yet.
 func AllOpen() Planned {
 	p := Planned{Open: map[string]bool{}}
-	for i := range reflect.TypeFor[Outcome]().NumField() {
-		p.Open[reflect.TypeFor[Outcome]().Field(i).Tag.Get("tfsdk")] = true
+	for _, computed := range []reflect.Type{reflect.TypeFor[Outcome](), reflect.TypeFor[events.Outputs]()} {
+		for i := range computed.NumField() {
+			p.Open[computed.Field(i).Tag.Get("tfsdk")] = true
+		}
 	}
 	return p
 }

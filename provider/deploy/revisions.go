@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 )
 
 // Revisions are the numbers of the ACTIVE revisions that a resource registered, newest first. They are kept beside the state: ECS
@@ -69,9 +70,9 @@ func (r Revisions) split(current int64, keep int) (kept, gone Revisions) {
 
 // ownRevisions are the revisions that the resource knows to be its own. One that bears its tag may be a copy that others registered.
 // Of a resource that knows none they are looked up.
-func (c *Client) ownRevisions(ctx context.Context, family string, owner Owner, had Before) (Revisions, error) {
+func (c *Client) ownRevisions(ctx context.Context, family string, owner ownership.Owner, had Before) (Revisions, error) {
 	if had.Revisions == nil {
-		return c.searchRevisions(ctx, family, owner.registered)
+		return c.searchRevisions(ctx, family, owner.Registered)
 	}
 	return had.Revisions, nil
 }
@@ -133,7 +134,7 @@ func (c *Client) lostRevisions(ctx context.Context, d Design, answered int64, lo
 		if err != nil {
 			return nil, err
 		}
-		if d.Owner.registered(revision.Tags) && revision.Definition.Status == ecstypes.TaskDefinitionStatusActive {
+		if d.Owner.Registered(revision.Tags) && revision.Definition.Status == ecstypes.TaskDefinitionStatusActive {
 			found = found.with(number)
 		}
 	}

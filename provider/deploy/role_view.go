@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
-	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 )
 
 // RoleView is a role as far as a resource keeps it: what others add to the role is theirs and does not show.
@@ -26,11 +25,11 @@ type RoleView struct {
 // viewOf is the role as it is wanted.
 func viewOf(r iamrole.Role) RoleView {
 	v := RoleView{
-		Name: r.Name, Path: r.Path, TrustPolicy: compactJSON(r.TrustPolicy),
+		Name: r.Name, Path: r.Path, TrustPolicy: canonical.JSON(r.TrustPolicy),
 		PolicyARNs: slices.Compact(slices.Sorted(slices.Values(r.PolicyARNs))), PermissionsBoundary: r.PermissionsBoundary, Tags: r.Tags,
 	}
 	if r.Policy != "" {
-		v.Policies = map[string]json.RawMessage{r.PolicyName: compactJSON(r.Policy)}
+		v.Policies = map[string]json.RawMessage{r.PolicyName: canonical.JSON(r.Policy)}
 	}
 	return v
 }
@@ -45,15 +44,9 @@ func (v RoleView) within(kept RoleView) RoleView {
 	return v
 }
 
-// shownTo is the view as its owner's state shows it: the values of tags, which their author may have marked sensitive, as short
-// hashes, and not the owner's ID, which stands elsewhere.
-func (v RoleView) shownTo(owner Owner) RoleView {
-	v.Tags = withoutID(v.Tags)
-	for key, value := range v.Tags {
-		if !slices.ContainsFunc(mesh.TagPrefixes(), func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
-			v.Tags[key] = canonical.Hidden(owner.Name, value)
-		}
-	}
+// shownTo is the view as its owner's state shows it.
+func (v RoleView) shownTo(owner ownership.Owner) RoleView {
+	v.Tags = owner.Shown(v.Tags)
 	return v
 }
 
@@ -79,17 +72,4 @@ func decodeRoles(text *string) ([]RoleView, error) {
 		return nil, fmt.Errorf("read roles from the state: %w", err)
 	}
 	return views, nil
-}
-
-// compactJSON writes a JSON document with sorted keys and without blanks. Text that is no JSON is kept as a JSON string.
-func compactJSON(text string) json.RawMessage {
-	var plain any
-	if json.Unmarshal([]byte(text), &plain) != nil {
-		plain = text
-	}
-	b, err := json.Marshal(plain)
-	if err != nil {
-		return nil
-	}
-	return b
 }

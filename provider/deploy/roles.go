@@ -16,15 +16,18 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
+	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 )
 
 // ownRole finds the role that is to become want; nil if there is none. had is the role as the resource knew it before; its
 // zero value means that it did not.
 func (c *Client) ownRole(ctx context.Context, d Design, want, had RoleView) (*RoleView, error) {
 	var found *RoleView
-	err := through(ctx, func() error {
+	err := lag.Through(ctx, func() error {
 		var err error
-		if found, err = c.readKeptRole(ctx, want.Name, want, had); err == nil && found != nil && c.run.hasRemoved(found.Tags[tagRoleOwnerID]) {
+		if found, err = c.readKeptRole(ctx, want.Name, want, had); err == nil && found != nil && c.run.hasRemoved(found.Tags[ownership.TagRoleID]) {
 			err = errRemoved
 		}
 		return err
@@ -41,8 +44,8 @@ var errRemoved = errors.New("it was deleted a moment ago, and IAM still shows it
 // refuseRole says why a role that there is cannot become want; nil if it can.
 func (d Design) refuseRole(found, want, had RoleView) error {
 	switch {
-	case had.Name == "" && !d.mayTake(found.Tags[tagRoleOwnerID]):
-		return taken(Clash{What: whatRole(want.Name), Tags: found.Tags})
+	case had.Name == "" && !d.mayTake(found.Tags[ownership.TagRoleID]):
+		return ownership.Taken(ownership.Clash{What: whatRole(want.Name), Tags: found.Tags})
 	case found.Path != want.Path:
 		return fmt.Errorf("role %s lies in path %s, want %s: IAM cannot move a role\nhint: give the role another name", want.Name, found.Path, want.Path)
 	}
@@ -73,19 +76,19 @@ func (c *Client) createRole(ctx context.Context, d Design, want RoleView) error 
 		return fmt.Errorf("create role %s: %w", want.Name, err)
 	}
 	bare := RoleView{TrustPolicy: want.TrustPolicy, PermissionsBoundary: want.PermissionsBoundary, Tags: want.Tags}
-	return through(ctx, func() error { return c.correctRole(ctx, want, RoleView{}, bare) }, roleMissing)
+	return lag.Through(ctx, func() error { return c.correctRole(ctx, want, RoleView{}, bare) }, roleMissing)
 }
 
 // takeOnRole corrects a role that was not there a moment ago and now is: made by a call of ours whose answer was lost, or by
 // others.
 func (c *Client) takeOnRole(ctx context.Context, d Design, want RoleView) error {
 	began := time.Now()
-	return poll(ctx, func() (bool, string, error) {
+	return lag.Poll(ctx, func() (bool, string, error) {
 		found, err := c.readKeptRole(ctx, want.Name, want)
 		switch {
 		case err != nil:
 			return false, "", err
-		case found == nil && time.Since(began) < roleMissing.within:
+		case found == nil && time.Since(began) < roleMissing.Within:
 			return false, fmt.Sprintf("IAM has a role %s and does not show it", want.Name), nil
 		case found == nil:
 			return false, "", fmt.Errorf("create role %s: its name is taken by a role that IAM does not show", want.Name)
@@ -94,7 +97,7 @@ func (c *Client) takeOnRole(ctx context.Context, d Design, want RoleView) error 
 			return false, "", err
 		}
 		tflog.Info(ctx, "role taken on", map[string]any{"role": want.Name})
-		return true, "", through(ctx, func() error { return c.correctRole(ctx, want, RoleView{}, *found) }, roleMissing)
+		return true, "", lag.Through(ctx, func() error { return c.correctRole(ctx, want, RoleView{}, *found) }, roleMissing)
 	})
 }
 
@@ -174,14 +177,12 @@ func (c *Client) correctAttachments(ctx context.Context, want, had, found RoleVi
 }
 
 func (c *Client) correctRoleTags(ctx context.Context, want, had, found RoleView) error {
-	wrong := maps.Clone(want.Tags)
-	maps.DeleteFunc(wrong, func(key, value string) bool { is, ok := found.Tags[key]; return ok && is == value })
+	wrong, obsolete := ownership.Change(want.Tags, had.Tags, found.Tags)
 	if len(wrong) > 0 {
 		if _, err := c.iam.TagRole(ctx, &iam.TagRoleInput{RoleName: &want.Name, Tags: iamTags(wrong)}); err != nil {
 			return fmt.Errorf("tag role %s: %w", want.Name, err)
 		}
 	}
-	obsolete := missingKeys(had.Tags, want.Tags)
 	if len(obsolete) == 0 {
 		return nil
 	}
@@ -296,9 +297,9 @@ func (c *Client) readPolicy(ctx context.Context, v *RoleView, name string) error
 
 // deleteRole removes the role and whatever is attached to it, by whom ever: IAM deletes only bare roles. A role that bears
 // another owner's ID is left alone.
-func (c *Client) deleteRole(ctx context.Context, name string, owner Owner) error {
+func (c *Client) deleteRole(ctx context.Context, name string, owner ownership.Owner) error {
 	found, err := c.readRole(ctx, name)
-	if err != nil || found == nil || owner.isNot(found.Tags[tagRoleOwnerID]) {
+	if err != nil || found == nil || owner.IsNot(found.Tags[ownership.TagRoleID]) {
 		return err
 	}
 	for _, arn := range found.PolicyARNs {
@@ -311,7 +312,7 @@ func (c *Client) deleteRole(ctx context.Context, name string, owner Owner) error
 			return fmt.Errorf("delete policy %s of role %s: %w", policy, name, err)
 		}
 	}
-	err = through(ctx, func() error { _, err := c.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &name}); return err }, policiesLeft)
+	err = lag.Through(ctx, func() error { _, err := c.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &name}); return err }, policiesLeft)
 	if err != nil && !awsapi.IsNotFound(err) {
 		return fmt.Errorf("delete role %s: %w", name, err)
 	}
@@ -324,7 +325,7 @@ func policyDocument(encoded *string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode policy: %w", err)
 	}
-	return compactJSON(plain), nil
+	return canonical.JSON(plain), nil
 }
 
 func iamTags(tags map[string]string) []iamtypes.Tag {
@@ -333,15 +334,4 @@ func iamTags(tags map[string]string) []iamtypes.Tag {
 		list = append(list, iamtypes.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
 	}
 	return list
-}
-
-// missingKeys are the keys of had that want lacks, sorted.
-func missingKeys(had, want map[string]string) []string {
-	var missing []string
-	for _, key := range slices.Sorted(maps.Keys(had)) {
-		if _, ok := want[key]; !ok {
-			missing = append(missing, key)
-		}
-	}
-	return missing
 }

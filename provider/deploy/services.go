@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
 )
 
 // services describes ECS services for everyone in the process: what is asked at about the same time about one ECS cluster goes
@@ -158,7 +159,7 @@ func (c *Client) findService(ctx context.Context, ecsCluster, name string) (*ecs
 func (c *Client) findKnownService(ctx context.Context, ecsCluster, name string) (*ecstypes.Service, error) {
 	began := time.Now()
 	var found *ecstypes.Service
-	err := poll(ctx, func() (bool, string, error) {
+	err := lag.Poll(ctx, func() (bool, string, error) {
 		var err error
 		found, err = c.services.describe(ctx, ecsCluster, name)
 		if err != nil || found != nil || time.Since(began) >= missingWithin {

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
+
+	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
 )
 
 // Unsteady is the error of a wait for a service that did not become steady.
@@ -36,7 +38,7 @@ var errNotShown = errors.New("the service was changed by others, or rolled back"
 func (c *Client) awaitSteadyState(ctx context.Context, ecsCluster, name, definitionARN string) error {
 	shown, deployed := time.Now(), false
 	var last *ecstypes.Service
-	err := poll(ctx, func() (bool, string, error) {
+	err := lag.Poll(ctx, func() (bool, string, error) {
 		found, err := c.findService(ctx, ecsCluster, name)
 		late := time.Since(shown) >= shownWithin
 		switch {
@@ -80,7 +82,7 @@ func steady(s ecstypes.Service, definitionARN string) (done bool, state string, 
 }
 
 func (c *Client) awaitServiceGone(ctx context.Context, ecsCluster, name string) error {
-	err := poll(ctx, func() (bool, string, error) {
+	err := lag.Poll(ctx, func() (bool, string, error) {
 		found, err := c.findService(ctx, ecsCluster, name)
 		if err != nil || found == nil {
 			return err == nil, "", err
@@ -97,7 +99,7 @@ func (c *Client) awaitTasksStopped(ctx context.Context, ecsCluster string, tasks
 	if len(tasks) == 0 {
 		return nil
 	}
-	err := poll(ctx, func() (bool, string, error) {
+	err := lag.Poll(ctx, func() (bool, string, error) {
 		asked := tasks[:min(mostTasksAsk, len(tasks))]
 		described, err := c.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &ecsCluster, Tasks: asked})
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -21,7 +22,7 @@ func TestANewRoleIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		err := through(t.Context(), func() error {
+		err := lag.Through(t.Context(), func() error {
 			if calls++; calls < 4 {
 				return notSeen
 			}
@@ -37,8 +38,8 @@ func TestARoleThatIsNeverSeenIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		err := through(t.Context(), func() error { return notSeen }, roleRefused)
-		if took := time.Since(began); !errors.Is(err, error(notSeen)) || took < rolesSeenWithin || took > rolesSeenWithin+longestLook {
+		err := lag.Through(t.Context(), func() error { return notSeen }, roleRefused)
+		if took := time.Since(began); !errors.Is(err, error(notSeen)) || took < rolesSeenWithin || took > rolesSeenWithin+lag.LongestLook {
 			t.Errorf("given up after %v with %v", took, err)
 		}
 	})
@@ -48,7 +49,7 @@ func TestOtherRefusalsAreNotRetried(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{errors.New("x"), &smithy.GenericAPIError{Code: "InvalidParameterException", Message: "no such subnet"}, &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "not authorized to assume role"}} {
 		calls := 0
-		if got := through(t.Context(), func() error { calls++; return err }, roleRefused, unattached, roleMissing); !errors.Is(got, err) || calls != 1 {
+		if got := lag.Through(t.Context(), func() error { calls++; return err }, roleRefused, unattached, roleMissing); !errors.Is(got, err) || calls != 1 {
 			t.Errorf("%v: %d calls, %v", err, calls, got)
 		}
 	}
@@ -58,14 +59,14 @@ func TestAWaitThatEndsSaysHowThingsStood(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		err := row.WithTimeout(t.Context(), time.Minute, func(ctx context.Context) error {
-			return poll(ctx, func() (bool, string, error) { return false, "0 of 1 tasks run", nil })
+			return lag.Poll(ctx, func() (bool, string, error) { return false, "0 of 1 tasks run", nil })
 		})
 		if err == nil || !strings.Contains(err.Error(), "not done within 1m0s") || !strings.Contains(err.Error(), "0 of 1 tasks run") {
 			t.Errorf("got %v", err)
 		}
 		looks := 0
 		err = row.WithTimeout(t.Context(), time.Minute, func(ctx context.Context) error {
-			return poll(ctx, func() (bool, string, error) {
+			return lag.Poll(ctx, func() (bool, string, error) {
 				if looks++; looks == 1 {
 					return false, "0 of 1 tasks run", nil
 				}

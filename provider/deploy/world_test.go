@@ -23,6 +23,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/awsfault"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -79,7 +80,7 @@ func TestMain(m *testing.M) {
 func clientAt(ctx context.Context, url string) (*Client, error) {
 	cfg, err := awsapi.Load(ctx, awsapi.Config{
 		Region: home.Region, Retries: &awsapi.Retries{},
-		Endpoints: map[string]string{awsapi.ServiceECS: url, awsapi.ServiceIAM: url, awsapi.ServiceSTS: url},
+		Endpoints: map[string]string{awsapi.ServiceECS: url, awsapi.ServiceIAM: url, awsapi.ServiceSTS: url, awsapi.ServiceSQS: url, awsapi.ServiceEvents: url},
 	})
 	return NewClient(cfg, block.Defaults{}), err
 }
@@ -130,7 +131,7 @@ func another(t *testing.T, d Design) Design {
 func wantedBy(t *testing.T, id, family, image string) Design {
 	t.Helper()
 	definition := running(family, image)
-	d := Design{Family: family, Owner: Owner{OwnerName(testKind, home.Region, family), id}, Service: &block.ECSService{
+	d := Design{Family: family, Owner: ownership.Owner{Name: ownership.Name(testKind, home.Region, family), ID: id}, Service: &block.ECSService{
 		Cluster: aws.String(testCluster), Name: &family, DesiredCount: aws.Int32(0), WaitForSteadyState: aws.Bool(true),
 		Network: network,
 	}}
@@ -173,7 +174,7 @@ func (c cloud) is(ctx context.Context, d Design, out *Progress) error {
 			}
 		}
 	}
-	own, err := c.sure.searchRevisions(ctx, d.Family, d.Owner.registered)
+	own, err := c.sure.searchRevisions(ctx, d.Family, d.Owner.Registered)
 	if errs = append(errs, err); len(own) != 1 || !slices.Equal(own, out.Revisions) || own[0] != row.Value(out.Revision) {
 		return errors.Join(append(errs, fmt.Errorf("ACTIVE revisions %v, remembered %v, current %d", own, out.Revisions, row.Value(out.Revision)))...)
 	}
@@ -199,7 +200,7 @@ func (c cloud) isGone(ctx context.Context, d Design) error {
 			left = append(left, fmt.Sprintf("role %s (%v)", want.Name, err))
 		}
 	}
-	if own, err := c.sure.searchRevisions(ctx, d.Family, d.Owner.registered); err != nil || len(own) > 0 {
+	if own, err := c.sure.searchRevisions(ctx, d.Family, d.Owner.Registered); err != nil || len(own) > 0 {
 		left = append(left, fmt.Sprintf("revisions %v (%v)", own, err))
 	}
 	if service, err := c.sure.findService(ctx, testCluster, d.Family); err != nil || service != nil {

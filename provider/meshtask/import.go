@@ -13,6 +13,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -45,7 +46,7 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	ownerOf := func(family string) string { return deploy.OwnerName(typeName, c.Region, family) }
+	ownerOf := func(family string) string { return ownership.Name(typeName, c.Region, family) }
 	if id, err = c.ServiceOf(ctx, id, ownerOf); err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 		return nil, err
 	}
 	owner := ownerOf(aws.ToString(found.Definition.Family))
-	m.OwnerID = cmp.Or(deploy.OwnerIDOf(owner, found.Tags), deploy.OwnerIDOf(owner, serviceTags))
+	m.OwnerID = cmp.Or(ownership.IDOf(owner, found.Tags), ownership.IDOf(owner, serviceTags))
 	if err := importDefinition(ctx, c, m, found); err != nil {
 		return nil, err
 	}

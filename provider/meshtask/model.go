@@ -11,6 +11,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -73,8 +74,8 @@ type model struct {
 	deploy.Outcome `at:"-"`
 }
 
-func (m *model) owner(region string) deploy.Owner {
-	return deploy.Owner{Name: deploy.OwnerName(typeName, region, row.Value(m.Family)), ID: row.Value(m.OwnerID)}
+func (m *model) owner(region string) ownership.Owner {
+	return ownership.Owner{Name: ownership.Name(typeName, region, row.Value(m.Family)), ID: row.Value(m.OwnerID)}
 }
 
 // names is what a mesh task computes from its attributes, and what it follows.

@@ -51,6 +51,19 @@ func SecretARN() validator.String {
 	return stringvalidator.RegexMatches(validSecretARN, "must be the ARN of a Secrets Manager secret: arn:<partition>:secretsmanager:<region>:<account>:secret:<name>")
 }
 
+var validWholeSecretARN = regexp.MustCompile(`^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^\s:]+$`)
+
+// WholeSecretARN admits no part of a secret: who reads it himself names the secret alone.
+func WholeSecretARN() validator.String {
+	return stringvalidator.RegexMatches(validWholeSecretARN, "must be the ARN of a Secrets Manager secret, without a JSON key: arn:<partition>:secretsmanager:<region>:<account>:secret:<name>")
+}
+
+var validKMSKeyARN = regexp.MustCompile(`^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/\S+$`)
+
+func KMSKeyARN() validator.String {
+	return stringvalidator.RegexMatches(validKMSKeyARN, "must be the ARN of a KMS key: arn:<partition>:kms:<region>:<account>:key/<id>")
+}
+
 // Duration admits Go's durations of at least zero.
 type Duration struct{}
 

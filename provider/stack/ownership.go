@@ -11,6 +11,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -57,7 +58,7 @@ func (s *Stack[M]) checkNames(ctx context.Context, want deploy.Design, had deplo
 		diags.AddAttributeError(at, "Names not looked up", err.Error())
 	}
 	for _, clash := range clashes {
-		text := fmt.Sprintf("%s. To go on, %s.", clash, deploy.Remedy)
+		text := fmt.Sprintf("%s. To go on, %s.", clash, ownership.Remedy)
 		if had.Outcome.ID == nil {
 			diags.AddAttributeError(at, "Name taken", text)
 		} else { // perhaps it was this resource's until another adopted it; the apply refuses, and Terraform plans a destroy, too

@@ -116,9 +116,13 @@ var supplied = map[string][]problem.Path{
 	"log_configuration": {problem.At("log_configuration"), problem.At("sidecars", "log_configuration")},
 }
 
-// withoutSupplied leaves out what depends on attributes that are absent and that the provider may supply.
-func withoutSupplied(found problem.List, raw tftypes.Value) problem.List {
+// withoutSupplied leaves out what depends on attributes that are absent and that the provider may supply. own are places that it does
+// not, of the resource.
+func withoutSupplied(found problem.List, raw tftypes.Value, own []problem.Path) problem.List {
 	mayBeSupplied := func(at problem.Path) bool {
+		if slices.ContainsFunc(own, at.Within) {
+			return false
+		}
 		for _, places := range supplied {
 			if slices.ContainsFunc(places, at.Within) && absent(raw, at) {
 				return true
@@ -132,12 +136,12 @@ func withoutSupplied(found problem.List, raw tftypes.Value) problem.List {
 }
 
 // unknownHere are the places of a resource that follow from places of the provider's configuration which are not known yet.
-func unknownHere(inProvider []problem.Path, raw tftypes.Value) []problem.Path {
+func unknownHere(inProvider []problem.Path, raw tftypes.Value, own []problem.Path) []problem.Path {
 	var all []problem.Path
 	for _, place := range inProvider {
 		name, _ := place[0].(string)
 		for _, at := range supplied[name] {
-			if here := at.Child(place[1:]...); absent(raw, here) {
+			if here := at.Child(place[1:]...); absent(raw, here) && !slices.ContainsFunc(own, here.Within) {
 				all = append(all, here)
 			}
 		}

@@ -19,6 +19,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/events"
+	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -35,9 +37,10 @@ type Kind[M any] struct {
 	Title    string    // in diagnostics
 	NameKey  string    // the attribute that names it
 	Cluster  path.Path // of the attribute that names the ECS cluster
-	Owner    func(m *M, region string) deploy.Owner
+	Owner    func(m *M, region string) ownership.Owner
 	Content  []string // attributes, of the resource and of the provider, that the task definition and the roles follow from
 	Places   row.Places
+	Own      []problem.Path // attributes that the provider does not supply, though it does those around them
 
 	Problems func(*M, block.Defaults) problem.List // at places of the Spec
 	Depends  map[string][]string                   // by computed attribute, what it follows from; the others follow from the content
@@ -56,6 +59,7 @@ type Kind[M any] struct {
 type Parts struct {
 	ID, Family string
 	Outcome    *deploy.Outcome
+	Events     *events.Outputs   // nil: the resource has none
 	Service    *block.ECSService // with its name filled in
 	Timeouts   timeouts.Value
 }
@@ -79,7 +83,7 @@ func (s *Stack[M]) ValidateConfig(ctx context.Context, req resource.ValidateConf
 		return
 	}
 	found := s.problems(&m, block.Defaults{}).Without(unknown...)
-	report(req.Config, withoutMissing(withoutSupplied(found, req.Config.Raw), req.Config), &resp.Diagnostics)
+	report(req.Config, withoutMissing(withoutSupplied(found, req.Config.Raw, s.Kind.Own), req.Config), &resp.Diagnostics)
 }
 
 // problems is what is wrong, at the resource's attributes.
@@ -101,7 +105,7 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	if !ok || resp.Diagnostics.HasError() {
 		return
 	}
-	unknown = append(unknown, unknownHere(s.Client.Defaults.Unknown, req.Config.Raw)...)
+	unknown = append(unknown, unknownHere(s.Client.Defaults.Unknown, req.Config.Raw, s.Kind.Own)...)
 	report(req.Config, s.problems(&m, s.Client.Defaults).Without(unknown...), &resp.Diagnostics)
 	home, ok := s.Client.HomeOrReport(ctx, &resp.Diagnostics)
 	if !ok || resp.Diagnostics.HasError() {
@@ -128,6 +132,9 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	p.ID, p.Open["id"] = &id, row.Affects(unknown, "family", "cluster", "name")
 	names, open := s.Kind.Name(&m, home, unknown)
 	resp.Diagnostics.Append(writePlan(&resp.Plan, p.Outcome, p.Open)...)
+	if s.Kind.Parts(&m).Events != nil {
+		resp.Diagnostics.Append(writePlan(&resp.Plan, p.Events, p.Open)...)
+	}
 	resp.Diagnostics.Append(openContainers(ctx, &resp.Plan, p)...)
 	resp.Diagnostics.Append(writePlan(&resp.Plan, names, open)...)
 }
@@ -159,7 +166,7 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 	}
 	limit, diags := s.Kind.Parts(&m).Timeouts.Create(ctx, row.DefaultTimeout)
 	resp.Diagnostics.Append(diags...)
-	s.Kind.Parts(&m).Outcome.OwnerID = deploy.NewOwnerID()
+	s.Kind.Parts(&m).Outcome.OwnerID = ownership.NewID()
 	want, ok := s.prepare(ctx, &m, &resp.Diagnostics)
 	if !ok {
 		return
@@ -170,7 +177,7 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 	if err != nil && out.ECSServiceARN == nil && !out.Left {
 		return
 	}
-	s.settle(&m, out.Outcome)
+	s.settle(&m, out)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, revisionsKey, out.Revisions.JSON())...)
 }
@@ -210,7 +217,13 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	p := s.Kind.Parts(&m)
 	had, diags := s.before(ctx, &m, req.Private)
 	resp.Diagnostics.Append(diags...)
-	service, exists, err := s.Client.Look(ctx, p.Family, s.Kind.Owner(&m, s.Client.Region), p.Outcome, p.Service)
+	owner := s.Kind.Owner(&m, s.Client.Region)
+	service, exists, err := s.Client.Look(ctx, p.Family, owner, p.Outcome, p.Service)
+	if p.Events != nil && err == nil {
+		var there bool
+		there, err = s.Client.LookAtEvents(ctx, owner, p.Events)
+		exists = exists || there
+	}
 	switch {
 	case err != nil:
 		resp.Diagnostics.AddError(s.Kind.Title+" was not read", err.Error())
@@ -232,7 +245,7 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	if !ok || resp.Diagnostics.HasError() {
 		return
 	}
-	s.Kind.Parts(&m).Outcome.OwnerID = cmp.Or(s.Kind.Parts(&state).Outcome.OwnerID, deploy.NewOwnerID()) // what was imported may have none
+	s.Kind.Parts(&m).Outcome.OwnerID = cmp.Or(s.Kind.Parts(&state).Outcome.OwnerID, ownership.NewID()) // what was imported may have none
 	limit, diags := s.Kind.Parts(&m).Timeouts.Update(ctx, row.DefaultTimeout)
 	resp.Diagnostics.Append(diags...)
 	want, ok := s.prepare(ctx, &m, &resp.Diagnostics)
@@ -258,7 +271,7 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		}
 		m = state
 	}
-	s.settle(&m, out.Outcome)
+	s.settle(&m, out)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, revisionsKey, out.Revisions.JSON())...)
 }
@@ -299,7 +312,11 @@ func (s *Stack[M]) prepare(ctx context.Context, m *M, diags *diag.Diagnostics) (
 
 func (s *Stack[M]) stateOf(state *M) deploy.Before {
 	p := s.Kind.Parts(state)
-	return deploy.Before{Outcome: *p.Outcome, Service: p.Service}
+	had := deploy.Before{Outcome: *p.Outcome, Service: p.Service}
+	if p.Events != nil {
+		had.Events = *p.Events
+	}
+	return had
 }
 
 // revisionsKey is the key of the resource's revisions beside its state.
@@ -315,9 +332,12 @@ func (s *Stack[M]) before(ctx context.Context, state *M, beside keyed) (deploy.B
 	return had, append(diags, more...)
 }
 
-// settle writes an outcome into the model.
-func (s *Stack[M]) settle(m *M, out deploy.Outcome) {
+// settle writes what an apply came to into the model.
+func (s *Stack[M]) settle(m *M, out *deploy.Progress) {
 	p := s.Kind.Parts(m)
-	*p.Outcome = out
+	*p.Outcome = out.Outcome
 	p.Outcome.ID = &p.ID
+	if p.Events != nil {
+		*p.Events = out.Events
+	}
 }

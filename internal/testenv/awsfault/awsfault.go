@@ -56,11 +56,11 @@ func Start(t *testing.T, emulator string) *Proxy {
 
 // Serve serves until stop is called, before the emulator at the URL.
 func Serve(emulator string) (p *Proxy, stop func(), err error) {
-	target, err := url.Parse(emulator)
+	behind, err := url.Parse(emulator)
 	if err != nil {
 		return nil, nil, err
 	}
-	handler := httputil.NewSingleHostReverseProxy(target)
+	handler := httputil.NewSingleHostReverseProxy(behind)
 	handler.Transport = &http.Transport{MaxIdleConnsPerHost: 20}                                           // its own: nothing is left open at the end
 	handler.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) } // the caller is gone
 	p = &Proxy{emulator: handler, end: make(chan struct{})}

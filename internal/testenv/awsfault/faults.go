@@ -102,6 +102,14 @@ func FailEntries(n int, byCaller bool) Fault {
 	}
 }
 
+// Answer answers a call in JSON with a text.
+func Answer(text string) Fault {
+	return func(w http.ResponseWriter, _ *incoming) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		fmt.Fprint(w, text)
+	}
+}
+
 // Missing is the answer of a DescribeServices that does not know a service yet.
 func Missing(w http.ResponseWriter, in *incoming) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
@@ -113,7 +121,7 @@ const page = "awsfault"
 
 var (
 	lists = regexp.MustCompile(`(?s)<member>.*</member>`)
-	token = regexp.MustCompile(`"nextToken":\s*"` + page + `",?|(^|&)Marker=` + page)
+	token = regexp.MustCompile(`"[nN]extToken":\s*"` + page + `",?|(^|&)Marker=` + page)
 )
 
 // EmptyPage answers a call that lists with a page on which nothing stands, and a token for the next one: what there is follows.
@@ -123,7 +131,7 @@ func EmptyPage(w http.ResponseWriter, in *incoming) {
 	in.forward(answer)
 	body := answer.Body.Bytes()
 	if in.json() {
-		body = emptyJSON(body, strings.HasPrefix(in.Action, "List"))
+		body = emptyJSON(body, strings.HasPrefix(in.Action, "List"), in.Service)
 	} else {
 		body = lists.ReplaceAll(body, nil)
 		body = bytes.Replace(body, []byte("<IsTruncated>false</IsTruncated>"), []byte("<IsTruncated>true</IsTruncated><Marker>"+page+"</Marker>"), 1)
@@ -133,7 +141,15 @@ func EmptyPage(w http.ResponseWriter, in *incoming) {
 	_, _ = w.Write(body)
 }
 
-func emptyJSON(body []byte, pages bool) []byte {
+// nextToken is how a service spells the key of a token for the next page.
+func nextToken(service string) string {
+	if service == "events" {
+		return "NextToken"
+	}
+	return "nextToken"
+}
+
+func emptyJSON(body []byte, pages bool, service string) []byte {
 	var answer map[string]any
 	if json.Unmarshal(body, &answer) != nil {
 		return body
@@ -144,7 +160,7 @@ func emptyJSON(body []byte, pages bool) []byte {
 		}
 	}
 	if pages {
-		answer["nextToken"] = page
+		answer[nextToken(service)] = page
 	}
 	empty, err := json.Marshal(answer)
 	if err != nil {

@@ -136,7 +136,7 @@ func (f *Fleet) RegisterController(ctx context.Context) (arn string, err error) 
 		Servers:    f.servers(), TokenSecretARN: f.TokenSecretARN, Image: toolcache.AgentImage,
 	}
 	task, err := iamrole.Controller(iamrole.ControllerSpec{
-		Settings: iamrole.Settings{AnySource: true}, Home: f.home(), Family: taskdef.DefaultControllerFamily, ECSClusterARN: f.Cluster,
+		Settings: iamrole.Settings{AnySource: true}, Home: f.home(), Family: taskdef.DefaultControllerFamily, ECSClusterARNs: []string{f.Cluster},
 	})
 	if err != nil {
 		return "", err
