@@ -222,6 +222,16 @@ func TestAnIdleQueueCostsOneCallInTwentySeconds(t *testing.T) {
 	}
 }
 
+// TestAQueueThatWaitsByItselfHoldsNothingBack has a queue whose calls wait for 20 seconds unless they say otherwise.
+func TestAQueueThatWaitsByItselfHoldsNothingBack(t *testing.T) {
+	s := newStage(t, map[string]string{"ReceiveMessageWaitTimeSeconds": "20"}, nil)
+	s.send(stopped("a"))
+	began := time.Now()
+	if _, ids := s.receive(); len(ids) != 1 || time.Since(began) > 10*time.Second {
+		t.Errorf("tasks %v after %s", ids, time.Since(began))
+	}
+}
+
 func TestEventsOfOneTaskAreOneMessageAndAllAreDeleted(t *testing.T) {
 	s := newStage(t, nil, nil)
 	s.send(event("a", 7, "STOPPED", "mesh"), stopped("b"), event("a", 6, "STOPPED", "mesh"), event("a", 7, "STOPPED", "mesh"))
