@@ -452,14 +452,14 @@ func TestAQueueThatIsDeletedSaysSoAndANewOneIsRead(t *testing.T) {
 	if stats := s.Stats(); stats.Errors != 2 || !stats.LastReceive.Equal(before.LastReceive) {
 		t.Errorf("stats %+v, before %+v", stats, before)
 	}
-	s.make(nil)
+	s.make(map[string]string{"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:%s","maxReceiveCount":9}`, newStageQueue(t))})
 	s.send(stopped("b"), "poison")
 	messages, ids := s.receive()
 	if diff := cmp.Diff([]string{"b"}, ids); diff != "" {
 		t.Errorf("tasks (-want +got):\n%s", diff)
 	}
 	s.done(messages)
-	s.wantLeft("0", "0") // the new queue has no redrive policy
+	s.wantLeft("0", "1") // the new queue has a redrive policy, which the old one had not
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
