@@ -167,25 +167,6 @@ func (q *Queue) drain(ctx context.Context, had int) []sqstypes.Message {
 	return more
 }
 
-// receive makes one call.
-func (q *Queue) receive(ctx context.Context, wait time.Duration) ([]sqstypes.Message, error) {
-	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl: &q.cfg.URL, MaxNumberOfMessages: perCall, WaitTimeSeconds: int32(wait / time.Second),
-		MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{
-			sqstypes.MessageSystemAttributeNameApproximateReceiveCount, sqstypes.MessageSystemAttributeNameSentTimestamp,
-		},
-	})
-	if err != nil {
-		if awsapi.IsNotFound(err) {
-			q.forget()
-		}
-		q.note(func(s *Stats) { s.Errors++ })
-		return nil, q.explain("ReceiveMessage", err)
-	}
-	q.note(func(s *Stats) { s.Received += int64(len(out.Messages)); s.LastReceive = time.Now() })
-	return out.Messages, nil
-}
-
 // learn asks once whether the queue has a redrive policy. A queue that does not say is left to look after its own messages.
 func (q *Queue) learn(ctx context.Context) {
 	q.mu.Lock()

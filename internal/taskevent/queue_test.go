@@ -222,6 +222,16 @@ func TestAnIdleQueueCostsOneCallInTwentySeconds(t *testing.T) {
 	}
 }
 
+// TestAQueueThatWaitsByItselfHoldsNothingBack has a queue whose calls wait for 20 seconds unless they say otherwise.
+func TestAQueueThatWaitsByItselfHoldsNothingBack(t *testing.T) {
+	s := newStage(t, map[string]string{"ReceiveMessageWaitTimeSeconds": "20"}, nil)
+	s.send(stopped("a"))
+	began := time.Now()
+	if _, ids := s.receive(); len(ids) != 1 || time.Since(began) > 10*time.Second {
+		t.Errorf("tasks %v after %s", ids, time.Since(began))
+	}
+}
+
 func TestEventsOfOneTaskAreOneMessageAndAllAreDeleted(t *testing.T) {
 	s := newStage(t, nil, nil)
 	s.send(event("a", 7, "STOPPED", "mesh"), stopped("b"), event("a", 6, "STOPPED", "mesh"), event("a", 7, "STOPPED", "mesh"))
@@ -442,14 +452,14 @@ func TestAQueueThatIsDeletedSaysSoAndANewOneIsRead(t *testing.T) {
 	if stats := s.Stats(); stats.Errors != 2 || !stats.LastReceive.Equal(before.LastReceive) {
 		t.Errorf("stats %+v, before %+v", stats, before)
 	}
-	s.make(nil)
+	s.make(map[string]string{"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:%s","maxReceiveCount":9}`, newStageQueue(t))})
 	s.send(stopped("b"), "poison")
 	messages, ids := s.receive()
 	if diff := cmp.Diff([]string{"b"}, ids); diff != "" {
 		t.Errorf("tasks (-want +got):\n%s", diff)
 	}
 	s.done(messages)
-	s.wantLeft("0", "0") // the new queue has no redrive policy
+	s.wantLeft("0", "1") // the new queue has a redrive policy, which the old one had not
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
