@@ -268,15 +268,13 @@ func (e *Engine) doubt(witness string) string {
 	return "does not know tasks, and ECS has listed none, so nothing shows that it sees the ECS cluster"
 }
 
-// choose picks a witness from the list where there is no own task.
+// choose picks a witness from the list, for where there is no own task. Where nothing is listed the last one stays: ECS knows
+// it for an hour after its end.
 func (e *Engine) choose(running map[string]bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.witness == "" || !running[e.witness] {
-		e.witness = ""
-		if len(running) > 0 {
-			e.witness = slices.Min(slices.Collect(maps.Keys(running)))
-		}
+	if len(running) > 0 && !running[e.witness] {
+		e.witness = slices.Min(slices.Collect(maps.Keys(running)))
 	}
 }
 

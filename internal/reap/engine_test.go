@@ -142,6 +142,10 @@ func TestAnEventCountsOnceECSConfirmsIt(t *testing.T) {
 			world: &still{verdicts: map[string]Verdict{idA: Stopped, idOwn: Missing}}, ids: []string{idA},
 			wantTrips: map[Guard]int{GuardOwnTask: 1, GuardUnknown: 1}, wantErr: "does not show the controller's own task " + idOwn,
 		},
+		"the own task has stopped": {
+			world: &still{verdicts: map[string]Verdict{idA: Stopped, idOwn: Stopped}}, ids: []string{idA},
+			wantTrips: map[Guard]int{GuardOwnTask: 1, GuardUnknown: 1}, wantErr: "does not show the controller's own task " + idOwn + " alive",
+		},
 		"ECS fails": {
 			world: &still{describeErr: func([]string) error { return errors.New("ThrottlingException") }}, ids: []string{idA, "x"},
 			wantDone: []string{"x"}, wantTrips: map[Guard]int{GuardForeign: 1, GuardUnknown: 1}, wantErr: "ThrottlingException",

@@ -100,7 +100,8 @@ func (s simECS) Describe(ctx context.Context, ids []string) (map[string]Verdict,
 
 func (s simECS) describe(ctx context.Context, ids []string, status func(desired, last string) string) (map[string]Verdict, error) {
 	w, verdicts := s.w, map[string]Verdict{}
-	if len(ids) > 100 || len(ids) == 0 || slices.ContainsFunc(ids, func(id string) bool { return !IsTaskID(id) }) {
+	distinct := slices.Compact(slices.Sorted(slices.Values(ids)))
+	if len(ids) > 100 || len(ids) == 0 || len(distinct) < len(ids) || slices.ContainsFunc(ids, func(id string) bool { return !IsTaskID(id) }) {
 		w.blame("call", "ECS refuses to describe %q", ids)
 	}
 	err := w.read(ctx, describeFails, func() {
