@@ -143,7 +143,7 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 	if k.rights, err = rightsOf(ctx, cfg, task, awsConfig, getenv); err != nil {
 		return nil, err
 	}
-	k.see(newECSViews(awsapi.ECS(awsConfig), task.ClusterARN, task.ID, k.settings.ECSClusters))
+	k.see(newECSViews(awsapi.ECS(awsConfig), k.ecsClusters()))
 	if k.settings.EventQueueURL == "" {
 		return k, nil
 	}

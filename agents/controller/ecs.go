@@ -2,10 +2,7 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -17,8 +14,6 @@ import (
 )
 
 const (
-	maxDescribed = 100 // tasks that DescribeTasks takes at a time
-
 	// What the controller takes of the account's quota, which all of an account's programs share: ECS allows 20 calls a second
 	// of ListTasks and DescribeTasks together.
 	listsPerSecond     = 2
@@ -30,18 +25,16 @@ const (
 type ecsView struct {
 	client  *ecs.Client
 	cluster string // ARN
-	home    string // ARN of the ECS cluster of the controller's own task
-	self    string // ID of that task
 
 	lists, describes *rate.Limiter // shared by the ECS clusters of a controller
 }
 
-// newECSViews are views of the controller's own ECS cluster and of those beside it.
-func newECSViews(client *ecs.Client, home, self string, beside []string) []ecsView {
+// newECSViews are views of ECS clusters.
+func newECSViews(client *ecs.Client, clusters []string) []ecsView {
 	lists, describes := rate.NewLimiter(listsPerSecond, listsPerSecond), rate.NewLimiter(describesPerSecond, describesAtOnce)
 	var views []ecsView
-	for _, cluster := range append([]string{home}, beside...) {
-		views = append(views, ecsView{client, cluster, home, self, lists, describes})
+	for _, cluster := range clusters {
+		views = append(views, ecsView{client, cluster, lists, describes})
 	}
 	return views
 }
@@ -68,36 +61,15 @@ func (e ecsView) Running(ctx context.Context) (map[string]bool, error) {
 	}
 }
 
-// Describe asks for the status of single tasks. A batch that fails leaves its tasks unknown and does not keep the others. The
-// controller's own task, by which an answer is known to be one, is asked for where it runs.
+// Describe asks for the status of tasks, 100 at the most.
 func (e ecsView) Describe(ctx context.Context, ids []string) (map[string]reap.Verdict, error) {
-	verdicts := map[string]reap.Verdict{}
-	var errs []error
-	ask := func(cluster string, ids []string) {
-		for batch := range slices.Chunk(ids, maxDescribed) {
-			answer, err := e.describe(ctx, cluster, batch)
-			if err != nil {
-				errs = append(errs, explainAWS(fmt.Sprintf("describe %d tasks of ECS cluster %s", len(batch), cluster), "ecs:DescribeTasks", err))
-				continue
-			}
-			maps.Copy(verdicts, answer)
-		}
-	}
-	if e.cluster != e.home && slices.Contains(ids, e.self) {
-		ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == e.self })
-		ask(e.home, []string{e.self})
-	}
-	ask(e.cluster, ids)
-	return verdicts, errors.Join(errs...)
-}
-
-func (e ecsView) describe(ctx context.Context, cluster string, ids []string) (map[string]reap.Verdict, error) {
+	what := fmt.Sprintf("describe %d tasks of ECS cluster %s", len(ids), e.cluster)
 	if err := e.describes.Wait(ctx); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	out, err := e.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: ids})
+	out, err := e.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &e.cluster, Tasks: ids})
 	if err != nil {
-		return nil, err
+		return nil, explainAWS(what, "ecs:DescribeTasks", err)
 	}
 	verdicts := map[string]reap.Verdict{}
 	for _, f := range out.Failures {

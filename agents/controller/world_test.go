@@ -317,7 +317,7 @@ func (w *world) newKeeper(r rights) *keeper {
 		pulse: controllerhttp.NewPulse(time.Minute), wake: make(chan struct{}, 1), said: map[acl.Change]bool{},
 		log: hclog.New(&hclog.LoggerOptions{Output: &w.log, Level: hclog.Debug}),
 	}
-	views := newECSViews(client, w.self.ClusterARN, w.self.ID, nil)
+	views := newECSViews(client, []string{w.self.ClusterARN})
 	views[0].lists, views[0].describes = rate.NewLimiter(rate.Inf, 0), rate.NewLimiter(rate.Inf, 0)
 	k.see(views)
 	began := time.Now()

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 )
 
@@ -36,9 +37,9 @@ func TestWhatTheExamplesAskOfEnvoyExists(t *testing.T) {
 	for k := range pages {
 		k.awaitReady(t)
 	}
-	eventually(t, "web is refused", func() bool { return strings.HasPrefix(get(upstream), "403 ") })
+	eventually.True(t, "web is refused", eventually.Soon, func() bool { return strings.HasPrefix(get(upstream), "403 ") })
 	intend(t, c, web, apiTask, api.IntentionActionAllow)
-	eventually(t, "web reaches api", func() bool { return get(upstream) == "200 from api" })
+	eventually.True(t, "web reaches api", eventually.Soon, func() bool { return get(upstream) == "200 from api" })
 
 	known := map[string]bool{}
 	for _, port := range pages {
