@@ -70,8 +70,11 @@ const (
 		"2 wrong usage.\n"
 )
 
-// agents is the dispatch table, in the order of a task's life.
-func agents() []agent {
+// agents is the dispatch table.
+func agents() []agent { return append(taskAgents(), controllerAgents()...) }
+
+// taskAgents are what the containers of a mesh task run, in the order of its life, and what is asked in them.
+func taskAgents() []agent {
 	return []agent{
 		{
 			name: meshinit.Name, does: "registers the task's service and proxy, and configures its dataplane",
@@ -104,27 +107,6 @@ func agents() []agent {
 			flags:  true, run: passing.Run,
 		},
 		{
-			name: "controller", does: "prepares Consul for an ECS cluster's tasks and cleans up after dead ones",
-			manual: noArguments + readsConfig + "It runs until SIGTERM.\n" + exitCodes,
-			run:    controller.Agent{Version: version}.Run,
-		},
-		{
-			name: controller.InspectName, does: "prints what a controller sees, and what it would do and why",
-			manual: readsConfig + "It changes nothing, and ends after one look. Run it in the task of a controller.\n" + exitCodes,
-			flags:  true, run: controller.Agent{Version: version}.Inspect,
-		},
-		{
-			name: bootstrap.Name, does: "prepares Consul for a mesh once, so that no controller may write ACLs",
-			manual: "It reads CONSUL_HTTP_TOKEN and what else Consul's own command reads, or CONSUL_ECS_CONFIG_JSON.\n" +
-				"It ends once Consul is prepared, within -timeout.\n" + exitCodes,
-			flags: true, run: bootstrap.Run,
-		},
-		{
-			name: release.Name, does: "lets the controller of its container remove what the brake holds back",
-			manual: noArguments + "It reads CONSUL_ECS_CONFIG_JSON, as the controller's container has it.\n" + exitCodes,
-			run:    release.Run,
-		},
-		{
 			name: app.Name, alias: app.Alias, does: "runs the application's command and lets it serve on for a while after SIGTERM",
 			manual: wrapperCodes,
 			flags:  true, wraps: true, run: app.Run,
@@ -149,6 +131,33 @@ func agents() []agent {
 			manual: readsConfig + "It changes nothing, and ends within -timeout.\n" +
 				"Exit codes: 0 no check failed, 1 one did or SIGTERM came, 2 wrong usage.\n",
 			flags: true, run: doctor.Run,
+		},
+	}
+}
+
+// controllerAgents are the controller, and what operators have beside it.
+func controllerAgents() []agent {
+	return []agent{
+		{
+			name: "controller", does: "prepares Consul for an ECS cluster's tasks and cleans up after dead ones",
+			manual: noArguments + readsConfig + "It runs until SIGTERM.\n" + exitCodes,
+			run:    controller.Agent{Version: version}.Run,
+		},
+		{
+			name: controller.InspectName, does: "prints what a controller sees, and what it would do and why",
+			manual: readsConfig + "It changes nothing, and ends after one look. Run it in the task of a controller.\n" + exitCodes,
+			flags:  true, run: controller.Agent{Version: version}.Inspect,
+		},
+		{
+			name: bootstrap.Name, does: "prepares Consul for a mesh once, so that no controller may write ACLs",
+			manual: "It reads CONSUL_HTTP_TOKEN and what else Consul's own command reads, or CONSUL_ECS_CONFIG_JSON.\n" +
+				"It ends once Consul is prepared, within -timeout.\n" + exitCodes,
+			flags: true, run: bootstrap.Run,
+		},
+		{
+			name: release.Name, does: "lets the controller of its container remove what the brake holds back",
+			manual: noArguments + "It reads CONSUL_ECS_CONFIG_JSON, as the controller's container has it.\n" + exitCodes,
+			run:    release.Run,
 		},
 	}
 }

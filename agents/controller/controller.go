@@ -77,7 +77,7 @@ type keeper struct {
 	log      hclog.Logger
 
 	pulse *controllerhttp.Pulse
-	wake  chan struct{}   // a word on it begins the next full look at once
+	wake  chan struct{} // a word on it begins the next full look at once
 	state state
 	said  map[acl.Change]bool // what was kept and has been told
 }

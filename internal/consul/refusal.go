@@ -30,7 +30,7 @@ type reason struct {
 
 // ErrUnprepared means that Consul lets nobody log in as this role: the auth method is not there, does not admit the role, or
 // binds nothing to it.
-var ErrUnprepared = errors.New("Consul is not prepared for the login")
+var ErrUnprepared = errors.New("the login is not prepared in Consul")
 
 // unprepared are the answers that mean so.
 var unprepared = []reason{
