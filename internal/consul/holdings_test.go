@@ -92,7 +92,7 @@ func TestTheTokensOfSomeTasksAreReadByTheirServices(t *testing.T) {
 	same("of all tasks", all, err, dead, again, alive, elsewhere)
 
 	weak := under(t, server, `service_prefix "" { policy = "read" }`)
-	if _, err := weak.LoginTokens(t.Context(), "ours", nodeARN); err == nil || !strings.Contains(err.Error(), "\nhint: the controller's token needs") {
+	if _, err := weak.LoginTokens(t.Context(), "ours", nodeARN); err == nil || !strings.Contains(err.Error(), "\nhint: the token needs") {
 		t.Errorf("a token that may not read tokens: %v", err)
 	}
 }
