@@ -20,7 +20,8 @@
 //	-auth-method                by which tasks log in; default iam-ecs-service-token
 //	-iam-role-path              the IAM path of the tasks' roles; default /consul-ecs/
 //	-trust-all-roles            says yes to the path /, below which every role of the account may log in
-//	-token-ttl                  how long the token of a login lives, a minute to a day; default 1h
+//	-token-ttl                  how long the token of a login lives, a minute to a day; default 1h. 0 leaves that as it is: agents of
+//	                            the incumbent, which share the auth method, do not log in again
 //	-max-retries                how often Consul's servers repeat a request to STS or IAM that fails; default: Consul's own
 //	-server-id-header           what each login must have in the header X-Consul-IAM-ServerID
 //	-sts-endpoint, -iam-endpoint  where Consul's servers send the requests of a login

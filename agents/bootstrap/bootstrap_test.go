@@ -263,8 +263,13 @@ func TestTheTokenThatTheManualAsksForWillDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("CONSUL_HTTP_TOKEN", token.SecretID)
-	if lines := mustRun(t, os.Getenv, "-ecs-cluster", prod, "-controller-role", "ctl"); len(lines) != 18 {
+	if lines := mustRun(t, os.Getenv, "-ecs-cluster", prod, "-controller-role", "ctl", "-token-ttl", "0"); len(lines) != 18 {
 		t.Errorf("%d lines: %q, want those of a whole run", len(lines), lines)
+	}
+	for name, ttl := range map[string]time.Duration{mesh.AuthMethod: 0, acl.ControllerMethod: time.Hour} {
+		if method, _, err := server.API.ACL().AuthMethodRead(name, nil); err != nil || method.MaxTokenTTL != ttl {
+			t.Errorf("auth method %s is %+v (%v), want tokens of %s", name, method, err, ttl)
+		}
 	}
 }
 
@@ -280,7 +285,7 @@ func TestWrongUsageIsTold(t *testing.T) {
 		"two accounts":       {[]string{"-ecs-cluster", prod, "-ecs-cluster", strings.Replace(prod, "123456789012", "210987654321", 1)}, "is of another account or Region"},
 		"all roles":          {[]string{"-ecs-cluster", prod, "-iam-role-path", "/"}, "below which every role of the account may log in"},
 		"no role":            {[]string{"-ecs-cluster", prod, "-controller-role", "arn:aws:iam::123456789012:user/ctl"}, "-controller-role: arn:aws:iam::123456789012:user/ctl is not the ARN of an IAM role"},
-		"short-lived tokens": {[]string{"-ecs-cluster", prod, "-token-ttl", "30s"}, "-token-ttl is 30s, want a minute to a day"},
+		"short-lived tokens": {[]string{"-ecs-cluster", prod, "-token-ttl", "30s"}, "-token-ttl is 30s, want a minute to a day, or 0"},
 		"no address":         {[]string{"-ecs-cluster", prod, "-node-address", "here"}, `-node-address is "here", want an IP address`},
 		"no time":            {[]string{"-ecs-cluster", prod, "-timeout", "0s"}, "-timeout is 0s"},
 		"an argument":        {[]string{"now"}, `unexpected argument "now"`},

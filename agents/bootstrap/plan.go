@@ -62,7 +62,7 @@ func parse(args []string, stderr io.Writer) (flags, error) {
 	set.StringVar(&f.method, "auth-method", mesh.AuthMethod, "auth `method` by which tasks log in")
 	set.StringVar(&f.rolePath, "iam-role-path", mesh.RolePath, "IAM `path` of the tasks' roles")
 	set.BoolVar(&f.trustAllRoles, "trust-all-roles", false, "says yes to the path /, below which every role of the account may log in")
-	set.DurationVar(&f.tokenTTL, "token-ttl", defaultTTL, "how long the token of a login lives")
+	set.DurationVar(&f.tokenTTL, "token-ttl", defaultTTL, "how long the token of a login lives; 0 leaves that as it is")
 	set.IntVar(&f.maxRetries, "max-retries", 0, "how often Consul's servers repeat a request to STS or IAM that fails (default: Consul's own)")
 	set.StringVar(&f.serverID, "server-id-header", "", "`value` that each login must have in the header X-Consul-IAM-ServerID")
 	set.StringVar(&f.stsEndpoint, "sts-endpoint", "", "`URL` to which Consul's servers send a login's request to STS")
@@ -81,8 +81,8 @@ func parse(args []string, stderr io.Writer) (flags, error) {
 	if f.timeout <= 0 {
 		return flags{}, agentargs.Errorf("-timeout is %s, want more than 0", f.timeout)
 	}
-	if f.tokenTTL < time.Minute || f.tokenTTL > 24*time.Hour {
-		return flags{}, agentargs.Errorf("-token-ttl is %s, want a minute to a day", f.tokenTTL)
+	if f.tokenTTL != 0 && (f.tokenTTL < time.Minute || f.tokenTTL > 24*time.Hour) {
+		return flags{}, agentargs.Errorf("-token-ttl is %s, want a minute to a day, or 0", f.tokenTTL)
 	}
 	return f, nil
 }
@@ -111,9 +111,11 @@ func (f flags) over(c agentconfig.Controller) agentconfig.Controller {
 	if f.given["max-retries"] {
 		method.MaxRetries = &f.maxRetries
 	}
-	if f.given["token-ttl"] || method.TokenTTLSeconds == nil {
-		seconds := int(f.tokenTTL / time.Second)
+	if seconds := int(f.tokenTTL / time.Second); f.given["token-ttl"] || method.TokenTTLSeconds == nil {
 		method.TokenTTLSeconds = &seconds
+	}
+	if *method.TokenTTLSeconds == 0 {
+		method.TokenTTLSeconds = nil
 	}
 	if len(f.ecsClusters) > 0 {
 		c.ECSClusters = f.ecsClusters

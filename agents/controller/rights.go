@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -131,12 +132,22 @@ func (r rights) prepareFirst(ctx context.Context, log hclog.Logger) error {
 	return errors.Join(err, conn.Close())
 }
 
-// ensure brings Consul's ACLs to what tasks need, where that is the controller's to do.
+// ensure brings Consul's ACLs to what tasks need, where that is the controller's to do. Where it gave itself a right, as over
+// one more ECS cluster, it logs in again to have it.
 func (r rights) ensure(ctx context.Context, conn *consul.Connection) ([]acl.Change, error) {
 	if !r.managesACL {
 		return nil, nil
 	}
-	return conn.EnsureACL(ctx, r.want)
+	changes, err := conn.EnsureACL(ctx, r.want)
+	if err == nil && r.want.Controller != nil && slices.ContainsFunc(changes, r.isOwnRight) {
+		err = conn.LogInAgain(ctx)
+	}
+	return changes, err
+}
+
+// isOwnRight reports whether a change bound the controller to an ACL role.
+func (r rights) isOwnRight(change acl.Change) bool {
+	return change.Verb == acl.Created && slices.ContainsFunc(r.want.Controller.ECSClusters, func(arn string) bool { return change.Name == acl.ControllerName(arn) })
 }
 
 // explain says who prepares Consul where the controller does not.

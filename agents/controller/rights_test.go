@@ -220,6 +220,22 @@ func TestTheFirstTokenPreparesConsulAndIsForgotten(t *testing.T) {
 	if text := w.log.String(); strings.Contains(text, w.server.BootstrapToken) || strings.Contains(text, conn.Token()) {
 		t.Errorf("a token is in the log:\n%s", text)
 	}
+
+	// It gives itself the rights over one more ECS cluster, and has them at once.
+	another := w.self.ClusterARN + "-2"
+	cfg.Controller.ECSClusters = []string{another}
+	more := w.rights(t, cfg)
+	if changes, err := more.ensure(t.Context(), next); err != nil || len(changes) != 3 {
+		t.Errorf("one more ECS cluster: %v, %v; want a policy, a role and a rule", changes, err)
+	}
+	got := w.bound(t, next)
+	slices.Sort(got)
+	if want := append(want, acl.ControllerName(another)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+		t.Errorf("the controller's roles are %q, want %q", got, want)
+	}
+	if _, err := next.EnsureNode(t.Context(), another, w.self.Address); err != nil {
+		t.Errorf("the node of one more ECS cluster: %v", err)
+	}
 }
 
 func TestTheFirstTokenIsReadOnlyWhereTheLoginIsRefused(t *testing.T) {

@@ -60,9 +60,9 @@ type ServerGRPC struct {
 // ConsulLogin says whether and how agents log in with the task's IAM role.
 type ConsulLogin struct {
 	Enabled             bool              `json:"enabled,omitempty"`             // default false
-	Method              string            `json:"method,omitempty"`              // default iam-ecs-service-token
+	Method              string            `json:"method,omitempty"`              // default iam-ecs-service-token, for a controller consulecs-controller
 	Datacenter          string            `json:"datacenter,omitempty"`          // datacenter to log in to; default: the servers' own
-	IncludeEntity       *bool             `json:"includeEntity,omitempty"`       // lets Consul read the role and its tags, on which the service identity depends; default true
+	IncludeEntity       *bool             `json:"includeEntity,omitempty"`       // lets Consul read the role and its tags, on which the service identity depends; default true, for a controller false
 	Meta                map[string]string `json:"meta,omitempty"`                // kept in the token's description; the two keys of the mesh's own cannot be changed; default: none
 	Region              string            `json:"region,omitempty"`              // region that the login is signed for; default: that of the task's ARN
 	STSEndpoint         string            `json:"stsEndpoint,omitempty"`         // default: the AWS SDK's for the region

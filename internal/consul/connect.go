@@ -298,6 +298,11 @@ func (c *Connection) Renew(ctx context.Context, stale string) error {
 	return c.session.renew(ctx, stale)
 }
 
+// LogInAgain gets a token with the rights that the role has now: those of a token are settled at its login.
+func (c *Connection) LogInAgain(ctx context.Context) error {
+	return c.session.exchange(ctx, c.Token(), "logging in again: the role's rights have changed")
+}
+
 // Close logs out, if this connection logged in, and ends it. It takes two seconds at the most; later calls do nothing.
 func (c *Connection) Close() error {
 	if c.closed.Swap(true) || c.watcher == nil {

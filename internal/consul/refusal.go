@@ -30,7 +30,7 @@ type reason struct {
 
 // ErrUnprepared means that Consul lets nobody log in as this role: the auth method is not there, does not admit the role, or
 // binds nothing to it.
-var ErrUnprepared = errors.New("the login is not prepared in Consul")
+var ErrUnprepared = errors.New("no auth method of Consul admits the login and binds something to it")
 
 // unprepared are the answers that mean so.
 var unprepared = []reason{

@@ -83,7 +83,12 @@ func (n *session) open(ctx context.Context) error {
 
 // renew replaces the stale token, unless someone has done so already.
 func (n *session) renew(ctx context.Context, stale string) error {
-	old, err := n.replace(ctx, stale, "logging in again: Consul does not know the ACL token any more")
+	return n.exchange(ctx, stale, "logging in again: Consul does not know the ACL token any more")
+}
+
+// exchange is replace, and destroys the token that was current until then.
+func (n *session) exchange(ctx context.Context, stale, why string) error {
+	old, err := n.replace(ctx, stale, why)
 	if err != nil || old == nil {
 		return err
 	}
