@@ -109,7 +109,12 @@ func (m *model) importLogin(cfg agentconfig.Config, d block.Defaults) {
 
 // importSettings spells out what has a default, but for blocks.
 func (m *model) importSettings(cfg agentconfig.Config) {
-	row.FromSpec(&m.settings, row.Value(cfg.Controller).Brief())
+	section := row.Value(cfg.Controller).Brief()
+	row.FromSpec(&m.settings, section)
+	m.ManageACL, m.AnonymousReads = section.ManageACL, section.AnonymousReads // also where they are false
+	if b := section.Brake; b != nil {
+		m.Brake = &brake{number(b.Tasks), number(b.Percent)}
+	}
 	row.Spell(&m.TrustAllRoles, false)
 	row.Spell(&m.ManageACL, true)
 	row.Spell(&m.AnonymousReads, true)
@@ -120,9 +125,17 @@ func (m *model) importSettings(cfg agentconfig.Config) {
 		row.Spell(&m.Brake.Tasks, defaultBrakeTasks)
 		row.Spell(&m.Brake.Percent, defaultBrakePercent)
 	}
-	if row.Value(cfg.Controller).EventQueueURL == "" {
+	if section.EventQueueURL == "" {
 		m.Events = &eventSwitch{Enabled: aws.Bool(false)}
 	}
+}
+
+// number is what is said, also where that is 0.
+func number(is *int) *int32 {
+	if is == nil {
+		return nil
+	}
+	return aws.Int32(int32(*is))
 }
 
 func importAuthMethod(cfg *agentconfig.AuthMethod) *login {
@@ -133,7 +146,7 @@ func importAuthMethod(cfg *agentconfig.AuthMethod) *login {
 	row.FromSpec(&m.IAMEndpoint, method.IAMEndpoint)
 	row.FromSpec(&m.ServerIDHeader, method.ServerIDHeaderValue)
 	row.FromSpec(&m.TokenTTL, method.TokenTTLSeconds)
-	row.FromSpec(&m.MaxRetries, method.MaxRetries)
+	m.MaxRetries = number(method.MaxRetries)
 	return &m
 }
 
