@@ -37,43 +37,40 @@ func (c *Connection) stream(ctx context.Context, path string, query url.Values, 
 
 // elements reads an array, one element at a time. null is an empty one.
 func elements[T any](d *json.Decoder, each func(T)) error {
-	begin, err := d.Token()
-	switch {
-	case err != nil:
-		return err
-	case begin == nil:
-		return nil
-	case begin != json.Delim('['):
-		return fmt.Errorf("%v where a list is wanted", begin)
-	}
-	for d.More() {
+	return inside(d, '[', func() error {
 		var element T
-		if err := d.Decode(&element); err != nil {
-			return err
+		err := d.Decode(&element)
+		if err == nil {
+			each(element)
 		}
-		each(element)
-	}
-	_, err = d.Token()
-	return err
+		return err
+	})
 }
 
 // fields reads an object, and has read take the value of each key. null is an empty one.
 func fields(d *json.Decoder, read func(key string) error) error {
+	return inside(d, '{', func() error {
+		key, err := d.Token()
+		if err != nil {
+			return err
+		}
+		return read(fmt.Sprint(key))
+	})
+}
+
+// inside has read take what is between a delimiter and its end, one after the other.
+func inside(d *json.Decoder, delimiter json.Delim, read func() error) error {
 	begin, err := d.Token()
 	switch {
 	case err != nil:
 		return err
 	case begin == nil:
 		return nil
-	case begin != json.Delim('{'):
-		return fmt.Errorf("%v where an object is wanted", begin)
+	case begin != delimiter:
+		return fmt.Errorf("%v where %v is wanted", begin, delimiter)
 	}
 	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return err
-		}
-		if err := read(fmt.Sprint(key)); err != nil {
+		if err := read(); err != nil {
 			return err
 		}
 	}
