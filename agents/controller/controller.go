@@ -86,6 +86,7 @@ type keeper struct {
 type ecsCluster struct {
 	arn    string
 	engine *reap.Engine
+	ecs    ecsView
 }
 
 // Run is the controller's life. It returns nil when ctx ends after a good start.
@@ -143,6 +144,7 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 	if k.rights, err = rightsOf(ctx, cfg, task, awsConfig, getenv); err != nil {
 		return nil, err
 	}
+	k.rights.settings.Sent = k.counts.ConsulRequest
 	k.see(newECSViews(awsapi.ECS(awsConfig), k.ecsClusters()))
 	if k.settings.EventQueueURL == "" {
 		return k, nil
@@ -158,7 +160,7 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 // see gives each ECS cluster its engine.
 func (k *keeper) see(views []ecsView) {
 	for _, view := range views {
-		k.clusters = append(k.clusters, &ecsCluster{view.cluster, k.engine(view)})
+		k.clusters = append(k.clusters, &ecsCluster{view.cluster, k.engine(view), view})
 	}
 }
 

@@ -3,6 +3,8 @@ package controller
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -10,10 +12,13 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 )
 
 const (
+	maxDescribed = 100 // tasks that DescribeTasks takes at a time
+
 	// What the controller takes of the account's quota, which all of an account's programs share: ECS allows 20 calls a second
 	// of ListTasks and DescribeTasks together.
 	listsPerSecond     = 2
@@ -79,6 +84,34 @@ func (e ecsView) Describe(ctx context.Context, ids []string) (map[string]reap.Ve
 		verdicts[nameOf(aws.ToString(t.TaskArn))] = reap.VerdictOf(aws.ToString(t.LastStatus))
 	}
 	return verdicts, nil
+}
+
+// Namespaces are those that mesh tasks of the admin partition name by their tags. Tasks without these tags are of no interest.
+func (e ecsView) Namespaces(ctx context.Context, partition string) ([]string, error) {
+	running, err := e.Running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	named := map[string]bool{}
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(running)), maxDescribed) {
+		if err := e.lists.Wait(ctx); err != nil {
+			return nil, err
+		}
+		out, err := e.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &e.cluster, Tasks: ids, Include: []ecstypes.TaskField{ecstypes.TaskFieldTags}})
+		if err != nil {
+			return nil, explainAWS(fmt.Sprintf("read the tags of %d tasks of ECS cluster %s", len(ids), e.cluster), "ecs:DescribeTasks", err)
+		}
+		for _, t := range out.Tasks {
+			tags := map[string]string{}
+			for _, tag := range t.Tags {
+				tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+			}
+			if tags[mesh.TaskTagMesh] == "true" && tags[mesh.TaskTagPartition] == partition && tags[mesh.TaskTagNamespace] != "" {
+				named[tags[mesh.TaskTagNamespace]] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(named)), nil
 }
 
 func explainAWS(what, action string, err error) error {

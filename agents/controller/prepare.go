@@ -60,6 +60,21 @@ func (k *keeper) ensureNode(ctx context.Context, ecsCluster string) error {
 	return nil
 }
 
+// ensureNamespaces makes the namespaces that tasks of the ECS cluster name, where Consul has some and that is the controller's to
+// do. Tasks cannot log in to one that is not there.
+func (k *keeper) ensureNamespaces(ctx context.Context, c *ecsCluster) error {
+	if !k.settings.PartitionsEnabled || !k.rights.managesACL || k.state.get().open {
+		return nil
+	}
+	names, err := c.ecs.Namespaces(ctx, k.settings.Partition)
+	if err != nil {
+		return err
+	}
+	changes, err := k.consul.EnsureNamespaces(ctx, k.rights.want, names)
+	tell(k.log, changes, k.said)
+	return err
+}
+
 // count tells how many objects were written, and how many differ from ours and were kept.
 func count(changes []acl.Change) (written, kept int) {
 	for _, c := range changes {

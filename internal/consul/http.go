@@ -111,6 +111,9 @@ func (t serverTransport) once(req *http.Request, token string) (*http.Response, 
 		return nil, err
 	}
 	resp, err := t.c.sockets.RoundTrip(out)
+	if err == nil || req.Context().Err() == nil {
+		t.c.settings.sent(req, resp)
+	}
 	switch {
 	case err == nil:
 		t.c.spoken.Store(true)

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"maps"
+	"net/http"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type Settings struct {
 
 	MaxWritesPerSecond int // of the HTTP API; 0: as many as there are. Those of a lock do not count: they cannot wait
 
+	Sent func(method string, status int)  // hears of each request of the HTTP API, with the status of its answer or 0 for none; nil: nobody asks
 	Took func(step Step, d time.Duration) // hears how long the steps took that succeeded; nil: nobody asks
 }
 
@@ -44,6 +46,16 @@ const (
 func (s Settings) took(step Step, since time.Time) {
 	if s.Took != nil {
 		s.Took(step, time.Since(since))
+	}
+}
+
+func (s Settings) sent(req *http.Request, resp *http.Response) {
+	switch {
+	case s.Sent == nil:
+	case resp == nil:
+		s.Sent(req.Method, 0)
+	default:
+		s.Sent(req.Method, resp.StatusCode)
 	}
 }
 
