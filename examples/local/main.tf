@@ -41,9 +41,11 @@ provider "consulecs" {
   }
 }
 
+# Two controllers, of which one leads: what it does not live to do, the other does.
 resource "consulecs_controller" "this" {
   cluster          = var.ecs_cluster_arn
   token_secret_arn = var.consul_token_secret_arn
+  desired_count    = 2
   subnets          = var.subnets
   launch_type      = "EC2"
 }

@@ -56,15 +56,16 @@ var steps = []step{
 	{"d. an intention is written: web → api answers 200", (*demo).allowed},
 	{"e. rolling replacement of api under 50 requests/s", (*demo).rolling},
 	{"f. api's task is killed outright: every container, no SIGTERM", (*demo).killed},
-	{"g. transparent proxy and Consul DNS: shop resolves stock.virtual.consul and is refused", (*demo).refusedByName},
-	{"h. an intention is written: shop → http://stock.virtual.consul answers 200", (*demo).allowedByName},
-	{"i. nobody reaches stock past its proxy", (*demo).guarded},
-	{"j. terraform plan: no changes", (*demo).unchanged},
+	{"g. the leading controller is killed, and api's task with it: the other controller leads and cleans up", (*demo).leaderKilled},
+	{"h. transparent proxy and Consul DNS: shop resolves stock.virtual.consul and is refused", (*demo).refusedByName},
+	{"i. an intention is written: shop → http://stock.virtual.consul answers 200", (*demo).allowedByName},
+	{"j. nobody reaches stock past its proxy", (*demo).guarded},
+	{"k. terraform plan: no changes", (*demo).unchanged},
 }
 
 var undoing = []step{
-	{"k. terraform destroy: nothing left", (*demo).destroy},
-	{"l. world down", (*demo).worldDown},
+	{"l. terraform destroy: nothing left", (*demo).destroy},
+	{"m. world down", (*demo).worldDown},
 }
 
 // Run plays the demo. Whatever happens, also when ctx ends, the world is taken down again unless it is to be kept.

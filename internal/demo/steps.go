@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,8 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/consul/api"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/lock"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
@@ -181,6 +184,53 @@ func (d *demo) killed(ctx context.Context) error {
 	}
 	d.fact("its tokens are deleted")
 	return d.recovered(ctx, victim)
+}
+
+// leaderKilled takes the leading controller away at the very moment when there is something to do for it.
+func (d *demo) leaderKilled(ctx context.Context) error {
+	first, err := d.leader(ctx, "")
+	if err != nil {
+		return err
+	}
+	victim, err := d.aws.onlyTask(ctx, apiService)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	for _, task := range []string{first, aws.ToString(victim.TaskArn)} {
+		if err := d.address.KillTask(ctx, task); err != nil {
+			return err
+		}
+	}
+	next, err := d.leader(ctx, first)
+	if err != nil {
+		return err
+	}
+	d.fact("controller %s led, %s leads %s after the kill", path.Base(first), path.Base(next), time.Since(begin).Round(time.Millisecond))
+	gone, err := d.catalog.Leaves(ctx, fleet.TaskID(victim), 30*time.Second, services...)
+	if err != nil {
+		return err
+	}
+	d.fact("task %s out of the catalog %s after the kill", fleet.TaskID(victim), gone.Sub(begin).Round(time.Millisecond))
+	return d.recovered(ctx, victim)
+}
+
+// leader waits for a controller that leads, another than that of the task, and is the ARN of its task.
+func (d *demo) leader(ctx context.Context, other string) (taskARN string, err error) {
+	_, err = eventually.Seen(ctx, "another controller leads", 20*time.Second, func() (missing string, err error) {
+		leader, found, err := lock.Look(ctx, d.catalog.Client, mesh.ControllerKey(d.address.Cluster))
+		switch {
+		case err != nil:
+			return "", err
+		case !found:
+			return "nobody leads", nil
+		case leader.Holder == other:
+			return "the same one still does", nil
+		}
+		taskARN = leader.Holder
+		return "", nil
+	})
+	return taskARN, err
 }
 
 // recovered waits until the victim's successor carries traffic and tells how long its start took.
