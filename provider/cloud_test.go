@@ -3,7 +3,6 @@ package provider_test
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,35 +64,7 @@ func cloudAt(url string) cloud {
 }
 
 // provider is the provider's block for the cloud.
-func (c cloud) provider() string {
-	return fmt.Sprintf(`
-provider "consulecs" {
-  region = "us-east-1"
-  endpoints {
-    ecs = %[1]q
-    iam = %[1]q
-    sts = %[1]q
-    secretsmanager = %[1]q
-    sqs = %[1]q
-    events = %[1]q
-  }
-  default_tags { tags = { team = "mesh" } }
-  agent_image = "agent:1"
-  consul_servers {
-    hosts = "consul.example.com"
-    tls {
-      server_name = "server.dc1.consul"
-      ca_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ca"
-    }
-  }
-  login {
-    enabled = true
-    sts_endpoint = %[1]q
-    iam_endpoint = %[1]q
-  }
-}
-`, c.url)
-}
+func (c cloud) provider() string { return testenv.ProviderBlock(c.url) }
 
 // active are the ACTIVE revisions of a family, by number.
 func (c cloud) active(t *testing.T, family string) []string {

@@ -30,15 +30,7 @@ const (
 
 func startConsul(t *testing.T) *testenv.Consul {
 	t.Helper()
-	server, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := testenv.ConsulDuring(t, testenv.ConsulConfig{})
 	return server
 }
 

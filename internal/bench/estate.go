@@ -1,33 +1,11 @@
 package bench
 
-// estateFrame is what the configuration of an estate begins with, for the URL of AWS.
+// estateFrame is what the configuration of an estate begins with, before the provider's block.
 const estateFrame = `
 terraform {
   required_providers {
     consulecs = { source = "consulecs/consulecs" }
   }
-}
-
-provider "consulecs" {
-  region = "us-east-1"
-  endpoints {
-    ecs            = %[1]q
-    iam            = %[1]q
-    sts            = %[1]q
-    secretsmanager = %[1]q
-    sqs            = %[1]q
-    events         = %[1]q
-  }
-  default_tags { tags = { team = "mesh" } }
-  agent_image = "agent:1"
-  consul_servers {
-    hosts = "consul.example.com"
-    tls {
-      server_name   = "server.dc1.consul"
-      ca_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ca"
-    }
-  }
-  login { enabled = true }
 }
 `
 

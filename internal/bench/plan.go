@@ -126,7 +126,7 @@ func furnishAWS(ctx context.Context, url string) (found network, err error) {
 // calls. The first one has a tag, unless it is "".
 func (e *estate) write(tag string) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, estateFrame, e.proxy.URL)
+	text.WriteString(estateFrame + testenv.ProviderBlock(e.proxy.URL))
 	for i := range e.Tasks {
 		tags := ""
 		if i == 0 && tag != "" {

@@ -25,15 +25,7 @@ import (
 func aServer(t testing.TB, cfg testenv.ConsulConfig) *testenv.Consul {
 	t.Helper()
 	cfg.Plaintext = true
-	server, err := testenv.StartConsul(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := testenv.ConsulDuring(t, cfg)
 	return server
 }
 

@@ -179,3 +179,34 @@ func progress(out io.Writer) (w io.Writer, end func()) {
 		<-done
 	}
 }
+
+// ProviderBlock is the provider's configuration for tests, for the URL of AWS.
+func ProviderBlock(url string) string {
+	return fmt.Sprintf(`
+provider "consulecs" {
+  region = "us-east-1"
+  endpoints {
+    ecs            = %[1]q
+    iam            = %[1]q
+    sts            = %[1]q
+    secretsmanager = %[1]q
+    sqs            = %[1]q
+    events         = %[1]q
+  }
+  default_tags { tags = { team = "mesh" } }
+  agent_image = "agent:1"
+  consul_servers {
+    hosts = "consul.example.com"
+    tls {
+      server_name   = "server.dc1.consul"
+      ca_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ca"
+    }
+  }
+  login {
+    enabled      = true
+    sts_endpoint = %[1]q
+    iam_endpoint = %[1]q
+  }
+}
+`, url)
+}

@@ -30,15 +30,7 @@ func wanted() Wanted {
 // startConsul starts a real Consul with ACLs. The client has the bootstrap token.
 func startConsul(t *testing.T) (client *api.Client, address string) {
 	t.Helper()
-	server, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{Plaintext: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := testenv.ConsulDuring(t, testenv.ConsulConfig{Plaintext: true})
 	return server.API, fmt.Sprintf("%s:%d", server.Address, server.HTTPPort)
 }
 

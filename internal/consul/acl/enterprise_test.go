@@ -217,15 +217,7 @@ func TestATokenOfAnotherPartitionDoesWithoutTheDefaultOne(t *testing.T) {
 // TestTheCommunityEditionIsNotAskedForEnterprise watches what a real Consul gets.
 func TestTheCommunityEditionIsNotAskedForEnterprise(t *testing.T) {
 	t.Parallel()
-	server, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{Plaintext: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := testenv.ConsulDuring(t, testenv.ConsulConfig{Plaintext: true})
 	client, r := recorded(t, httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: fmt.Sprintf("%s:%d", server.Address, server.HTTPPort)}))
 	client.SetHeaders(http.Header{"X-Consul-Token": {server.BootstrapToken}})
 	ensure(t, client, withController(true))

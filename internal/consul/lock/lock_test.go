@@ -38,15 +38,7 @@ type ground struct {
 func aGround(t *testing.T, cfg testenv.ConsulConfig) ground {
 	t.Helper()
 	cfg.Plaintext = true
-	server, err := testenv.StartConsul(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := testenv.ConsulDuring(t, cfg)
 	node := "arn:aws:ecs:us-east-1:123456789012:cluster/mesh"
 	g := ground{server: server, operator: server.API, orders: orders{
 		Address: fmt.Sprintf("%s:%d", server.Address, server.HTTPPort), Node: node, Key: mesh.ControllerKey(node),
