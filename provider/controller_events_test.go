@@ -362,3 +362,44 @@ func TestClustersOfElsewhereAreRefused(t *testing.T) {
 	_, tf := c.state(t, fields{"consulecs_controller": fields{"this": quickController(around, fields{"ecs_clusters": []any{"arn:aws:ecs:eu-west-1:123456789012:cluster/x"}})}})
 	refused(t, tf, "ECS cluster elsewhere", "ecs_clusters has arn:aws:ecs:eu-west-1:123456789012:cluster/x, want ECS clusters of the controller's own account and Region, arn:aws:ecs:us-east-1:123456789012:cluster/<name>")
 }
+
+// Ctrl-C while a controller is waited for: everything was made, its events too, and nothing is left to do. Switched off while they are
+// waited for, the events are still there to be removed by the next apply.
+func TestAnInterruptedControllerLosesNoEvents(t *testing.T) {
+	t.Parallel()
+	onEveryBinary(t, func(t *testing.T, on *binary) {
+		const family = "consul-ecs-controller-interrupted"
+		c := on.startMoto(t)
+		around := c.surroundings(t, "interrupted")
+		dir := workDir(t)
+		shown := make(lines, 1)
+		cfg := on.config(t, dir)
+		cfg.Out = shown
+		tf := newTerraform(t, cfg)
+		write := func(changes fields) {
+			dir.write(t, "main.tf.json", c.frame(fields{"consulecs_controller": fields{"this": quickController(around, changes)}}))
+		}
+		write(fields{"wait_for_steady_state": true})
+		said := interrupted(t, tf, func() bool {
+			return c.runs(t, around.ecsCluster, "consul-ecs-controller", family+":1") && shown.have("Still creating")
+		})
+		if !strings.Contains(said, "Warning: ECS service not waited for") || strings.Contains(said, "Error: ECS") || strings.Contains(said, "Error: Controller") {
+			t.Error(said)
+		}
+		wantHeld(t, tf, "task-definition/"+family+":1")
+		nothingToDo(t, tf)
+		write(fields{"wait_for_steady_state": true, "events": fields{"enabled": false}})
+		said = interrupted(t, tf, func() bool {
+			return c.runs(t, around.ecsCluster, "consul-ecs-controller", family+":2") && shown.have("Still modifying")
+		})
+		if there := c.eventsLeft(t, family); !strings.Contains(said, "Error: Controller was not updated") || len(there) != 3 {
+			t.Errorf("there are %v: %s", there, said)
+		}
+		write(fields{"events": fields{"enabled": false}})
+		applied(t, tf)
+		if left := c.eventsLeft(t, family); len(left) > 0 {
+			t.Errorf("left are %v", left)
+		}
+		destroyed(t, tf)
+	})
+}

@@ -82,7 +82,7 @@ func fullController(name string, at surroundings) fields {
 		"consul_servers": fields{"hosts": "consul.example.com", "tls": fields{"server_name": "server.dc1.consul", "ca_secret_arn": secret + "ca"}, "http": fields{"port": 8501}},
 		"login":          fields{"auth_method": "iam", "server_id_header": "x", "token_ttl_seconds": 3600, "max_retries": 2},
 		"desired_count":  2, "manage_acl": false, "anonymous_reads": false, "ecs_clusters": []any{"arn:aws:ecs:us-east-1:123456789012:cluster/other"}, "sync_seconds": 60, "max_writes_per_second": 100,
-		"brake": fields{"tasks": 5, "percent": 10}, "dry_run": true, "http_address": "0.0.0.0:9102", "partition": "team", "trust_all_roles": true, "acls": true, "events": fields{"enabled": true},
+		"brake": fields{"tasks": 5, "percent": 10}, "dry_run": true, "http_address": "0.0.0.0:9102", "partition": "team", "trust_all_roles": true, "acls": true, "force_destroy": true, "events": fields{"enabled": true},
 		"log_configuration": fields{"log_driver": "awslogs", "options": fields{"awslogs-group": "/app", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "app"}},
 		"task":              fields{"cpu": 256, "memory": 512, "launch_types": []any{"EC2"}, "runtime_platform": fields{"cpu_architecture": "X86_64"}},
 		"iam":               fields{"path": "/x/", "task_role": fields{"name": name + "-t"}, "execution_role": fields{"name": name + "-e"}},

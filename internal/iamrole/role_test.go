@@ -49,6 +49,10 @@ func TestRolesMatchGoldens(t *testing.T) {
 			return iamrole.Controller(iamrole.ControllerSpec{Home: home, Family: "ctl",
 				ECSClusterARNs: []string{"arn:aws:ecs:eu-west-1:123456789012:cluster/prod"}, EventQueueARN: "arn:aws:sqs:eu-west-1:123456789012:ecs-events"})
 		},
+		"controller-login": func() (iamrole.Role, error) {
+			return iamrole.Controller(iamrole.ControllerSpec{Home: home, Family: "ctl", LogsIn: true, FirstTokenSecretARN: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:first-AbCdEf",
+				KMSKeyARN: "arn:aws:kms:eu-west-1:123456789012:key/1", ECSClusterARNs: []string{"arn:aws:ecs:eu-west-1:123456789012:cluster/prod", "arn:aws:ecs:eu-west-1:123456789012:cluster/batch"}})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

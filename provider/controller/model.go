@@ -43,6 +43,7 @@ type model struct {
 	EnableExecuteCommand     *bool                   `tfsdk:"enable_execute_command"`
 	WaitForSteadyState       *bool                   `tfsdk:"wait_for_steady_state"`
 	AdoptExisting            *bool                   `tfsdk:"adopt_existing"`
+	ForceDestroy             *bool                   `tfsdk:"force_destroy"`
 	Tags                     map[string]string       `tfsdk:"tags"`
 	Timeouts                 timeouts.Value          `tfsdk:"timeouts"`
 	settings

@@ -15,6 +15,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/occupancy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
 )
@@ -67,6 +68,7 @@ func New() resource.Resource {
 		Parts:    (*model).parts,
 		Name:     (*model).computeNames,
 		Observe:  (*model).observe,
+		Release:  release,
 		Adopt:    func(m, other *model) { m.Network = other.Network },
 	}}}
 }
@@ -118,4 +120,13 @@ func (m *model) checkECSClusters(ctx context.Context, c *deploy.Client, diags *d
 				fmt.Sprintf("ecs_clusters has %s, want ECS clusters of the controller's own account and Region, %s<name>: give that one a controller of its own.", arn, here))
 		}
 	}
+}
+
+// release waits until nothing is left for the controller to do: tasks of the mesh that die without one stay in Consul for ever. One that
+// does not run takes care of nobody.
+func release(ctx context.Context, c *deploy.Client, m *model) error {
+	if row.Value(m.ForceDestroy) {
+		return nil
+	}
+	return c.AwaitNoMeshTasks(ctx, occupancy.Mesh{ECSClusters: append([]string{row.Value(m.ECSCluster)}, m.ECSClusters...), Partition: row.Value(m.Partition)})
 }

@@ -14,6 +14,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/eventqueue"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/awsfault"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
@@ -247,5 +248,43 @@ func TestADeploymentThatIsNotShownYetIsWaitedFor(t *testing.T) {
 	// ECS shows the deployment of before: not an error yet.
 	if err := c.awaitSteadyState(ctx, testCluster, d.Family, "arn:aws:ecs:us-east-1:123456789012:task-definition/late-deployment:2"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want the end of the time", err)
+	}
+}
+
+// What a create made of its events goes again with the rest; what it could not take back, the state holds.
+func TestAFailedCreateTakesBackItsEvents(t *testing.T) {
+	t.Parallel()
+	refusedService := awsfault.Rule{Action: "CreateService", Times: always, Fault: awsfault.Refuse(400, "InvalidParameterException", "no such subnet")}
+	denied := awsfault.Refuse(403, "AccessDenied", "not authorized")
+	for name, c := range map[string]struct {
+		rules []awsfault.Rule
+		want  string
+		left  bool
+	}{
+		"events-taken-back": {[]awsfault.Rule{refusedService}, "was removed again", false},
+		"events-refused":    {[]awsfault.Rule{{Action: "PutRule", Times: always, Fault: denied}}, "was removed again", false},
+		"events-left":       {[]awsfault.Rule{refusedService, {Action: "DeleteQueue", Times: always, Fault: denied}}, "could not be removed again: queues and the event rule (delete queue events-left-events", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			world := startCloud(t)
+			d, out := wanted(t, name, "app:1"), &Progress{}
+			design := eventqueue.Of(eventqueue.Spec{Home: home, Family: name, ECSClusterARNs: []string{"arn:aws:ecs:us-east-1:123456789012:cluster/x"}})
+			d.Events = &design
+			world.proxy.Inject(c.rules...)
+			err := world.Create(t.Context(), d, out)
+			if err == nil || !strings.Contains(err.Error(), c.want) || out.Left != c.left || c.left && out.Events.Rendered == nil {
+				t.Fatalf("got %v, left %v: %s", err, out.Left, row.Value(out.Events.Rendered))
+			}
+			if c.left {
+				if err := world.sure.Remove(t.Context(), d.Family, d.Owner, Before{Outcome: out.Outcome, Events: out.Events, Service: d.Service}); err != nil {
+					t.Error(err)
+				}
+			}
+			there, err := world.sure.events.There(t.Context(), design)
+			if err := errors.Join(err, world.isGone(t.Context(), d)); err != nil || len(there) > 0 {
+				t.Errorf("left are %v, %v", there, err)
+			}
+		})
 	}
 }

@@ -19,6 +19,8 @@ const (
 	conflictsWithin  = 30 * time.Second // until IAM has forgotten the policies of a role that is to go
 	describeWithin   = 5 * time.Minute  // for one call that many wait for
 	takenBackWithin  = 2 * time.Minute  // for taking back what a failed create made
+	unmovedWithin    = 5 * time.Minute  // until tasks of the mesh that do not stop keep a controller from being destroyed
+	reapedWithin     = 10 * time.Second // for a controller to remove from Consul what stopped last
 	explainedWithin  = 10 * time.Second // for asking ECS why a service is not steady
 	gatherQuestions  = 50 * time.Millisecond
 	mostServicesAsk  = 10  // services in one DescribeServices

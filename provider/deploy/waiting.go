@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
+	"github.com/consulecs/terraform-provider-consulecs/provider/occupancy"
 )
 
 // Unsteady is the error of a wait for a service that did not become steady.
@@ -121,4 +122,43 @@ func (c *Client) awaitTasksStopped(ctx context.Context, ecsCluster string, tasks
 		return fmt.Errorf("wait until tasks have stopped: %w", err)
 	}
 	return nil
+}
+
+// AwaitNoMeshTasks waits until no task of the mesh runs, and until the controller has had the time to remove what the last ones may
+// have left in Consul. It gives up earlier than ctx where nothing moves: then nobody is about to stop them.
+func (c *Client) AwaitNoMeshTasks(ctx context.Context, of occupancy.Mesh) error {
+	var was occupancy.Tasks
+	moved := time.Now()
+	return withCause(ctx, lag.Poll(ctx, func() (bool, string, error) {
+		is, err := of.Look(ctx, c.ecs)
+		switch {
+		case err != nil:
+			return false, "", fmt.Errorf("%w\nhint: whether tasks of the mesh still run is not known; force_destroy = true does without", err)
+		case is.None():
+			return true, "", awaitReaped(ctx, is.LastStopped)
+		case is.MovedSince(was):
+			was, moved = is, time.Now()
+		}
+		reason := fmt.Sprintf("%s\nhint: destroy what runs them, together with this resource or before it; or set force_destroy = true, and apply that first: then nothing removes from Consul what they leave behind when they die", is)
+		if time.Since(moved) >= unmovedWithin {
+			return false, "", fmt.Errorf("for %v nothing has stopped: %s", unmovedWithin, reason)
+		}
+		tflog.Info(ctx, "waiting for mesh tasks to stop", map[string]any{"tasks": is.String()})
+		return false, reason, nil
+	}))
+}
+
+// awaitReaped waits until the controller has had its time since the last task stopped.
+func awaitReaped(ctx context.Context, lastStopped time.Time) error {
+	left := min(reapedWithin, time.Until(lastStopped.Add(reapedWithin))) // the clock here may be another than ECS's
+	if lastStopped.IsZero() || left <= 0 {
+		return nil
+	}
+	tflog.Info(ctx, "waiting for the controller to remove what stopped last", map[string]any{"for": left.String()})
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(left):
+		return nil
+	}
 }

@@ -103,3 +103,22 @@ func TestSteadyStateIsRecognised(t *testing.T) {
 		}
 	}
 }
+
+// A controller has its time since the last task stopped, and no more, whatever the clocks say.
+func TestAControllerHasItsTimeForWhatStoppedLast(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ ago, want time.Duration }{
+		"just now": {0, reapedWithin}, "a while ago": {4 * time.Second, reapedWithin - 4*time.Second}, "long ago": {time.Hour, 0}, "by a clock that is ahead": {-time.Hour, reapedWithin},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			if err := awaitReaped(t.Context(), began.Add(-c.ago)); err != nil || time.Since(began) != c.want {
+				t.Errorf("%s: waited %v, %v, want %v", name, time.Since(began), err, c.want)
+			}
+			began = time.Now()
+			if err := awaitReaped(t.Context(), time.Time{}); err != nil || time.Since(began) != 0 {
+				t.Errorf("nothing has stopped: waited %v, %v", time.Since(began), err)
+			}
+		})
+	}
+}

@@ -51,6 +51,7 @@ type Kind[M any] struct {
 	Name     func(m *M, home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) // sets the further computed attributes
 	Observe  func(m *M, service *ecstypes.Service)                                                   // takes over what the ECS service is; nil: there is none
 	Adopt    func(m, other *M)                                                                       // takes other's ECS service over
+	Release  func(context.Context, *deploy.Client, *M) error                                         // waits until the resource may be removed; nil: it always may
 
 	Following *Following[M] // nil: foreign revisions are reverted without a word
 }
@@ -289,6 +290,11 @@ func (s *Stack[M]) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	had, diags := s.before(ctx, &m, req.Private)
 	resp.Diagnostics.Append(diags...)
 	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error {
+		if s.Kind.Release != nil && had.Outcome.ECSServiceARN != nil {
+			if err := s.Kind.Release(ctx, s.Client, &m); err != nil {
+				return err
+			}
+		}
 		return s.Client.Remove(ctx, p.Family, s.Kind.Owner(&m, s.Client.Region), had)
 	})
 	if err != nil {

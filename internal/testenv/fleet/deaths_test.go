@@ -151,8 +151,8 @@ func TestExpiredTokensAreReplaced(t *testing.T) {
 	tasks := map[string]ecstypes.Task{"api-expiry": callee, "web-expiry": caller}
 	end := quiet.load(t, caller)
 	for _, task := range tasks {
-		first, err := quiet.catalog.LoginTokens(t.Context(), fleet.TaskID(task))
-		if err != nil || len(first) != 2 {
+		first, err := quiet.catalog.LoginTokens(t.Context(), fleet.TaskID(task)) // those that were replaced live until they expire
+		if err != nil || len(first) < 2 {
 			t.Fatalf("tokens %v (%v), want the dataplane's and health-sync's", first, err)
 		}
 		waitFor(t, "task "+fleet.TaskID(task)+" has other tokens", func() (string, error) {

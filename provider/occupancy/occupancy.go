@@ -1,0 +1,136 @@
+// Package occupancy tells which tasks of the mesh run in ECS clusters, whoever runs them.
+package occupancy
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+)
+
+// Mesh says which tasks are meant: those of the mesh in the ECS clusters.
+type Mesh struct {
+	ECSClusters []string // names or ARNs
+	Partition   string   // admin partition; "": all
+}
+
+// Tasks are those that were found. Not all need be: a page of ECS's list that has some is enough to know that there are.
+type Tasks struct {
+	running     map[string]string // by ARN, what runs it: service web of ECS cluster mesh
+	stopping    int
+	LastStopped time.Time // of those that have stopped; zero if there are none
+}
+
+// pageSize is how many tasks ECS lists, and describes, in one call.
+const pageSize = 100
+
+// stopped is the last status of a task.
+const stopped = "STOPPED"
+
+// Look finds the tasks that run, or have not quite stopped. Tags tell which are of the mesh: ECS lists tasks by no tag.
+func (m Mesh) Look(ctx context.Context, client *ecs.Client) (Tasks, error) {
+	found := Tasks{running: map[string]string{}}
+	for _, status := range []ecstypes.DesiredStatus{ecstypes.DesiredStatusRunning, ecstypes.DesiredStatusStopped} {
+		for _, ecsCluster := range m.ECSClusters {
+			if err := m.look(ctx, client, ecsCluster, status, &found); err != nil {
+				return found, err
+			}
+		}
+		if len(found.running) > 0 {
+			break // so that those that stop need not be counted
+		}
+	}
+	return found, nil
+}
+
+func (m Mesh) look(ctx context.Context, client *ecs.Client, ecsCluster string, status ecstypes.DesiredStatus, found *Tasks) error {
+	pages := ecs.NewListTasksPaginator(client, &ecs.ListTasksInput{Cluster: &ecsCluster, DesiredStatus: status, MaxResults: aws.Int32(pageSize)})
+	for pages.HasMorePages() && len(found.running) == 0 {
+		page, err := pages.NextPage(ctx)
+		if awsapi.IsNotFound(err) { // the ECS cluster is gone, and its tasks with it
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("list tasks of ECS cluster %s: %w", ecsCluster, err)
+		}
+		if len(page.TaskArns) == 0 {
+			continue
+		}
+		described, err := client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &ecsCluster, Tasks: page.TaskArns, Include: []ecstypes.TaskField{ecstypes.TaskFieldTags}})
+		if err != nil {
+			return fmt.Errorf("describe tasks of ECS cluster %s: %w", ecsCluster, err)
+		}
+		for _, task := range described.Tasks {
+			if m.has(task) {
+				found.add(task)
+			}
+		}
+	}
+	return nil
+}
+
+// has reports whether the task is of the mesh, and of the partition.
+func (m Mesh) has(task ecstypes.Task) bool {
+	tags := map[string]string{}
+	for _, tag := range task.Tags {
+		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	const otherwise = "default" // of what names no partition
+	return tags[mesh.TaskTagMesh] == "true" && (m.Partition == "" || m.Partition == cmp.Or(tags[mesh.TaskTagPartition], otherwise))
+}
+
+func (t *Tasks) add(task ecstypes.Task) {
+	switch {
+	case aws.ToString(task.LastStatus) == stopped:
+		if at := aws.ToTime(task.StoppedAt); at.After(t.LastStopped) {
+			t.LastStopped = at
+		}
+	case aws.ToString(task.DesiredStatus) == stopped:
+		t.stopping++
+	default:
+		cluster := aws.ToString(task.ClusterArn)
+		kind, name, _ := strings.Cut(aws.ToString(task.Group), ":") // service:web, family:job, or of the user's own making
+		t.running[aws.ToString(task.TaskArn)] = fmt.Sprintf("%s %s of ECS cluster %s", kind, name, cluster[strings.LastIndexByte(cluster, '/')+1:])
+	}
+}
+
+// None reports whether every task has stopped.
+func (t Tasks) None() bool { return len(t.running) == 0 && t.stopping == 0 }
+
+// MovedSince reports whether tasks stop, or other ones run than did.
+func (t Tasks) MovedSince(was Tasks) bool {
+	return t.stopping > 0 || !maps.Equal(t.running, was.running)
+}
+
+// shown is how many of those that run tasks String names.
+const shown = 5
+
+// String says what runs them, as far as was found.
+func (t Tasks) String() string {
+	if len(t.running) == 0 {
+		return fmt.Sprintf("%d tasks of the mesh have not stopped yet", t.stopping)
+	}
+	counts := map[string]int{}
+	for _, by := range t.running {
+		counts[by]++
+	}
+	var by []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		by = append(by, fmt.Sprintf("%s (%d)", name, counts[name]))
+	}
+	more := ""
+	if n := len(by) - shown; n > 0 {
+		by, more = by[:shown], fmt.Sprintf(" and %d more", n)
+	}
+	return "tasks of the mesh run: those of " + strings.Join(by, ", ") + more
+}
