@@ -22,6 +22,7 @@ func main() {
 	flag.DurationVar(&s.Rest, "rest", s.Rest, "for which a controller at rest is watched")
 	flag.DurationVar(&s.Settle, "settle", s.Settle, "after its start, before it counts as at rest")
 	flag.IntVar(&s.Samples, "n", s.Samples, "samples of a single death")
+	flag.IntVar(&s.Writes, "writes", s.Writes, "the most writes a second of the controller (default its own)")
 	flag.Func("sizes", "how many tasks, with commas between (default 100,1000,10000)", numbers(&s.Sizes))
 	flag.Func("servers", "how many servers, with commas between (default 1,3)", numbers(&s.Servers))
 	flag.Parse()
