@@ -17,6 +17,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
@@ -27,6 +28,7 @@ const (
 	readyLimit = 2 * time.Minute
 	stopLimit  = 15 * time.Second
 	lookLimit  = 5 * time.Minute
+	lookPause  = 500 * time.Millisecond // between questions for metrics, each of which costs the controller milliseconds
 )
 
 // agent is the controller under measurement.
@@ -170,6 +172,7 @@ func (a *agent) looked(ctx context.Context, want int) error {
 		n, _, err := a.looks()
 		if n < want {
 			missing = fmt.Sprintf("%d have", n)
+			sleep.For(ctx, lookPause)
 		}
 		return missing, err
 	})

@@ -94,6 +94,15 @@ func (w *world) look(ctx context.Context, a *agent, idle float64) error {
 	if _, err := controllerhttp.AskRelease(ctx, a.http); err != nil { // which begins with a full look
 		return err
 	}
+	pages := (len(w.alive) + perPage) / perPage                                                               // the controller's own task among them
+	if _, err := eventually.Seen(ctx, "all tasks are listed", lookLimit, func() (missing string, err error) { // which asks the controller nothing
+		if listed := w.aws.counted.now().since(before.aws).Calls["ListTasks"]; listed < pages {
+			missing = fmt.Sprintf("%d of %d pages are", listed, pages)
+		}
+		return missing, nil
+	}); err != nil {
+		return err
+	}
 	if err := a.looked(ctx, n+1); err != nil {
 		return err
 	}
