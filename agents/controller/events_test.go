@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -172,6 +174,40 @@ func TestAnEventTakesTheTokensThatTheLastLookKnew(t *testing.T) {
 	if said := strings.Count(w.log.String(), "dead task removed"); said != len(tasks) {
 		t.Errorf("%d removals are told, want %d:\n%s", said, len(tasks), w.log.String())
 	}
+}
+
+func TestOneDeathDoesNotWaitForAnother(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("AWS_ENDPOINT_URL_ECS", w.ecsURL)
+	t.Setenv("AWS_ENDPOINT_URL_SQS", w.moto)
+	queue := w.queue(t)
+	log, _ := w.runs(t, w.self, func(c *agentconfig.Controller) { c.EventQueueURL = queue })
+	eventually.True(t, "it leads", eventually.Soon, says(log, "leading: "))
+	tasks := w.runTasks(t, 2)
+	for _, task := range tasks {
+		w.register(t, task)
+		w.stopTask(t, task)
+	}
+	asked, answered := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	w.trouble.set(func(action string, answer map[string]any) (int, map[string]any) {
+		if text, _ := json.Marshal(answer); action == "DescribeTasks" && strings.Contains(string(text), tasks[0].ID) {
+			once.Do(func() { close(asked) })
+			<-answered
+		}
+		return http.StatusOK, answer
+	})
+	answer := sync.OnceFunc(func() { close(answered) })
+	defer answer()
+	w.send(t, queue, stopEvent(tasks[0]))
+	<-asked // and ECS is in no hurry
+	w.send(t, queue, stopEvent(tasks[1]))
+	eventually.True(t, "the second is gone", eventually.Soon, func() bool {
+		left := strings.Join(w.services(t), " ")
+		return !strings.Contains(left, tasks[1].ID) && strings.Contains(left, tasks[0].ID)
+	})
+	answer()
+	eventually.True(t, "the first is gone, too", eventually.Soon, func() bool { return len(w.services(t)) == 0 })
 }
 
 func TestOneControllerLeadsAndAnotherTakesOver(t *testing.T) {
