@@ -146,7 +146,7 @@ func controllerSpellings(at, named surroundings) map[string]spelling {
 	return map[string]spelling{
 		"c_plain": changed(nil), "c_cluster_name": {resource, id, controllerSpelling(named, nil), ""}, "c_no_exec": changed(fields{"enable_execute_command": false}), "c_no_address": changed(fields{"assign_public_ip": false}),
 		"c_quiet": changed(fields{"log_json": false}), "c_waits": changed(fields{"wait_for_steady_state": true}), "c_no_wait": differs(changed(fields{"wait_for_steady_state": false}), "AWS does not keep it"),
-		"c_defaults": changed(fields{"desired_count": 1, "acls": true, "manage_acl": true, "anonymous_reads": true, "dry_run": false, "max_writes_per_second": 400, "http_address": "127.0.0.1:9102", "trust_all_roles": false}),
+		"c_defaults": changed(fields{"desired_count": 1, "acls": true, "manage_acl": true, "anonymous_reads": true, "dry_run": false, "max_writes_per_second": 800, "http_address": "127.0.0.1:9102", "trust_all_roles": false}),
 		"c_brake":    differs(changed(fields{"brake": fields{"tasks": 50, "percent": 25}}), onlyDefaults), "c_events": differs(changed(fields{"events": fields{"enabled": true}}), onlyDefaults),
 		"c_whole": {resource, wholeID, wholeController(at), ""}, "c_whole_brake": {resource, wholeID, with(wholeController(at), fields{"brake": fields{"tasks": 50, "percent": 10}}), ""},
 		"c_task": differs(changed(fields{"task": fields{"cpu": 256, "memory": 512}}), onlyDefaults),

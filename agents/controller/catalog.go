@@ -9,9 +9,13 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 )
 
-// fewInstances is how many instances of a service make its tokens cheap to list: 0.7 MB. Those of a larger service are taken
-// from the last full look, so that what a death costs does not grow with it.
-const fewInstances = 500
+// How many instances a service may have for its tokens to be listed when a few of its tasks die. Consul lists tokens by what they
+// are for, not by their tasks, so what a list costs grows with the service. Where the last full look knows a task's tokens, only those
+// of a small service are listed besides (70 KB), for the task may have logged in again since; else more is worth it (0.7 MB).
+const (
+	fewInstances  = 50
+	someInstances = 500
+)
 
 // catalog is what Consul holds for the tasks of one ECS cluster.
 type catalog struct {
@@ -46,20 +50,20 @@ func (c *catalog) All(ctx context.Context) (map[string]reap.Holding, error) {
 	return held, nil
 }
 
-// Of reads what Consul holds for a few tasks. Tokens of a large service that were made since the last full look are left to
-// the next one.
+// Of reads what Consul holds for a few tasks. Tokens that were made since the last full look are left to the next one where
+// their service is large, and where they are for something else than the service, as with a binding rule of an operator's.
 func (c *catalog) Of(ctx context.Context, taskIDs []string) (map[string]reap.Holding, error) {
 	services, _, err := c.keeper.consul.ServicesOf(ctx, c.node, taskIDs)
 	if err != nil || !c.keeper.reapsTokens() {
 		return holdings(services, nil), err
 	}
-	small, tokens := c.known(services, taskIDs)
-	if len(small) > 0 {
-		listed, err := c.keeper.consul.LoginTokensOf(ctx, c.keeper.rights.want.Method.Name, c.node, taskIDs, small)
+	tokens, unsure := c.known(services, taskIDs)
+	if len(unsure) > 0 {
+		listed, err := c.keeper.consul.LoginTokensOf(ctx, c.keeper.rights.want.Method.Name, c.node, taskIDs, unsure)
 		if err != nil {
 			return nil, err
 		}
-		tokens = append(tokens, listed...)
+		tokens = withOthers(tokens, listed)
 	}
 	return holdings(services, tokens), nil
 }
@@ -77,23 +81,42 @@ func (c *catalog) remember(services []consul.NodeService, tokens []consul.LoginT
 	}
 }
 
-// known are the services whose tokens are to be listed, and the tokens that are known of tasks of the others.
-func (c *catalog) known(services []consul.NodeService, taskIDs []string) (small []consul.NodeService, tokens []consul.LoginToken) {
+// known are the tokens that the last full look found of tasks, and the services whose tokens are to be listed besides.
+func (c *catalog) known(services []consul.NodeService, taskIDs []string) (tokens []consul.LoginToken, unsure []consul.NodeService) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	listed := map[string]bool{}
+	for _, id := range taskIDs { // also of a task that has deregistered itself, or never registered
+		tokens = append(tokens, c.tokens[id]...)
+	}
 	for _, s := range services {
-		if c.instances[s.Name] <= fewInstances {
-			small = append(small, s)
-			listed[s.TaskID] = true
+		if n := c.instances[s.Name]; n <= fewInstances || n <= someInstances && len(c.tokens[s.TaskID]) == 0 {
+			unsure = append(unsure, s)
 		}
 	}
-	for _, id := range taskIDs {
-		if !listed[id] { // also of a task that has deregistered itself, or never registered
-			tokens = append(tokens, c.tokens[id]...)
+	return tokens, unsure
+}
+
+// forget drops the tokens of tasks that nothing is left of: an event that comes twice finds nothing then.
+func (c *catalog) forget(removed []reap.Removal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range removed {
+		delete(c.tokens, r.TaskID)
+	}
+}
+
+// withOthers are the tokens, and those of the others that are not among them.
+func withOthers(tokens, others []consul.LoginToken) []consul.LoginToken {
+	have := map[string]bool{}
+	for _, t := range tokens {
+		have[t.AccessorID] = true
+	}
+	for _, t := range others {
+		if !have[t.AccessorID] {
+			tokens = append(tokens, t)
 		}
 	}
-	return small, tokens
+	return tokens
 }
 
 // Remove takes services out of the catalog, so that traffic stops, and then deletes tokens.
@@ -122,6 +145,7 @@ func (c *catalog) Remove(ctx context.Context, removals []reap.Removal) (removed 
 			removed = append(removed, r)
 		}
 	}
+	c.forget(removed)
 	return removed, errors.Join(gone.Err(), deleted.Err())
 }
 

@@ -23,7 +23,7 @@ const (
 	// of ListTasks and DescribeTasks together.
 	listsPerSecond     = 2
 	describesPerSecond = 2
-	describesAtOnce    = 10 // a thousand tasks that die together are described at once
+	describesAtOnce    = 11 // a thousand tasks that die together are described at once, with the controller's own in each call
 )
 
 // ecsView is one ECS cluster as ECS shows it.
@@ -36,7 +36,7 @@ type ecsView struct {
 
 // newECSViews are views of ECS clusters.
 func newECSViews(client *ecs.Client, clusters []string) []ecsView {
-	lists, describes := rate.NewLimiter(listsPerSecond, listsPerSecond), rate.NewLimiter(describesPerSecond, describesAtOnce)
+	lists, describes := rate.NewLimiter(listsPerSecond, 1), rate.NewLimiter(describesPerSecond, describesAtOnce)
 	var views []ecsView
 	for _, cluster := range clusters {
 		views = append(views, ecsView{client, cluster, lists, describes})

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,6 +135,79 @@ func TestATaskIsGoneAsSoonAsAnEventSaysSo(t *testing.T) {
 	eventually.True(t, "the other messages are gone", eventually.Soon, func() bool { n := w.messages(t, queue); return n == "1 and 0" || n == "0 and 1" })
 	w.stopTask(t, tasks[1])
 	eventually.True(t, "its event counts once ECS confirms it", eventually.Soon, func() bool { return len(w.services(t)) == 2 && !w.tokenExists(tokens[1].AccessorID) })
+}
+
+func TestAnEventTakesTheTokensThatTheLastLookKnew(t *testing.T) {
+	w := newWorld(t)
+	k := w.keeper(t)
+	role, tasks := w.role(t), w.runTasks(t, 3)
+	register := func(task taskmeta.Task, service string) {
+		w.registerService(t, &api.AgentService{ID: service + "-" + task.ID, Service: service, Meta: map[string]string{mesh.MetaTaskID: task.ID}})
+	}
+	register(tasks[0], "other") // its login is bound to something else than its service, as an operator may have it
+	register(tasks[1], "web")
+	other, old := w.logIn(t, role, tasks[0]), w.logIn(t, role, tasks[1])
+	mustLook(t, k)
+	again := w.logIn(t, role, tasks[1]) // since then
+	register(tasks[2], "web")           // as a whole
+	young := w.logIn(t, role, tasks[2])
+	var ids []string
+	for _, task := range tasks {
+		w.stopTask(t, task)
+		ids = append(ids, task.ID)
+	}
+	for range 2 { // the second time there is nothing left
+		if done, err := k.clusters[0].engine.Handle(t.Context(), ids); err != nil || len(done) != len(ids) {
+			t.Fatalf("done %q: %v", done, err)
+		}
+	}
+	for name, token := range map[string]*api.ACLToken{
+		"for something else": other, "known": old, "of a later login": again, "of a task that came later": young,
+	} {
+		if w.tokenExists(token.AccessorID) {
+			t.Errorf("a token %s is left", name)
+		}
+	}
+	if left := w.services(t); len(left) > 0 {
+		t.Errorf("services %q are left", left)
+	}
+	if said := strings.Count(w.log.String(), "dead task removed"); said != len(tasks) {
+		t.Errorf("%d removals are told, want %d:\n%s", said, len(tasks), w.log.String())
+	}
+}
+
+func TestOneDeathDoesNotWaitForAnother(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("AWS_ENDPOINT_URL_ECS", w.ecsURL)
+	t.Setenv("AWS_ENDPOINT_URL_SQS", w.moto)
+	queue := w.queue(t)
+	log, _ := w.runs(t, w.self, func(c *agentconfig.Controller) { c.EventQueueURL = queue })
+	eventually.True(t, "it leads", eventually.Soon, says(log, "leading: "))
+	tasks := w.runTasks(t, 2)
+	for _, task := range tasks {
+		w.register(t, task)
+		w.stopTask(t, task)
+	}
+	asked, answered := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	w.trouble.set(func(action string, answer map[string]any) (int, map[string]any) {
+		if text, _ := json.Marshal(answer); action == "DescribeTasks" && strings.Contains(string(text), tasks[0].ID) {
+			once.Do(func() { close(asked) })
+			<-answered
+		}
+		return http.StatusOK, answer
+	})
+	answer := sync.OnceFunc(func() { close(answered) })
+	defer answer()
+	w.send(t, queue, stopEvent(tasks[0]))
+	<-asked // and ECS is in no hurry
+	w.send(t, queue, stopEvent(tasks[1]))
+	eventually.True(t, "the second is gone", eventually.Soon, func() bool {
+		left := strings.Join(w.services(t), " ")
+		return !strings.Contains(left, tasks[1].ID) && strings.Contains(left, tasks[0].ID)
+	})
+	answer()
+	eventually.True(t, "the first is gone, too", eventually.Soon, func() bool { return len(w.services(t)) == 0 })
 }
 
 func TestOneControllerLeadsAndAnotherTakesOver(t *testing.T) {

@@ -2,11 +2,17 @@ package controller
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskevent"
 )
+
+// batchesAtOnce is how many batches of events are worked on at the same time: ECS is asked about one while another is removed from
+// Consul, and a single death does not wait for a thousand.
+const batchesAtOnce = 2
 
 const (
 	firstListenPause = time.Second
@@ -16,8 +22,16 @@ const (
 // listen works on events until ctx ends. While the queue does not answer, full looks stand in for it, and the first of them
 // begins at once.
 func (k *keeper) listen(ctx context.Context) {
+	var working sync.WaitGroup
+	defer working.Wait()
+	slots := make(chan struct{}, batchesAtOnce)
 	pause := firstListenPause
-	for ctx.Err() == nil {
+	for {
+		select {
+		case slots <- struct{}{}: // before anything is received: what waits is the queue's, not ours
+		case <-ctx.Done():
+			return
+		}
 		messages, err := k.queue.Receive(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -25,17 +39,17 @@ func (k *keeper) listen(ctx context.Context) {
 		case err != nil:
 			k.log.Warn("events not received, will retry", "retry_in", pause, "err", err)
 			k.lookIfDeaf()
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(pause):
-			}
+			sleep.For(ctx, pause)
+			<-slots
 			pause = min(2*pause, maxListenPause)
 			continue
 		}
 		pause = firstListenPause
 		k.state.set(func(s *standing) { s.heard = time.Now() })
-		k.handle(ctx, messages)
+		working.Go(func() {
+			defer func() { <-slots }()
+			k.handle(ctx, messages)
+		})
 		k.measure(ctx)
 	}
 }

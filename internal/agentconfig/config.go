@@ -84,7 +84,7 @@ type Controller struct {
 	ECSClusters         []string    `json:"ecsClusters,omitempty" rule:"unique"`                 // ours: ARNs of further ECS clusters of its account and Region that it looks after; default: its own alone
 	EventQueueURL       string      `json:"eventQueueUrl,omitempty"`                             // ours: SQS queue that gets the task state changes of ECS; default: none, and ECS is asked more often
 	SyncSeconds         *int        `json:"syncSeconds,omitempty" rule:"min=5,max=3600"`         // ours: between two comparisons of all that Consul and ECS have; default 300 with a queue, without one as often as two calls of ECS a second allow, 5 at the least
-	MaxWritesPerSecond  *int        `json:"maxWritesPerSecond,omitempty" rule:"min=1,max=10000"` // ours: the most writes a second that Consul's servers get; default 400
+	MaxWritesPerSecond  *int        `json:"maxWritesPerSecond,omitempty" rule:"min=1,max=10000"` // ours: the most writes a second that Consul's servers get; default 800
 	Brake               *Brake      `json:"brake,omitempty"`                                     // ours: how many tasks may be removed of which ECS does not say that they stopped; absent: the defaults
 	DryRun              bool        `json:"dryRun,omitempty"`                                    // ours: says in the log what it would remove, and removes nothing; default false
 	HTTPAddress         string      `json:"httpAddress,omitempty"`                               // ours: IP address and port of /healthz, /readyz and /metrics; default 127.0.0.1:9102

@@ -95,7 +95,7 @@ func unless[T comparable](value *T, otherwise T) *T {
 // Defaults of the controller's section.
 const (
 	syncSeconds           = 300
-	maxWritesPerSecond    = 400
+	maxWritesPerSecond    = 800
 	brakeTasks            = 50
 	brakePercent          = 25
 	controllerHTTPAddress = "127.0.0.1:9102"

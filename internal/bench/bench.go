@@ -129,10 +129,7 @@ func Run(ctx context.Context, s Settings) error {
 // controller measures a controller in worlds of its own, where there is no room for real tasks.
 func (b *bench) controller(ctx context.Context) error {
 	s := controllerbench.Defaults()
-	s.Agent, s.Samples, s.Rest, s.Say = b.Agent, b.Samples, b.Rest, b.say
-	s.Report = func(name, unit, goal string, samples ...float64) {
-		b.add(figures.Figure{Name: name, Unit: unit, Goal: goal}, samples...)
-	}
+	s.Agent, s.Samples, s.Say, s.Report = b.Agent, b.Samples, b.say, b.add
 	return controllerbench.Run(ctx, s)
 }
 

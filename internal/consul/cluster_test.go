@@ -18,7 +18,7 @@ import (
 // threeServers are one datacenter. The first is the leader.
 func threeServers(t *testing.T, addresses ...string) []*testenv.Consul {
 	t.Helper()
-	servers, err := testenv.StartConsulCluster(t.Context(), testenv.ConsulConfig{Plaintext: true}, addresses...)
+	servers, err := testenv.StartConsulCluster(t.Context(), testenv.ConsulConfig{Plaintext: true, UsualPorts: true}, addresses...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
-// StartConsulCluster starts a server at each of the addresses, which all have a vote in one datacenter. They have the usual ports,
-// since clients expect all servers at the same. The first is the leader, to begin with.
+// StartConsulCluster starts a server at each of the addresses, which all have a vote in one datacenter. Clients expect all servers
+// at the same ports: for them, ask for the usual ones, and name each address once. The first is the leader, to begin with.
 func StartConsulCluster(ctx context.Context, cfg ConsulConfig, addresses ...string) (servers []*Consul, err error) {
 	defer func() {
 		for _, s := range servers {
@@ -24,7 +24,6 @@ func StartConsulCluster(ctx context.Context, cfg ConsulConfig, addresses ...stri
 			}
 		}
 	}()
-	cfg.UsualPorts = true
 	for _, address := range addresses {
 		cfg.Address = address
 		server, err := StartConsul(ctx, cfg)

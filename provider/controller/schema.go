@@ -63,7 +63,7 @@ func (r *controller) Schema(ctx context.Context, _ resource.SchemaRequest, resp 
 
 // Defaults, which an import spells out, as the agents have them, too.
 const (
-	defaultMaxWrites    = 400
+	defaultMaxWrites    = 800
 	defaultBrakeTasks   = 50
 	defaultBrakePercent = 25
 	defaultHTTPAddress  = "127.0.0.1:9102"
@@ -80,7 +80,7 @@ func controllerSettings() row.Fields {
 		"anonymous_reads":         row.FlagOr(true, "Anonymous requests may read nodes and services, as Consul DNS needs. `false` leaves the anonymous token alone. Default `true`."),
 		"ecs_clusters":            row.TextSet("ARNs of further ECS clusters, of the same account and Region, that the controller looks after. Default: `cluster` alone."),
 		"sync_seconds":            row.Number("Seconds between two comparisons of all that Consul and ECS have, 5 to 3600. Default: 300 with events, else as often as two calls of ECS a second allow.", row.Between(5, 3600)),
-		"max_writes_per_second":   row.NumberOr(defaultMaxWrites, "The most writes a second that Consul's servers get, 1 to 10000. Default 400.", row.Between(1, 10000)),
+		"max_writes_per_second":   row.NumberOr(defaultMaxWrites, "The most writes a second that Consul's servers get, 1 to 10000. Default 800.", row.Between(1, 10000)),
 		"brake": row.Object("How many tasks, of which ECS does not say that they stopped, may be removed within an hour: whichever is more. What is beyond it waits for an operator.", row.Fields{
 			"tasks":   row.NumberOr(defaultBrakeTasks, "So many. Default 50.", row.AtLeast(0)),
 			"percent": row.NumberOr(defaultBrakePercent, "So many percent of the tasks that Consul knows. Default 25.", row.Between(0, 100)),

@@ -68,7 +68,8 @@ func (c *counter) now() traffic {
 }
 
 // simAWS is a server that speaks as much of ECS, SQS, STS and IAM as a controller and logins need, and as the metadata
-// endpoint of the controller's task. STS and IAM know one role, and believe every signature.
+// endpoint of the controller's task. STS and IAM believe every signature: who signs with a name for a key has the role of that
+// name, which is tagged with it as the service.
 type simAWS struct {
 	url     string
 	server  *http.Server
@@ -79,8 +80,8 @@ type simAWS struct {
 }
 
 const (
-	roleName    = "bench"     // of the one role
-	selfAddress = "10.0.0.99" // of the controller's task, where nobody listens
+	controllerRole = "bench-controller" // of the controller's task
+	selfAddress    = "10.0.0.99"        // of the controller's task, where nobody listens
 )
 
 func startAWS() (*simAWS, error) {
@@ -112,7 +113,7 @@ func (a *simAWS) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		w.Header().Set("Content-Type", "text/xml")
-		_, _ = io.WriteString(w, identity(string(body)))
+		_, _ = io.WriteString(w, identity(r.Header.Get("Authorization"), string(body)))
 		return
 	}
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
@@ -191,13 +192,15 @@ func (a *simAWS) taskMetadata() map[string]any {
 	}
 }
 
-// identity answers as STS or IAM about the one role.
-func identity(form string) string {
+// identity answers as STS or IAM about the role of whoever signed.
+func identity(authorization, form string) string {
+	_, role, _ := strings.Cut(authorization, "Credential=")
+	role, _, _ = strings.Cut(role, "/")
 	if strings.Contains(form, "Action=GetRole") {
 		return fmt.Sprintf(`<GetRoleResponse><GetRoleResult><Role><Path>/consul-ecs/</Path><Arn>arn:aws:iam::%[1]s:role/consul-ecs/%[2]s</Arn>`+
-			`<RoleName>%[2]s</RoleName><RoleId>AROABENCH</RoleId><Tags><member><Key>consul.hashicorp.com.service-name</Key><Value>web</Value></member></Tags>`+
-			`</Role></GetRoleResult></GetRoleResponse>`, account.ID, roleName)
+			`<RoleName>%[2]s</RoleName><RoleId>AROABENCH</RoleId><Tags><member><Key>consul.hashicorp.com.service-name</Key><Value>%[2]s</Value></member></Tags>`+
+			`</Role></GetRoleResult></GetRoleResponse>`, account.ID, role)
 	}
 	return fmt.Sprintf(`<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:sts::%[1]s:assumed-role/%[2]s/task</Arn>`+
-		`<UserId>AROABENCH:task</UserId><Account>%[1]s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, account.ID, roleName)
+		`<UserId>AROABENCH:task</UserId><Account>%[1]s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, account.ID, role)
 }

@@ -9,27 +9,31 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 )
 
-// Settings say what is measured. Say tells of progress; Report files samples of a figure, whose unit and goal may be "".
+// Settings say what is measured. Say tells of progress; Report files samples of a figure.
 type Settings struct {
 	Agent   string        // the agents' program
 	Servers []int         // how many servers Consul has: one measurement each
 	Sizes   []int         // how many tasks there are, ascending
 	Rest    time.Duration // for which a controller at rest is watched
-	Settle  time.Duration // after its start, before it counts as at rest
+	Settle  time.Duration // since its start, before it counts as at rest; its first full look may take longer
 	Samples int           // of a single death
+	Writes  int           // maxWritesPerSecond of the controller; 0 = its default
 	Say     func(format string, args ...any)
-	Report  func(name, unit, goal string, samples ...float64)
+	Report  func(f figures.Figure, samples ...float64)
 }
 
 // Defaults measure what the controller's goals speak of.
 func Defaults() Settings {
 	return Settings{
 		Agent: "bin/consulecs-agent", Servers: []int{1, 3}, Sizes: []int{100, 1000, 10000},
-		Rest: time.Minute, Settle: 40 * time.Second, Samples: 5,
+		Rest: 20 * time.Second, Settle: 35 * time.Second, Samples: 5,
 	}
 }
 
@@ -42,7 +46,7 @@ type world struct {
 	aws     *simAWS
 	servers servers
 	front   *front
-	bearer  string
+	bearers map[string]string // by task family
 	size    int
 	alive   []*simTask
 
@@ -91,10 +95,10 @@ func (w *world) open(ctx context.Context, servers int) (err error) {
 	if w.front, err = startFront(w.servers.last()); err != nil {
 		return err
 	}
-	if err := w.servers.prepare(ctx, w.aws); err != nil {
+	if err := w.bootstrap(ctx); err != nil {
 		return err
 	}
-	w.bearer, err = bearer(w.aws)
+	w.bearers, err = bearers(w.aws)
 	return err
 }
 
@@ -147,19 +151,26 @@ func (w *world) with(ctx context.Context, expiring bool, measured func(context.C
 			err = errors.Join(err, fmt.Errorf("end the controller: %w", ended))
 		}
 		if err != nil {
-			w.Say("the controller's log ends:\n%s", agent.log.tail())
+			w.Say("the controller's log ends:\n%s", agent.tail())
 		}
 	}()
 	w.report("start of the controller until it is ready", "s", "", time.Since(began).Seconds())
+	if err := agent.looked(ctx, 1); err != nil {
+		return err
+	}
 	return measured(ctx, agent)
 }
 
 func (w *world) everything(ctx context.Context, agent *agent) error {
-	if err := w.rest(ctx, agent); err != nil {
+	idle, err := w.rest(ctx, agent)
+	if err != nil {
 		return fmt.Errorf("at rest: %w", err)
 	}
+	if err := w.look(ctx, agent, idle); err != nil {
+		return fmt.Errorf("a full look: %w", err)
+	}
 	for range w.Samples {
-		if err := w.single(ctx); err != nil {
+		if err := w.single(ctx, agent); err != nil {
 			return fmt.Errorf("one death: %w", err)
 		}
 	}
@@ -178,6 +189,14 @@ func (w *world) everything(ctx context.Context, agent *agent) error {
 	return nil
 }
 
+// incumbent is what was published with the goals, on another stage than this.
+func (w *world) incumbent(name string) string {
+	if w.size == atOnce && !w.expiring && strings.HasSuffix(name, "until nothing of them is left") {
+		return "472 s"
+	}
+	return ""
+}
+
 // report files a figure of this world.
 func (w *world) report(name, unit, goal string, samples ...float64) {
 	servers := "servers"
@@ -187,5 +206,7 @@ func (w *world) report(name, unit, goal string, samples ...float64) {
 	if w.expiring {
 		name = "with tokens that expire, " + name
 	}
-	w.Report(fmt.Sprintf("%d tasks, %d %s: %s", w.size, len(w.servers), servers, name), unit, goal, samples...)
+	w.Report(figures.Figure{
+		Name: fmt.Sprintf("%d tasks, %d %s: %s", w.size, len(w.servers), servers, name), Unit: unit, Goal: goal, Incumbent: w.incumbent(name),
+	}, samples...)
 }

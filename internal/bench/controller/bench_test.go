@@ -17,6 +17,9 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 )
 
 func simulated(t *testing.T) (*simAWS, aws.Config) {
@@ -123,10 +126,10 @@ func TestASmallWorldIsMeasuredAndNothingIsLeft(t *testing.T) {
 	s.Agent, s.Servers, s.Sizes, s.Samples, s.Rest, s.Settle, s.Say = program, []int{1}, []int{20}, 1, time.Second, 0, t.Logf
 	var mu sync.Mutex
 	reported := map[string]float64{}
-	s.Report = func(name, _, _ string, samples ...float64) {
+	s.Report = func(f figures.Figure, samples ...float64) {
 		mu.Lock()
 		defer mu.Unlock()
-		reported[name] = samples[0]
+		reported[f.Name] = samples[0]
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
@@ -134,7 +137,7 @@ func TestASmallWorldIsMeasuredAndNothingIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		"start of the controller until it is ready", "at rest, resident memory", "one dies, until its services and tokens are gone", "one dies, calls of Consul",
+		"start of the controller until it is ready", "at rest, resident memory", "a full look", "a full look, reads of Consul", "a full look, calls of ECS", "one dies, until its services and tokens are gone", "one dies, calls of Consul",
 		"one dies, KiB to and from AWS", "20 die at once, until nothing of them is left", "with tokens that expire, 20 die at once, until nothing of them is left", "20 die at once, peak of Raft writes a second",
 		"20 die at once, an unrelated registration meanwhile, worst",
 	} {
@@ -142,7 +145,7 @@ func TestASmallWorldIsMeasuredAndNothingIsLeft(t *testing.T) {
 			t.Errorf("%s: %v; reported are %q", name, reported["20 tasks, 1 server: "+name], slices.Sorted(maps.Keys(reported)))
 		}
 	}
-	if left, err := exec.Command("pgrep", "-f", program).Output(); err == nil {
-		t.Errorf("the controller is left: %s", left)
+	if left, err := procs.Running(program); err != nil || len(left) > 0 {
+		t.Errorf("controllers %v are left, %v", left, err)
 	}
 }

@@ -30,6 +30,9 @@ const (
 // ecsCluster is the ARN of the ECS cluster.
 var ecsCluster = account.Cluster(ecsClusterName)
 
+// family is that of the i-th task.
+func family(i int) string { return fmt.Sprintf("web-%02d", i%families) }
+
 // simTask is a task of the simulated ECS.
 type simTask struct {
 	id      string

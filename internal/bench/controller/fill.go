@@ -23,30 +23,21 @@ const (
 	maxTxnOps     = 128 // of Consul
 )
 
-// prepare makes the auth method as a controller makes it, and the synthetic node.
-func (s servers) prepare(ctx context.Context, a *simAWS) error {
-	write := (&api.WriteOptions{}).WithContext(ctx)
-	method := &api.ACLAuthMethod{Name: mesh.AuthMethod, Type: "aws-iam", Config: map[string]any{
-		"BoundIAMPrincipalARNs":  []string{"arn:aws:iam::" + account.ID + ":role" + mesh.RolePath + "*"},
-		"EnableIAMEntityDetails": true, "IAMEntityTags": []string{mesh.RoleTagServiceName}, "STSEndpoint": a.url, "IAMEndpoint": a.url,
-	}}
-	if _, _, err := s.client().ACL().AuthMethodCreate(method, write); err != nil {
-		return fmt.Errorf("create auth method: %w", err)
+// bearers are bearer tokens for all logins, one a task family: the simulated STS believes each any number of times.
+func bearers(a *simAWS) (map[string]string, error) {
+	all := map[string]string{}
+	for i := range families {
+		var err error
+		if all[family(i)], err = bearer(a, family(i)); err != nil {
+			return nil, err
+		}
 	}
-	rule := &api.ACLBindingRule{AuthMethod: method.Name, BindType: api.BindingRuleBindTypeService, BindName: "${entity_tags." + mesh.RoleTagServiceName + "}"}
-	if _, _, err := s.client().ACL().BindingRuleCreate(rule, write); err != nil {
-		return fmt.Errorf("create binding rule: %w", err)
-	}
-	_, err := s.client().Catalog().Register(&api.CatalogRegistration{
-		Node: ecsCluster, Address: selfAddress, NodeMeta: map[string]string{mesh.NodeMetaSynthetic: mesh.NodeMetaSyntheticValue},
-	}, write)
-	return err
+	return all, nil
 }
 
-// bearer is one bearer token for all logins: the simulated STS believes it any number of times.
-func bearer(a *simAWS) (string, error) {
+func bearer(a *simAWS, role string) (string, error) {
 	data, err := iamauth.GenerateLoginData(&iamauth.LoginInput{
-		Creds: credentials.NewStaticCredentialsProvider("bench", "bench", ""), IncludeIAMEntity: true,
+		Creds: credentials.NewStaticCredentialsProvider(role, "bench", ""), IncludeIAMEntity: true,
 		STSEndpoint: a.url, IAMEndpoint: a.url, STSRegion: account.Region, Logger: hclog.NewNullLogger(),
 		GetEntityMethodHeader: "X-Consul-IAM-GetEntity-Method", GetEntityURLHeader: "X-Consul-IAM-GetEntity-URL",
 		GetEntityHeadersHeader: "X-Consul-IAM-GetEntity-Headers", GetEntityBodyHeader: "X-Consul-IAM-GetEntity-Body",
@@ -63,7 +54,7 @@ func (w *world) fill(ctx context.Context, n int) ([]*simTask, error) {
 	began := time.Now()
 	var tasks []*simTask
 	for i := range n {
-		tasks = append(tasks, w.aws.ecs.start(fmt.Sprintf("web-%02d", i%families)))
+		tasks = append(tasks, w.aws.ecs.start(family(i)))
 	}
 	var ops api.TxnOps
 	for _, t := range tasks {
@@ -82,7 +73,7 @@ func (w *world) fill(ctx context.Context, n int) ([]*simTask, error) {
 		for range tokensPerTask {
 			logins.Go(func() error {
 				token, _, err := w.servers.client().ACL().Login(&api.ACLLoginParams{
-					AuthMethod: mesh.AuthMethod, BearerToken: w.bearer,
+					AuthMethod: mesh.AuthMethod, BearerToken: w.bearers[t.family],
 					Meta: map[string]string{mesh.LoginMetaTaskID: t.id, mesh.LoginMetaCluster: ecsCluster},
 				}, (&api.WriteOptions{}).WithContext(ctx))
 				if err != nil {
@@ -120,11 +111,19 @@ func registrations(t *simTask) (ops api.TxnOps) {
 	return ops
 }
 
-// left counts what Consul still holds of tasks, one by one where they are few.
-func (w *world) left(ctx context.Context, tasks []*simTask) (services, tokens int, err error) {
+// left says what Consul still holds of tasks, "" for nothing. It asks one by one where they are few.
+func (w *world) left(ctx context.Context, tasks []*simTask) (missing string, err error) {
+	services, tokens, err := w.count(ctx, tasks)
+	if err == nil && services+tokens > 0 {
+		missing = fmt.Sprintf("%d services and %d tokens are left", services, tokens)
+	}
+	return missing, err
+}
+
+func (w *world) count(ctx context.Context, tasks []*simTask) (services, tokens int, err error) {
 	read := (&api.QueryOptions{}).WithContext(ctx)
 	if len(tasks) <= 3 {
-		return w.leftOf(read, tasks)
+		return w.countOf(read, tasks)
 	}
 	dead := map[string]bool{}
 	for _, t := range tasks {
@@ -155,7 +154,7 @@ func (w *world) left(ctx context.Context, tasks []*simTask) (services, tokens in
 	return services, tokens, nil
 }
 
-func (w *world) leftOf(read *api.QueryOptions, tasks []*simTask) (services, tokens int, err error) {
+func (w *world) countOf(read *api.QueryOptions, tasks []*simTask) (services, tokens int, err error) {
 	for _, t := range tasks {
 		found, _, err := w.servers.client().Catalog().NodeServiceList(ecsCluster, &api.QueryOptions{Filter: fmt.Sprintf("Meta[%q] == %q", mesh.MetaTaskID, t.id)})
 		if err != nil {

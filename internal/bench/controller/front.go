@@ -1,6 +1,7 @@
 package controllerbench
 
 import (
+	"bytes"
 	"crypto/tls"
 	"io"
 	"net"
@@ -67,16 +68,23 @@ var ids = regexp.MustCompile(`arn:[^/]*/[^/]+|arn%3A[^/]+|[0-9a-f]{8}-[0-9a-f-]{
 
 // pass hands a request on, and counts it once it is answered.
 func (f *front) pass(behind http.Handler, w http.ResponseWriter, r *http.Request) {
+	beat, err := isBeat(r)
+	if err != nil {
+		return // whoever asked has gone
+	}
 	body := &countedBody{ReadCloser: r.Body}
 	r.Body = body
 	answer := &countedAnswer{ResponseWriter: w}
 	behind.ServeHTTP(answer, r)
 	method := r.Method
-	if r.URL.Query().Has("index") {
+	switch {
+	case r.URL.Query().Has("index"):
 		method = longPoll
+	case beat:
+		method = leaderBeat
 	}
 	f.counted.count(method+" "+ids.ReplaceAllString(r.URL.Path, "*"), body.n+answer.n)
-	if r.Method != http.MethodGet && !strings.HasPrefix(r.URL.Path, "/v1/session") && !strings.HasPrefix(r.URL.Path, "/v1/kv") {
+	if !beat && r.Method != http.MethodGet && !strings.HasPrefix(r.URL.Path, "/v1/session") && !strings.HasPrefix(r.URL.Path, "/v1/kv") {
 		f.mu.Lock()
 		f.lastWrite = time.Now()
 		f.mu.Unlock()
@@ -93,9 +101,26 @@ func (f *front) wrote() time.Time {
 // longPoll stands for the method of a query that waits for a change. It is no read to speak of: it costs Consul next to nothing.
 const longPoll = "WAIT"
 
-// isRead tells the calls that read, isWrite those that do not; a transaction is taken for a write.
-func isRead(call string) bool  { return strings.HasPrefix(call, "GET ") }
-func isWrite(call string) bool { return !isRead(call) && !strings.HasPrefix(call, longPoll) }
+// leaderBeat stands for the method of what keeps the lock, every four seconds, whatever else there is to do.
+const leaderBeat = "BEAT"
+
+// isBeat reads whether a request keeps the lock: it renews the session, or is the transaction that writes the key.
+func isBeat(r *http.Request) (bool, error) {
+	if strings.HasPrefix(r.URL.Path, "/v1/session/renew/") {
+		return true, nil
+	}
+	if r.URL.Path != "/v1/txn" {
+		return false, nil
+	}
+	text, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(text))
+	return bytes.Contains(text, []byte(`"Verb":"lock"`)), err
+}
+
+// isRead tells the calls that read, isWork those that keep neither a connection nor the lock. A transaction is no read.
+func isRead(call string) bool     { return strings.HasPrefix(call, http.MethodGet+" ") }
+func isBeatCall(call string) bool { return strings.HasPrefix(call, leaderBeat+" ") }
+func isWork(call string) bool     { return !isBeatCall(call) && !strings.HasPrefix(call, longPoll+" ") }
 
 type countedBody struct {
 	io.ReadCloser

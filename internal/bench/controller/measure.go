@@ -9,11 +9,16 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/controllerhttp"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/taskevent"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 )
 
 const (
+	lookInterval = 5 * time.Minute // of full looks, while events are heard of
+
 	oneLimit   = 3 * time.Minute
 	manyLimit  = 12 * time.Minute
 	quietAfter = time.Second            // without a write, before Consul is asked whether that was the last
@@ -22,36 +27,107 @@ const (
 	mebibyte   = 1 << 20
 )
 
-// rest watches a controller that has nothing to do.
-func (w *world) rest(ctx context.Context, a *agent) error {
-	if err := sleep(ctx, w.Settle); err != nil {
-		return err
+// use is what a controller has used up to a moment.
+type use struct {
+	at          time.Time
+	cpu         time.Duration
+	consul, aws traffic
+}
+
+func (w *world) use(a *agent) (use, error) {
+	cpu, err := procs.CPU(a.PID())
+	return use{time.Now(), cpu, w.front.counted.now(), w.aws.counted.now()}, err
+}
+
+// since is what a controller has used since then.
+func (w *world) since(a *agent, then use) (use, error) {
+	now, err := w.use(a)
+	return use{now.at, now.cpu - then.cpu, now.consul.since(then.consul), now.aws.since(then.aws)}, err
+}
+
+// rest watches a controller that has nothing to do, and returns its share of a core.
+func (w *world) rest(ctx context.Context, a *agent) (share float64, err error) {
+	if !sleep.For(ctx, max(w.Settle-time.Since(a.began), w.Settle/8)) {
+		return 0, context.Cause(ctx)
 	}
-	consul, aws, began := w.front.counted.now(), w.aws.counted.now(), time.Now()
-	before, err := procs.CPU(a.PID())
+	before, err := w.use(a)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := sleep(ctx, w.Rest); err != nil {
-		return err
+	if !sleep.For(ctx, w.Rest) {
+		return 0, context.Cause(ctx)
 	}
-	after, err := procs.CPU(a.PID())
+	used, err := w.since(a, before)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	resident, err := procs.Resident(a.PID())
 	if err != nil {
+		return 0, err
+	}
+	minutes := used.at.Sub(before.at).Minutes()
+	share = used.cpu.Minutes() / minutes
+	w.Say("at rest for %.0f s: Consul %v, AWS %v", w.Rest.Seconds(), used.consul.Calls, used.aws.Calls)
+	w.report("at rest, reads of Consul a minute, long polls apart", "", "< 2", float64(used.consul.of(isRead))/minutes)
+	w.report("at rest, calls of Consul a minute that keep the lock", "", "", float64(used.consul.of(isBeatCall))/minutes)
+	w.report("at rest, other calls of Consul a minute", "", "", float64(used.consul.of(func(call string) bool { return isWork(call) && !isRead(call) }))/minutes)
+	w.report("at rest, calls of ECS a minute", "", "", float64(used.aws.of(isECS))/minutes)
+	w.report("at rest, calls of SQS a minute", "", "", float64(used.aws.of(func(call string) bool { return !isECS(call) }))/minutes)
+	w.report("at rest, share of a core", "%", "< 1 %", share*100)
+	w.report("at rest, resident memory", "MiB", "< 120 MiB", float64(resident)/mebibyte)
+	return share, nil
+}
+
+// look has the controller look at everything, of which it finds nothing to remove. idle is its share of a core at rest.
+func (w *world) look(ctx context.Context, a *agent, idle float64) error {
+	n, took, err := a.looks()
+	if err != nil {
 		return err
 	}
-	minutes := time.Since(began).Minutes()
-	asked, ecs := w.front.counted.now().since(consul), w.aws.counted.now().since(aws)
-	w.Say("at rest for %.0f s: Consul %v, AWS %v", w.Rest.Seconds(), asked.Calls, ecs.Calls)
-	w.report("at rest, reads of Consul a minute, long polls apart", "", "< 2", float64(asked.of(isRead))/minutes)
-	w.report("at rest, writes to Consul a minute", "", "", float64(asked.of(isWrite))/minutes)
-	w.report("at rest, calls of ECS a minute", "", "", float64(ecs.of(isECS))/minutes)
-	w.report("at rest, calls of SQS a minute", "", "", float64(ecs.of(func(call string) bool { return !isECS(call) }))/minutes)
-	w.report("at rest, share of a core", "%", "< 1 %", (after-before).Seconds()/minutes/60*100)
-	w.report("at rest, resident memory", "MiB", "< 120 MiB", float64(resident)/mebibyte)
+	if err := procs.ForgetPeak(a.PID()); err != nil {
+		return err
+	}
+	before, err := w.use(a)
+	if err != nil {
+		return err
+	}
+	if _, err := controllerhttp.AskRelease(ctx, a.http); err != nil { // which begins with a full look
+		return err
+	}
+	pages := (len(w.alive) + perPage) / perPage                                                               // the controller's own task among them
+	if _, err := eventually.Seen(ctx, "all tasks are listed", lookLimit, func() (missing string, err error) { // which asks the controller nothing
+		if listed := w.aws.counted.now().since(before.aws).Calls["ListTasks"]; listed < pages {
+			missing = fmt.Sprintf("%d of %d pages are", listed, pages)
+		}
+		return missing, nil
+	}); err != nil {
+		return err
+	}
+	if err := a.looked(ctx, n+1); err != nil {
+		return err
+	}
+	used, err := w.since(a, before)
+	if err != nil {
+		return err
+	}
+	_, after, err := a.looks()
+	if err != nil {
+		return err
+	}
+	most, err := procs.Peak(a.PID())
+	if err != nil {
+		return err
+	}
+	calls, seconds := float64(used.aws.of(isECS)), (after - took).Seconds()
+	w.Say("a full look: Consul %v, AWS %v", used.consul.Calls, used.aws.Calls)
+	w.report("a full look", "s", "", seconds)
+	w.report("a full look, calls of ECS", "", fmt.Sprintf("≤ %d", 2*max(w.size/perPage, 1)), calls)
+	w.report("a full look, calls of ECS a second", "", "≤ 2", calls/max(seconds, 1))
+	w.report("a full look, reads of Consul", "", "", float64(used.consul.of(isRead)))
+	w.report("a full look, MiB to and from Consul", "", "", float64(used.consul.Bytes)/mebibyte)
+	w.report("a full look, processor time", "s", "", used.cpu.Seconds())
+	w.report("a full look, peak of resident memory", "MiB", "< 120 MiB", float64(most)/mebibyte)
+	w.report("at rest with a full look every five minutes, share of a core", "%", "< 1 %", (idle+used.cpu.Seconds()/lookInterval.Seconds())*100)
 	return nil
 }
 
@@ -79,28 +155,32 @@ func (w *world) die(n int) ([]*simTask, error) {
 }
 
 // single has one task die and waits until nothing of it is left.
-func (w *world) single(ctx context.Context) error {
-	consul, aws := w.front.counted.now(), w.aws.counted.now()
-	began := time.Now()
+func (w *world) single(ctx context.Context, a *agent) error {
+	before, err := w.use(a)
+	if err != nil {
+		return err
+	}
 	dead, err := w.die(1)
 	if err != nil {
 		return err
 	}
-	if err := until(ctx, "nothing is left of the task", oneLimit, func() (bool, error) {
-		services, tokens, err := w.left(ctx, dead)
-		return services+tokens == 0 && err == nil, err
-	}); err != nil {
+	at, err := eventually.Seen(ctx, "nothing is left of the task", oneLimit, func() (string, error) { return w.left(ctx, dead) })
+	if err != nil {
 		return err
 	}
-	w.report("one dies, until its services and tokens are gone", "s", "< 2 s", time.Since(began).Seconds())
-	if err := sleep(ctx, quietAfter); err != nil { // for what comes after: the message is deleted
+	w.report("one dies, until its services and tokens are gone", "s", "< 2 s", at.Sub(before.at).Seconds())
+	if !sleep.For(ctx, quietAfter) { // for what comes after: the message is deleted
+		return context.Cause(ctx)
+	}
+	used, err := w.since(a, before)
+	if err != nil {
 		return err
 	}
-	asked, ecs := w.front.counted.now().since(consul), w.aws.counted.now().since(aws)
-	w.report("one dies, calls of Consul", "", "", float64(asked.of(func(string) bool { return true })))
-	w.report("one dies, KiB to and from Consul", "", "", float64(asked.Bytes)/1024)
-	w.report("one dies, calls of ECS", "", "", float64(ecs.of(isECS)))
-	w.report("one dies, KiB to and from AWS", "", "", float64(ecs.Bytes)/1024)
+	w.Say("one died: Consul %v, AWS %v", used.consul.Calls, used.aws.Calls)
+	w.report("one dies, calls of Consul", "", "", float64(used.consul.of(isWork)))
+	w.report("one dies, KiB to and from Consul", "", "", float64(used.consul.Bytes)/1024)
+	w.report("one dies, calls of ECS", "", "", float64(used.aws.of(isECS)))
+	w.report("one dies, KiB to and from AWS", "", "", float64(used.aws.Bytes)/1024)
 	return nil
 }
 
@@ -119,8 +199,10 @@ func (w *world) goal(n int) string {
 
 // many has n tasks die at once, and meanwhile registers what has nothing to do with them.
 func (w *world) many(ctx context.Context, a *agent, n int) (dead []*simTask, err error) {
-	consul, aws := w.front.counted.now(), w.aws.counted.now()
-	cpu, err := procs.CPU(a.PID())
+	if err := procs.ForgetPeak(a.PID()); err != nil {
+		return nil, err
+	}
+	before, err := w.use(a)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +221,7 @@ func (w *world) many(ctx context.Context, a *agent, n int) (dead []*simTask, err
 	if err != nil {
 		return nil, err
 	}
-	used, err := procs.CPU(a.PID())
+	used, err := w.since(a, before)
 	if err != nil {
 		return nil, err
 	}
@@ -147,17 +229,16 @@ func (w *world) many(ctx context.Context, a *agent, n int) (dead []*simTask, err
 	if err != nil {
 		return nil, err
 	}
-	asked, ecs := w.front.counted.now().since(consul), w.aws.counted.now().since(aws)
 	what := fmt.Sprintf("%d die at once, ", n)
-	w.Say("%d died: Consul %v, AWS %v", n, asked.Calls, ecs.Calls)
+	w.Say("%d died: Consul %v, AWS %v", n, used.consul.Calls, used.aws.Calls)
 	w.report(what+"until nothing of them is left", "s", w.goal(n), at.Sub(began).Seconds())
 	w.report(what+"peak of Raft writes a second", "", "", writes)
 	w.reportLatency(what+"an unrelated registration before", quiet)
 	w.reportLatency(what+"an unrelated registration meanwhile", busy)
-	w.report(what+"calls of ECS", "", "", float64(ecs.of(isECS)))
-	w.report(what+"calls of Consul", "", "", float64(asked.of(func(string) bool { return true })))
-	w.report(what+"processor time of the controller", "s", "", (used - cpu).Seconds())
-	w.report(what+"peak of resident memory", "MiB", "", float64(most)/mebibyte)
+	w.report(what+"calls of ECS", "", "", float64(used.aws.of(isECS)))
+	w.report(what+"calls of Consul", "", "", float64(used.consul.of(isWork)))
+	w.report(what+"processor time of the controller", "s", "", used.cpu.Seconds())
+	w.report(what+"peak of resident memory", "MiB", "< 120 MiB", float64(most)/mebibyte)
 	return dead, nil
 }
 
@@ -175,18 +256,16 @@ func (w *world) reportLatency(what string, took []float64) {
 // gone waits until nothing is left of dead tasks, and says when that was: with the last write that the controller made.
 func (w *world) gone(ctx context.Context, dead []*simTask, began time.Time) (time.Time, error) {
 	var last time.Time
-	counted := 0
-	err := until(ctx, "nothing is left of the tasks", manyLimit, func() (bool, error) {
+	counted := "nothing was written"
+	_, err := eventually.Seen(ctx, "nothing is left of the tasks", manyLimit, func() (missing string, err error) {
 		wrote := w.front.wrote()
 		if wrote.Before(began) || time.Since(wrote) < quietAfter || wrote.Equal(last) {
-			return false, fmt.Errorf("%d services and tokens were left", counted)
+			return counted, nil
 		}
-		services, tokens, err := w.left(ctx, dead)
-		if err != nil {
-			return false, err
+		if missing, err = w.left(ctx, dead); err == nil {
+			counted, last = missing, wrote
 		}
-		counted, last = services+tokens, wrote
-		return counted == 0, fmt.Errorf("%d services and tokens are left", counted)
+		return missing, err
 	})
 	return last, err
 }
@@ -234,14 +313,5 @@ func (w *world) probe(ctx context.Context, done <-chan time.Time) (took []float6
 			return took
 		case <-time.After(probeEvery):
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
 	}
 }

@@ -3,50 +3,18 @@ package controllerbench
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
+	"slices"
 
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
 
-const votersLimit = 90 * time.Second // for servers that joined to get their vote
-
 // servers are a Consul cluster on this machine, in plain text: TLS is the front's.
 type servers []*testenv.Consul
 
-func startServers(ctx context.Context, n int) (s servers, err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.stop())
-		}
-	}()
-	first, err := testenv.StartConsul(ctx, testenv.ConsulConfig{Plaintext: true})
-	if err != nil {
-		return s, err
-	}
-	s = append(s, first)
-	for len(s) < n {
-		member, err := first.StartMember(ctx)
-		if err != nil {
-			return s, err
-		}
-		s = append(s, member)
-	}
-	return s, until(ctx, fmt.Sprintf("%d servers have a vote", n), votersLimit, func() (bool, error) {
-		raft, err := first.API.Operator().RaftGetConfiguration((&api.QueryOptions{}).WithContext(ctx))
-		if err != nil {
-			return false, err
-		}
-		voters := 0
-		for _, server := range raft.Servers {
-			if server.Voter {
-				voters++
-			}
-		}
-		return voters == n, nil
-	})
+func startServers(ctx context.Context, n int) (servers, error) {
+	return testenv.StartConsulCluster(ctx, testenv.ConsulConfig{Plaintext: true}, slices.Repeat([]string{"127.0.0.1"}, n)...)
 }
 
 func (s servers) stop() error {
@@ -74,21 +42,4 @@ func (s servers) writes(ctx context.Context) (int, error) {
 		most = max(most, w.All)
 	}
 	return most, nil
-}
-
-// until asks again and again until it is so.
-func until(ctx context.Context, what string, limit time.Duration, so func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		done, err := so()
-		if done {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s: not within %s: %w", what, limit, errors.Join(context.Cause(ctx), err))
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

@@ -79,6 +79,9 @@ func Running(program string) ([]int, error) {
 // Resident is a process's resident memory in bytes.
 func Resident(pid int) (int64, error) { return memory(pid, "VmRSS") }
 
+// ForgetPeak has Peak begin anew, with what is resident now.
+func ForgetPeak(pid int) error { return os.WriteFile(file(pid, "clear_refs"), []byte("5"), 0) }
+
 // Peak is the most that a process's resident memory has been so far, in bytes.
 func Peak(pid int) (int64, error) { return memory(pid, "VmHWM") }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	controllerbench "github.com/consulecs/terraform-provider-consulecs/internal/bench/controller"
+	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
 )
 
 func main() {
@@ -22,6 +24,7 @@ func main() {
 	flag.DurationVar(&s.Rest, "rest", s.Rest, "for which a controller at rest is watched")
 	flag.DurationVar(&s.Settle, "settle", s.Settle, "after its start, before it counts as at rest")
 	flag.IntVar(&s.Samples, "n", s.Samples, "samples of a single death")
+	flag.IntVar(&s.Writes, "writes", s.Writes, "the most writes a second of the controller (default its own)")
 	flag.Func("sizes", "how many tasks, with commas between (default 100,1000,10000)", numbers(&s.Sizes))
 	flag.Func("servers", "how many servers, with commas between (default 1,3)", numbers(&s.Servers))
 	flag.Parse()
@@ -29,12 +32,12 @@ func main() {
 	s.Say = func(format string, args ...any) {
 		fmt.Printf("%6.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 	}
-	s.Report = func(name, unit, goal string, samples ...float64) {
-		s.Say("%s: %.4g %s (goal %s)", name, samples, unit, goal)
-	}
+	var table figures.Table
+	s.Report = table.Add
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if err := controllerbench.Run(ctx, s); err != nil {
+	err := controllerbench.Run(ctx, s)
+	if err = errors.Join(err, table.Print(os.Stdout)); err != nil { // what there is, if it was interrupted
 		fmt.Fprintln(os.Stderr, "controllerbench:", err)
 		os.Exit(1)
 	}
