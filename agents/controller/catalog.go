@@ -39,14 +39,15 @@ func (c *catalog) All(ctx context.Context) (map[string]reap.Holding, error) {
 		}
 	}
 	var tokens []consul.LoginToken
+	others := 0
 	if c.keeper.reapsTokens() {
-		if tokens, err = c.keeper.consul.LoginTokens(ctx, c.keeper.rights.want.Method.Name, c.node); err != nil {
+		if tokens, others, err = c.keeper.consul.LoginTokens(ctx, c.keeper.rights.want.Method.Name, c.node); err != nil {
 			return nil, err
 		}
 	}
 	c.remember(services, tokens)
 	held := holdings(services, tokens)
-	c.keeper.knows(held)
+	c.keeper.knows(c.node, held, others)
 	return held, nil
 }
 

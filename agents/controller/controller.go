@@ -80,6 +80,7 @@ type keeper struct {
 	wake  chan struct{} // a word on it begins the next full look at once
 	state state
 	said  map[acl.Change]bool // what was kept and has been told
+	known map[string]known    // by the ARN of the ECS cluster; full looks' alone
 }
 
 // ecsCluster is one ECS cluster that is looked after.
@@ -132,7 +133,7 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 	k := &keeper{
 		task: task, settings: cfg.ControllerSettings(), log: agentlog.New("controller", cfg.LogLevel, cfg.LogJSON, stderr),
 		counts: metrics.NewController(metrics.About{ECSCluster: nameOf(task.ClusterARN), Version: a.Version}),
-		pulse:  controllerhttp.NewPulse(pulseLimit), wake: make(chan struct{}, 1), said: map[acl.Change]bool{},
+		pulse:  controllerhttp.NewPulse(pulseLimit), wake: make(chan struct{}, 1), said: map[acl.Change]bool{}, known: map[string]known{},
 	}
 	k.counts.DryRun(k.settings.DryRun)
 	awsConfig, err := awsapi.Load(ctx, awsapi.Config{

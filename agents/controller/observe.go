@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/lock"
@@ -92,20 +93,51 @@ func (k *keeper) answers() controllerhttp.Controller {
 // tokens end by themselves.
 func (k *keeper) reapsTokens() bool { return k.rights.managesACL && !k.state.get().open }
 
-// knows tells what Consul holds.
-func (k *keeper) knows(held map[string]reap.Holding) {
-	var h metrics.Holdings
+// known is what Consul held for an ECS cluster at the last full look of it.
+type known struct {
+	metrics.Holdings
+	tokens  int             // of the auth method, whosever they are
+	foreign map[string]bool // IDs of the services that belong to no task
+}
+
+// knows tells what Consul holds for the tasks of an ECS cluster; others is how many tokens of the auth method are not theirs.
+// Services of nobody are told of when they are seen for the first time.
+func (k *keeper) knows(ecsCluster string, held map[string]reap.Holding, others int) {
+	now, before := known{tokens: others, foreign: map[string]bool{}}, k.known[ecsCluster]
+	var untold []string
 	for id, of := range held {
-		if !reap.IsTaskID(id) {
-			h.ForeignServices += len(of.Services)
-			h.ForeignTokens += len(of.Tokens)
+		now.tokens += len(of.Tokens)
+		if reap.IsTaskID(id) {
+			now.Tasks++
+			now.Services += len(of.Services)
+			now.Tokens += len(of.Tokens)
 			continue
 		}
-		h.Tasks++
-		h.Services += len(of.Services)
-		h.Tokens += len(of.Tokens)
+		for _, s := range of.Services {
+			now.foreign[s.ID] = true
+			if !before.foreign[s.ID] {
+				untold = append(untold, s.ID)
+			}
+		}
 	}
-	k.counts.Knows(h)
+	k.known[ecsCluster] = now
+	if len(untold) > 0 {
+		slices.Sort(untold)
+		k.log.Info("services on the synthetic node belong to no task of ECS and are left alone", "ecs_cluster", ecsCluster, "service_ids", untold)
+	}
+	k.counts.Knows(k.allKnown(now.tokens))
+}
+
+// allKnown sums up what is known of all ECS clusters, whose tasks share an auth method with so many tokens.
+func (k *keeper) allKnown(tokens int) (h metrics.Holdings) {
+	for _, of := range k.known {
+		h.Tasks += of.Tasks
+		h.Services += of.Services
+		h.Tokens += of.Tokens
+		h.ForeignServices += len(of.foreign)
+	}
+	h.ForeignTokens = max(0, tokens-h.Tokens)
+	return h
 }
 
 // leader is who leads.

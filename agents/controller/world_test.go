@@ -314,7 +314,7 @@ func (w *world) newKeeper(r rights) *keeper {
 	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
 	k := &keeper{
 		task: w.self, settings: w.config().ControllerSettings(), rights: r, counts: metrics.NewController(metrics.About{}),
-		pulse: controllerhttp.NewPulse(time.Minute), wake: make(chan struct{}, 1), said: map[acl.Change]bool{},
+		pulse: controllerhttp.NewPulse(time.Minute), wake: make(chan struct{}, 1), said: map[acl.Change]bool{}, known: map[string]known{},
 		log: hclog.New(&hclog.LoggerOptions{Output: &w.log, Level: hclog.Debug}),
 	}
 	views := newECSViews(client, []string{w.self.ClusterARN})

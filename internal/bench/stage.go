@@ -97,7 +97,7 @@ func (b *bench) furnish(ctx context.Context, s *stage) (err error) {
 
 // startController starts the controller and waits until tasks can log in.
 func (s *stage) startController(ctx context.Context) error {
-	definition, err := s.RegisterController(ctx)
+	definition, err := s.RegisterController(ctx, fleet.Events{})
 	if err != nil {
 		return err
 	}

@@ -27,23 +27,29 @@ type LoginToken struct {
 }
 
 // LoginTokens lists the tokens that tasks of the ECS cluster got through the auth method, of all namespaces where there are some.
-func (c *Connection) LoginTokens(ctx context.Context, method, ecsClusterARN string) ([]LoginToken, error) {
+// others is how many more tokens of the auth method there are.
+func (c *Connection) LoginTokens(ctx context.Context, method, ecsClusterARN string) (tokens []LoginToken, others int, err error) {
 	namespaces, err := c.namespaces(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	query := url.Values{"authmethod": {method}}
 	if c.partitioned() {
 		query.Set("authmethod-ns", methodNamespace)
 	}
-	var tokens []LoginToken
 	for _, namespace := range namespaces {
-		err := c.loginTokens(ctx, namespace, query, method, ecsClusterARN, func(t LoginToken) { tokens = append(tokens, t) })
+		err := c.loginTokens(ctx, namespace, query, method, func(t LoginToken, description string) {
+			if t.TaskID = taskOfToken(description, ecsClusterARN); t.TaskID == "" {
+				others++
+				return
+			}
+			tokens = append(tokens, t)
+		})
 		if err != nil {
-			return nil, fmt.Errorf("list ACL tokens of auth method %s: %w", method, err)
+			return nil, 0, fmt.Errorf("list ACL tokens of auth method %s: %w", method, err)
 		}
 	}
-	return tokens, nil
+	return tokens, others, nil
 }
 
 // LoginTokensOf is LoginTokens for the tasks with the IDs alone. Consul has no query for those: it is asked for the tokens of each
@@ -60,8 +66,8 @@ func (c *Connection) LoginTokensOf(ctx context.Context, method, ecsClusterARN st
 	}
 	var tokens []LoginToken
 	for s := range asked {
-		err := c.loginTokens(ctx, s.namespace, url.Values{"servicename": {s.name}}, method, ecsClusterARN, func(t LoginToken) {
-			if slices.Contains(taskIDs, t.TaskID) {
+		err := c.loginTokens(ctx, s.namespace, url.Values{"servicename": {s.name}}, method, func(t LoginToken, description string) {
+			if t.TaskID = taskOfToken(description, ecsClusterARN); t.TaskID != "" && slices.Contains(taskIDs, t.TaskID) {
 				tokens = append(tokens, t)
 			}
 		})
@@ -89,15 +95,14 @@ func (c *Connection) namespaces(ctx context.Context) ([]string, error) {
 }
 
 // loginTokens hands each token of the list that a task of the ECS cluster got through the auth method to each.
-func (c *Connection) loginTokens(ctx context.Context, namespace string, query url.Values, method, ecsClusterARN string, each func(LoginToken)) error {
+func (c *Connection) loginTokens(ctx context.Context, namespace string, query url.Values, method string, each func(t LoginToken, description string)) error {
 	err := c.stream(c.inNamespace(ctx, namespace), "/v1/acl/tokens", query, func(d *json.Decoder) error {
 		return elements(d, func(entry struct {
 			AccessorID, Description, AuthMethod, Namespace string
 			CreateTime                                     time.Time
 		}) {
-			taskID, ok := taskOfToken(entry.Description, ecsClusterARN)
-			if ok && entry.AuthMethod == method {
-				each(LoginToken{entry.AccessorID, taskID, entry.CreateTime, entry.Namespace})
+			if entry.AuthMethod == method {
+				each(LoginToken{AccessorID: entry.AccessorID, CreateTime: entry.CreateTime, Namespace: entry.Namespace}, entry.Description)
 			}
 		})
 	})
@@ -105,18 +110,17 @@ func (c *Connection) loginTokens(ctx context.Context, namespace string, query ur
 }
 
 // taskOfToken reads the task out of a token's description. Tokens of people, of other ECS clusters and of logins
-// without the meta of a task are nobody's.
-func taskOfToken(description, ecsClusterARN string) (taskID string, ok bool) {
+// without the meta of a task are nobody's, which is "".
+func taskOfToken(description, ecsClusterARN string) (taskID string) {
 	text, ok := strings.CutPrefix(description, loginDescription)
 	if !ok {
-		return "", false
+		return ""
 	}
 	var meta map[string]string
-	if err := json.Unmarshal([]byte(text), &meta); err != nil {
-		return "", false
+	if err := json.Unmarshal([]byte(text), &meta); err != nil || meta[mesh.LoginMetaCluster] != ecsClusterARN {
+		return ""
 	}
-	taskID = meta[mesh.LoginMetaTaskID]
-	return taskID, taskID != "" && meta[mesh.LoginMetaCluster] == ecsClusterARN
+	return meta[mesh.LoginMetaTaskID]
 }
 
 // deleteToken deletes one that may be gone already: its task may have logged out meanwhile.

@@ -88,11 +88,14 @@ func TestTheTokensOfSomeTasksAreReadByTheirServices(t *testing.T) {
 	same("of the dead task", some, err, dead, again)
 	none, err := conn.LoginTokensOf(t.Context(), "ours", nodeARN, []string{"dead"}, nil)
 	same("of no service", none, err)
-	all, err := conn.LoginTokens(t.Context(), "ours", nodeARN)
+	all, others, err := conn.LoginTokens(t.Context(), "ours", nodeARN)
 	same("of all tasks", all, err, dead, again, alive, elsewhere)
+	if others != 1 { // the other ECS cluster's: another auth method's are not seen
+		t.Errorf("%d other tokens of the auth method, want 1", others)
+	}
 
 	weak := under(t, server, `service_prefix "" { policy = "read" }`)
-	if _, err := weak.LoginTokens(t.Context(), "ours", nodeARN); err == nil || !strings.Contains(err.Error(), "\nhint: the token needs") {
+	if _, _, err := weak.LoginTokens(t.Context(), "ours", nodeARN); err == nil || !strings.Contains(err.Error(), "\nhint: the token needs") {
 		t.Errorf("a token that may not read tokens: %v", err)
 	}
 }
@@ -198,7 +201,7 @@ func BenchmarkListsOfTwentyThousand(b *testing.B) {
 		return list, err
 	})
 	measure("tokens", func() (any, error) {
-		list, err := conn.LoginTokens(b.Context(), method, nodeARN)
+		list, _, err := conn.LoginTokens(b.Context(), method, nodeARN)
 		if len(list) != n {
 			return nil, errors.Join(err, errors.New("too few"))
 		}

@@ -95,7 +95,7 @@ func TestAServerThatRefusesSomeGetsFewer(t *testing.T) {
 	if left, _, err := conn.NodeServices(t.Context(), nodeARN); len(left) != 0 || err != nil {
 		t.Errorf("%d services are left, %v", len(left), err)
 	}
-	if left, err := conn.LoginTokens(t.Context(), "logins", nodeARN); len(left) != 0 || err != nil {
+	if left, _, err := conn.LoginTokens(t.Context(), "logins", nodeARN); len(left) != 0 || err != nil {
 		t.Errorf("%d tokens are left, %v", len(left), err)
 	}
 }

@@ -33,7 +33,7 @@ func controlInScope(t *testing.T, consul *front.Consul, node string, scope mesh.
 	if scope == (mesh.Scope{}) {
 		services = []NodeService{{ID: "web-dead", Name: "web", TaskID: "dead"}, {ID: "api-dead", Name: "api", TaskID: "dead"}}
 	}
-	list, err := c.LoginTokens(t.Context(), mesh.AuthMethod, node)
+	list, _, err := c.LoginTokens(t.Context(), mesh.AuthMethod, node)
 	must(err)
 	if n := len(front.Namespaces); c.partitioned() && (len(list) != n || list[0].Namespace != front.Namespaces[0] || list[n-1].Namespace != front.Namespaces[n-1]) {
 		t.Errorf("the tokens %v are found, want the task's in each of %v", list, front.Namespaces)

@@ -227,7 +227,7 @@ func TestWhoHasLostTheLockRemovesNothing(t *testing.T) {
 		}
 	}
 	wantLeft(t, server, services[100:])
-	if left, err := conn.LoginTokens(t.Context(), "logins-30", nodeARN); err != nil || len(left) != 30 {
+	if left, _, err := conn.LoginTokens(t.Context(), "logins-30", nodeARN); err != nil || len(left) != 30 {
 		t.Errorf("%d tokens are left, %v", len(left), err)
 	}
 }

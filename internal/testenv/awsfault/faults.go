@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -175,4 +176,46 @@ func withoutPage(body []byte) []byte {
 		return body
 	}
 	return bytes.ReplaceAll(token.ReplaceAll(body, nil), []byte(",}"), []byte("}"))
+}
+
+// Gone cuts the line to a service, so that nothing of it answers. Calls of others go through.
+func Gone(service string) Fault {
+	return func(w http.ResponseWriter, in *incoming) {
+		if in.Service == service {
+			panic(http.ErrAbortHandler)
+		}
+		in.forward(w)
+	}
+}
+
+// Sometimes has a share of the calls meet one of the faults, each as likely as the others. The rest goes through.
+func Sometimes(share float64, faults ...Fault) Fault {
+	return func(w http.ResponseWriter, in *incoming) {
+		if rand.Float64() < share {
+			faults[rand.IntN(len(faults))](w, in)
+			return
+		}
+		in.forward(w)
+	}
+}
+
+// NoTasks is an ECS that lists no task and knows none.
+func NoTasks(w http.ResponseWriter, in *incoming) {
+	answer := map[string]any{"taskArns": []string{}}
+	switch in.Action {
+	case "DescribeTasks":
+		var asked struct{ Tasks []string }
+		_ = json.Unmarshal(in.body, &asked)
+		failures := []any{}
+		for _, id := range asked.Tasks {
+			failures = append(failures, map[string]string{"arn": id, "reason": "MISSING"})
+		}
+		answer = map[string]any{"tasks": []any{}, "failures": failures}
+	case "ListTasks":
+	default:
+		in.forward(w)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	_ = json.NewEncoder(w).Encode(answer)
 }

@@ -17,8 +17,10 @@ import (
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/eventqueue"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/taskevents"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
@@ -129,14 +131,34 @@ func (f *Fleet) RegisterAs(ctx context.Context, s taskdef.Spec, differ Differenc
 	})
 }
 
+// fullLookSeconds is how far apart the full looks of controllers are that hear of events. A token that its task has made since the
+// last one, and that outlived the task's services, is left to the next one: tests do not wait five minutes.
+const fullLookSeconds = 60
+
+// Events is the queue by which a controller hears of the ends of tasks. The zero value is none.
+type Events struct{ QueueURL, QueueARN string }
+
+// MakeEvents makes what brings the ends of the fleet's tasks to its controllers, as the provider does.
+func (f *Fleet) MakeEvents(ctx context.Context) (Events, error) {
+	design := eventqueue.Of(eventqueue.Spec{Home: f.home(), Family: taskdef.DefaultControllerFamily, ECSClusterARNs: []string{f.Cluster}})
+	url, err := taskevents.Make(ctx, f.AWSConfig(), design)
+	return Events{url, design.Queue.ARN}, err
+}
+
 // RegisterController makes the controller's roles and registers its definition.
-func (f *Fleet) RegisterController(ctx context.Context) (arn string, err error) {
+func (f *Fleet) RegisterController(ctx context.Context, events Events) (arn string, err error) {
 	s := taskdef.ControllerSpec{
-		Controller: agentconfig.Controller{AuthMethod: &agentconfig.AuthMethod{STSEndpoint: f.AWS, IAMEndpoint: f.AWS}},
-		Servers:    f.servers(), TokenSecretARN: f.TokenSecretARN, Image: toolcache.AgentImage,
+		Controller: agentconfig.Controller{
+			AuthMethod: &agentconfig.AuthMethod{STSEndpoint: f.AWS, IAMEndpoint: f.AWS}, EventQueueURL: events.QueueURL,
+		},
+		Servers: f.servers(), TokenSecretARN: f.TokenSecretARN, Image: toolcache.AgentImage,
+	}
+	if events.QueueURL != "" {
+		s.Controller.SyncSeconds = aws.Int(fullLookSeconds)
 	}
 	task, err := iamrole.Controller(iamrole.ControllerSpec{
 		Settings: iamrole.Settings{AnySource: true}, Home: f.home(), Family: taskdef.DefaultControllerFamily, ECSClusterARNs: []string{f.Cluster},
+		EventQueueARN: events.QueueARN,
 	})
 	if err != nil {
 		return "", err

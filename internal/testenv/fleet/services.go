@@ -24,6 +24,12 @@ func (f *Fleet) Roll(ctx context.Context, ecsService, definitionARN string) erro
 	return err
 }
 
+// Scale has an ECS service keep so many tasks.
+func (f *Fleet) Scale(ctx context.Context, ecsService string, tasks int) error {
+	_, err := f.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &f.Cluster, Service: &ecsService, DesiredCount: aws.Int32(int32(tasks))})
+	return err
+}
+
 // Retire deletes an ECS service and stops its task.
 func (f *Fleet) Retire(ctx context.Context, ecsService string) error {
 	_, err := f.ecs.DeleteService(ctx, &ecs.DeleteServiceInput{Cluster: &f.Cluster, Service: &ecsService, Force: aws.Bool(true)})

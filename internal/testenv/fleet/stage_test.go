@@ -79,7 +79,7 @@ func run(m *testing.M) int {
 		group.Go(func() {
 			*s, bad[i] = openStage(world.Config{
 				Name: fmt.Sprint("consulecs-fleet-", i), Dir: filepath.Join(dir, fmt.Sprint(i)), Log: worldLog(), Plain: s == &plain,
-			})
+			}, map[bool]int{true: 2, false: 1}[s == &quiet])
 		})
 	}
 	group.Wait()
@@ -98,7 +98,8 @@ func run(m *testing.M) int {
 	return code
 }
 
-func openStage(cfg world.Config) (s *stage, err error) {
+// openStage starts a world with so many controllers. Where there are several, they hear of events.
+func openStage(cfg world.Config, controllers int) (s *stage, err error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -111,11 +112,17 @@ func openStage(cfg world.Config) (s *stage, err error) {
 		return s, err
 	}
 	s.Fleet = fleet.New(s.world.Address)
-	controller, err := s.RegisterController(ctx)
+	events := fleet.Events{}
+	if controllers > 1 {
+		if events, err = s.MakeEvents(ctx); err != nil {
+			return s, err
+		}
+	}
+	controller, err := s.RegisterController(ctx, events)
 	if err != nil {
 		return s, err
 	}
-	return s, s.Serve(ctx, controllerService, controller)
+	return s, errors.Join(s.Serve(ctx, controllerService, controller), s.Scale(ctx, controllerService, controllers))
 }
 
 // close takes the world down and looks whether anything is left of it.
