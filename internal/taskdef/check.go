@@ -80,7 +80,7 @@ func CheckController(s ControllerSpec) problem.List {
 // prepares Consul at first, or by logins for which an operator has. Only where there are no ACLs it needs none.
 func (s ControllerSpec) checkRights(found *problem.List) {
 	token, first := problem.At("tokenSecretArn"), problem.At("controller", "firstTokenSecretArn")
-	login, manages, acls := problem.At("login", "enabled"), problem.At("controller", "manageACL"), problem.At("acls")
+	login, manages, acls := problem.At("logsIn"), problem.At("controller", "manageACL"), problem.At("acls")
 	with := []problem.Path{token, first, login, manages, acls}
 	managesACL := s.Controller.ManageACL == nil || *s.Controller.ManageACL
 	hasFirst := s.Controller.FirstTokenSecretARN != ""

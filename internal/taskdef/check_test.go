@@ -412,7 +412,7 @@ controller.iamRolePath: is "/x", want an IAM path that begins and ends with '/'
 controller.partition: is "p", but controller.partitionsEnabled is not true
 task.cpu: is 1, which FARGATE does not offer: want 256, 512, 1024, 2048, 4096, 8192 or 16384
 image: is missing
-tokenSecretArn: is missing: set it to the secret with the ACL token that the controller works with; or login.enabled to true, beside controller.firstTokenSecretArn or controller.manageACL = false; or, where Consul's ACL system is off, acls to false
+tokenSecretArn: is missing: set it to the secret with the ACL token that the controller works with; or logsIn to true, beside controller.firstTokenSecretArn or controller.manageACL = false; or, where Consul's ACL system is off, acls to false
 container.environment["CONSUL_HTTP_TOKEN"]: is set by the mesh
 container.memory: is 1 MiB, want at least 6
 tags["consul.hashicorp.com/mesh"]: is a key of the mesh: choose another`

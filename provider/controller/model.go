@@ -86,7 +86,7 @@ type names struct {
 
 // login is the part of a login that the auth method must know, and whether the controller itself logs in.
 type login struct {
-	Enabled        *bool   `tfsdk:"enabled" at:"/login.enabled"`
+	Enabled        *bool   `tfsdk:"enabled" at:"/logsIn"`
 	AuthMethod     *string `tfsdk:"auth_method" at:"name"`
 	STSEndpoint    *string `tfsdk:"sts_endpoint"`
 	IAMEndpoint    *string `tfsdk:"iam_endpoint"`
