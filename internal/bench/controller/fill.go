@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 const (
@@ -72,12 +73,16 @@ func (w *world) fill(ctx context.Context, n int) ([]*simTask, error) {
 	for _, t := range tasks {
 		for range tokensPerTask {
 			logins.Go(func() error {
-				token, _, err := w.servers.client().ACL().Login(&api.ACLLoginParams{
-					AuthMethod: mesh.AuthMethod, BearerToken: w.bearers[t.family],
-					Meta: map[string]string{mesh.LoginMetaTaskID: t.id, mesh.LoginMetaCluster: ecsCluster},
-				}, (&api.WriteOptions{}).WithContext(ctx))
+				var token *api.ACLToken
+				_, err := eventually.Seen(ctx, "log in for task "+t.id, eventually.Soon, func() (_ string, err error) { // servers that are busy elect a new leader
+					token, _, err = w.servers.client().ACL().Login(&api.ACLLoginParams{
+						AuthMethod: mesh.AuthMethod, BearerToken: w.bearers[t.family],
+						Meta: map[string]string{mesh.LoginMetaTaskID: t.id, mesh.LoginMetaCluster: ecsCluster},
+					}, (&api.WriteOptions{}).WithContext(ctx))
+					return "", err
+				})
 				if err != nil {
-					return fmt.Errorf("log in for task %s: %w", t.id, err)
+					return err
 				}
 				w.mu.Lock()
 				defer w.mu.Unlock()

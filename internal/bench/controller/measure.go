@@ -122,7 +122,7 @@ func (w *world) look(ctx context.Context, a *agent, idle float64) error {
 	w.Say("a full look: Consul %v, AWS %v", used.consul.Calls, used.aws.Calls)
 	w.report("a full look", "s", "", seconds)
 	w.report("a full look, calls of ECS", "", fmt.Sprintf("≤ %d", 2*max(w.size/perPage, 1)), calls)
-	w.report("a full look, calls of ECS a second", "", "≤ 2", calls/max(seconds, 1))
+	w.report("a full look, calls of ECS a second after the first", "", "≤ 2", (calls-1)/max(seconds, 1))
 	w.report("a full look, reads of Consul", "", "", float64(used.consul.of(isRead)))
 	w.report("a full look, MiB to and from Consul", "", "", float64(used.consul.Bytes)/mebibyte)
 	w.report("a full look, processor time", "s", "", used.cpu.Seconds())
