@@ -35,6 +35,7 @@ const (
 
 // TestNothingOfTheLivingIsLostToAFaultOfAWS has tasks be born and die while something of AWS is out of order.
 func TestNothingOfTheLivingIsLostToAFaultOfAWS(t *testing.T) {
+	t.Parallel()
 	for name, play := range map[string]func(*testing.T, *ecsCluster){
 		"SQS is gone":                         sqsIsGone,
 		"ECS is gone":                         during(shortFault*2, awsfault.Rule{Times: always, Fault: awsfault.Gone("ecs")}),
@@ -53,7 +54,7 @@ func TestNothingOfTheLivingIsLostToAFaultOfAWS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newECSCluster(t, 1)
+			c := newECSCluster(t, &shared, 1)
 			c.bear(t, 20)
 			play(t, c)
 		})

@@ -18,9 +18,10 @@ import (
 // manyVariable says how many tasks die at once while everything is out of order; issue-sized runs take 1000.
 const manyVariable = "FAULTS_TASKS"
 
-// TestNothingOfTheLivingIsLostToAFaultOfConsul goes on alone: the servers are everybody's.
+// TestNothingOfTheLivingIsLostToAFaultOfConsul has one fault after the other: each takes what all tasks need.
 func TestNothingOfTheLivingIsLostToAFaultOfConsul(t *testing.T) {
-	c := newECSCluster(t, 2)
+	t.Parallel()
+	c := newECSCluster(t, ofItsOwn(t, troubled), 2)
 	c.bear(t, 20)
 	for _, step := range []struct {
 		name string

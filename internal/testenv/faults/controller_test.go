@@ -47,12 +47,12 @@ func (c *ecsCluster) controls(t *testing.T) *controller {
 	cfg, err := json.Marshal(agentconfig.Config{
 		BootstrapDir: mesh.BootstrapDir,
 		ConsulServers: agentconfig.ConsulServers{
-			Hosts: hosts(), Defaults: &agentconfig.ServerDefaults{TLS: &no},
+			Hosts: c.hosts(), Defaults: &agentconfig.ServerDefaults{TLS: &no},
 			HTTP: &agentconfig.ServerHTTP{HTTPS: &no, Port: mesh.PortConsulHTTP}, GRPC: &agentconfig.ServerGRPC{Port: mesh.PortConsulGRPC},
 		},
 		Controller: &agentconfig.Controller{
 			HTTPAddress: k.http, EventQueueURL: c.queue, SyncSeconds: &c.syncSeconds,
-			AuthMethod: &agentconfig.AuthMethod{STSEndpoint: c.moto.URL, IAMEndpoint: c.moto.URL},
+			AuthMethod: &agentconfig.AuthMethod{STSEndpoint: c.identity.URL, IAMEndpoint: c.identity.URL},
 		},
 	})
 	if err != nil {

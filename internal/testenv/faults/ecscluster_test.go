@@ -56,10 +56,9 @@ type held struct {
 const syncSeconds = 15
 
 // newECSCluster is one with so many controllers that are at work.
-func newECSCluster(t *testing.T, controllers int) *ecsCluster {
+func newECSCluster(t *testing.T, s *stage, controllers int) *ecsCluster {
 	t.Helper()
-	s := &shared
-	c := &ecsCluster{stage: s, whole: t, name: fmt.Sprint("mesh-", s.next.Add(1)), syncSeconds: syncSeconds, live: map[string]held{}, dead: map[string]bool{}}
+	c := &ecsCluster{stage: s, whole: t, name: fmt.Sprint("mesh-", ecsClusters.Add(1)), syncSeconds: syncSeconds, live: map[string]held{}, dead: map[string]bool{}}
 	c.arn = account.Cluster(c.name)
 	c.proxy = awsfault.Start(t, s.plane.URL)
 	client := c.ecs()
@@ -263,7 +262,7 @@ func (c *ecsCluster) hasDrained(id string) {
 	services := map[string]string{}
 	var errs []error
 	for _, server := range c.servers {
-		filter := &api.QueryOptions{Filter: fmt.Sprintf("Meta[%q] == %q", mesh.MetaTaskID, id), AllowStale: true}
+		filter := &api.QueryOptions{Filter: fmt.Sprintf("Meta[%q] == %q", mesh.MetaTaskID, id), RequireConsistent: true}
 		node, _, err := server.API.Catalog().NodeServiceList(c.arn, filter)
 		if err != nil {
 			errs = append(errs, err) // Consul is what is out of order
