@@ -30,7 +30,7 @@ const (
 	// shortFault is long for a fault that nothing waits for. longFault is longer than the minute that ECS must not have known a task
 	// for, and than the minute after which silence of the queue counts.
 	shortFault = 20 * time.Second
-	longFault  = 80 * time.Second
+	longFault  = 95 * time.Second
 )
 
 // TestNothingOfTheLivingIsLostToAFaultOfAWS has tasks be born and die while something of AWS is out of order.
@@ -56,6 +56,7 @@ func TestNothingOfTheLivingIsLostToAFaultOfAWS(t *testing.T) {
 			t.Parallel()
 			c := newECSCluster(t, &shared, 1)
 			c.bear(t, 20)
+			c.elders = 10
 			play(t, c)
 		})
 	}

@@ -23,6 +23,7 @@ func TestNothingOfTheLivingIsLostToAFaultOfConsul(t *testing.T) {
 	t.Parallel()
 	c := newECSCluster(t, ofItsOwn(t, troubled), 2)
 	c.bear(t, 20)
+	c.elders = 10
 	for _, step := range []struct {
 		name string
 		play func(*testing.T, *ecsCluster)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -70,7 +71,8 @@ func (c *ecsCluster) controls(t *testing.T) *controller {
 	c.whole.Cleanup(func() {
 		_ = k.Stop(context.Background(), 10*time.Second) // some were killed
 		if c.whole.Failed() {
-			c.whole.Logf("── controller of task %s\n%s", k.arn, k.log.String())
+			lines := slices.DeleteFunc(strings.Split(k.log.String(), "\n"), func(line string) bool { return strings.Contains(line, "dead task removed") })
+			c.whole.Logf("── controller of task %s\n%s", k.arn, strings.Join(lines, "\n"))
 		}
 	})
 	eventually.Nil(t, "the controller is ready", readyLimit, func() error {

@@ -40,6 +40,7 @@ type ecsCluster struct {
 
 	mu     sync.Mutex
 	births int
+	elders int             // the first that were born: they live as long as the test, so that a minute's faults meet them
 	live   map[string]held // by task ID; those that drain are in none of the two
 	dead   map[string]bool
 	wrong  []string // what was done to tasks that drained
@@ -219,9 +220,11 @@ func (c *ecsCluster) read(client *api.Client) (services map[string]map[string]st
 	return services, tokens, nil
 }
 
-// oldest are live tasks in the order of their births.
+// oldest are live tasks in the order of their births, without the elders.
 func (c *ecsCluster) oldest(n int) []string {
-	ids := slices.SortedFunc(maps.Keys(c.live), func(a, b string) int { return cmp.Compare(c.live[a].born, c.live[b].born) })
+	mortal := maps.Clone(c.live)
+	maps.DeleteFunc(mortal, func(_ string, of held) bool { return of.born <= c.elders })
+	ids := slices.SortedFunc(maps.Keys(mortal), func(a, b string) int { return cmp.Compare(c.live[a].born, c.live[b].born) })
 	return ids[:min(n, len(ids))]
 }
 
