@@ -16,7 +16,7 @@ import (
 
 // TestWhatIsSomebodyElsesIsLeftAlone has on the synthetic node, and among the tokens of the auth method, what others put there.
 // Tasks of the incumbent's agents are tasks like any other: its services have the same metadata, and its tokens the same
-// description.
+// description. No task of these tests has the tag of mesh tasks, so that what it has is kept and removed without it.
 func TestWhatIsSomebodyElsesIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	c, other := newECSCluster(t, &shared, 1), newECSCluster(t, &shared, 1)
