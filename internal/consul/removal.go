@@ -181,7 +181,7 @@ func (c *Connection) transact(ctx context.Context, ops api.TxnOps) (refused map[
 		for _, e := range answer.Errors {
 			refused[e.OpIndex] = e.What
 			if ops[e.OpIndex].KV != nil {
-				return fmt.Errorf("%w: %s", lock.ErrLost, e.What)
+				return lock.Lost(ctx, e.What)
 			}
 		}
 		if len(refused) == 0 {

@@ -194,3 +194,12 @@ func Fence(ctx context.Context) (condition *api.TxnOp, ok bool) {
 	}
 	return l.holds(), true
 }
+
+// Lost ends the lease that ctx comes from: Consul has refused what its holder alone may do. It returns the error that says so.
+func Lost(ctx context.Context, why string) error {
+	err := fmt.Errorf("%w: %s", ErrLost, why)
+	if l, ok := ctx.Value(leaseKey{}).(*Lease); ok && l != nil {
+		l.end(err)
+	}
+	return err
+}

@@ -178,3 +178,49 @@ func TestABatchFailsInPart(t *testing.T) {
 		}
 	}
 }
+
+func TestAServiceIsGoneAndTheOthersAreNot(t *testing.T) {
+	t.Parallel()
+	p, e, i := start(t)
+	p.Inject(awsfault.Rule{Times: 10, Fault: awsfault.Gone("ecs")})
+	if _, err := e.ListClusters(t.Context(), &ecs.ListClustersInput{}); err == nil {
+		t.Error("ECS answers")
+	}
+	if _, err := i.ListRoles(t.Context(), &iam.ListRolesInput{}); err != nil {
+		t.Errorf("IAM is gone too: %v", err)
+	}
+}
+
+func TestAShareOfTheCallsFails(t *testing.T) {
+	t.Parallel()
+	p, e, _ := start(t)
+	for share, want := range map[float64]int{0: 0, 1: 20} {
+		p.Forget()
+		p.Inject(awsfault.Rule{Times: 20, Fault: awsfault.Sometimes(share, awsfault.OutOfOrder, awsfault.Throttle)})
+		failed := 0
+		for range 20 {
+			if _, err := e.ListClusters(t.Context(), &ecs.ListClustersInput{}); err != nil {
+				failed++
+			}
+		}
+		if failed != want {
+			t.Errorf("of a share of %v, %d of 20 calls fail", share, failed)
+		}
+	}
+}
+
+func TestAnECSWithoutTasksKnowsNone(t *testing.T) {
+	t.Parallel()
+	p, e, _ := start(t)
+	p.Inject(awsfault.Rule{Times: 10, Fault: awsfault.NoTasks})
+	if out, err := e.ListTasks(t.Context(), &ecs.ListTasksInput{}); err != nil || len(out.TaskArns) > 0 {
+		t.Errorf("listed are %v, %v", out, err)
+	}
+	out, err := e.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Tasks: []string{"a", "b"}})
+	if err != nil || len(out.Tasks) > 0 || len(out.Failures) != 2 || *out.Failures[1].Arn != "b" || *out.Failures[1].Reason != "MISSING" {
+		t.Errorf("described are %+v, %v", out, err)
+	}
+	if err := createCluster(t, e, "beside"); err != nil {
+		t.Errorf("what is not about tasks: %v", err)
+	}
+}

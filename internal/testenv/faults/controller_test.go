@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,12 +48,12 @@ func (c *ecsCluster) controls(t *testing.T) *controller {
 	cfg, err := json.Marshal(agentconfig.Config{
 		BootstrapDir: mesh.BootstrapDir,
 		ConsulServers: agentconfig.ConsulServers{
-			Hosts: hosts(), Defaults: &agentconfig.ServerDefaults{TLS: &no},
+			Hosts: c.hosts(), Defaults: &agentconfig.ServerDefaults{TLS: &no},
 			HTTP: &agentconfig.ServerHTTP{HTTPS: &no, Port: mesh.PortConsulHTTP}, GRPC: &agentconfig.ServerGRPC{Port: mesh.PortConsulGRPC},
 		},
 		Controller: &agentconfig.Controller{
 			HTTPAddress: k.http, EventQueueURL: c.queue, SyncSeconds: &c.syncSeconds,
-			AuthMethod: &agentconfig.AuthMethod{STSEndpoint: c.moto.URL, IAMEndpoint: c.moto.URL},
+			AuthMethod: &agentconfig.AuthMethod{STSEndpoint: c.identity.URL, IAMEndpoint: c.identity.URL},
 		},
 	})
 	if err != nil {
@@ -70,7 +71,8 @@ func (c *ecsCluster) controls(t *testing.T) *controller {
 	c.whole.Cleanup(func() {
 		_ = k.Stop(context.Background(), 10*time.Second) // some were killed
 		if c.whole.Failed() {
-			c.whole.Logf("── controller of task %s\n%s", k.arn, k.log.String())
+			lines := slices.DeleteFunc(strings.Split(k.log.String(), "\n"), func(line string) bool { return strings.Contains(line, "dead task removed") })
+			c.whole.Logf("── controller of task %s\n%s", k.arn, strings.Join(lines, "\n"))
 		}
 	})
 	eventually.Nil(t, "the controller is ready", readyLimit, func() error {

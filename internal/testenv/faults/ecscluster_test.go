@@ -40,6 +40,7 @@ type ecsCluster struct {
 
 	mu     sync.Mutex
 	births int
+	elders int             // the first that were born: they live as long as the test, so that a minute's faults meet them
 	live   map[string]held // by task ID; those that drain are in none of the two
 	dead   map[string]bool
 	wrong  []string // what was done to tasks that drained
@@ -56,10 +57,9 @@ type held struct {
 const syncSeconds = 15
 
 // newECSCluster is one with so many controllers that are at work.
-func newECSCluster(t *testing.T, controllers int) *ecsCluster {
+func newECSCluster(t *testing.T, s *stage, controllers int) *ecsCluster {
 	t.Helper()
-	s := &shared
-	c := &ecsCluster{stage: s, whole: t, name: fmt.Sprint("mesh-", s.next.Add(1)), syncSeconds: syncSeconds, live: map[string]held{}, dead: map[string]bool{}}
+	c := &ecsCluster{stage: s, whole: t, name: fmt.Sprint("mesh-", ecsClusters.Add(1)), syncSeconds: syncSeconds, live: map[string]held{}, dead: map[string]bool{}}
 	c.arn = account.Cluster(c.name)
 	c.proxy = awsfault.Start(t, s.plane.URL)
 	client := c.ecs()
@@ -220,9 +220,11 @@ func (c *ecsCluster) read(client *api.Client) (services map[string]map[string]st
 	return services, tokens, nil
 }
 
-// oldest are live tasks in the order of their births.
+// oldest are live tasks in the order of their births, without the elders.
 func (c *ecsCluster) oldest(n int) []string {
-	ids := slices.SortedFunc(maps.Keys(c.live), func(a, b string) int { return cmp.Compare(c.live[a].born, c.live[b].born) })
+	mortal := maps.Clone(c.live)
+	maps.DeleteFunc(mortal, func(_ string, of held) bool { return of.born <= c.elders })
+	ids := slices.SortedFunc(maps.Keys(mortal), func(a, b string) int { return cmp.Compare(c.live[a].born, c.live[b].born) })
 	return ids[:min(n, len(ids))]
 }
 
@@ -263,7 +265,7 @@ func (c *ecsCluster) hasDrained(id string) {
 	services := map[string]string{}
 	var errs []error
 	for _, server := range c.servers {
-		filter := &api.QueryOptions{Filter: fmt.Sprintf("Meta[%q] == %q", mesh.MetaTaskID, id), AllowStale: true}
+		filter := &api.QueryOptions{Filter: fmt.Sprintf("Meta[%q] == %q", mesh.MetaTaskID, id), RequireConsistent: true}
 		node, _, err := server.API.Catalog().NodeServiceList(c.arn, filter)
 		if err != nil {
 			errs = append(errs, err) // Consul is what is out of order

@@ -1,9 +1,7 @@
 package faults
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -127,16 +125,4 @@ func (p *plane) end(arn string, code ecstypes.TaskStopCode, reason string) {
 		TaskARN: arn, LastStatus: engine.StatusStopped, DesiredStatus: engine.StatusStopped, StopCode: code, StoppedReason: reason,
 		StoppingAt: aws.Time(time.Now()), StoppedAt: aws.Time(time.Now()),
 	})
-}
-
-// queuesAreEmpty waits until the bus has delivered all that it was told.
-func (p *plane) delivered(ctx context.Context) error {
-	for p.bus.Stats().Waiting > 0 {
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), errors.New("events are still to be delivered"))
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	return nil
 }

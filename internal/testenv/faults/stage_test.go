@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,20 +31,27 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
-// addresses are those of the Consul servers, which have the usual ports there.
-var addresses = []string{"127.0.0.51", "127.0.0.52", "127.0.0.53"}
+// The addresses of Consul servers, which have the usual ports there. Those of the second stage fail.
+var (
+	steady   = []string{"127.0.0.51", "127.0.0.52", "127.0.0.53"}
+	troubled = []string{"127.0.0.54", "127.0.0.55", "127.0.0.56"}
+)
 
 // stage is what the tests share. Each test has an ECS cluster of its own on it.
 type stage struct {
-	agent   string // the program
-	moto    *testenv.AWS
-	plane   *plane
-	servers []*testenv.Consul
-	bearer  string // a bearer token, which the emulator believes any number of times
-	next    atomic.Int64
+	agent    string // the program
+	moto     *testenv.AWS
+	identity *testenv.AWS // STS and IAM: the other one is busy with queues that are waited at
+	plane    *plane
+	servers  []*testenv.Consul
+	bearer   string // a bearer token, which the emulator believes any number of times
 }
 
+// shared is the stage of all tests but those that take Consul away.
 var shared stage
+
+// ecsClusters counts them.
+var ecsClusters atomic.Int64
 
 func TestMain(m *testing.M) {
 	if _, err := toolcache.Find(); err != nil && os.Getenv("REQUIRE_REAL") == "" {
@@ -88,10 +94,13 @@ func (s *stage) open(ctx context.Context, dir string) (err error) {
 	if s.moto, err = testenv.StartMoto(ctx); err != nil {
 		return err
 	}
+	if s.identity, err = testenv.StartMoto(ctx); err != nil {
+		return err
+	}
 	if s.plane, err = startPlane(filepath.Join(dir, "state.json"), s.moto.URL); err != nil {
 		return err
 	}
-	if s.servers, err = testenv.StartConsulCluster(ctx, testenv.ConsulConfig{Plaintext: true}, addresses...); err != nil {
+	if s.servers, err = testenv.StartConsulCluster(ctx, testenv.ConsulConfig{Plaintext: true}, steady...); err != nil {
 		return err
 	}
 	s.bearer, err = s.role(ctx)
@@ -106,8 +115,10 @@ func (s *stage) close() error {
 	if s.plane != nil {
 		s.plane.close()
 	}
-	if s.moto != nil {
-		errs = append(errs, s.moto.Stop())
+	for _, moto := range []*testenv.AWS{s.moto, s.identity} {
+		if moto != nil {
+			errs = append(errs, moto.Stop())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -119,21 +130,23 @@ func (s *stage) aws() aws.Config {
 
 // role makes the task role of service web, and a bearer token by which its tasks log in.
 func (s *stage) role(ctx context.Context) (bearer string, err error) {
-	role, err := iam.NewFromConfig(s.aws()).CreateRole(ctx, &iam.CreateRoleInput{
+	cfg := s.aws()
+	cfg.BaseEndpoint = &s.identity.URL
+	role, err := iam.NewFromConfig(cfg).CreateRole(ctx, &iam.CreateRoleInput{
 		RoleName: aws.String("web"), Path: aws.String(mesh.RolePath), AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[]}`),
 		Tags: []iamtypes.Tag{{Key: aws.String(mesh.RoleTagServiceName), Value: aws.String("web")}},
 	})
 	if err != nil {
 		return "", err
 	}
-	out, err := sts.NewFromConfig(s.aws()).AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: role.Role.Arn, RoleSessionName: aws.String("task")})
+	out, err := sts.NewFromConfig(cfg).AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: role.Role.Arn, RoleSessionName: aws.String("task")})
 	if err != nil {
 		return "", err
 	}
 	c := out.Credentials
 	data, err := iamauth.GenerateLoginData(&iamauth.LoginInput{
 		Creds:            credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken),
-		IncludeIAMEntity: true, STSEndpoint: s.moto.URL, IAMEndpoint: s.moto.URL, STSRegion: account.Region, Logger: hclog.NewNullLogger(),
+		IncludeIAMEntity: true, STSEndpoint: s.identity.URL, IAMEndpoint: s.identity.URL, STSRegion: account.Region, Logger: hclog.NewNullLogger(),
 		GetEntityMethodHeader: "X-Consul-IAM-GetEntity-Method", GetEntityURLHeader: "X-Consul-IAM-GetEntity-URL",
 		GetEntityHeadersHeader: "X-Consul-IAM-GetEntity-Headers", GetEntityBodyHeader: "X-Consul-IAM-GetEntity-Body",
 	})
@@ -187,5 +200,29 @@ func (s *stage) leads(t *testing.T) *testenv.Consul {
 	return nil
 }
 
-// servers are told to a controller as a resolver would.
-func hosts() string { return "exec=echo " + strings.Join(addresses, " ") }
+// hosts are the servers as a controller is told of them.
+func (s *stage) hosts() string {
+	command := "exec=echo"
+	for _, server := range s.servers {
+		command += " " + server.Address
+	}
+	return command
+}
+
+// ofItsOwn is a stage with other servers, which end with the test.
+func ofItsOwn(t *testing.T, addresses []string) *stage {
+	t.Helper()
+	s := shared
+	var err error
+	if s.servers, err = testenv.StartConsulCluster(t.Context(), testenv.ConsulConfig{Plaintext: true}, addresses...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, server := range s.servers {
+			if err := server.Stop(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return &s
+}
