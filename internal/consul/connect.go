@@ -213,7 +213,7 @@ func (c *Connection) TokenLife(ctx context.Context) (time.Duration, error) {
 	defer cancel()
 	self, _, err := c.http.ACL().TokenReadSelf(query(ctx))
 	if err != nil {
-		return 0, fmt.Errorf("read the ACL token: %w", err)
+		return 0, aclRefusal(fmt.Errorf("read the ACL token: %w", err))
 	}
 	if self.ExpirationTime == nil {
 		return 0, nil

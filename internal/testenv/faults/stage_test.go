@@ -100,7 +100,7 @@ func (s *stage) open(ctx context.Context, dir string) (err error) {
 	if s.plane, err = startPlane(filepath.Join(dir, "state.json"), s.moto.URL); err != nil {
 		return err
 	}
-	if s.servers, err = testenv.StartConsulCluster(ctx, testenv.ConsulConfig{Plaintext: true}, steady...); err != nil {
+	if s.servers, err = testenv.StartConsulCluster(ctx, testenv.ConsulConfig{Plaintext: true, UsualPorts: true}, steady...); err != nil {
 		return err
 	}
 	s.bearer, err = s.role(ctx)
@@ -214,7 +214,7 @@ func ofItsOwn(t *testing.T, addresses []string) *stage {
 	t.Helper()
 	s := shared
 	var err error
-	if s.servers, err = testenv.StartConsulCluster(t.Context(), testenv.ConsulConfig{Plaintext: true}, addresses...); err != nil {
+	if s.servers, err = testenv.StartConsulCluster(t.Context(), testenv.ConsulConfig{Plaintext: true, UsualPorts: true}, addresses...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
