@@ -98,6 +98,14 @@ func (k *keeper) look(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// lookNow has the next full look begin at once. It does not wait for the one that is under way.
+func (k *keeper) lookNow() {
+	select {
+	case k.wake <- struct{}{}:
+	default: // it was told already
+	}
+}
+
 // interval is how far apart full looks are, as things stand.
 func (k *keeper) interval() time.Duration {
 	interval := pace(k.settings.SyncSeconds, k.state.get(), time.Now())

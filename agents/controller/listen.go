@@ -56,12 +56,8 @@ func (k *keeper) listen(ctx context.Context) {
 
 // lookIfDeaf begins a full look once events have not been heard of for long.
 func (k *keeper) lookIfDeaf() {
-	if time.Since(k.state.get().heard) < deafAfter {
-		return
-	}
-	select {
-	case k.wake <- struct{}{}:
-	default: // it was told already
+	if time.Since(k.state.get().heard) >= deafAfter {
+		k.lookNow()
 	}
 }
 

@@ -176,9 +176,6 @@ func (k *keeper) letThrough(context.Context) (tasks int, err error) {
 	for _, c := range k.clusters {
 		tasks += c.engine.Release()
 	}
-	select {
-	case k.wake <- struct{}{}:
-	default: // it is about to begin
-	}
+	k.lookNow()
 	return tasks, nil
 }

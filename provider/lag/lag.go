@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-log/tflog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // firstLook is the time between the first two looks at AWS.
@@ -49,10 +51,8 @@ func Poll(ctx context.Context, look func() (done bool, reason string, err error)
 		if reason != "" {
 			last = ": " + reason
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, wait) {
 			return fmt.Errorf("%w%s", context.Cause(ctx), last)
-		case <-time.After(wait):
 		}
 	}
 }
