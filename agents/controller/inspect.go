@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,11 +57,18 @@ func (a Agent) Inspect(ctx context.Context, getenv func(string) string, args []s
 		return err
 	}
 	defer func() { err = errors.Join(err, k.consul.Close()) }()
+	leader, found, err := k.leader(ctx) // of all ECS clusters
+	if err != nil {
+		return err
+	}
 	var all []sight
 	for _, c := range k.clusters {
 		s, err := k.sight(ctx, c)
 		if err != nil {
 			return err
+		}
+		if found {
+			s.Leader = &leader
 		}
 		all = append(all, s)
 	}
@@ -79,13 +87,14 @@ func (k *keeper) sight(ctx context.Context, c *ecsCluster) (sight, error) {
 		return sight{}, err
 	}
 	s := sight{ECSCluster: c.arn, Tasks: []taskSight{}, Foreign: []string{}}
-	if leader, found, err := k.leader(ctx); err != nil {
-		return sight{}, err
-	} else if found {
-		s.Leader = &leader
-	}
 	var memory reap.Memory
-	plan := memory.Decide(look, c.engine.Limits)
+	plan, would := memory.Decide(look, c.engine.Limits), map[string]string{}
+	for _, r := range plan.Removals {
+		would[r.TaskID] = "remove"
+	}
+	for _, r := range plan.Waiting {
+		would[r.TaskID] = "wait"
+	}
 	for id, h := range look.Held {
 		if !reap.IsTaskID(id) {
 			for _, service := range h.Services {
@@ -93,18 +102,12 @@ func (k *keeper) sight(ctx context.Context, c *ecsCluster) (sight, error) {
 			}
 			continue
 		}
-		t := taskSight{TaskID: id, ECSSays: look.Verdicts[id].String(), Services: []string{}, Accessors: []string{}, Would: "keep", Why: why(look, id, k.task.ID)}
+		t := taskSight{TaskID: id, ECSSays: look.Verdicts[id].String(), Services: []string{}, Accessors: []string{}, Would: cmp.Or(would[id], "keep"), Why: why(look, id, k.task.ID)}
 		for _, service := range h.Services {
 			t.Services = append(t.Services, service.ID)
 		}
 		for _, token := range h.Tokens {
 			t.Accessors = append(t.Accessors, token.AccessorID)
-		}
-		switch of := func(r reap.Removal) bool { return r.TaskID == id }; {
-		case slices.ContainsFunc(plan.Removals, of):
-			t.Would = "remove"
-		case slices.ContainsFunc(plan.Waiting, of):
-			t.Would = "wait"
 		}
 		s.Tasks = append(s.Tasks, t)
 	}
