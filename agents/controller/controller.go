@@ -166,8 +166,11 @@ func (k *keeper) see(views []ecsView) {
 }
 
 // ecsClusters are the ARNs of those that are looked after.
-func (k *keeper) ecsClusters() []string {
-	return append([]string{k.task.ClusterARN}, k.settings.ECSClusters...)
+func (k *keeper) ecsClusters() []string { return ecsClusters(k.task, k.settings) }
+
+// ecsClusters are the ARN of the ECS cluster of the controller's own task, and those that the settings name besides.
+func ecsClusters(task taskmeta.Task, settings agentconfig.Controller) []string {
+	return append([]string{task.ClusterARN}, settings.ECSClusters...)
 }
 
 // start connects to Consul and brings it into the state that tasks need.

@@ -61,7 +61,7 @@ func rightsOf(ctx context.Context, cfg agentconfig.Config, task taskmeta.Task, a
 	}
 	r.want.Controller = &acl.Controller{
 		Method: r.settings.Login.Method, Role: role, WritesACL: true,
-		ECSClusters: append([]string{task.ClusterARN}, controller.ECSClusters...),
+		ECSClusters: ecsClusters(task, controller),
 	}
 	return r, nil
 }
