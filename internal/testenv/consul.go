@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,7 @@ type ConsulConfig struct {
 	Open           bool   // no ACLs: whoever comes may do anything
 	BootstrapToken string // a UUID; "" = one of our own
 	MaxConnections int    // of a client's to the HTTP API, beyond which it answers 429; 0 = Consul's own number
+	RaftMultiplier int    // how patient servers are with each other, Consul's own being 5; 0 = 1, with which a new leader is there soonest
 
 	joins *Consul // the server whose cluster this one joins; nil = a cluster of its own
 }
@@ -146,7 +148,7 @@ func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) 
 		"server": true, "bootstrap_expect": 1, "datacenter": consulDatacenter, "node_name": "server",
 		"bind_addr": c.Address, "client_addr": c.Address, "data_dir": filepath.Join(dir, "data"), "log_level": "INFO",
 		"connect": map[string]any{"enabled": true}, "ui_config": map[string]any{"enabled": true},
-		"performance": map[string]any{"raft_multiplier": 1}, "ports": ports,
+		"performance": map[string]any{"raft_multiplier": cmp.Or(cfg.RaftMultiplier, 1)}, "ports": ports,
 		"acl": map[string]any{"enabled": !cfg.Open, "default_policy": "deny"}, // no token is in a file: see bootstrap
 	}
 	if cfg.MaxConnections > 0 {

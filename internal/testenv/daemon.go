@@ -95,6 +95,9 @@ func (d *daemon) end(signal syscall.Signal) {
 	}
 }
 
+// PID is that of the daemon's process.
+func (d *daemon) PID() int { return d.cmd.Process.Pid }
+
 func (d *daemon) log() string { return filepath.Join(d.dir, "output.log") }
 
 // tail is the end of the daemon's output.

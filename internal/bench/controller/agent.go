@@ -27,7 +27,6 @@ import (
 const (
 	readyLimit = 2 * time.Minute
 	stopLimit  = 15 * time.Second
-	lookLimit  = 5 * time.Minute
 	lookPause  = 500 * time.Millisecond // between questions for metrics, each of which costs the controller milliseconds
 )
 
@@ -35,8 +34,14 @@ const (
 type agent struct {
 	*process.Child
 	began time.Time
-	http  string // its own HTTP address
+	look  time.Duration // the most that a full look may take
+	http  string        // its own HTTP address
 	log   *logbuffer.Buffer
+}
+
+// lookLimit is the most that a full look of so many tasks may take: the controller lists 200 of them a second.
+func lookLimit(tasks int) time.Duration {
+	return 2*time.Minute + time.Duration(tasks)*15*time.Millisecond
 }
 
 // bootstrap prepares Consul for tasks and for a controller without rights over ACLs.
@@ -73,7 +78,7 @@ func (w *world) startController(ctx context.Context) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{began: time.Now(), http: fmt.Sprintf("127.0.0.1:%d", port), log: &logbuffer.Buffer{}}
+	a := &agent{began: time.Now(), look: lookLimit(w.size), http: fmt.Sprintf("127.0.0.1:%d", port), log: &logbuffer.Buffer{}}
 	yes, no := true, false
 	cfg := agentconfig.Config{
 		BootstrapDir: mesh.BootstrapDir,
@@ -168,7 +173,7 @@ func (a *agent) looks() (n int, took time.Duration, err error) {
 
 // looked waits until so many full looks have ended well.
 func (a *agent) looked(ctx context.Context, want int) error {
-	_, err := eventually.Seen(ctx, "a full look has ended", lookLimit, func() (missing string, err error) {
+	_, err := eventually.Seen(ctx, "a full look has ended", a.look, func() (missing string, err error) {
 		n, _, err := a.looks()
 		if n < want {
 			missing = fmt.Sprintf("%d have", n)

@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 )
 
 // Settings say what is measured. Say tells of progress; Report files samples of a figure.
 type Settings struct {
 	Agent   string        // the agents' program
 	Servers []int         // how many servers Consul has: one measurement each
-	Sizes   []int         // how many tasks there are, ascending
+	Sizes   []int         // how many tasks there are
 	Rest    time.Duration // for which a controller at rest is watched
 	Settle  time.Duration // since its start, before it counts as at rest; its first full look may take longer
 	Samples int           // of a single death
@@ -71,6 +72,20 @@ func Run(ctx context.Context, s Settings) error {
 }
 
 func run(ctx context.Context, s Settings, servers int) (err error) {
+	free, err := procs.Free()
+	if err != nil {
+		return err
+	}
+	s.Sizes = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(s.Sizes))), func(size int) bool {
+		lacking := room(size, servers, free)
+		if lacking != "" {
+			s.Say("NOT measured: %s", lacking)
+		}
+		return lacking != ""
+	})
+	if len(s.Sizes) == 0 {
+		return nil
+	}
 	w := &world{Settings: s, tokens: map[string][]string{}}
 	defer func() { err = errors.Join(err, w.close()) }()
 	if err := w.open(ctx, servers); err != nil {
@@ -120,19 +135,33 @@ func (w *world) top(ctx context.Context) error {
 	return err
 }
 
-// measure runs controllers among so many tasks, one that deletes tokens and one that does not.
+// measure runs controllers among so many tasks, one that does not delete tokens and one that does. That one comes last: in the end
+// all tasks of the largest size die, and it would take long to start them anew.
 func (w *world) measure(ctx context.Context, size int) error {
-	w.size = size
-	if err := w.with(ctx, false, w.everything); err != nil {
+	w.size, w.expiring = size, false
+	began, missing := time.Now(), size-len(w.alive)
+	if err := w.top(ctx); err != nil {
 		return err
 	}
-	return w.with(ctx, true, func(ctx context.Context, a *agent) error {
+	w.report("services and tokens of a task, made in", "ms", "", float64(time.Since(began).Milliseconds())/float64(missing))
+	if err := w.with(ctx, true, func(ctx context.Context, a *agent) error {
 		dead, err := w.many(ctx, a, min(atOnce, size))
 		if err != nil {
 			return err
 		}
 		return w.deleteTokens(ctx, dead)
-	})
+	}); err != nil {
+		return err
+	}
+	if err := w.with(ctx, false, w.everything); err != nil {
+		return err
+	}
+	peak, err := w.servers.peak()
+	if err != nil {
+		return err
+	}
+	w.report("memory of Consul's servers at their peak", "MiB", "", float64(peak)/mebibyte)
+	return nil
 }
 
 // with starts a controller, has it measured and ends it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -12,16 +13,14 @@ import (
 	iamauth "github.com/hashicorp/consul-awsauth"
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 const (
-	tokensPerTask = 2   // mesh-init's has logged out; those of health-sync and the dataplane stay
-	loginsAtOnce  = 16  // more do not make two cores faster
-	maxTxnOps     = 128 // of Consul
+	servicesPerTask = 2   // itself and its proxy
+	tokensPerTask   = 2   // mesh-init's has logged out; those of health-sync and the dataplane stay
+	maxTxnOps       = 128 // of Consul
 )
 
 // bearers are bearer tokens for all logins, one a task family: the simulated STS believes each any number of times.
@@ -57,48 +56,60 @@ func (w *world) fill(ctx context.Context, n int) ([]*simTask, error) {
 	for i := range n {
 		tasks = append(tasks, w.aws.ecs.start(family(i)))
 	}
-	var ops api.TxnOps
-	for _, t := range tasks {
-		ops = append(ops, registrations(t)...)
-	}
-	perTask := len(ops) / max(n, 1)
-	for chunk := range slices.Chunk(ops, maxTxnOps/max(perTask, 1)*max(perTask, 1)) {
-		if ok, resp, _, err := w.servers.client().Txn().Txn(chunk, (&api.QueryOptions{}).WithContext(ctx)); err != nil || !ok {
-			return nil, fmt.Errorf("register services: %w, %+v", err, resp)
-		}
+	refused, err := w.register(ctx, tasks)
+	if err != nil {
+		return nil, err
 	}
 	registered := time.Since(began)
-	logins, ctx := errgroup.WithContext(ctx)
-	logins.SetLimit(loginsAtOnce)
-	for _, t := range tasks {
-		for range tokensPerTask {
-			logins.Go(func() error {
-				var token *api.ACLToken
-				_, err := eventually.Seen(ctx, "log in for task "+t.id, eventually.Soon, func() (_ string, err error) { // servers that are busy elect a new leader
-					token, _, err = w.servers.client().ACL().Login(&api.ACLLoginParams{
-						AuthMethod: mesh.AuthMethod, BearerToken: w.bearers[t.family],
-						Meta: map[string]string{mesh.LoginMetaTaskID: t.id, mesh.LoginMetaCluster: ecsCluster},
-					}, (&api.WriteOptions{}).WithContext(ctx))
-					return "", err
-				})
-				if err != nil {
-					return err
-				}
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				w.tokens[t.id] = append(w.tokens[t.id], token.AccessorID)
-				return nil
-			})
-		}
-	}
-	if err := logins.Wait(); err != nil {
+	again, err := w.logIn(ctx, tasks)
+	if err != nil {
 		return nil, err
 	}
 	if n >= 100 {
-		w.Say("%d tasks: their services took %.1f s, their %d logins %.1f s", n, registered.Seconds(), n*tokensPerTask, (time.Since(began) - registered).Seconds())
+		w.Say("%d tasks: their services took %.1f s, their %d logins %.1f s; %d writes were refused and sent again",
+			n, registered.Seconds(), n*tokensPerTask, (time.Since(began) - registered).Seconds(), refused+again)
 	}
 	w.alive = append(w.alive, tasks...)
 	return tasks, nil
+}
+
+// register puts services into the catalog, in transactions as large as Consul takes them.
+func (w *world) register(ctx context.Context, tasks []*simTask) (refused int, err error) {
+	for chunk := range slices.Chunk(tasks, maxTxnOps/servicesPerTask) {
+		var ops api.TxnOps
+		for _, t := range chunk {
+			ops = append(ops, registrations(t)...)
+		}
+		times, err := insist(ctx, "register services", func(ctx context.Context) error {
+			ok, answer, _, err := w.servers.client().Txn().Txn(ops, (&api.QueryOptions{}).WithContext(ctx))
+			if err == nil && !ok {
+				err = api.StatusError{Code: http.StatusConflict, Body: fmt.Sprint(answer.Errors)}
+			}
+			return err
+		})
+		if refused += times; err != nil {
+			return refused, err
+		}
+	}
+	return refused, nil
+}
+
+// logIn has each of the tasks log in as often as it keeps tokens.
+func (w *world) logIn(ctx context.Context, tasks []*simTask) (refused int, err error) {
+	return paced(ctx, len(tasks)*tokensPerTask, "log in", func(ctx context.Context, i int) error {
+		t := tasks[i/tokensPerTask]
+		token, _, err := w.servers.client().ACL().Login(&api.ACLLoginParams{
+			AuthMethod: mesh.AuthMethod, BearerToken: w.bearers[t.family],
+			Meta: map[string]string{mesh.LoginMetaTaskID: t.id, mesh.LoginMetaCluster: ecsCluster},
+		}, (&api.WriteOptions{}).WithContext(ctx))
+		if err != nil {
+			return err
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.tokens[t.id] = append(w.tokens[t.id], token.AccessorID)
+		return nil
+	})
 }
 
 // registrations are those of a task's service and proxy. They have no checks: for each check that is written, Consul reads all
@@ -179,18 +190,16 @@ func (w *world) countOf(read *api.QueryOptions, tasks []*simTask) (services, tok
 
 // deleteTokens does what time does where tokens expire.
 func (w *world) deleteTokens(ctx context.Context, dead []*simTask) error {
-	deletions, ctx := errgroup.WithContext(ctx)
-	deletions.SetLimit(loginsAtOnce)
+	var accessors []string
 	for _, t := range dead {
-		for _, accessor := range w.tokens[t.id] {
-			deletions.Go(func() error {
-				_, err := w.servers.client().ACL().TokenDelete(accessor, (&api.WriteOptions{}).WithContext(ctx))
-				if err != nil && strings.Contains(err.Error(), "404") {
-					return nil // a controller that deletes it all the same
-				}
-				return err
-			})
-		}
+		accessors = append(accessors, w.tokens[t.id]...)
 	}
-	return deletions.Wait()
+	_, err := paced(ctx, len(accessors), "delete a token", func(ctx context.Context, i int) error {
+		_, err := w.servers.client().ACL().TokenDelete(accessors[i], (&api.WriteOptions{}).WithContext(ctx))
+		if err != nil && strings.Contains(err.Error(), "404") {
+			return nil // it went with a try that had no answer
+		}
+		return err
+	})
+	return err
 }

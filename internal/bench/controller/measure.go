@@ -20,7 +20,6 @@ const (
 	lookInterval = 5 * time.Minute // of full looks, while events are heard of
 
 	oneLimit   = 3 * time.Minute
-	manyLimit  = 12 * time.Minute
 	quietAfter = time.Second            // without a write, before Consul is asked whether that was the last
 	lookEvery  = 500 * time.Millisecond // at Raft's log
 	probeEvery = 100 * time.Millisecond // of an unrelated registration
@@ -94,8 +93,8 @@ func (w *world) look(ctx context.Context, a *agent, idle float64) error {
 	if _, err := controllerhttp.AskRelease(ctx, a.http); err != nil { // which begins with a full look
 		return err
 	}
-	pages := (len(w.alive) + perPage) / perPage                                                               // the controller's own task among them
-	if _, err := eventually.Seen(ctx, "all tasks are listed", lookLimit, func() (missing string, err error) { // which asks the controller nothing
+	pages := (len(w.alive) + perPage) / perPage                                                            // the controller's own task among them
+	if _, err := eventually.Seen(ctx, "all tasks are listed", a.look, func() (missing string, err error) { // which asks the controller nothing
 		if listed := w.aws.counted.now().since(before.aws).Calls["ListTasks"]; listed < pages {
 			missing = fmt.Sprintf("%d of %d pages are", listed, pages)
 		}
@@ -253,11 +252,17 @@ func (w *world) reportLatency(what string, took []float64) {
 	w.report(what+", worst", "ms", "", took[len(took)-1])
 }
 
+// goneLimit is the most that so many deaths may take, on a machine that is busy with other things: by ECS's and Consul's ceilings
+// a second is enough for 120.
+func goneLimit(tasks int) time.Duration {
+	return 3*time.Minute + time.Duration(tasks)*50*time.Millisecond
+}
+
 // gone waits until nothing is left of dead tasks, and says when that was: with the last write that the controller made.
 func (w *world) gone(ctx context.Context, dead []*simTask, began time.Time) (time.Time, error) {
 	var last time.Time
 	counted := "nothing was written"
-	_, err := eventually.Seen(ctx, "nothing is left of the tasks", manyLimit, func() (missing string, err error) {
+	_, err := eventually.Seen(ctx, "nothing is left of the tasks", goneLimit(len(dead)), func() (missing string, err error) {
 		wrote := w.front.wrote()
 		if wrote.Before(began) || time.Since(wrote) < quietAfter || wrote.Equal(last) {
 			return counted, nil

@@ -85,6 +85,15 @@ func ForgetPeak(pid int) error { return os.WriteFile(file(pid, "clear_refs"), []
 // Peak is the most that a process's resident memory has been so far, in bytes.
 func Peak(pid int) (int64, error) { return memory(pid, "VmHWM") }
 
+// Free is how much memory of the machine could be taken without anything else being put out, in bytes.
+func Free() (int64, error) {
+	info, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	return memoryIn(string(info), "MemAvailable")
+}
+
 func memory(pid int, of string) (int64, error) {
 	status, err := os.ReadFile(file(pid, "status"))
 	if err != nil {
