@@ -30,11 +30,16 @@ type Settings struct {
 	Upstreams int           // of the proxy whose first configuration is timed
 	Tasks     int           // mesh tasks that are planned together
 	Out       io.Writer
+
+	ControllerTasks   []int // how many tasks there are when a controller is measured: once with each number
+	ControllerServers []int // how many servers Consul has then: once with each number
 }
 
 // Defaults are the settings by which the figures are made that others are compared with.
 func Defaults() Settings {
+	controller := controllerbench.Defaults()
 	return Settings{
+		ControllerTasks: controller.Sizes, ControllerServers: controller.Servers,
 		Agent: "bin/consulecs-agent", Provider: "bin/terraform-provider-consulecs",
 		Samples: 5, Round: 3 * time.Second, Rest: time.Minute, Upstreams: 500, Tasks: 500,
 	}
@@ -130,6 +135,7 @@ func Run(ctx context.Context, s Settings) error {
 func (b *bench) controller(ctx context.Context) error {
 	s := controllerbench.Defaults()
 	s.Agent, s.Samples, s.Say, s.Report = b.Agent, b.Samples, b.say, b.add
+	s.Sizes, s.Servers = b.ControllerTasks, b.ControllerServers
 	return controllerbench.Run(ctx, s)
 }
 

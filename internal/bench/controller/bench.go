@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,18 @@ func Defaults() Settings {
 	}
 }
 
+// Numbers reads numbers with commas between them, as Settings have them, each above 0.
+func Numbers(text string) (all []int, err error) {
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q: want numbers above 0, with commas between, such as 1000,50000", text)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
 // atOnce is how many die at once, where there are as many; with all of the largest size besides.
 const atOnce = 1000
 
@@ -62,7 +75,7 @@ func Run(ctx context.Context, s Settings) error {
 	var errs []error
 	for _, n := range s.Servers {
 		if err := run(ctx, s, n); err != nil {
-			errs = append(errs, fmt.Errorf("%d servers: %w", n, err))
+			errs = append(errs, fmt.Errorf("%s: %w", serversOf(n), err))
 		}
 		if ctx.Err() != nil {
 			break
@@ -129,10 +142,17 @@ func (w *world) close() error {
 	return errors.Join(errs...)
 }
 
+// atATime is how many tasks are started between two lines of progress.
+const atATime = 10000
+
 // top fills up to so many tasks.
 func (w *world) top(ctx context.Context) error {
-	_, err := w.fill(ctx, w.size-len(w.alive))
-	return err
+	for missing := w.size - len(w.alive); missing > 0; missing = w.size - len(w.alive) {
+		if err := w.fill(ctx, min(missing, atATime)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measure runs controllers among so many tasks, one that does not delete tokens and one that does. That one comes last: in the end
@@ -228,14 +248,10 @@ func (w *world) incumbent(name string) string {
 
 // report files a figure of this world.
 func (w *world) report(name, unit, goal string, samples ...float64) {
-	servers := "servers"
-	if len(w.servers) == 1 {
-		servers = "server"
-	}
 	if w.expiring {
 		name = "with tokens that expire, " + name
 	}
 	w.Report(figures.Figure{
-		Name: fmt.Sprintf("%d tasks, %d %s: %s", w.size, len(w.servers), servers, name), Unit: unit, Goal: goal, Incumbent: w.incumbent(name),
+		Name: fmt.Sprintf("%d tasks, %s: %s", w.size, serversOf(len(w.servers)), name), Unit: unit, Goal: goal, Incumbent: w.incumbent(name),
 	}, samples...)
 }

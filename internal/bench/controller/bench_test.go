@@ -138,7 +138,7 @@ func TestASmallWorldIsMeasuredAndNothingIsLeft(t *testing.T) {
 	}
 	for _, name := range []string{
 		"start of the controller until it is ready", "at rest, resident memory", "a full look", "a full look, reads of Consul", "a full look, calls of ECS", "one dies, until its services and tokens are gone", "one dies, calls of Consul",
-		"one dies, KiB to and from AWS", "20 die at once, until nothing of them is left", "with tokens that expire, 20 die at once, until nothing of them is left", "20 die at once, peak of Raft writes a second",
+		"one dies, KiB to and from AWS", "services and tokens of a task, made in", "memory of Consul's servers at their peak", "20 die at once, until nothing of them is left", "with tokens that expire, 20 die at once, until nothing of them is left", "20 die at once, peak of Raft writes a second",
 		"20 die at once, an unrelated registration meanwhile, worst",
 	} {
 		if reported["20 tasks, 1 server: "+name] <= 0 {

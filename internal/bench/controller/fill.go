@@ -50,7 +50,7 @@ func bearer(a *simAWS, role string) (string, error) {
 }
 
 // fill starts n tasks, each with a service and a proxy in the catalog, and with tokens of real logins.
-func (w *world) fill(ctx context.Context, n int) ([]*simTask, error) {
+func (w *world) fill(ctx context.Context, n int) error {
 	began := time.Now()
 	var tasks []*simTask
 	for i := range n {
@@ -58,19 +58,19 @@ func (w *world) fill(ctx context.Context, n int) ([]*simTask, error) {
 	}
 	refused, err := w.register(ctx, tasks)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	registered := time.Since(began)
 	again, err := w.logIn(ctx, tasks)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if n >= 100 {
 		w.Say("%d tasks: their services took %.1f s, their %d logins %.1f s; %d writes were refused and sent again",
 			n, registered.Seconds(), n*tokensPerTask, (time.Since(began) - registered).Seconds(), refused+again)
 	}
 	w.alive = append(w.alive, tasks...)
-	return tasks, nil
+	return nil
 }
 
 // register puts services into the catalog, in transactions as large as Consul takes them.

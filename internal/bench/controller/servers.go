@@ -38,6 +38,14 @@ func (s servers) stop() error {
 // client is that of the first server, with a token for everything.
 func (s servers) client() *api.Client { return s[0].API }
 
+// serversOf is a number of servers in words.
+func serversOf(n int) string {
+	if n == 1 {
+		return "1 server"
+	}
+	return fmt.Sprint(n, " servers")
+}
+
 // last is the server that the controller calls: the last, which does not lead where there are several.
 func (s servers) last() *testenv.Consul { return s[len(s)-1] }
 
@@ -78,7 +86,7 @@ func room(tasks, servers int, free int64) (lacking string) {
 	if want <= free {
 		return ""
 	}
-	return fmt.Sprintf("%d tasks on %d servers may take %.1f GiB of memory, and %.1f GiB are free", tasks, servers, gibibytes(want), gibibytes(free))
+	return fmt.Sprintf("%d tasks on %s may take %.1f GiB of memory, and %.1f GiB are free", tasks, serversOf(servers), gibibytes(want), gibibytes(free))
 }
 
 func gibibytes(bytes int64) float64 { return float64(bytes) / (1 << 30) }

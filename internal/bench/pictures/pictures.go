@@ -34,7 +34,7 @@ var (
 func Draw(page string) (map[string][]byte, error) {
 	t, files := read(page), map[string][]byte{}
 	for name, picture := range map[string]func(table) (*plot.Plot, error){
-		"start.svg": start, "controller-deaths.svg": deaths, "controller-memory.svg": memory, "controller-processor.svg": processor,
+		"start.svg": start, "controller-deaths.svg": deaths, "controller-some.svg": some, "controller-memory.svg": memory, "controller-processor.svg": processor,
 	} {
 		p, err := picture(t)
 		if err != nil {
@@ -51,11 +51,10 @@ func Draw(page string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// line is figures that belong together, as a line over the number of tasks.
+// line is figures that belong together, as a line over the numbers of tasks that the tables have.
 type line struct {
 	name   string
-	figure string // with one %d, for the number of tasks, or several for the same
-	sizes  []int
+	figure string // with %[1]d where the number of tasks stands
 	color  color.Color
 }
 
@@ -104,16 +103,13 @@ func deaths(t table) (*plot.Plot, error) {
 	p := empty("All of so many tasks die at once", "tasks", "seconds until nothing of them is left")
 	logarithmic(&p.X)
 	logarithmic(&p.Y)
-	all, sizes := []int{100, 1000, 10000}, []int{1000, 10000}
-	for _, l := range []line{
-		{"before, 3 servers", "before, %[1]d tasks, 3 servers: " + left, sizes, orange},
-		{"1 server", "%[1]d tasks, 1 server: " + left, all, blue},
-		{"3 servers", "%[1]d tasks, 3 servers: " + left, all, green},
-		{"3 servers, tokens that expire", "%[1]d tasks, 3 servers: with tokens that expire, " + left, []int{100, 1000}, grey},
-	} {
-		if err := add(p, t, l); err != nil {
-			return nil, err
-		}
+	if err := add(p, t,
+		line{"before, 3 servers", "before, %[1]d tasks, 3 servers: " + left, orange},
+		line{"1 server", "%[1]d tasks, 1 server: " + left, blue},
+		line{"3 servers", "%[1]d tasks, 3 servers: " + left, green},
+		line{"3 servers, tokens that expire", "%[1]d tasks, 3 servers: with tokens that expire, " + left, grey},
+	); err != nil {
+		return nil, err
 	}
 	their, err := t.published(fmt.Sprintf("1000 tasks, 1 server: "+left, 1000))
 	if err != nil {
@@ -122,15 +118,29 @@ func deaths(t table) (*plot.Plot, error) {
 	return p, dot(p, "the incumbent, as published", plotter.XY{X: 1000, Y: their})
 }
 
+// some is how long it takes until nothing is left of the few or the thousand that die, against how many tasks there are.
+func some(t table) (*plot.Plot, error) {
+	const left = "1000 die at once, until nothing of them is left"
+	p := empty("Some of so many tasks die", "tasks", "seconds until nothing of them is left")
+	logarithmic(&p.X)
+	logarithmic(&p.Y)
+	p.Y.Min = 0.01
+	return p, add(p, t,
+		line{"1,000, before, 3 servers", "before, %[1]d tasks, 3 servers: " + left, orange},
+		line{"1,000, 3 servers", "%[1]d tasks, 3 servers: " + left, green},
+		line{"1,000, 3 servers, tokens that expire", "%[1]d tasks, 3 servers: with tokens that expire, " + left, grey},
+		line{"one, 3 servers", "%[1]d tasks, 3 servers: one dies, until its services and tokens are gone", blue},
+	)
+}
+
 // memory is what a controller has resident, against how many tasks there are.
 func memory(t table) (*plot.Plot, error) {
 	p := empty("Resident memory of a controller", "tasks", "MiB")
 	logarithmic(&p.X)
-	all := []int{100, 1000, 10000}
 	return p, add(p, t,
-		line{"most while all die at once", "%[1]d tasks, 3 servers: %[1]d die at once, peak of resident memory", all, red},
-		line{"most in a full look", "%[1]d tasks, 3 servers: a full look, peak of resident memory", all, green},
-		line{"at rest", "%[1]d tasks, 3 servers: at rest, resident memory", all, blue},
+		line{"most while all die at once", "%[1]d tasks, 3 servers: %[1]d die at once, peak of resident memory", red},
+		line{"most in a full look", "%[1]d tasks, 3 servers: a full look, peak of resident memory", green},
+		line{"at rest", "%[1]d tasks, 3 servers: at rest, resident memory", blue},
 	)
 }
 
@@ -140,9 +150,9 @@ func processor(t table) (*plot.Plot, error) {
 	logarithmic(&p.X)
 	const share = "at rest with a full look every five minutes, share of a core"
 	return p, add(p, t,
-		line{"before", "before, %[1]d tasks, 3 servers: at rest, share of a core", []int{1000, 10000}, orange},
-		line{"1 server", "%[1]d tasks, 1 server: " + share, []int{100, 1000, 10000}, blue},
-		line{"3 servers", "%[1]d tasks, 3 servers: " + share, []int{100, 1000, 10000}, green},
+		line{"before", "before, %[1]d tasks, 3 servers: at rest, share of a core", orange},
+		line{"1 server", "%[1]d tasks, 1 server: " + share, blue},
+		line{"3 servers", "%[1]d tasks, 3 servers: " + share, green},
 	)
 }
 
@@ -180,12 +190,15 @@ func logarithmic(a *plot.Axis) {
 func add(p *plot.Plot, t table, lines ...line) error {
 	for _, l := range lines {
 		var points plotter.XYs
-		for _, n := range l.sizes {
+		for _, n := range t.sizes(l.figure) {
 			median, err := t.median(fmt.Sprintf(l.figure, n))
 			if err != nil {
 				return err
 			}
 			points = append(points, plotter.XY{X: float64(n), Y: median})
+		}
+		if len(points) == 0 {
+			return fmt.Errorf("no table has a figure %q, for any number of tasks", l.figure)
 		}
 		curve, marks, err := plotter.NewLinePoints(points)
 		if err != nil {

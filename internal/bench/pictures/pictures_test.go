@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"gonum.org/v1/plot"
 )
 
 const folder = "../../../docs/design"
@@ -27,6 +30,30 @@ func TestThePicturesShowWhatTheTablesSay(t *testing.T) {
 		if !strings.Contains(string(page), "("+name+")") {
 			t.Errorf("figures.md does not show %s", name)
 		}
+	}
+}
+
+func TestALineGoesThroughEveryNumberOfTasksThatWasMeasured(t *testing.T) {
+	t.Parallel()
+	rows := table{}
+	for _, name := range []string{
+		"50000 tasks, 3 servers: 50000 die at once, it took", "1000 tasks, 3 servers: 1000 die at once, it took", "10000 tasks, 3 servers: 1000 die at once, it took",
+		"before, 100 tasks, 3 servers: 100 die at once, it took", "RunTask → Envoy ready",
+	} {
+		rows[name] = row{}
+	}
+	for figure, want := range map[string][]int{
+		"%[1]d tasks, 3 servers: %[1]d die at once, it took":         {1000, 50000},
+		"%[1]d tasks, 3 servers: 1000 die at once, it took":          {1000, 10000},
+		"before, %[1]d tasks, 3 servers: %[1]d die at once, it took": {100},
+		"%[1]d tasks, 1 server: %[1]d die at once, it took":          nil,
+	} {
+		if got := rows.sizes(figure); !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", figure, got, want)
+		}
+	}
+	if err := add(plot.New(), rows, line{figure: "%[1]d tasks, 1 server: it took"}); err == nil || !strings.Contains(err.Error(), "1 server") {
+		t.Errorf("a line without a point: %v", err)
 	}
 }
 

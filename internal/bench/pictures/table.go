@@ -5,6 +5,7 @@ package pictures
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,6 +37,24 @@ func read(page string) table {
 		}
 	}
 	return t
+}
+
+// tasks is the number of tasks that the name of a figure begins with.
+var tasks = regexp.MustCompile(`^(?:before, )?(\d+) tasks, `)
+
+// sizes are the numbers of tasks for which the tables have a figure, whose name has %[1]d where the number stands.
+func (t table) sizes(figure string) (all []int) {
+	for name := range t {
+		number := tasks.FindStringSubmatch(name)
+		if number == nil {
+			continue
+		}
+		if n, err := strconv.Atoi(number[1]); err == nil && fmt.Sprintf(figure, n) == name {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // median is that of a figure, which has to be there.

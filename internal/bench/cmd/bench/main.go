@@ -12,12 +12,21 @@ import (
 	"syscall"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench"
+	controllerbench "github.com/consulecs/terraform-provider-consulecs/internal/bench/controller"
 )
 
 func main() {
 	s := bench.Defaults()
 	flag.IntVar(&s.Samples, "n", s.Samples, "samples of each figure")
 	parts := flag.String("parts", "", "names of the parts to run, with commas between them; all by default")
+	flag.Func("controller-tasks", "how many tasks there are in the part controller, with commas between (default 100,1000,10000)", func(text string) (err error) {
+		s.ControllerTasks, err = controllerbench.Numbers(text)
+		return err
+	})
+	flag.Func("controller-servers", "how many servers Consul has there, with commas between (default 1,3)", func(text string) (err error) {
+		s.ControllerServers, err = controllerbench.Numbers(text)
+		return err
+	})
 	flag.Usage = usage
 	flag.Parse()
 	if flag.NArg() > 0 || s.Samples < 1 {
@@ -37,10 +46,18 @@ func main() {
 	}
 }
 
+const longer = `
+The part controller takes about twenty minutes on two cores with its own numbers of tasks. More are measured when asked for,
+each where there is enough free memory, and take longer:
+
+  make bench PARTS=controller CONTROLLER_TASKS=50000 CONTROLLER_SERVERS=3
+`
+
 func usage() {
 	fmt.Fprintf(os.Stderr, "Usage: make bench [PARTS=dns,xds] [SAMPLES=5], or bin/bench [-parts dns,xds] [-n 5]\n\n")
 	flag.PrintDefaults()
 	fmt.Fprintf(os.Stderr, "\nThe parts:\n%s", bench.PartNames())
+	fmt.Fprint(os.Stderr, longer)
 }
 
 func run(ctx context.Context, s bench.Settings) (err error) {

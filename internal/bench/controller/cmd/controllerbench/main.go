@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -25,8 +23,14 @@ func main() {
 	flag.DurationVar(&s.Settle, "settle", s.Settle, "after its start, before it counts as at rest")
 	flag.IntVar(&s.Samples, "n", s.Samples, "samples of a single death")
 	flag.IntVar(&s.Writes, "writes", s.Writes, "the most writes a second of the controller (default its own)")
-	flag.Func("sizes", "how many tasks, with commas between (default 100,1000,10000)", numbers(&s.Sizes))
-	flag.Func("servers", "how many servers, with commas between (default 1,3)", numbers(&s.Servers))
+	flag.Func("sizes", "how many tasks, with commas between (default 100,1000,10000)", func(text string) (err error) {
+		s.Sizes, err = controllerbench.Numbers(text)
+		return err
+	})
+	flag.Func("servers", "how many servers, with commas between (default 1,3)", func(text string) (err error) {
+		s.Servers, err = controllerbench.Numbers(text)
+		return err
+	})
 	flag.Parse()
 	began := time.Now()
 	s.Say = func(format string, args ...any) {
@@ -40,19 +44,5 @@ func main() {
 	if err = errors.Join(err, table.Print(os.Stdout)); err != nil { // what there is, if it was interrupted
 		fmt.Fprintln(os.Stderr, "controllerbench:", err)
 		os.Exit(1)
-	}
-}
-
-func numbers(into *[]int) func(string) error {
-	return func(text string) error {
-		*into = nil
-		for part := range strings.SplitSeq(text, ",") {
-			n, err := strconv.Atoi(part)
-			if err != nil || n < 1 {
-				return fmt.Errorf("%q: want numbers above 0", text)
-			}
-			*into = append(*into, n)
-		}
-		return nil
 	}
 }
