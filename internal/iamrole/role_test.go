@@ -83,6 +83,10 @@ func execution() (iamrole.Role, error) {
 					"awslogs-group": "/mesh/web", "awslogs-region": "us-east-1", "awslogs-create-group": "true"}},
 			},
 			{
+				Image:           aws.String("registry.example/directory:1"),
+				CredentialSpecs: []string{"credentialspecdomainless:arn:aws:s3:::settings/gmsa.json", "credentialspec:arn:aws:ssm:eu-west-1:123456789012:parameter/gmsa"},
+			},
+			{
 				Image: aws.String("123456789012.dkr.ecr.eu-west-1.amazonaws.com/docker-hub/fluent/fluent-bit:3"),
 				FirelensConfiguration: &ecstypes.FirelensConfiguration{Type: ecstypes.FirelensConfigurationTypeFluentbit,
 					Options: map[string]string{"config-file-type": "s3", "config-file-value": "arn:aws:s3:::settings/fluent.conf"}},
