@@ -38,7 +38,7 @@ func Complete(in *ecs.RegisterTaskDefinitionInput) (*ecstypes.TaskDefinition, er
 		return nil, err
 	}
 	for _, check := range []func(*ecstypes.TaskDefinition) error{
-		checkTask, checkVolumes, checkContainers, checkLogRouter, checkPorts, checkDependencies, checkMemory,
+		checkTask, checkVolumes, checkContainers, checkLogRouter, checkPorts, checkDependencies, checkMemory, checkResources, checkNamespaces, checkTaskRole,
 	} {
 		if err := check(def); err != nil {
 			return nil, err
