@@ -37,7 +37,7 @@ func New() resource.Resource {
 		Cluster:  path.Root("ecs_service").AtName("cluster"),
 		Owner:    (*model).owner,
 		Content: []string{
-			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", "sidecars", "iam",
+			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", attributeJSON, "sidecars", "iam",
 			"iam_role_path", "log_configuration", // the provider's
 		},
 		Depends: map[string][]string{
