@@ -31,7 +31,7 @@ func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.
 	if want.TaskRole.Given == "" {
 		role, err := iamrole.Task(iamrole.TaskSpec{
 			Home: home, Settings: m.IAM.Settings(m.IAM.TaskRoleOrNone(), d.RolePath, spec.Tags), Family: spec.Family,
-			ServiceName: mesh.ServiceName(spec.Service.Name, spec.Family), Namespace: spec.Service.Namespace, ACLs: spec.Login.Enabled,
+			ServiceName: mesh.ServiceName(spec.Service.Name, spec.Family), Namespace: spec.Service.Namespace, ACLs: spec.Login.Enabled, Exec: m.execs(),
 		})
 		if err != nil {
 			return deploy.Design{}, err
@@ -52,6 +52,11 @@ func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.
 	}
 	err = want.Finish(definition, m.IAM, d.RolePath, spec.Tags, home, draft)
 	return want, err
+}
+
+// execs reports whether people may run commands in the containers.
+func (m *model) execs() bool {
+	return m.ECSService != nil && row.Value(m.ECSService.EnableExecuteCommand)
 }
 
 type model struct {
