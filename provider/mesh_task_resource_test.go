@@ -316,7 +316,7 @@ func TestChangesMadeElsewhereAreSeenAndUndone(t *testing.T) {
 				return err
 			}),
 			drift(t, config, func() error { // a policy removed
-				_, err := c.iam.DeleteRolePolicy(t.Context(), &iam.DeleteRolePolicyInput{RoleName: aws.String(family + "-task"), PolicyName: aws.String("consul-login")})
+				_, err := c.iam.DeleteRolePolicy(t.Context(), &iam.DeleteRolePolicyInput{RoleName: aws.String(family + "-task"), PolicyName: aws.String("mesh-task")})
 				return err
 			}),
 			drift(t, config, func() error { // a role removed

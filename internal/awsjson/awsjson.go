@@ -65,7 +65,9 @@ func encode(v reflect.Value) (plain any, ok bool, err error) {
 	switch v.Kind() {
 	case reflect.Invalid:
 		return nil, false, nil
-	case reflect.Pointer, reflect.Interface:
+	case reflect.Interface:
+		return encodeUnion(v)
+	case reflect.Pointer:
 		if v.IsNil() {
 			return nil, false, nil
 		}
@@ -160,6 +162,8 @@ func (d decoder) decode(plain any, v reflect.Value, path string) error {
 		return d.decodeSlice(plain, v, path)
 	case reflect.Map:
 		return d.decodeMap(plain, v, path)
+	case reflect.Interface:
+		return d.decodeUnion(plain, v, path)
 	default:
 		return decodeScalar(plain, v, path)
 	}
@@ -281,7 +285,10 @@ func skipped(f reflect.StructField) bool {
 	return !f.IsExported() || f.Anonymous || f.Name == "ResultMetadata"
 }
 
-func key(f reflect.StructField) string { return strings.ToLower(f.Name[:1]) + f.Name[1:] }
+// key is the key of a field: its name with the first letter in lower case.
+func key(f reflect.StructField) string { return lowerFirst(f.Name) }
+
+func lowerFirst(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 
 func join(path, k string) string {
 	if path == "" {

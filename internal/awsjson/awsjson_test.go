@@ -88,3 +88,28 @@ func TestUnknownKeysAreRefusedOnlyWhenStrict(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
+
+func TestAUnionIsAnObjectWithOneKey(t *testing.T) {
+	t.Parallel()
+	in := ecstypes.ResourceRequirement{Type: ecstypes.ResourceTypeGpu, SharingStrategy: &ecstypes.SharingStrategyMemberNvidiaMps{Value: ecstypes.NvidiaMpsAllocation{Memory: aws.Int32(0)}}}
+	got, err := awsjson.Marshal(in)
+	if want := `{"sharingStrategy":{"nvidiaMps":{"memory":0}},"type":"GPU"}`; err != nil || string(got) != want {
+		t.Fatalf("got %s, %v, want %s", got, err, want)
+	}
+	var back ecstypes.ResourceRequirement
+	if err := awsjson.UnmarshalStrict(got, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(in, back, cmpopts.IgnoreUnexported(in, ecstypes.SharingStrategyMemberNvidiaMps{}, ecstypes.NvidiaMpsAllocation{})); diff != "" {
+		t.Errorf("read back (-want +got):\n%s", diff)
+	}
+	for text, want := range map[string]string{
+		`{"sharingStrategy":{"mps":{}}}`:                   "sharingStrategy: unknown key, want one of nvidiaMps",
+		`{"sharingStrategy":{}}`:                           "sharingStrategy: got an object, want an object with one key",
+		`{"sharingStrategy":{"nvidiaMps":{"memory":"1"}}}`: "sharingStrategy.nvidiaMps.memory: got a string, want a whole number",
+	} {
+		if err := awsjson.Unmarshal([]byte(text), &back); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", text, err, want)
+		}
+	}
+}

@@ -30,10 +30,12 @@ func (p Pair) Check() problem.List {
 	given := []problem.Path{task.Child("arn"), execution.Child("arn")} // a role that is given has neither name nor tags of ours
 	if p.Task != nil {
 		checkPolicies(p.Task.PolicyARNs, task.Child("policyArns"), &found)
+		checkInline(p.Task.InlinePolicies, task.Child("inlinePolicies"), &found)
 		checkTags(p.Task.Tags, given, &found)
 	}
 	if p.Execution != nil {
 		checkPolicies(p.Execution.PolicyARNs, execution.Child("policyArns"), &found)
+		checkInline(p.Execution.InlinePolicies, execution.Child("inlinePolicies"), &found)
 		for _, arn := range p.KMSKeyARNs {
 			if !validKeyARN.MatchString(arn) {
 				found.Add(execution.Child("kmsKeyArns"), "has %q, want ARNs of KMS keys: arn:<partition>:kms:<region>:<account>:key/<id> (a policy cannot name a key by its alias)", arn)

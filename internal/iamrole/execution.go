@@ -50,6 +50,11 @@ func sources(home Home, containers []ecstypes.ContainerDefinition) (secrets, par
 			parameters = append(parameters, parameterARN(home, reference))
 		}
 	}
+	for _, spec := range credentialSpecs(containers) {
+		if !strings.Contains(spec, ":s3:") {
+			parameters = append(parameters, spec)
+		}
+	}
 	return distinct(secrets), distinct(parameters)
 }
 
@@ -141,8 +146,21 @@ func keyStatements(keyARNs []string) []statement {
 	return []statement{allow("DecryptSecrets", []string{"kms:Decrypt"}, distinct(keyARNs))}
 }
 
-// fileStatements grants the files that ECS fetches from S3, where they lie under arn:partition:s3:::bucket/key: environments
-// and the configuration of log routers.
+// credentialSpecs are the ARNs of the files by which containers are known to an Active Directory.
+func credentialSpecs(containers []ecstypes.ContainerDefinition) []string {
+	var arns []string
+	for _, c := range containers {
+		for _, spec := range c.CredentialSpecs {
+			if _, arn, ok := strings.Cut(spec, ":"); ok { // credentialspec:arn:…
+				arns = append(arns, arn)
+			}
+		}
+	}
+	return arns
+}
+
+// fileStatements grants the files that ECS fetches from S3, where they lie under arn:partition:s3:::bucket/key: environments,
+// the configuration of log routers, and credential specs.
 func fileStatements(containers []ecstypes.ContainerDefinition) []statement {
 	var files, buckets []string
 	add := func(file string) {
@@ -155,6 +173,11 @@ func fileStatements(containers []ecstypes.ContainerDefinition) []statement {
 		}
 		if r := c.FirelensConfiguration; r != nil && r.Options["config-file-type"] == "s3" {
 			add(r.Options["config-file-value"])
+		}
+	}
+	for _, spec := range credentialSpecs(containers) {
+		if strings.Contains(spec, ":s3:") {
+			add(spec)
 		}
 	}
 	if len(files) == 0 {

@@ -35,6 +35,7 @@ func (s Settings) role(home Home, family, suffix, defaultPath string) (Role, err
 		Path:                cmp.Or(s.Path, defaultPath),
 		PolicyARNs:          s.PolicyARNs,
 		PermissionsBoundary: s.PermissionsBoundary,
+		InlinePolicies:      s.InlinePolicies,
 	}
 	if err := agentconfig.CheckRolePath(role.Path); err != nil {
 		return Role{}, fmt.Errorf("make role %s: path %w", role.Name, err)

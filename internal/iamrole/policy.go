@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"unicode"
 )
 
 // version is the version of IAM's policy language.
@@ -88,17 +89,36 @@ func overTLS(queueARN string) statement {
 	}
 }
 
-// maxInline is IAM's limit for the inline policies of a role, in characters without white space.
+// maxInline is IAM's limit for the inline policies of a role together, in characters without white space.
 const maxInline = 10240
 
-// inline gives the role the statements as its inline policy, if there are any.
+// inline gives the role the statements as the mesh's inline policy, if there are any.
 func (r Role) inline(name string, statements []statement) (Role, error) {
-	if len(statements) == 0 {
+	length := 0
+	for _, policy := range r.InlinePolicies {
+		length += lengthOf(policy)
+	}
+	if len(statements) > 0 {
+		r.PolicyName, r.Policy = name, document{version, statements}.json()
+		length += len(r.Policy)
+	}
+	switch {
+	case length <= maxInline:
 		return r, nil
+	case len(r.InlinePolicies) > 0:
+		return Role{}, fmt.Errorf("make role %s: its inline policies have %d characters together, %d of them the mesh's own, IAM takes %d: put yours into managed policies", r.Name, length, len(r.Policy), maxInline)
+	default:
+		return Role{}, fmt.Errorf("make role %s: its policy has %d characters, IAM takes %d", r.Name, length, maxInline)
 	}
-	r.PolicyName, r.Policy = name, document{version, statements}.json()
-	if n := len(r.Policy); n > maxInline {
-		return Role{}, fmt.Errorf("make role %s: its policy has %d characters, IAM takes %d", r.Name, n, maxInline)
+}
+
+// lengthOf is how many characters IAM counts of a policy.
+func lengthOf(policy string) int {
+	n := 0
+	for _, c := range policy {
+		if !unicode.IsSpace(c) {
+			n++
+		}
 	}
-	return r, nil
+	return n
 }

@@ -14,6 +14,7 @@ type Settings struct {
 	Path                string            // default mesh.RolePath for mesh tasks
 	PermissionsBoundary string            // ARN of a policy
 	PolicyARNs          []string          // managed policies to attach besides
+	InlinePolicies      map[string]string // JSON of policies in the role, by their names, besides the mesh's own
 	Tags                map[string]string // the mesh's own win
 	AnySource           bool              // trust ECS on behalf of any account and Region: no conditions in the trust policy
 }
@@ -26,6 +27,7 @@ type TaskSpec struct {
 	ServiceName string // as registered in Consul
 	Namespace   string
 	ACLs        bool // the agents log in to Consul with the role
+	Exec        bool // people may run commands in the containers (ECS Exec)
 }
 
 // ExecutionSpec asks for an execution role.
@@ -45,6 +47,7 @@ type ControllerSpec struct {
 	ECSClusterARNs      []string // that it looks after
 	EventQueueARN       string   // SQS queue of task state events; empty: none
 	LogsIn              bool     // to Consul, with the role
+	Exec                bool     // people may run commands in the container (ECS Exec)
 	FirstTokenSecretARN string   // secret with an ACL token that it may read; empty: none
 	KMSKeyARN           string   // of that secret, where the key is not AWS's own
 }
@@ -54,9 +57,10 @@ type Role struct {
 	Name                string
 	Path                string
 	ARN                 string
-	TrustPolicy         string // JSON
-	PolicyName          string // of the inline policy
-	Policy              string // JSON; empty: no inline policy
+	TrustPolicy         string            // JSON
+	PolicyName          string            // of the mesh's inline policy
+	Policy              string            // JSON; empty: no inline policy of the mesh
+	InlinePolicies      map[string]string // JSON of the user's, by their names
 	PolicyARNs          []string
 	PermissionsBoundary string
 	Tags                map[string]string

@@ -40,6 +40,13 @@ func TestRolesMatchGoldens(t *testing.T) {
 				},
 			})
 		},
+		"task-exec": func() (iamrole.Role, error) {
+			return iamrole.Task(iamrole.TaskSpec{Home: home, Family: "web", ServiceName: "web", ACLs: true, Exec: true,
+				Settings: iamrole.Settings{InlinePolicies: map[string]string{"queue": `{"Version":"2012-10-17","Statement":[]}`}}})
+		},
+		"controller-exec": func() (iamrole.Role, error) {
+			return iamrole.Controller(iamrole.ControllerSpec{Home: home, Family: "ctl", Exec: true, ECSClusterARNs: []string{"arn:aws:ecs:eu-west-1:123456789012:cluster/prod"}})
+		},
 		"execution-nothing": func() (iamrole.Role, error) {
 			return iamrole.Execution(iamrole.ExecutionSpec{Home: home, Family: "web", Containers: []ecstypes.ContainerDefinition{{Image: aws.String("registry.example/app:1")}}})
 		},
@@ -83,6 +90,10 @@ func execution() (iamrole.Role, error) {
 					"awslogs-group": "/mesh/web", "awslogs-region": "us-east-1", "awslogs-create-group": "true"}},
 			},
 			{
+				Image:           aws.String("registry.example/directory:1"),
+				CredentialSpecs: []string{"credentialspecdomainless:arn:aws:s3:::settings/gmsa.json", "credentialspec:arn:aws:ssm:eu-west-1:123456789012:parameter/gmsa"},
+			},
+			{
 				Image: aws.String("123456789012.dkr.ecr.eu-west-1.amazonaws.com/docker-hub/fluent/fluent-bit:3"),
 				FirelensConfiguration: &ecstypes.FirelensConfiguration{Type: ecstypes.FirelensConfigurationTypeFluentbit,
 					Options: map[string]string{"config-file-type": "s3", "config-file-value": "arn:aws:s3:::settings/fluent.conf"}},
@@ -119,7 +130,7 @@ func render(t *testing.T, r iamrole.Role) []byte {
 		return json.RawMessage(text)
 	}
 	out := map[string]any{"name": r.Name, "path": r.Path, "arn": r.ARN, "trustPolicy": document(r.TrustPolicy), "policyName": r.PolicyName,
-		"policy": document(r.Policy), "policyArns": r.PolicyARNs, "permissionsBoundary": r.PermissionsBoundary, "tags": r.Tags}
+		"policy": document(r.Policy), "inlinePolicies": r.InlinePolicies, "policyArns": r.PolicyARNs, "permissionsBoundary": r.PermissionsBoundary, "tags": r.Tags}
 	b, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
 		t.Fatal(err)

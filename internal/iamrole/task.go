@@ -8,12 +8,17 @@ import (
 
 // Names of the inline policies.
 const (
-	policyLogin      = "consul-login"
+	policyTask       = "mesh-task"
 	policyExecution  = "start-task"
 	policyController = "watch-tasks"
 )
 
-// Task is the task role of a mesh task. It may read itself, which Consul asks of a login, and nothing besides.
+// IsOwnPolicy reports whether an inline policy of that name is the mesh's.
+func IsOwnPolicy(name string) bool {
+	return name == policyTask || name == policyExecution || name == policyController
+}
+
+// Task is the task role of a mesh task. It may read itself, which Consul asks of a login, and what ECS Exec takes, where that is on.
 func Task(s TaskSpec) (Role, error) {
 	role, err := s.Settings.role(s.Home, s.Family, suffixTask, mesh.RolePath)
 	if err != nil {
@@ -24,7 +29,17 @@ func Task(s TaskSpec) (Role, error) {
 	if s.ACLs {
 		statements = append(statements, allow("ReadItself", []string{"iam:GetRole"}, []string{role.ARN}))
 	}
-	return role.inline(policyLogin, statements)
+	if s.Exec {
+		statements = append(statements, execStatement())
+	}
+	return role.inline(policyTask, statements)
+}
+
+// execStatement lets the agent that ECS puts into a container open the channels that ECS Exec speaks through. They have no resource.
+func execStatement() statement {
+	return allow("OpenChannels", []string{
+		"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+	}, []string{"*"})
 }
 
 // Controller is the task role of a controller: it sees the tasks of its ECS clusters, hears of their ends, and reads the secret that
@@ -50,6 +65,9 @@ func Controller(s ControllerSpec) (Role, error) {
 	}
 	if s.KMSKeyARN != "" {
 		statements = append(statements, keyStatements([]string{s.KMSKeyARN})...)
+	}
+	if s.Exec {
+		statements = append(statements, execStatement())
 	}
 	return role.inline(policyController, statements)
 }

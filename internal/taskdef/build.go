@@ -133,6 +133,8 @@ func (t Task) frame(family, taskRoleARN, executionRoleARN string) *Definition {
 		Memory:                  aws.String(strconv.Itoa(t.memory())),
 		RuntimePlatform:         t.RuntimePlatform,
 		PidMode:                 t.PIDMode,
+		IpcMode:                 t.IPCMode,
+		EnableFaultInjection:    t.EnableFaultInjection,
 		PlacementConstraints:    t.PlacementConstraints,
 		TaskRoleArn:             optional(taskRoleARN),
 		ExecutionRoleArn:        optional(executionRoleARN),

@@ -22,6 +22,14 @@ var (
 		regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/\S+$`)}
 	fileARN = arnKind{"the ARN of an S3 object: arn:<partition>:s3:::<bucket>/<key>",
 		regexp.MustCompile(`^arn:aws[a-z-]*:s3:::[^/\s]+/.+$`)}
+	pullSecretARN = arnKind{"the ARN of a Secrets Manager secret: arn:<partition>:secretsmanager:<region>:<account>:secret:<name>",
+		regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+$`)}
+	specARN = arnKind{"the ARN of an S3 object or of an SSM parameter",
+		regexp.MustCompile(`^arn:aws[a-z-]*:(s3:::[^/\s]+/.+|ssm:[a-z0-9-]+:\d{12}:parameter/\S+)$`)}
+	s3FilesARN = arnKind{"the ARN of an S3 Files file system: arn:<partition>:s3files:<region>:<account>:file-system/<id>",
+		regexp.MustCompile(`^arn:aws[a-z-]*:s3files:[a-z0-9-]+:\d{12}:file-system/[^/\s]+$`)}
+	s3AccessPointARN = arnKind{"the ARN of an access point of S3 Files: arn:<partition>:s3files:<region>:<account>:file-system/<id>/access-point/<id>",
+		regexp.MustCompile(`^arn:aws[a-z-]*:s3files:[a-z0-9-]+:\d{12}:(file-system/[^/\s]+/)?access-point/\S+$`)}
 	// secretARN is also the reference to a part of a secret: its JSON key, version stage and version ID follow the name.
 	secretARN = arnKind{"the ARN of a Secrets Manager secret or of an SSM parameter, or the name of a parameter",
 		regexp.MustCompile(`^arn:aws[a-z-]*:(secretsmanager:[a-z0-9-]+:\d{12}:secret:|ssm:[a-z0-9-]+:\d{12}:parameter/)\S+$`)}

@@ -34,6 +34,7 @@ func (s Spec) checkContainers(found *problem.List) {
 	s.checkProbes(found)
 	s.checkPortMappings(path, found)
 	s.checkOrder(path, found)
+	s.checkResources(path, found)
 }
 
 // checkCount counts the task's containers: the ready gate gives way by itself unless it is asked for.
@@ -98,6 +99,11 @@ func (s Spec) checkContainer(c Container, path problem.Path, found *problem.List
 	s.checkVariables(d, path, found)
 	checkFiles(d, path, found)
 	checkUlimits(d.Ulimits, path.Child("ulimits"), found)
+	if r := d.RepositoryCredentials; r != nil {
+		pullSecretARN.check(aws.ToString(r.CredentialsParameter), path.Child("repositoryCredentials", "credentialsParameter"), found)
+	}
+	checkCredentialSpecs(d.CredentialSpecs, s.Task, path.Child("credentialSpecs"), found)
+	s.Task.checkSystemControls(d.SystemControls, path.Child("systemControls"), found)
 	checkAwsvpc(d, path, found)
 	if s.Task.runsOn(ecstypes.CompatibilityFargate) {
 		checkFargateContainer(d, path, found)
@@ -174,70 +180,6 @@ func (s Spec) checkVariables(d ecstypes.ContainerDefinition, path problem.Path, 
 	for _, secret := range d.Secrets {
 		check("secrets", aws.ToString(secret.Name))
 		checkReference(aws.ToString(secret.ValueFrom), path.Child("secrets", problem.Key(aws.ToString(secret.Name))), found)
-	}
-}
-
-// checkAwsvpc reports what ECS refuses in the awsvpc network mode, which every mesh task has.
-func checkAwsvpc(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
-	for _, setting := range []struct {
-		key string
-		set bool
-	}{
-		{"links", len(d.Links) > 0},
-		{"hostname", aws.ToString(d.Hostname) != ""},
-		{"dnsServers", len(d.DnsServers) > 0},
-		{"dnsSearchDomains", len(d.DnsSearchDomains) > 0},
-		{"extraHosts", len(d.ExtraHosts) > 0},
-		{"disableNetworking", aws.ToBool(d.DisableNetworking)},
-	} {
-		if setting.set {
-			found.Add(path.Child(setting.key), "is not allowed in the awsvpc network mode, which the mesh needs")
-		}
-	}
-}
-
-func checkFargateContainer(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
-	with := []problem.Path{problem.At("task", "launchTypes")}
-	checkStartTimeout(d.StartTimeout, path, with, found)
-	if aws.ToBool(d.Privileged) {
-		found.AddWith(with, path.Child("privileged"), "is not allowed on FARGATE")
-	}
-	for i, r := range d.ResourceRequirements {
-		if r.Type == ecstypes.ResourceTypeGpu {
-			found.AddWith(with, path.Child("resourceRequirements", i), "asks for a GPU, which FARGATE does not have")
-		}
-	}
-	p := d.LinuxParameters
-	if p == nil {
-		return
-	}
-	at := path.Child("linuxParameters")
-	if p.Capabilities != nil {
-		for i, capability := range p.Capabilities.Add {
-			if capability != "SYS_PTRACE" {
-				found.AddWith(with, at.Child("capabilities", "add", i), "is %s, but FARGATE grants SYS_PTRACE alone", capability)
-			}
-		}
-	}
-	for _, setting := range []struct {
-		key string
-		set bool
-	}{
-		{"devices", len(p.Devices) > 0},
-		{"maxSwap", p.MaxSwap != nil},
-		{"sharedMemorySize", p.SharedMemorySize != nil},
-		{"swappiness", p.Swappiness != nil},
-		{"tmpfs", len(p.Tmpfs) > 0},
-	} {
-		if setting.set {
-			found.AddWith(with, at.Child(setting.key), "is not allowed on FARGATE")
-		}
-	}
-}
-
-func checkStartTimeout(timeout *int32, path problem.Path, with []problem.Path, found *problem.List) {
-	if timeout != nil && (*timeout < 2 || *timeout > maxFargateStop) {
-		found.AddWith(with, path.Child("startTimeout"), "is %d seconds, but FARGATE takes 2 to %d", *timeout, maxFargateStop)
 	}
 }
 

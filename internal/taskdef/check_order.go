@@ -48,7 +48,7 @@ func (s Spec) checkDependency(dependency ecstypes.ContainerDependency, at, conta
 	}
 	index := slices.IndexFunc(s.Containers, func(c Container) bool { return aws.ToString(c.Definition.Name) == name })
 	if index < 0 {
-		found.AddWith(s.namePaths(), at.Child("containerName"), "is %q, which is no container of the task", name)
+		found.AddWith(append(s.namePaths(), containers), at.Child("containerName"), "is %q, which is no container of the task", name)
 		return
 	}
 	target := s.Containers[index]

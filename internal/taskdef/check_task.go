@@ -22,6 +22,9 @@ var fargateMemory = map[int]struct{ from, to, step int }{
 // fargateMemory256 is the memory for a quarter of a core, which has no step.
 var fargateMemory256 = []int{512, 1024, 2048}
 
+// maxPlacementConstraints is ECS's limit for one task.
+const maxPlacementConstraints = 10
+
 // launchTypes that a mesh task may require.
 var launchTypes = []ecstypes.Compatibility{ecstypes.CompatibilityEc2, ecstypes.CompatibilityFargate, ecstypes.CompatibilityManagedInstances}
 
@@ -64,14 +67,12 @@ func (t Task) check(found *problem.List) {
 	case !fargate:
 		found.AddWith(onlyLaunchTypes, path.Child("ephemeralStorageGib"), "is allowed on FARGATE alone")
 	}
-	if t.PIDMode != "" && !slices.Contains(t.PIDMode.Values(), t.PIDMode) {
-		found.Add(path.Child("pidMode"), "is %q, want host or task", t.PIDMode)
-	}
-	if t.PIDMode == ecstypes.PidModeHost && fargate {
-		found.AddWith(onlyLaunchTypes, path.Child("pidMode"), "is host, which is not allowed on FARGATE")
-	}
+	t.checkModes(path, found)
 	if len(t.PlacementConstraints) > 0 && fargate {
 		found.AddWith(onlyLaunchTypes, path.Child("placementConstraints"), "is not allowed on FARGATE")
+	}
+	if n := len(t.PlacementConstraints); n > maxPlacementConstraints {
+		found.Add(path.Child("placementConstraints"), "has %d elements, want at most %d", n, maxPlacementConstraints)
 	}
 }
 

@@ -272,7 +272,7 @@ readinessProbes[2].container: is "db", which is no container of the task`},
 			app(s).Secrets = []ecstypes.Secret{{Name: aws.String("A"), ValueFrom: aws.String("p")}}
 		}, `containers[0].secrets["A"]: is set already at containers[0].environment["A"]`},
 		"secret from nowhere": {func(s *taskdef.Spec) { app(s).Secrets = []ecstypes.Secret{{Name: aws.String("A")}} }, `containers[0].secrets["A"]: is empty, want the ARN of a Secrets Manager secret or of an SSM parameter, or the name of a parameter`},
-		"not for awsvpc":      {func(s *taskdef.Spec) { app(s).Links = []string{"x"} }, "containers[0].links: is not allowed in the awsvpc network mode, which the mesh needs"},
+		"not for awsvpc":      {func(s *taskdef.Spec) { app(s).Links = []string{"x"} }, "containers[0].links: is [x], which is not allowed in the awsvpc network mode, and the mesh needs that: the containers of a task reach each other at 127.0.0.1, so leave it out"},
 		"capability": {func(s *taskdef.Spec) {
 			app(s).LinuxParameters = &ecstypes.LinuxParameters{Capabilities: &ecstypes.KernelCapabilities{Add: []string{"NET_ADMIN"}}}
 		}, "containers[0].linuxParameters.capabilities.add[0]: is NET_ADMIN, but FARGATE grants SYS_PTRACE alone"},

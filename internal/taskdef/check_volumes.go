@@ -31,9 +31,8 @@ func (s Spec) checkVolumes(found *problem.List) {
 		}
 		known = append(known, name)
 		checkEFS(v.EfsVolumeConfiguration, path.Child(i, "efsVolumeConfiguration"), found)
-		if s.Task.runsOn(ecstypes.CompatibilityFargate) {
-			checkFargateVolume(v, path.Child(i), found)
-		}
+		checkS3Files(v.S3filesVolumeConfiguration, path.Child(i, "s3filesVolumeConfiguration"), found)
+		s.Task.checkLaunchTypeOfVolume(v, path.Child(i), found)
 	}
 	for i := range s.Containers {
 		s.checkMounts(i, known, found)
@@ -55,6 +54,7 @@ func checkKinds(volumes []ecstypes.Volume, path problem.Path, found *problem.Lis
 			{"dockerVolumeConfiguration", v.DockerVolumeConfiguration != nil},
 			{"efsVolumeConfiguration", v.EfsVolumeConfiguration != nil},
 			{"fsxWindowsFileServerVolumeConfiguration", v.FsxWindowsFileServerVolumeConfiguration != nil},
+			{"s3filesVolumeConfiguration", v.S3filesVolumeConfiguration != nil},
 		} {
 			if kind.set && first != nil {
 				found.AddWith([]problem.Path{first}, at.Child(kind.key), "is not allowed together with %s: a volume is of one kind", first)
@@ -130,6 +130,23 @@ func checkEFS(v *ecstypes.EFSVolumeConfiguration, path problem.Path, found *prob
 	if root := aws.ToString(v.RootDirectory); hasAccessPoint && root != "" && root != "/" {
 		found.AddWith([]problem.Path{access}, path.Child("rootDirectory"), "is %q, which is not allowed together with %s: the access point has a directory of its own, so leave this out", root, access)
 	}
+}
+
+// checkS3Files wants a file system, and its root where an access point has a directory of its own.
+func checkS3Files(v *ecstypes.S3FilesVolumeConfiguration, path problem.Path, found *problem.List) {
+	if v == nil {
+		return
+	}
+	system, access := path.Child("fileSystemArn"), path.Child("accessPointArn")
+	if aws.ToString(v.FileSystemArn) == "" {
+		found.Add(system, "is missing, want %s", s3FilesARN.what)
+	}
+	s3FilesARN.check(aws.ToString(v.FileSystemArn), system, found)
+	s3AccessPointARN.check(aws.ToString(v.AccessPointArn), access, found)
+	if root := aws.ToString(v.RootDirectory); aws.ToString(v.AccessPointArn) != "" && root != "" && root != "/" {
+		found.AddWith([]problem.Path{access}, path.Child("rootDirectory"), "is %q, which is not allowed together with %s: the access point has a directory of its own, so leave this out", root, access)
+	}
+	checkRange(v.TransitEncryptionPort, 0, 65535, path.Child("transitEncryptionPort"), found)
 }
 
 // checkVolumesFrom wants each container whose mounts are shared to be another one of the task.

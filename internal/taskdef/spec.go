@@ -55,6 +55,8 @@ type Task struct {
 	RuntimePlatform      *ecstypes.RuntimePlatform
 	EphemeralStorageGiB  int // 0: ECS's own 20
 	PIDMode              ecstypes.PidMode
+	IPCMode              ecstypes.IpcMode
+	EnableFaultInjection *bool             // faults that AWS's Fault Injection Service asks the task for
 	Volumes              []ecstypes.Volume // the mesh adds its own
 	PlacementConstraints []ecstypes.TaskDefinitionPlacementConstraint
 }

@@ -4,9 +4,7 @@ import (
 	"maps"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
@@ -35,7 +33,13 @@ type Container struct {
 	PseudoTerminal         *bool               `tfsdk:"pseudo_terminal"`
 	DockerLabels           map[string]string   `tfsdk:"docker_labels"`
 	DockerSecurityOptions  []string            `tfsdk:"docker_security_options"`
+	CredentialSpecs        []string            `tfsdk:"credential_specs"`
 	VersionConsistency     *string             `tfsdk:"version_consistency"`
+	Hostname               *string             `tfsdk:"hostname"`
+	Links                  []string            `tfsdk:"links"`
+	DnsServers             []string            `tfsdk:"dns_servers"`
+	DnsSearchDomains       []string            `tfsdk:"dns_search_domains"`
+	DisableNetworking      *bool               `tfsdk:"disable_networking"`
 	LogConfiguration       *LogConfiguration   `tfsdk:"log_configuration"`
 	Mesh                   *ContainerMesh      `tfsdk:"mesh" spec:"-" at:"."`
 	DependsOn              []dependency        `tfsdk:"depends_on"`
@@ -50,6 +54,7 @@ type Container struct {
 	RepositoryCredentials  *registryCredential `tfsdk:"repository_credentials"`
 	FirelensConfiguration  *firelens           `tfsdk:"firelens_configuration"`
 	LinuxParameters        *linuxParameters    `tfsdk:"linux_parameters"`
+	ExtraHosts             []extraHost         `tfsdk:"extra_host"`
 }
 
 type ContainerMesh struct {
@@ -90,81 +95,12 @@ type restartPolicy struct {
 	RestartAttemptPeriod *int32  `tfsdk:"restart_attempt_period"`
 }
 
-type portMapping struct {
-	ContainerPort      *int32  `tfsdk:"container_port"`
-	ContainerPortRange *string `tfsdk:"container_port_range"`
-	HostPort           *int32  `tfsdk:"host_port"`
-	Protocol           *string `tfsdk:"protocol"`
-	Name               *string `tfsdk:"name"`
-	AppProtocol        *string `tfsdk:"app_protocol"`
-}
-
-type mountPoint struct {
-	SourceVolume  *string `tfsdk:"source_volume"`
-	ContainerPath *string `tfsdk:"container_path"`
-	ReadOnly      *bool   `tfsdk:"read_only"`
-}
-
-type volumeFrom struct {
-	SourceContainer *string `tfsdk:"source_container"`
-	ReadOnly        *bool   `tfsdk:"read_only"`
-}
-
-type ulimit struct {
-	Name      *string `tfsdk:"name"`
-	SoftLimit *int32  `tfsdk:"soft_limit"`
-	HardLimit *int32  `tfsdk:"hard_limit"`
-}
-
-type systemControl struct {
-	Namespace *string `tfsdk:"namespace"`
-	Value     *string `tfsdk:"value"`
-}
-
-type requirement struct {
-	Type  *string `tfsdk:"type"`
-	Value *string `tfsdk:"value"`
-}
-
-type registryCredential struct {
-	CredentialsParameter *string `tfsdk:"credentials_parameter"`
-}
-
-type firelens struct {
-	Type    *string           `tfsdk:"type"`
-	Options map[string]string `tfsdk:"options"`
-}
-
-type linuxParameters struct {
-	Capabilities       *capabilities `tfsdk:"capabilities"`
-	InitProcessEnabled *bool         `tfsdk:"init_process_enabled"`
-	SharedMemorySize   *int32        `tfsdk:"shared_memory_size"`
-	MaxSwap            *int32        `tfsdk:"max_swap"`
-	Swappiness         *int32        `tfsdk:"swappiness"`
-	Devices            []device      `tfsdk:"device"`
-	Tmpfs              []tmpfs       `tfsdk:"tmpfs"`
-}
-
-type capabilities struct {
-	Add  []string `tfsdk:"add"`
-	Drop []string `tfsdk:"drop"`
-}
-
-type device struct {
-	HostPath      *string  `tfsdk:"host_path"`
-	ContainerPath *string  `tfsdk:"container_path"`
-	Permissions   []string `tfsdk:"permissions"`
-}
-
-type tmpfs struct {
-	ContainerPath *string  `tfsdk:"container_path"`
-	Size          *int32   `tfsdk:"size"`
-	MountOptions  []string `tfsdk:"mount_options"`
-}
-
 func (m Container) Spec() taskdef.Container {
 	var c taskdef.Container
 	row.ToSpec(&c.Definition, m)
+	for i, r := range m.ResourceRequirements {
+		c.Definition.ResourceRequirements[i].SharingStrategy = r.SharingStrategy.spec()
+	}
 	if m.Mesh != nil {
 		row.ToSpec(&c, m.Mesh)
 	}
@@ -181,8 +117,7 @@ func (m Container) Probe() *agentconfig.ReadinessProbe {
 	return &p
 }
 
-// ContainerFields is a container definition in ECS's own words, in snake case. What awsvpc tasks cannot use
-// (links, hostname, extra hosts, DNS servers) is left out.
+// ContainerFields is a container definition in ECS's own words, in snake case.
 func ContainerFields() row.Fields {
 	all := row.Fields{
 		"name":               row.RequiredText("Name in the task: up to 255 letters, digits, `-` and `_`."),
@@ -209,6 +144,7 @@ func ContainerFields() row.Fields {
 		"pseudo_terminal":          row.FlagOr(false, "Allocate a TTY. Default `false`."),
 		"docker_labels":            row.TextMap("Labels of the container."),
 		"docker_security_options":  row.Texts("Security options of Docker, such as `no-new-privileges`. Not on Fargate."),
+		"credential_specs":         row.Texts("Where the container finds the credentials of a group managed service account (gMSA) in an Active Directory: one element, `credentialspec:` or `credentialspecdomainless:` and the ARN of an S3 object or an SSM parameter, which the execution role is allowed to read. The secret that a domainless file names has to be allowed with `iam.execution_role.inline_policies`. On Fargate only domainless ones."),
 		"version_consistency":      row.Text("Whether ECS resolves the image's tag to a digest: `enabled` or `disabled`.", row.OneOf(ecstypes.VersionConsistency("").Values()...)),
 		"log_configuration":        LogConfigurationRow("Where the output goes."),
 		"mesh": row.Object("How the container takes part in the mesh.", row.Fields{
@@ -222,6 +158,7 @@ func ContainerFields() row.Fields {
 	}
 	maps.Copy(all, containerLifeFields())
 	maps.Copy(all, containerHostFields())
+	maps.Copy(all, bridgeFields())
 	return all
 }
 
@@ -251,79 +188,6 @@ func containerLifeFields() row.Fields {
 		}),
 		"restart_policy": restartPolicyRow(),
 	}
-}
-
-// containerHostFields is what a container gets of the machine: ports, mounts, limits, kernel.
-func containerHostFields() row.Fields {
-	return row.Fields{
-		"port_mapping": row.Objects("Ports that the task opens besides the mesh's. A service in the mesh needs none.", row.Fields{
-			"container_port":       row.Number("Port in the task, 1 to 65535."),
-			"container_port_range": row.Text("A range of ports instead, such as `8000-8010`."),
-			"host_port":            hostPort(),
-			"protocol":             row.TextOr(string(ecstypes.TransportProtocolTcp), "`tcp` (default) or `udp`.", row.OneOf(ecstypes.TransportProtocol("").Values()...)),
-			"name":                 row.Text("Name of the port, for Service Connect."),
-			"app_protocol":         row.Text("`http`, `http2` or `grpc`, for Service Connect.", row.OneOf(ecstypes.ApplicationProtocol("").Values()...)),
-		}),
-		"mount_point": row.Objects("Volumes of the task that the container mounts.", row.Fields{
-			"source_volume":  row.RequiredText("Name of the volume in `task.volume`."),
-			"container_path": row.RequiredText("Path in the container."),
-			"read_only":      row.FlagOr(false, "Default `false`."),
-		}),
-		"volumes_from": row.Objects("Containers whose mounts this one shares.", row.Fields{
-			"source_container": row.RequiredText("Name of the container."),
-			"read_only":        row.FlagOr(false, "Default `false`."),
-		}),
-		"ulimit": row.Objects("Resource limits.", row.Fields{
-			"name":       row.RequiredText("Name, such as `nofile`.", row.OneOf(ecstypes.UlimitName("").Values()...)),
-			"soft_limit": row.RequiredNumber("Soft limit."),
-			"hard_limit": row.RequiredNumber("Hard limit."),
-		}),
-		"system_control": row.Objects("Kernel parameters of the container's namespaces.", row.Fields{
-			"namespace": row.RequiredText("Name, such as `net.core.somaxconn`."),
-			"value":     row.RequiredText("Value."),
-		}),
-		"resource_requirement": row.Objects("GPUs and other devices.", row.Fields{
-			"type":  row.RequiredText("`GPU`, `InferenceAccelerator` or another of ECS's types.", row.OneOf(ecstypes.ResourceType("").Values()...)),
-			"value": row.RequiredText("How many, or the name of the device."),
-		}),
-		"repository_credentials": row.Object("Credentials of a private registry outside AWS.", row.Fields{
-			"credentials_parameter": row.RequiredText("ARN of the Secrets Manager secret.", row.SecretARN()),
-		}),
-		"firelens_configuration": row.Object("Makes the container the task's log router.", row.Fields{
-			"type":    row.RequiredText("`fluentbit` or `fluentd`.", row.OneOf(ecstypes.FirelensConfigurationType("").Values()...)),
-			"options": row.TextMap("Options of the log router."),
-		}),
-		"linux_parameters": linuxParametersRow(),
-	}
-}
-
-func hostPort() schema.Int32Attribute {
-	a := row.Number("Same as `container_port` in awsvpc tasks.")
-	a.Computed, a.PlanModifiers = true, []planmodifier.Int32{row.Like{At: path.MatchRelative().AtParent().AtName("container_port")}}
-	return a
-}
-
-func linuxParametersRow() schema.SingleNestedBlock {
-	return row.Object("Settings of the Linux kernel.", row.Fields{
-		"capabilities": row.Object("Capabilities beyond or below Docker's.", row.Fields{
-			"add":  row.Texts("Capabilities to add. Fargate admits only `SYS_PTRACE`."),
-			"drop": row.Texts("Capabilities to drop."),
-		}),
-		"init_process_enabled": row.Flag("Run an init process that forwards signals and reaps children. Default `false`."),
-		"shared_memory_size":   row.Number("Size of /dev/shm in MiB. Not on Fargate."),
-		"max_swap":             row.Number("Swap in MiB. Not on Fargate."),
-		"swappiness":           row.Number("0 to 100. Not on Fargate."),
-		"device": row.Objects("Devices of the host. Not on Fargate.", row.Fields{
-			"host_path":      row.RequiredText("Path on the host."),
-			"container_path": row.Text("Path in the container. Default: the same."),
-			"permissions":    row.Texts("`read`, `write`, `mknod`."),
-		}),
-		"tmpfs": row.Objects("Memory file systems. Not on Fargate.", row.Fields{
-			"container_path": row.RequiredText("Path in the container."),
-			"size":           row.RequiredNumber("Size in MiB."),
-			"mount_options":  row.Texts("Options, such as `noexec`."),
-		}),
-	})
 }
 
 func restartPolicyRow() schema.SingleNestedBlock {

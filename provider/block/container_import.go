@@ -48,6 +48,9 @@ func importContainer(c ecstypes.ContainerDefinition, cfg agentconfig.Config) Con
 	}
 	var m Container
 	row.FromSpec(&m, c)
+	for i, r := range c.ResourceRequirements {
+		m.ResourceRequirements[i].SharingStrategy = readSharing(r.SharingStrategy)
+	}
 	if delay != "" && len(c.EntryPoint) == 0 {
 		m.EntryPoint = []string{} // a delayed command says that the image has none
 	}
@@ -61,7 +64,7 @@ func importContainer(c ecstypes.ContainerDefinition, cfg agentconfig.Config) Con
 
 // spellDefaults says what is left out and has a default.
 func (m *Container) spellDefaults() {
-	for _, flag := range []**bool{&m.Privileged, &m.ReadonlyRootFilesystem, &m.Interactive, &m.PseudoTerminal} {
+	for _, flag := range []**bool{&m.Privileged, &m.ReadonlyRootFilesystem, &m.Interactive, &m.PseudoTerminal, &m.DisableNetworking} {
 		row.Spell(flag, false)
 	}
 	if h := m.HealthCheck; h != nil {

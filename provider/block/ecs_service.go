@@ -202,7 +202,7 @@ func ECSServiceRow() schema.SingleNestedBlock {
 			}),
 		}),
 		"health_check_grace_period_seconds": row.NumberOr(0, "Seconds in which a load balancer's verdict on a new task does not count.", row.AtLeast(0)),
-		"enable_execute_command":            row.FlagOr(false, "ECS Exec. The task role needs the `ssmmessages` actions: attach them with `iam.task_role.policy_arns`. Default `false`."),
+		"enable_execute_command":            row.FlagOr(false, "ECS Exec: whoever may call `ecs:ExecuteCommand` may run commands in the containers. The task role that is created is allowed the four `ssmmessages` actions that this takes; a given one has to be. AWS's agent in the container writes to `/var/lib/amazon` and `/var/log/amazon`: with `readonly_root_filesystem`, mount a volume at each. The mesh's own containers have a read-only root, unless `sidecars` says otherwise. Default `false`."),
 		"wait_for_steady_state":             row.FlagOr(false, "Wait on create and update until the service runs what it should. Default `false`."),
 		"load_balancer": row.Objects("Target groups that the tasks are registered with.", row.Fields{
 			"target_group_arn": row.RequiredText("ARN of the target group, of target type `ip`."),

@@ -39,6 +39,8 @@ func ReadTask(d *ecstypes.TaskDefinition) *Task {
 	var m Task
 	row.FromSpec(&m.RuntimePlatform, d.RuntimePlatform)
 	row.FromSpec(&m.PIDMode, d.PidMode)
+	row.FromSpec(&m.IPCMode, d.IpcMode)
+	m.EnableFaultInjection = aws.Bool(aws.ToBool(d.EnableFaultInjection))
 	row.FromSpec(&m.PlacementConstraints, d.PlacementConstraints)
 	if d.EphemeralStorage != nil {
 		m.EphemeralStorageGiB = &d.EphemeralStorage.SizeInGiB
@@ -52,7 +54,7 @@ func ReadTask(d *ecstypes.TaskDefinition) *Task {
 		m.Volumes = append(m.Volumes, volume)
 	}
 	m.CPU, m.Memory, m.LaunchTypes = ReadSize(d)
-	if reflect.DeepEqual(m, Task{CPU: aws.Int32(defaultCPU), Memory: aws.Int32(defaultMemory), LaunchTypes: defaultLaunchTypes}) {
+	if reflect.DeepEqual(m, Task{CPU: aws.Int32(defaultCPU), Memory: aws.Int32(defaultMemory), LaunchTypes: defaultLaunchTypes, EnableFaultInjection: aws.Bool(false)}) {
 		return nil
 	}
 	return &m
@@ -78,6 +80,8 @@ type Task struct {
 	RuntimePlatform      *Platform             `tfsdk:"runtime_platform"`
 	EphemeralStorageGiB  *int32                `tfsdk:"ephemeral_storage_gib"`
 	PIDMode              *string               `tfsdk:"pid_mode"`
+	IPCMode              *string               `tfsdk:"ipc_mode"`
+	EnableFaultInjection *bool                 `tfsdk:"enable_fault_injection"`
 	Volumes              []Volume              `tfsdk:"volume"`
 	PlacementConstraints []PlacementExpression `tfsdk:"placement_constraint"`
 }
@@ -93,12 +97,13 @@ type PlacementExpression struct {
 }
 
 type Volume struct {
-	Name                                    *string       `tfsdk:"name"`
-	ConfiguredAtLaunch                      *bool         `tfsdk:"configured_at_launch"`
-	Host                                    *hostVolume   `tfsdk:"host"`
-	DockerVolumeConfiguration               *dockerVolume `tfsdk:"docker_volume_configuration"`
-	EfsVolumeConfiguration                  *efsVolume    `tfsdk:"efs_volume_configuration"`
-	FsxWindowsFileServerVolumeConfiguration *fsxVolume    `tfsdk:"fsx_windows_file_server_volume_configuration"`
+	Name                                    *string        `tfsdk:"name"`
+	ConfiguredAtLaunch                      *bool          `tfsdk:"configured_at_launch"`
+	Host                                    *hostVolume    `tfsdk:"host"`
+	DockerVolumeConfiguration               *dockerVolume  `tfsdk:"docker_volume_configuration"`
+	EfsVolumeConfiguration                  *efsVolume     `tfsdk:"efs_volume_configuration"`
+	FsxWindowsFileServerVolumeConfiguration *fsxVolume     `tfsdk:"fsx_windows_file_server_volume_configuration"`
+	S3filesVolumeConfiguration              *s3FilesVolume `tfsdk:"s3files_volume_configuration"`
 }
 
 type hostVolume struct {
@@ -137,6 +142,13 @@ type fsxAuthorization struct {
 	Domain               *string `tfsdk:"domain"`
 }
 
+type s3FilesVolume struct {
+	FileSystemArn         *string `tfsdk:"file_system_arn"`
+	AccessPointArn        *string `tfsdk:"access_point_arn"`
+	RootDirectory         *string `tfsdk:"root_directory"`
+	TransitEncryptionPort *int32  `tfsdk:"transit_encryption_port"`
+}
+
 func (m *Task) Spec() taskdef.Task {
 	var t taskdef.Task
 	if m == nil {
@@ -148,13 +160,15 @@ func (m *Task) Spec() taskdef.Task {
 
 func TaskRow() schema.SingleNestedBlock {
 	return row.Object("Size and frame of the task.", row.Fields{
-		"cpu":                   CPU(),
-		"memory":                Memory(),
-		"launch_types":          LaunchTypes(),
-		"runtime_platform":      RuntimePlatform(),
-		"ephemeral_storage_gib": row.Nonzero("Ephemeral storage in GiB, 21 to 200, on Fargate. Default: ECS's own 20."),
-		"pid_mode":              row.Text("`task` shares one process namespace among the containers; `host` that of the host (not on Fargate).", row.OneOf(ecstypes.PidMode("").Values()...)),
-		"volume":                row.Objects("Volumes that containers mount. The mesh adds its own, `consul_data`.", volumeFields()),
+		"cpu":                    CPU(),
+		"memory":                 Memory(),
+		"launch_types":           LaunchTypes(),
+		"runtime_platform":       RuntimePlatform(),
+		"ephemeral_storage_gib":  row.Nonzero("Ephemeral storage in GiB, 21 to 200, on Fargate. Default: ECS's own 20."),
+		"pid_mode":               row.Text("`task` shares one process namespace among the containers; `host` that of the host (not on Fargate).", row.OneOf(ecstypes.PidMode("").Values()...)),
+		"ipc_mode":               row.Text("`task` shares one IPC namespace among the containers, the mesh's own included; `host` that of the host; `none` gives each its own. Not on Fargate. Default: what Docker on the instance does.", row.OneOf(ecstypes.IpcMode("").Values()...)),
+		"enable_fault_injection": row.FlagOr(false, "Let AWS's Fault Injection Service disturb the network of the task. Faults of the network hit the proxy, too. Default `false`."),
+		"volume":                 row.Objects("Volumes that containers mount. The mesh adds its own, `consul_data`.", volumeFields()),
 		"placement_constraint": row.Objects("Rules for the placement on container instances. Not on Fargate.", row.Fields{
 			"type":       row.RequiredText("`memberOf`.", row.OneOf(ecstypes.TaskDefinitionPlacementConstraintType("").Values()...)),
 			"expression": row.RequiredText("Expression of ECS's cluster query language."),
@@ -197,6 +211,12 @@ func volumeFields() row.Fields {
 				"access_point_id": row.Text("ID of the access point."),
 				"iam":             row.Text("`ENABLED` or `DISABLED`.", row.OneOf(ecstypes.EFSAuthorizationConfigIAM("").Values()...)),
 			}),
+		}),
+		"s3files_volume_configuration": row.Object("Amazon S3 Files. The task role has to be allowed to mount it: with `iam.task_role.inline_policies` or `policy_arns`.", row.Fields{
+			"file_system_arn":         row.RequiredText("ARN of the file system."),
+			"access_point_arn":        row.Text("ARN of the access point."),
+			"root_directory":          row.Text("Directory to mount. Default: the root. With an access point, which has its own, leave it out."),
+			"transit_encryption_port": row.Number("Port of the encrypted connection, 0 to 65535. Default: what the mount helper chooses."),
 		}),
 		"fsx_windows_file_server_volume_configuration": row.Object("FSx for Windows File Server.", row.Fields{
 			"file_system_id": row.RequiredText("ID of the file system."),

@@ -18,8 +18,8 @@ type Shown struct {
 
 // plain are the keys whose texts show as they are: names, images and ARNs, which AWS shows in every listing, and AWS's own words.
 var plain = []string{
-	"accessPointId", "appProtocol", "authorizationConfig", "condition", "containerName", "containerPortRange", "cpu", "cpuArchitecture", "credentialsParameter",
-	"drop", "add", "executionRoleArn", "family", "fileSystemId", "iam", "image", "ipcMode", "logDriver", "memory", "name", "namespace", "networkMode",
+	"accessPointArn", "accessPointId", "appProtocol", "authorizationConfig", "condition", "containerName", "containerPortRange", "cpu", "cpuArchitecture", "credentialsParameter",
+	"drop", "add", "executionRoleArn", "family", "fileSystemArn", "fileSystemId", "iam", "image", "ipcMode", "logDriver", "memory", "name", "namespace", "networkMode",
 	"operatingSystemFamily", "pidMode", "protocol", "requiresCompatibilities", "scope", "sourceContainer", "sourceVolume", "taskRoleArn", "transitEncryption",
 	"type", "valueFrom",
 }

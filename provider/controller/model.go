@@ -196,6 +196,7 @@ func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.
 	role := iamrole.ControllerSpec{
 		Home: home, Settings: m.IAM.Settings(m.IAM.TaskRoleOrNone(), controllerRolePath, spec.Tags), Family: spec.Family, ECSClusterARNs: all,
 		LogsIn: spec.LogsIn, FirstTokenSecretARN: spec.Controller.FirstTokenSecretARN, KMSKeyARN: row.Value(m.FirstTokenKMSKeyARN),
+		Exec: row.Value(m.EnableExecuteCommand),
 	}
 	if row.Value(cmp.Or(row.Value(m.Events).Enabled, aws.Bool(true))) {
 		design := eventqueue.Of(eventqueue.Spec{Home: home, Family: spec.Family, ECSClusterARNs: all, Tags: spec.Tags})

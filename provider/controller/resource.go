@@ -52,6 +52,7 @@ func New() resource.Resource {
 			"execution_role_name":      {"cluster", "name", "iam.name_prefix", "iam.execution_role"},
 			"tags_all":                 {"cluster", "name", "tags", "default_tags"}, // the owner's name is a tag
 			"rendered_definition_json": {"cluster", "name", "task", "iam"},
+			"rendered_roles_json":      {"enable_execute_command"},
 			"ecs_service_arn":          {"cluster", "name", "launch_type"},
 
 			"event_queue_url":             {"cluster", "name", "events"},

@@ -48,7 +48,7 @@ func (r *controller) Schema(ctx context.Context, _ resource.SchemaRequest, resp 
 			"runtime_platform": block.RuntimePlatform(),
 		}),
 		"iam":                    block.ControllerIAMRow(),
-		"enable_execute_command": row.FlagOr(false, "ECS Exec. The task role needs the `ssmmessages` actions: attach them with `iam.task_role.policy_arns`. Default `false`."),
+		"enable_execute_command": row.FlagOr(false, "ECS Exec: whoever may call `ecs:ExecuteCommand` may run commands in the container, if its root file system is writable. The task role that is created is allowed the four `ssmmessages` actions that this takes; a given one has to be. Default `false`."),
 		"wait_for_steady_state":  row.FlagOr(true, "Wait on create and update until the controller runs. Default `true`, so that tasks which depend on the resource can log in."),
 		"adopt_existing":         block.AdoptExistingRow(),
 		"force_destroy":          row.Flag("Destroy the controller though tasks of the mesh run in its ECS clusters: what they leave behind when they die stays in Consul until another controller comes. It counts once it is applied. Default `false`: a destroy waits for them to stop, and is refused when it has waited in vain."),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -46,7 +47,8 @@ func (c *Client) ReadIAM(ctx context.Context, d *ecstypes.TaskDefinition, owner 
 	var m block.IAM
 	var taskRole block.TaskRole
 	var executionRole block.ExecutionRole
-	if _, err := c.importRole(ctx, task, &m, &taskRole); err != nil {
+	keptTask, err := c.importRole(ctx, task, &m, &taskRole)
+	if err != nil {
 		return nil, err
 	}
 	kept, err := c.importRole(ctx, execution, &m, &executionRole.TaskRole)
@@ -56,6 +58,7 @@ func (c *Client) ReadIAM(ctx context.Context, d *ecstypes.TaskDefinition, owner 
 	if kept != nil {
 		executionRole.KMSKeyARNs = importKeys(kept)
 	}
+	importBoundaries(&m, map[*block.TaskRole]*RoleView{&taskRole: keptTask, &executionRole.TaskRole: kept})
 	if !reflect.DeepEqual(taskRole, block.TaskRole{}) {
 		m.TaskRole = &taskRole
 	}
@@ -87,15 +90,42 @@ func (c *Client) importRole(ctx context.Context, from importedRole, m *block.IAM
 	if found.Path != from.defaultPath {
 		m.Path = &found.Path
 	}
-	if found.PermissionsBoundary != "" {
-		m.PermissionsBoundary = &found.PermissionsBoundary
-	}
 	if !strings.Contains(string(found.TrustPolicy), `"Condition"`) {
 		anySource := true
 		m.AnySource = &anySource
 	}
 	role.PolicyARNs = found.PolicyARNs
+	for name, policy := range found.Policies {
+		if iamrole.IsOwnPolicy(name) {
+			continue
+		}
+		if role.InlinePolicies == nil {
+			role.InlinePolicies = map[string]string{}
+		}
+		role.InlinePolicies[name] = string(policy)
+	}
 	return found, nil
+}
+
+// importBoundaries reads the boundaries of the roles that the resource made: one for both, or each its own.
+func importBoundaries(m *block.IAM, roles map[*block.TaskRole]*RoleView) {
+	var boundaries []string
+	for _, view := range roles {
+		if view != nil {
+			boundaries = append(boundaries, view.PermissionsBoundary)
+		}
+	}
+	slices.Sort(boundaries)
+	switch boundaries = slices.Compact(boundaries); {
+	case len(boundaries) == 1 && boundaries[0] != "":
+		m.PermissionsBoundary = &boundaries[0]
+	case len(boundaries) > 1:
+		for role, view := range roles {
+			if view != nil && view.PermissionsBoundary != "" {
+				role.PermissionsBoundary = &view.PermissionsBoundary
+			}
+		}
+	}
 }
 
 // ReadKeys are the KMS keys that a role may decrypt with; none if there is no such role.
@@ -107,10 +137,13 @@ func (c *Client) ReadKeys(ctx context.Context, roleARN string) ([]string, error)
 	return importKeys(role), nil
 }
 
-// importKeys are the KMS keys that the execution role may decrypt with.
+// importKeys are the KMS keys that a role may decrypt with by the mesh's own policy.
 func importKeys(role *RoleView) []string {
 	var keys []string
-	for _, policy := range role.Policies {
+	for name, policy := range role.Policies {
+		if !iamrole.IsOwnPolicy(name) {
+			continue
+		}
 		var document struct {
 			Statement []struct{ Action, Resource any }
 		}

@@ -28,8 +28,12 @@ func viewOf(r iamrole.Role) RoleView {
 		Name: r.Name, Path: r.Path, TrustPolicy: canonical.JSON(r.TrustPolicy),
 		PolicyARNs: slices.Compact(slices.Sorted(slices.Values(r.PolicyARNs))), PermissionsBoundary: r.PermissionsBoundary, Tags: r.Tags,
 	}
+	v.Policies = map[string]json.RawMessage{}
 	if r.Policy != "" {
-		v.Policies = map[string]json.RawMessage{r.PolicyName: canonical.JSON(r.Policy)}
+		v.Policies[r.PolicyName] = canonical.JSON(r.Policy)
+	}
+	for name, policy := range r.InlinePolicies {
+		v.Policies[name] = canonical.JSON(policy)
 	}
 	return v
 }
@@ -44,9 +48,15 @@ func (v RoleView) within(kept RoleView) RoleView {
 	return v
 }
 
-// shownTo is the view as its owner's state shows it.
+// shownTo is the view as its owner's state shows it. A policy of the user's, who may have marked it sensitive, is a short hash.
 func (v RoleView) shownTo(owner ownership.Owner) RoleView {
 	v.Tags = owner.Shown(v.Tags)
+	v.Policies = maps.Clone(v.Policies)
+	for name, policy := range v.Policies {
+		if !iamrole.IsOwnPolicy(name) {
+			v.Policies[name] = json.RawMessage(`"` + canonical.Hidden(owner.Name, policy) + `"`)
+		}
+	}
 	return v
 }
 

@@ -4,8 +4,10 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
-	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
 )
@@ -30,11 +32,7 @@ func (m *model) follows() bool {
 }
 
 func (m *model) containerNames() []string {
-	var names []string
-	for _, c := range m.Containers {
-		names = append(names, row.Value(c.Name))
-	}
-	return names
+	return slices.Sorted(maps.Keys(m.images()))
 }
 
 // see takes the images of a foreign revision over, as far as they differ from the configured ones: who ships one container copies
@@ -55,9 +53,8 @@ func (m *model) see(images map[string]string, foreign bool) {
 // dropConfigured ends the following of containers that are no longer configured, or whose configured image has become the followed
 // one: from then on, the user may change it again.
 func (m *model) dropConfigured() {
-	maps.DeleteFunc(m.FollowedImages, func(name, image string) bool {
-		return !slices.ContainsFunc(m.Containers, func(c block.Container) bool { return row.Value(c.Name) == name && row.Value(c.Image) != image })
-	})
+	configured := m.images()
+	maps.DeleteFunc(m.FollowedImages, func(name, image string) bool { is, has := configured[name]; return !has || is == image })
 }
 
 // planFollowed takes over what the state follows, or, where that was not asked for before, the given images. It returns the
@@ -86,6 +83,10 @@ func (m *model) planFollowed(state *model, images map[string]string, unknown []p
 			unknown = append(slices.Clip(unknown), place)
 		}
 	}
+	described, _ := m.described()
+	if slices.ContainsFunc(described, func(d ecstypes.ContainerDefinition) bool { return m.FollowedImages[aws.ToString(d.Name)] != "" }) {
+		unknown = append(slices.Clip(unknown), problem.At(attributeJSON))
+	}
 	return unknown
 }
 
@@ -103,5 +104,5 @@ func (m *model) isFollowedImage(place problem.Path) bool {
 
 // identifiesContainer reports whether a place decides which containers there are.
 func identifiesContainer(place problem.Path) bool {
-	return place[0] == "container" && (len(place) < 3 || place[2] == "name")
+	return place[0] == attributeJSON || place[0] == "container" && (len(place) < 3 || place[2] == "name")
 }

@@ -16,7 +16,7 @@ var (
 		"command", "docker_labels", "docker_security_options", "entry_point", "environment", "interactive", "pseudo_terminal",
 		"readonly_root_filesystem", "start_timeout", "system_control", "ulimit", "user", "version_consistency", "working_directory",
 	}
-	containersOwnAndRoles = []string{"environment_file", "image", "repository_credentials", "secrets"}
+	containersOwnAndRoles = []string{"credential_specs", "environment_file", "image", "repository_credentials", "secrets"}
 )
 
 // The injected containers by the blocks of their settings, and what below sidecars is of all of them and of the execution role.

@@ -31,7 +31,7 @@ func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.
 	if want.TaskRole.Given == "" {
 		role, err := iamrole.Task(iamrole.TaskSpec{
 			Home: home, Settings: m.IAM.Settings(m.IAM.TaskRoleOrNone(), d.RolePath, spec.Tags), Family: spec.Family,
-			ServiceName: mesh.ServiceName(spec.Service.Name, spec.Family), Namespace: spec.Service.Namespace, ACLs: spec.Login.Enabled,
+			ServiceName: mesh.ServiceName(spec.Service.Name, spec.Family), Namespace: spec.Service.Namespace, ACLs: spec.Login.Enabled, Exec: m.execs(),
 		})
 		if err != nil {
 			return deploy.Design{}, err
@@ -43,12 +43,20 @@ func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.
 	if draft {
 		build = taskdef.Draft
 	}
+	if _, wrong := m.described(); !draft && wrong.Err() != nil {
+		return deploy.Design{}, fmt.Errorf("read %s: %w", attributeJSON, wrong.Err())
+	}
 	definition, err := build(spec)
 	if err != nil {
 		return deploy.Design{}, err
 	}
 	err = want.Finish(definition, m.IAM, d.RolePath, spec.Tags, home, draft)
 	return want, err
+}
+
+// execs reports whether people may run commands in the containers.
+func (m *model) execs() bool {
+	return m.ECSService != nil && row.Value(m.ECSService.EnableExecuteCommand)
 }
 
 type model struct {
@@ -62,6 +70,7 @@ type model struct {
 	Login          *block.Login            `tfsdk:"login"`
 	Task           *block.Task             `tfsdk:"task"`
 	Containers     []block.Container       `tfsdk:"container"`
+	ContainersJSON *string                 `tfsdk:"container_definitions_json" at:"-"`
 	Sidecars       *block.Sidecars         `tfsdk:"sidecars"`
 	IAM            *block.IAM              `tfsdk:"iam"`
 	ECSService     *block.ECSService       `tfsdk:"ecs_service"`
@@ -136,11 +145,8 @@ func (m *model) spec(d block.Defaults) taskdef.Spec {
 	for _, u := range m.Upstreams {
 		s.Proxy.Upstreams = append(s.Proxy.Upstreams, u.Spec())
 	}
+	s.Containers = m.containers()
 	for _, c := range m.Containers {
-		if image, ok := m.FollowedImages[row.Value(c.Name)]; ok {
-			c.Image = &image
-		}
-		s.Containers = append(s.Containers, c.Spec())
 		if probe := c.Probe(); probe != nil {
 			s.ReadinessProbes = append(s.ReadinessProbes, *probe)
 		}

@@ -1,6 +1,11 @@
 package meshtask
 
 import (
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
@@ -17,7 +22,46 @@ func (m *model) problems(d block.Defaults) problem.List {
 	if m.ECSService != nil {
 		m.ECSService.Check(spec.Task, spec.Containers, &found)
 	}
-	return found
+	m.checkExec(spec.Containers, &found)
+	return m.withJSON(found)
+}
+
+// execFolders are where the agent writes by which people run commands in a container (ECS Exec).
+var execFolders = []string{"/var/lib/amazon", "/var/log/amazon"}
+
+// checkExec warns of containers that nobody could enter though the service is to let people do so. Others may be what it is for.
+func (m *model) checkExec(containers []taskdef.Container, found *problem.List) {
+	if !m.execs() {
+		return
+	}
+	exec := problem.At("ecs_service", "enable_execute_command")
+	for i, c := range containers {
+		at := problem.At("containers", i)
+		with := []problem.Path{exec, at.Child("mountPoints"), at.Child("linuxParameters", "tmpfs")}
+		var writable []string
+		for _, mount := range c.Definition.MountPoints {
+			if !aws.ToBool(mount.ReadOnly) {
+				writable = append(writable, aws.ToString(mount.ContainerPath))
+			}
+		}
+		if p := c.Definition.LinuxParameters; p != nil {
+			for _, mount := range p.Tmpfs {
+				writable = append(writable, aws.ToString(mount.ContainerPath))
+			}
+		}
+		missing := slices.DeleteFunc(slices.Clone(execFolders), func(folder string) bool { return liesIn(folder, writable) })
+		if aws.ToBool(c.Definition.ReadonlyRootFilesystem) && len(missing) > 0 {
+			found.Warn(with, at.Child("readonlyRootFilesystem"), "is true, but %s is for running commands in containers, and AWS's agent for that has to write to %s: mount a volume at each, or nobody can enter this container",
+				exec, strings.Join(missing, " and "))
+		}
+	}
+}
+
+// liesIn reports whether a folder is one of some, or below one of them.
+func liesIn(folder string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(other string) bool {
+		return other != "" && strings.HasPrefix(folder+"/", strings.TrimSuffix(other, "/")+"/")
+	})
 }
 
 // atContainers moves what is said of readiness probes to their containers, where the resource has them.

@@ -37,7 +37,7 @@ func New() resource.Resource {
 		Cluster:  path.Root("ecs_service").AtName("cluster"),
 		Owner:    (*model).owner,
 		Content: []string{
-			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", "sidecars", "iam",
+			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", attributeJSON, "sidecars", "iam",
 			"iam_role_path", "log_configuration", // the provider's
 		},
 		Depends: map[string][]string{
@@ -47,6 +47,7 @@ func New() resource.Resource {
 			"execution_role_name":      {"family", "iam.name_prefix", "iam.execution_role"},
 			"tags_all":                 {"family", "service.name", "service.namespace", "service.partition", "tags", "default_tags"},
 			"rendered_definition_json": {"family", "task", "iam", "iam_role_path"},
+			"rendered_roles_json":      {"ecs_service.enable_execute_command"},
 			"ecs_service_arn":          {"family", "ecs_service.cluster", "ecs_service.name", "ecs_service.launch_type"},
 			"ecs_service_running_arn":  {"ecs_service.cluster"}, // is it there at all?
 		},

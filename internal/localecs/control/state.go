@@ -12,6 +12,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/atomicfile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsjson"
 )
 
 // state is everything that survives a restart, as one JSON file. What nested pointers and slices lead to is never
@@ -35,6 +36,31 @@ type family struct {
 type revision struct {
 	Definition ecstypes.TaskDefinition
 	Tags       []ecstypes.Tag
+}
+
+// storedRevision is a revision with its definition as AWS's JSON: encoding/json cannot read the SDK's unions back.
+type storedRevision struct {
+	Definition json.RawMessage
+	Tags       []ecstypes.Tag
+}
+
+// MarshalJSON implements json.Marshaler.
+func (r revision) MarshalJSON() ([]byte, error) {
+	definition, err := awsjson.Marshal(r.Definition)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(storedRevision{definition, r.Tags})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *revision) UnmarshalJSON(text []byte) error {
+	var stored storedRevision
+	if err := json.Unmarshal(text, &stored); err != nil {
+		return err
+	}
+	r.Tags = stored.Tags
+	return awsjson.Unmarshal(stored.Definition, &r.Definition)
 }
 
 type task struct {

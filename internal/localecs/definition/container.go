@@ -63,7 +63,7 @@ func checkContainers(def *ecstypes.TaskDefinition) error {
 
 func checkContainer(def *ecstypes.TaskDefinition, c *ecstypes.ContainerDefinition) error {
 	for _, check := range []func(*ecstypes.ContainerDefinition) string{
-		plainFault, healthCheckFault, restartFault, timeoutFault, environmentFault, limitFault, linuxFault, networkFault(def),
+		plainFault, healthCheckFault, restartFault, timeoutFault, environmentFault, limitFault, linuxFault, credentialSpecFault, networkFault(def),
 	} {
 		if fault := check(c); fault != "" {
 			return invalid("Invalid setting for container '%s'. %s", aws.ToString(c.Name), fault)
@@ -218,6 +218,10 @@ func networkFault(def *ecstypes.TaskDefinition) func(*ecstypes.ContainerDefiniti
 			return "A hostname is not supported when networkMode=awsvpc."
 		case len(c.ExtraHosts) > 0:
 			return "Extra hosts are not supported when networkMode=awsvpc."
+		case len(c.DnsServers) > 0, len(c.DnsSearchDomains) > 0:
+			return "DNS servers and search domains are not supported when networkMode=awsvpc."
+		case aws.ToBool(c.DisableNetworking):
+			return "Networking cannot be disabled when networkMode=awsvpc."
 		}
 		return ""
 	}

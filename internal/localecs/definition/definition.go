@@ -4,7 +4,6 @@
 package definition
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -39,7 +38,7 @@ func Complete(in *ecs.RegisterTaskDefinitionInput) (*ecstypes.TaskDefinition, er
 		return nil, err
 	}
 	for _, check := range []func(*ecstypes.TaskDefinition) error{
-		checkTask, checkVolumes, checkContainers, checkLogRouter, checkPorts, checkDependencies, checkMemory,
+		checkTask, checkVolumes, checkContainers, checkLogRouter, checkPorts, checkDependencies, checkMemory, checkResources, checkNamespaces, checkTaskRole,
 	} {
 		if err := check(def); err != nil {
 			return nil, err
@@ -71,12 +70,12 @@ func copyOf(in *ecs.RegisterTaskDefinitionInput) (*ecstypes.TaskDefinition, erro
 		RequiresCompatibilities: in.RequiresCompatibilities, RuntimePlatform: in.RuntimePlatform,
 		TaskRoleArn: in.TaskRoleArn, Volumes: in.Volumes,
 	}
-	text, err := json.Marshal(shared)
+	text, err := awsjson.Marshal(shared)
 	if err != nil {
 		return nil, fmt.Errorf("copy task definition: %w", err)
 	}
 	var def ecstypes.TaskDefinition
-	if err := json.Unmarshal(text, &def); err != nil {
+	if err := awsjson.Unmarshal(text, &def); err != nil {
 		return nil, fmt.Errorf("copy task definition: %w", err)
 	}
 	return &def, nil

@@ -51,6 +51,9 @@ func checkFargate(def *ecstypes.TaskDefinition) error {
 		if v.DockerVolumeConfiguration != nil {
 			return invalid("Fargate compatible task definitions do not support dockerVolumeConfiguration: volume '%s'.", *v.Name)
 		}
+		if v.FsxWindowsFileServerVolumeConfiguration != nil {
+			return invalid("Fargate compatible task definitions do not support fsxWindowsFileServerVolumeConfiguration: volume '%s'.", *v.Name)
+		}
 	}
 	for i := range def.ContainerDefinitions {
 		c := &def.ContainerDefinitions[i]
@@ -76,6 +79,8 @@ func fargateFault(c *ecstypes.ContainerDefinition) string {
 		return "disableNetworking, dnsServers, dnsSearchDomains and dockerSecurityOptions are not supported on Fargate."
 	case len(c.ResourceRequirements) > 0:
 		return "resourceRequirements are not supported on Fargate."
+	case len(c.CredentialSpecs) > 0 && strings.HasPrefix(c.CredentialSpecs[0], "credentialspec:"):
+		return "On Fargate a credentialSpec must be of the form credentialspecdomainless:ARN."
 	}
 	if l := c.LogConfiguration; l != nil {
 		switch l.LogDriver {
@@ -123,6 +128,18 @@ func checkFargateRole(def *ecstypes.TaskDefinition, c *ecstypes.ContainerDefinit
 }
 
 func checkEC2(def *ecstypes.TaskDefinition) error {
+	for _, c := range def.ContainerDefinitions {
+		for _, r := range c.ResourceRequirements {
+			if r.Type == ecstypes.ResourceTypeNeuronDevice {
+				return invalid("Invalid setting for container '%s'. NeuronDevice is supported by Managed Instances only.", *c.Name)
+			}
+		}
+	}
+	return checkInstance(def)
+}
+
+// checkInstance is what all kinds of container instances have in common.
+func checkInstance(def *ecstypes.TaskDefinition) error {
 	if cpu := number(def.Cpu); def.Cpu != nil && (cpu < 128 || cpu > 196608) {
 		return invalid("Invalid 'cpu' setting for task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.")
 	}
@@ -143,12 +160,22 @@ func checkManagedInstances(def *ecstypes.TaskDefinition) error {
 	if def.NetworkMode != ecstypes.NetworkModeAwsvpc && def.NetworkMode != ecstypes.NetworkModeHost {
 		return invalid("Managed Instances support the network modes 'awsvpc' and 'host' only.")
 	}
-	return checkEC2(def)
+	for _, v := range def.Volumes {
+		if v.DockerVolumeConfiguration != nil {
+			return invalid("Managed Instances do not support dockerVolumeConfiguration: volume '%s'.", *v.Name)
+		}
+	}
+	return checkInstance(def)
 }
 
 func checkExternal(def *ecstypes.TaskDefinition) error {
 	if def.NetworkMode == ecstypes.NetworkModeAwsvpc {
 		return invalid("External instances do not support the network mode 'awsvpc'.")
+	}
+	for _, c := range def.ContainerDefinitions {
+		if slices.ContainsFunc(c.ResourceRequirements, func(r ecstypes.ResourceRequirement) bool { return r.SharingStrategy != nil }) {
+			return invalid("Invalid setting for container '%s'. External instances do not support GPU sharing.", *c.Name)
+		}
 	}
 	return checkEC2(def)
 }

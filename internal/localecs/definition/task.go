@@ -126,6 +126,9 @@ func checkVolumes(def *ecstypes.TaskDefinition) error {
 		if fault := efsFault(v.EfsVolumeConfiguration); fault != "" {
 			return invalid("Invalid setting for volume '%s'. %s", name, fault)
 		}
+		if fault := s3FilesFault(v.S3filesVolumeConfiguration); fault != "" {
+			return invalid("Invalid setting for volume '%s'. %s", name, fault)
+		}
 	}
 	if atLaunch > 1 {
 		return invalid("A task definition revision can have only one volume that is configured at launch.")
