@@ -7,10 +7,12 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/controller"
+	"github.com/consulecs/terraform-provider-consulecs/provider/functions"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
 )
 
@@ -24,6 +26,7 @@ type consulECS struct{ version string }
 var (
 	_ provider.Provider                   = (*consulECS)(nil)
 	_ provider.ProviderWithValidateConfig = (*consulECS)(nil)
+	_ provider.ProviderWithFunctions      = (*consulECS)(nil)
 )
 
 // Metadata implements provider.Provider.
@@ -38,3 +41,8 @@ func (p *consulECS) Resources(context.Context) []func() resource.Resource {
 
 // DataSources implements provider.Provider. There are none.
 func (p *consulECS) DataSources(context.Context) []func() datasource.DataSource { return nil }
+
+// Functions implements provider.ProviderWithFunctions.
+func (p *consulECS) Functions(context.Context) []func() function.Function {
+	return functions.All(p.version)
+}
