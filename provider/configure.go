@@ -94,7 +94,8 @@ func (p *consulECS) Configure(ctx context.Context, req provider.ConfigureRequest
 		resp.Diagnostics.AddAttributeError(at, "AWS configuration not usable", err.Error())
 		return
 	}
-	resp.ResourceData = deploy.NewClient(cfg, m.defaults(p.version, unknown))
+	client := deploy.NewClient(cfg, m.defaults(p.version, unknown))
+	resp.ResourceData, resp.DataSourceData = client, client
 }
 
 // refuseUnknown reports the settings that decide which AWS is meant: no plan can be made without them.

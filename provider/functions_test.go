@@ -240,7 +240,7 @@ func TestFunctionsRenderWhatTheResourcePlans(t *testing.T) {
 	at := surroundings{"arn:aws:ecs:us-east-1:123456789012:cluster/x", "arn:aws:iam::123456789012:policy/x", "subnet-1", "sg-1"}
 	for n := range uint64(60) {
 		p, d := speak(t), dice{rand.New(rand.NewPCG(seed, n))} // a provider plans a name once
-		p.configure(t, fields{"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url}})
+		p.configure(t, c.ours())
 		config := d.vary(p.block("consulecs_mesh_task"), []fields{fullMeshTask("alike", at), meshTask(nil)}[n%2], []float64{0, 0.01, 0.03}[n%3])
 		for _, name := range []string{"ecs_service", "revision_policy", "adopt_existing", "timeouts"} {
 			delete(config, name)
@@ -277,15 +277,7 @@ func detailsOf(said []*tfprotov6.Diagnostic) (details []string) {
 
 func plannedConfig(t *testing.T, p protocol, plan *tfprotov6.DynamicValue) string {
 	t.Helper()
-	planned, err := plan.Unmarshal(p.block("consulecs_mesh_task").ValueType())
-	var all map[string]tftypes.Value
-	if err == nil {
-		err = planned.As(&all)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return textOf(t, all["agent_config_json"])
+	return textOf(t, attributesOf(t, plan, p.block("consulecs_mesh_task"))["agent_config_json"])
 }
 
 // configIn is the agents' configuration in container definitions.

@@ -14,6 +14,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/controller"
 	"github.com/consulecs/terraform-provider-consulecs/provider/functions"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
+	"github.com/consulecs/terraform-provider-consulecs/provider/taskdefinition"
 )
 
 // New returns the constructor of the provider, of the given version.
@@ -39,8 +40,10 @@ func (p *consulECS) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{meshtask.New, controller.New}
 }
 
-// DataSources implements provider.Provider. There are none.
-func (p *consulECS) DataSources(context.Context) []func() datasource.DataSource { return nil }
+// DataSources implements provider.Provider.
+func (p *consulECS) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{taskdefinition.New}
+}
 
 // Functions implements provider.ProviderWithFunctions.
 func (p *consulECS) Functions(context.Context) []func() function.Function {

@@ -2,13 +2,11 @@ package functions
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/awsjson"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
@@ -36,19 +34,11 @@ func containerDefinitions(version string) pure {
 			if failed != nil || !known {
 				return function.ConcatFuncErrors(failed, result.Set(ctx, types.StringUnknown()))
 			}
-			var all []json.RawMessage
-			for _, c := range d.ContainerDefinitions {
-				encoded, err := awsjson.Marshal(c)
-				if err != nil {
-					return refusal(0, err.Error())
-				}
-				all = append(all, encoded)
-			}
-			encoded, err := json.Marshal(all)
+			containers, err := meshtask.ContainersJSON(d)
 			if err != nil {
 				return refusal(0, err.Error())
 			}
-			return result.Set(ctx, string(encoded))
+			return result.Set(ctx, containers)
 		},
 	}
 }

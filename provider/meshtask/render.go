@@ -2,6 +2,7 @@ package meshtask
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -11,8 +12,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsjson"
+	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
 )
@@ -97,4 +101,44 @@ func (r *Rendered) withRoles(task, execution string) (*taskdef.Definition, error
 	spec := r.model.spec(r.defaults)
 	spec.TaskRoleARN, spec.ExecutionRoleARN = task, execution
 	return taskdef.Build(spec)
+}
+
+// Parts is what a mesh task is made of.
+type Parts struct {
+	ServiceName                         string // in Consul
+	Definition, Containers, AgentConfig string // JSON
+	Tags                                map[string]string
+	TaskRole, ExecutionRole             deploy.RoleDesign
+}
+
+// Parts are what the resource would make in an account.
+func (r *Rendered) Parts(home iamrole.Home) (Parts, error) {
+	want, err := r.model.design(r.defaults, home, false)
+	if err != nil {
+		return Parts{}, err
+	}
+	definition, err := r.withRoles(want.TaskRole.ARN(), want.ExecutionRole.ARN())
+	if err != nil {
+		return Parts{}, err
+	}
+	p := Parts{
+		ServiceName: r.model.serviceName(), AgentConfig: block.AgentConfig(definition.ContainerDefinitions), Tags: block.TagMap(definition.Tags),
+		TaskRole: want.TaskRole, ExecutionRole: want.ExecutionRole,
+	}
+	whole, err := awsjson.Marshal(definition)
+	if err != nil {
+		return Parts{}, fmt.Errorf("write task definition: %w", err)
+	}
+	p.Definition = string(whole)
+	p.Containers, err = ContainersJSON(definition)
+	return p, err
+}
+
+// ContainersJSON are the containers of a definition in ECS's JSON.
+func ContainersJSON(d *taskdef.Definition) (string, error) {
+	encoded, err := awsjson.Marshal(d.ContainerDefinitions)
+	if err != nil {
+		return "", fmt.Errorf("write container definitions: %w", err)
+	}
+	return string(encoded), nil
 }
