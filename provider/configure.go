@@ -14,7 +14,6 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
-	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
@@ -95,7 +94,8 @@ func (p *consulECS) Configure(ctx context.Context, req provider.ConfigureRequest
 		resp.Diagnostics.AddAttributeError(at, "AWS configuration not usable", err.Error())
 		return
 	}
-	resp.ResourceData = deploy.NewClient(cfg, m.defaults(p.version, unknown))
+	client := deploy.NewClient(cfg, m.defaults(p.version, unknown))
+	resp.ResourceData, resp.DataSourceData = client, client
 }
 
 // refuseUnknown reports the settings that decide which AWS is meant: no plan can be made without them.
@@ -126,7 +126,7 @@ func (m providerModel) defaults(version string, unknown []problem.Path) block.De
 	d := block.Defaults{
 		Servers: m.ConsulServers, Login: m.Login, Image: row.Value(m.AgentImage), RolePath: row.Value(m.IAMRolePath),
 		LogConfiguration: m.LogConfiguration, Unknown: unknown,
-		Module: taskdef.Module{Name: "terraform-provider-consulecs", Version: version},
+		Module: block.Module(version),
 	}
 	if m.DefaultTags != nil {
 		d.Tags = m.DefaultTags.Tags

@@ -25,11 +25,18 @@ func TestExamplesPlan(t *testing.T) {
 		t.Run(filepath.ToSlash(folder), func(t *testing.T) {
 			t.Parallel()
 			changes := planned(t, c, bin, folder)
-			if strings.Contains(folder, "provider") != (len(changes) == 0) {
+			if changesNothing(folder) != (len(changes) == 0) {
 				t.Errorf("plan changes %v", changes)
 			}
 		})
 	}
+}
+
+// changesNothing reports whether the examples of a folder make nothing.
+func changesNothing(folder string) bool {
+	return slices.ContainsFunc([]string{"provider", "functions", "data-sources", "ephemeral-resources"}, func(kind string) bool {
+		return strings.Contains(filepath.ToSlash(folder), "examples/"+kind)
+	})
 }
 
 // unplanned are the examples that take a provider other than ours, which would have to come from a registry. Others look at
@@ -42,7 +49,7 @@ func configurations(t *testing.T, root string) []string {
 	folders := map[string]bool{}
 	err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
 		if filepath.Ext(name) == ".tf" && !slices.Contains(unplanned, filepath.Dir(name)) {
-			folders[filepath.Dir(name)] = true
+			folders[planFolder(name)] = true
 		}
 		return err
 	})
@@ -52,11 +59,22 @@ func configurations(t *testing.T, root string) []string {
 	return slices.Sorted(maps.Keys(folders))
 }
 
+// planFolder is the folder that a file is planned with: all functions are one plan, since their examples are a line or two.
+func planFolder(name string) string {
+	if kind := filepath.Dir(filepath.Dir(name)); filepath.Base(kind) == "functions" {
+		return kind
+	}
+	return filepath.Dir(name)
+}
+
 // planned copies a folder, adds what an excerpt leaves out, and returns what a plan of it would change.
 func planned(t *testing.T, c cloud, bin, folder string) []string {
 	t.Helper()
 	copied, work := t.TempDir(), t.TempDir()
 	files, err := filepath.Glob(filepath.Join(folder, "*.tf"))
+	if filepath.Base(folder) == "functions" {
+		files, err = filepath.Glob(filepath.Join(folder, "*", "*.tf"))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +85,7 @@ func planned(t *testing.T, c cloud, bin, folder string) []string {
 			t.Fatal(err)
 		}
 		whole = whole || strings.Contains(string(text), "required_providers")
-		if err := os.WriteFile(filepath.Join(copied, filepath.Base(name)), text, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(copied, filepath.Base(filepath.Dir(name))+"-"+filepath.Base(name)), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,11 +7,14 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/controller"
+	"github.com/consulecs/terraform-provider-consulecs/provider/functions"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
+	"github.com/consulecs/terraform-provider-consulecs/provider/taskdefinition"
 )
 
 // New returns the constructor of the provider, of the given version.
@@ -24,6 +27,7 @@ type consulECS struct{ version string }
 var (
 	_ provider.Provider                   = (*consulECS)(nil)
 	_ provider.ProviderWithValidateConfig = (*consulECS)(nil)
+	_ provider.ProviderWithFunctions      = (*consulECS)(nil)
 )
 
 // Metadata implements provider.Provider.
@@ -36,5 +40,12 @@ func (p *consulECS) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{meshtask.New, controller.New}
 }
 
-// DataSources implements provider.Provider. There are none.
-func (p *consulECS) DataSources(context.Context) []func() datasource.DataSource { return nil }
+// DataSources implements provider.Provider.
+func (p *consulECS) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{taskdefinition.New}
+}
+
+// Functions implements provider.ProviderWithFunctions.
+func (p *consulECS) Functions(context.Context) []func() function.Function {
+	return functions.All(p.version)
+}

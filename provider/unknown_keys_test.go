@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 )
 
-// Every block of the provider and of its resources is fed a key that nothing is called like and one that is nearly right:
+// Every block of the provider, of its resources and of its data sources is fed a key that nothing is called like and one that is nearly right:
 // Terraform refuses both, and knows what was meant.
 func TestUnknownKeysAreRefusedInEveryBlock(t *testing.T) {
 	t.Parallel()
@@ -35,6 +35,11 @@ func testUnknownKeys(t *testing.T, on *binary) {
 	for name, s := range schemas.ResourceSchemas {
 		for j, at := range blocksIn(s.Block, nil) {
 			resources[fmt.Sprintf("resource %q \"r%d\"", name, j)] = at
+		}
+	}
+	for name, s := range schemas.DataSourceSchemas {
+		for j, at := range blocksIn(s.Block, nil) {
+			resources[fmt.Sprintf("data %q \"d%d\"", name, j)] = at
 		}
 	}
 	checkUnknownKeys(t, on, resources)

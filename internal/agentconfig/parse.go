@@ -9,7 +9,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
@@ -143,7 +142,7 @@ func (d *decoder) decodeStruct(plain any, v reflect.Value, path problem.Path) {
 		case len(path) == 0 && key == "gateway":
 			d.found.Add(path.Child(key), "gateways are not supported by this version")
 		default:
-			d.found.Add(path.Child(key), "unknown key, want one of %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+			d.found.AddUnknownKey(path.Child(key), key, slices.Collect(maps.Keys(known)))
 		}
 	}
 }

@@ -165,9 +165,17 @@ func (c Config) checkScopeNames(found *problem.List) {
 // validScopeName is a label of a DNS name, which is what Consul wants of the names of partitions and namespaces.
 var validScopeName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?$`)
 
+// CheckScopeName says why Consul would refuse the name of a partition or a namespace; nil means that it takes it, or that there is none.
+func CheckScopeName(name string) error {
+	if name == "" || validScopeName.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("is %q, want 1 to 64 letters, digits and '-', beginning and ending with a letter or digit", name)
+}
+
 func checkScopeName(name string, path problem.Path, found *problem.List) {
-	if name != "" && !validScopeName.MatchString(name) {
-		found.Add(path, "is %q, want 1 to 64 letters, digits and '-', beginning and ending with a letter or digit", name)
+	if err := CheckScopeName(name); err != nil {
+		found.Add(path, "%v", err)
 	}
 }
 

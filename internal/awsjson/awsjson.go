@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
 
 // Marshal returns v, a struct of the SDK or a pointer to one, as JSON with sorted keys. Unset fields are left out.
@@ -184,7 +186,7 @@ func (d decoder) decodeStruct(plain any, v reflect.Value, path string) error {
 		i, ok := known[k]
 		if !ok {
 			if d.strict {
-				return fmt.Errorf("%s: unknown key, want one of %s", join(path, k), strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+				return fmt.Errorf("%s: %s", join(path, k), problem.UnknownKey(k, slices.Collect(maps.Keys(known))))
 			}
 			continue
 		}

@@ -55,8 +55,8 @@ func (s Settings) role(home Home, family, suffix, defaultPath string) (Role, err
 	return role, nil
 }
 
-// meshTags are the tags by which Consul's binding rules know a task role. The namespace is there even if it is empty, as
+// MeshTags are the tags by which Consul's binding rules know a task role. The namespace is there even if it is empty, as
 // on the incumbent's roles.
-func meshTags(service, namespace string) map[string]string {
+func MeshTags(service, namespace string) map[string]string {
 	return map[string]string{mesh.RoleTagServiceName: service, mesh.RoleTagNamespace: namespace}
 }

@@ -51,3 +51,8 @@ func (d Defaults) TagsWith(own map[string]string) map[string]string {
 	maps.Copy(all, own)
 	return all
 }
+
+// Module is the provider of a version, as the tags of tasks name it.
+func Module(version string) taskdef.Module {
+	return taskdef.Module{Name: "terraform-provider-consulecs", Version: version}
+}

@@ -112,7 +112,7 @@ func prune(key string, v any) any {
 				continue
 			}
 			pruned := prune(k, field)
-			if saysNothing(k, pruned) {
+			if SaysNothing(k, pruned) {
 				delete(x, k)
 			} else {
 				x[k] = pruned
@@ -147,7 +147,8 @@ func sortKey(v any, by string) string {
 	return fmt.Sprint(v)
 }
 
-func saysNothing(key string, v any) bool {
+// SaysNothing reports whether ECS takes what stands at a key of a definition for absent.
+func SaysNothing(key string, v any) bool {
 	switch x := v.(type) {
 	case nil:
 		return true

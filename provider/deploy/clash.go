@@ -85,7 +85,7 @@ func (d Design) newRoles(had Before, named Named) []string {
 	}
 	var names []string
 	for _, role := range d.roles() {
-		known := role.Name == d.TaskRole.name() && named.TaskRole || role.Name == d.ExecutionRole.name() && named.ExecutionRole
+		known := role.Name == d.TaskRole.Name() && named.TaskRole || role.Name == d.ExecutionRole.Name() && named.ExecutionRole
 		if known && !slices.ContainsFunc(kept, func(v RoleView) bool { return v.Name == role.Name }) {
 			names = append(names, role.Name)
 		}

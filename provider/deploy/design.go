@@ -47,7 +47,8 @@ func (r RoleDesign) ARN() string {
 	return r.Role.ARN
 }
 
-func (r RoleDesign) name() string {
+// Name is known before the role is made, too.
+func (r RoleDesign) Name() string {
 	if r.Given != "" {
 		return r.Given[strings.LastIndexByte(r.Given, '/')+1:]
 	}

@@ -51,7 +51,7 @@ func (c *Client) GivenRole(ctx context.Context, arn string, at path.Path, diags 
 	if arn == "" {
 		return nil
 	}
-	role, err := c.getRole(ctx, RoleDesign{Given: arn}.name())
+	role, err := c.getRole(ctx, RoleDesign{Given: arn}.Name())
 	switch {
 	case awsapi.IsAccessDenied(err):
 		diags.AddAttributeWarning(at, "Role not checked", fmt.Sprintf("Role %s could not be read, so its tags and path are not checked: %v.", arn, err))

@@ -76,7 +76,7 @@ func (c *Client) importRole(ctx context.Context, from importedRole, m *block.IAM
 	if from.arn == "" {
 		return nil, nil
 	}
-	found, err := c.readRole(ctx, RoleDesign{Given: from.arn}.name())
+	found, err := c.readRole(ctx, RoleDesign{Given: from.arn}.Name())
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func importBoundaries(m *block.IAM, roles map[*block.TaskRole]*RoleView) {
 
 // ReadKeys are the KMS keys that a role may decrypt with; none if there is no such role.
 func (c *Client) ReadKeys(ctx context.Context, roleARN string) ([]string, error) {
-	role, err := c.readRole(ctx, RoleDesign{Given: roleARN}.name())
+	role, err := c.readRole(ctx, RoleDesign{Given: roleARN}.Name())
 	if err != nil || role == nil {
 		return nil, err
 	}

@@ -42,8 +42,8 @@ func (d Design) Decided() (Outcome, error) {
 		id = nil
 	}
 	return Outcome{
-		OwnerID: id, TaskRoleARN: aws.String(d.TaskRole.ARN()), TaskRoleName: aws.String(d.TaskRole.name()),
-		ExecutionRoleARN: aws.String(d.ExecutionRole.ARN()), ExecutionRoleName: aws.String(d.ExecutionRole.name()),
+		OwnerID: id, TaskRoleARN: aws.String(d.TaskRole.ARN()), TaskRoleName: aws.String(d.TaskRole.Name()),
+		ExecutionRoleARN: aws.String(d.ExecutionRole.ARN()), ExecutionRoleName: aws.String(d.ExecutionRole.Name()),
 		AgentConfig: aws.String(block.AgentConfig(d.definition.ContainerDefinitions)), Roles: &roles,
 		Definition: &d.shown.Frame, Containers: d.shown.Containers, ContentHash: &d.shown.Hash,
 		TagsAll: ownership.WithoutID(d.tags()),

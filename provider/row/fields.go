@@ -17,7 +17,10 @@ func ToSpec(dst, src any) { forward(reflect.ValueOf(dst).Elem(), reflect.ValueOf
 
 // FromSpec is the way back: it sets the model that dst points to from src. Zero values and empty ones become nil, since
 // ECS does not tell them from unset.
-func FromSpec(dst, src any) { backward(reflect.ValueOf(dst).Elem(), reflect.ValueOf(src)) }
+func FromSpec(dst, src any) { backward(reflect.ValueOf(dst).Elem(), reflect.ValueOf(src), false) }
+
+// FromWritten is FromSpec for what a person wrote: a number, a flag or a text that src points to stays, even if it is zero.
+func FromWritten(dst, src any) { backward(reflect.ValueOf(dst).Elem(), reflect.ValueOf(src), true) }
 
 func forward(dst, src reflect.Value) {
 	switch {
@@ -49,22 +52,25 @@ func forward(dst, src reflect.Value) {
 	}
 }
 
-func backward(dst, src reflect.Value) {
+func backward(dst, src reflect.Value, written bool) {
 	switch {
 	case empty(src):
+	case written && src.Kind() == reflect.Pointer && dst.Kind() == reflect.Pointer && src.Elem().Kind() != reflect.Struct:
+		dst.Set(reflect.New(dst.Type().Elem()))
+		dst.Elem().Set(src.Elem().Convert(dst.Type().Elem()))
 	case src.Kind() == reflect.Pointer:
-		backward(dst, src.Elem())
+		backward(dst, src.Elem(), written)
 	case dst.Kind() == reflect.Pointer:
 		dst.Set(reflect.New(dst.Type().Elem()))
-		backward(dst.Elem(), src)
+		backward(dst.Elem(), src, written)
 	case src.Kind() == reflect.Struct:
-		eachField(dst, src, func(to, from reflect.Value) { backward(to, from) })
+		eachField(dst, src, func(to, from reflect.Value) { backward(to, from, written) })
 	case src.Kind() == reflect.Slice && dst.Kind() == reflect.Map:
 		backwardPairs(dst, src)
 	case src.Kind() == reflect.Slice:
 		dst.Set(reflect.MakeSlice(dst.Type(), src.Len(), src.Len()))
 		for i := range src.Len() {
-			backward(dst.Index(i), src.Index(i))
+			backward(dst.Index(i), src.Index(i), written)
 		}
 	default:
 		dst.Set(src.Convert(dst.Type()))
@@ -87,8 +93,8 @@ func backwardPairs(dst, src reflect.Value) {
 	dst.Set(reflect.MakeMap(dst.Type()))
 	for i := range src.Len() {
 		var name, value string
-		backward(reflect.ValueOf(&name).Elem(), src.Index(i).FieldByName("Name"))
-		backward(reflect.ValueOf(&value).Elem(), pairValue(src.Index(i)))
+		backward(reflect.ValueOf(&name).Elem(), src.Index(i).FieldByName("Name"), false)
+		backward(reflect.ValueOf(&value).Elem(), pairValue(src.Index(i)), false)
 		dst.SetMapIndex(reflect.ValueOf(name), reflect.ValueOf(value))
 	}
 }
@@ -169,5 +175,21 @@ func overlayStruct(dst, over reflect.Value) {
 		default:
 			to.Set(from)
 		}
+	}
+}
+
+// Value is what p points to; the zero value if it is nil.
+func Value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// Spell sets what is nil to its default.
+func Spell[T any](p **T, otherwise T) {
+	if *p == nil {
+		*p = &otherwise
 	}
 }

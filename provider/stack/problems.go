@@ -13,8 +13,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// report turns problems into diagnostics at their attributes.
-func report(config tfsdk.Config, found problem.List, diags *diag.Diagnostics) {
+// Report turns problems into diagnostics at their attributes.
+func Report(config tfsdk.Config, found problem.List, diags *diag.Diagnostics) {
 	for _, p := range found {
 		named := p.In(func(at problem.Path) problem.Path { return withNames(config.Raw, at) })
 		at, text := attributePath(config.Raw.Type(), p.Path), named.Path.String()+" "+named.Message()+"."

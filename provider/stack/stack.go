@@ -84,7 +84,7 @@ func (s *Stack[M]) ValidateConfig(ctx context.Context, req resource.ValidateConf
 		return
 	}
 	found := s.problems(&m, block.Defaults{}).Without(unknown...)
-	report(req.Config, withoutMissing(withoutSupplied(found, req.Config.Raw, s.Kind.Own), req.Config), &resp.Diagnostics)
+	Report(req.Config, withoutMissing(withoutSupplied(found, req.Config.Raw, s.Kind.Own), req.Config), &resp.Diagnostics)
 }
 
 // problems is what is wrong, at the resource's attributes.
@@ -107,7 +107,7 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 		return
 	}
 	unknown = append(unknown, unknownHere(s.Client.Defaults.Unknown, req.Config.Raw, s.Kind.Own)...)
-	report(req.Config, s.problems(&m, s.Client.Defaults).Without(unknown...), &resp.Diagnostics)
+	Report(req.Config, s.problems(&m, s.Client.Defaults).Without(unknown...), &resp.Diagnostics)
 	home, ok := s.Client.HomeOrReport(ctx, &resp.Diagnostics)
 	if !ok || resp.Diagnostics.HasError() {
 		return
