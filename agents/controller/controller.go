@@ -87,7 +87,6 @@ type keeper struct {
 type ecsCluster struct {
 	arn    string
 	engine *reap.Engine
-	ecs    ecsView
 }
 
 // Run is the controller's life. It returns nil when ctx ends after a good start.
@@ -161,7 +160,7 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 // see gives each ECS cluster its engine.
 func (k *keeper) see(views []ecsView) {
 	for _, view := range views {
-		k.clusters = append(k.clusters, &ecsCluster{view.cluster, k.engine(view), view})
+		k.clusters = append(k.clusters, &ecsCluster{view.cluster, k.engine(view)})
 	}
 }
 
