@@ -89,6 +89,12 @@ const (
 	NodeMetaSyntheticValue = "true"
 )
 
+// EventBridge's words for an event of an ECS task, in its envelope and in the patterns of rules.
+const (
+	EventSource          = "aws.ecs"
+	EventTaskStateChange = "ECS Task State Change" // the detail-type
+)
+
 // AuthMethod is the default name of Consul's aws-iam auth method for task roles.
 const AuthMethod = "iam-ecs-service-token"
 
