@@ -51,11 +51,15 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
 	"github.com/consulecs/terraform-provider-consulecs/internal/controllerhttp"
 	"github.com/consulecs/terraform-provider-consulecs/internal/footprint"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskevent"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
+
+// Name is the agent's name on the command line and in its log.
+const Name = mesh.CommandController
 
 // settleAfter is how long the start and a few looks take: what they need of memory is given back then.
 const settleAfter = 30 * time.Second
@@ -130,7 +134,7 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 		return nil, errors.New("read task metadata: the task has no address of its own\nhint: run the controller in network mode awsvpc")
 	}
 	k := &keeper{
-		task: task, settings: cfg.ControllerSettings(), log: agentlog.New("controller", cfg.LogLevel, cfg.LogJSON, stderr),
+		task: task, settings: cfg.ControllerSettings(), log: agentlog.New(Name, cfg.LogLevel, cfg.LogJSON, stderr),
 		counts: metrics.NewController(metrics.About{ECSCluster: nameOf(task.ClusterARN), Version: a.Version}),
 		pulse:  controllerhttp.NewPulse(pulseLimit), wake: make(chan struct{}, 1), said: map[acl.Change]bool{}, known: map[string]known{},
 	}
