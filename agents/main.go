@@ -97,7 +97,7 @@ func taskAgents() []agent {
 			flags:  true, run: ready.Run,
 		},
 		{
-			name: "health-sync", does: "keeps Consul told how the task's containers are, and deregisters it in the end",
+			name: healthsync.Name, does: "keeps Consul told how the task's containers are, and deregisters it in the end",
 			manual: noArguments + readsConfig + "It runs until SIGTERM, then until the dataplane's container has stopped.\n" + exitCodes,
 			run:    healthsync.Run,
 		},
@@ -139,7 +139,7 @@ func taskAgents() []agent {
 func controllerAgents() []agent {
 	return []agent{
 		{
-			name: "controller", does: "prepares Consul for an ECS cluster's tasks and cleans up after dead ones",
+			name: controller.Name, does: "prepares Consul for an ECS cluster's tasks and cleans up after dead ones",
 			manual: noArguments + readsConfig + "It runs until SIGTERM.\n" + exitCodes,
 			run:    controller.Agent{Version: version}.Run,
 		},

@@ -120,17 +120,41 @@ func TestAControllerGoesAtOnceWhereNobodyNeedsIt(t *testing.T) {
 	}
 }
 
-// The further ECS clusters of a controller count, too.
-func TestAControllerStaysForItsFurtherClusters(t *testing.T) {
+// The further ECS clusters of a controller count, too. What the refusal advises, helps: with force_destroy the controller goes, and
+// the task goes on.
+func TestAControllerStaysForItsFurtherClustersUnlessItIsForced(t *testing.T) {
 	t.Parallel()
 	c := lastingTasks(t)
 	around, further := c.surroundings(t, "stays-here"), c.surroundings(t, "stays-there")
-	_, tf := c.state(t, fields{"consulecs_controller": fields{"this": quickController(around, fields{"ecs_clusters": []any{further.ecsCluster}, "timeouts": fields{"delete": "3s"}})}})
+	resources := func(force bool) fields {
+		return c.frame(fields{"consulecs_controller": fields{"this": quickController(around, fields{
+			"ecs_clusters": []any{further.ecsCluster}, "force_destroy": force, "timeouts": fields{"delete": "3s"},
+		})}})
+	}
+	dir, tf := c.state(t, fields{})
+	dir.write(t, "main.tf.json", resources(false))
 	applied(t, tf)
 	task := c.runTask(t, further, "family:job", ofTheMesh)
 	if err := tf.Destroy(t.Context()); err == nil || !strings.Contains(inOneLine(err.Error()), "family job of ECS cluster stays-there (1)") {
 		t.Errorf("got %v", err)
 	}
-	c.stopTask(t, further, task)
+	nothingToDo(t, tf)
+	dir.write(t, "main.tf.json", resources(true))
+	if err := tf.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	destroyed(t, tf)
+	if !c.taskRuns(t, further, task) || c.serves(t, around, "consul-ecs-controller") {
+		t.Error("the task does not run any more, or the controller is still there")
+	}
+}
+
+// taskRuns reports whether a task has not been stopped.
+func (c cloud) taskRuns(t *testing.T, at surroundings, arn string) bool {
+	t.Helper()
+	described, err := c.ecs.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: &at.ecsCluster, Tasks: []string{arn}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(described.Tasks) == 1 && aws.ToString(described.Tasks[0].DesiredStatus) == "RUNNING"
 }

@@ -57,24 +57,7 @@ func quickController(at surroundings, changes fields) fields {
 // outputs are the attributes of the only resource of a kind in the state.
 func outputs(t *testing.T, tf *testenv.Terraform, address string) fields {
 	t.Helper()
-	text, err := tf.Output(t.Context(), "show", "-json", tf.State())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var state struct {
-		Values struct {
-			RootModule struct {
-				Resources []struct {
-					Address string
-					Values  fields
-				}
-			} `json:"root_module"`
-		}
-	}
-	if err := json.Unmarshal(text, &state); err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range state.Values.RootModule.Resources {
+	for _, r := range shownIn(t, tf, tf.State()) {
 		if r.Address == address {
 			return r.Values
 		}

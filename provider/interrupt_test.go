@@ -2,7 +2,6 @@ package provider_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -50,29 +49,14 @@ func TestAnInterruptedWaitLosesNothing(t *testing.T) {
 // wantHeld wants the state to hold the one resource, with that revision, and not tainted.
 func wantHeld(t *testing.T, tf *testenv.Terraform, arn string) {
 	t.Helper()
-	text, err := tf.Output(t.Context(), "show", "-json", tf.State())
-	if err != nil {
-		t.Fatal(err)
+	held := shownIn(t, tf, tf.State())
+	if len(held) != 1 {
+		t.Errorf("the state holds %v, want one resource", held)
+		return
 	}
-	var state struct {
-		Values struct {
-			RootModule struct {
-				Resources []struct {
-					Tainted bool
-					Values  struct {
-						ARN     string `json:"arn"`
-						Running string `json:"ecs_service_running_arn"`
-					}
-				}
-			} `json:"root_module"`
-		}
-	}
-	if err := json.Unmarshal(text, &state); err != nil {
-		t.Fatal(err)
-	}
-	held := state.Values.RootModule.Resources
-	if len(held) != 1 || held[0].Tainted || !strings.HasSuffix(held[0].Values.ARN, arn) || held[0].Values.Running != held[0].Values.ARN {
-		t.Errorf("the state holds %+v, want one resource with %s, not tainted", held, arn)
+	is, _ := held[0].Values["arn"].(string)
+	if held[0].Tainted || !strings.HasSuffix(is, arn) || held[0].Values["ecs_service_running_arn"] != is {
+		t.Errorf("the state holds %+v, want %s, running and not tainted", held[0], arn)
 	}
 }
 

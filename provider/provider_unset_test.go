@@ -1,7 +1,6 @@
 package provider_test
 
 import (
-	"encoding/json"
 	"maps"
 	"path/filepath"
 	"strings"
@@ -76,25 +75,8 @@ func (c cloud) planned(t *testing.T, settings, resources fields) map[string]map[
 	if _, err := tf.Output(t.Context(), "plan", "-input=false", "-no-color", "-out="+plan); err != nil {
 		t.Fatal(err)
 	}
-	shown, err := tf.Output(t.Context(), "show", "-json", plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var document struct {
-		Planned struct {
-			Root struct {
-				Resources []struct {
-					Address string
-					Values  map[string]any
-				}
-			} `json:"root_module"`
-		} `json:"planned_values"`
-	}
-	if err := json.Unmarshal(shown, &document); err != nil {
-		t.Fatal(err)
-	}
 	all := map[string]map[string]any{}
-	for _, r := range document.Planned.Root.Resources {
+	for _, r := range shownIn(t, tf, plan) {
 		all[r.Address] = r.Values
 	}
 	return all

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 )
 
 // outOfBand is what something else than the resource does to its ECS service.
@@ -144,10 +146,7 @@ func (c cloud) wantServiceTags(t *testing.T, ecsCluster, name string, want map[s
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]string{}
-	for _, tag := range described.Services[0].Tags {
-		got[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-	}
+	got := awsapi.TagMap(described.Services[0].Tags)
 	for key, value := range want {
 		if got[key] != value {
 			t.Errorf("tag %s of %s is %q, want %q", key, name, got[key], value)

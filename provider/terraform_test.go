@@ -52,3 +52,30 @@ func (d configDir) terraform(t *testing.T) *testenv.Terraform {
 	t.Helper()
 	return (&binary{os.Getenv("TF_ACC_TERRAFORM_PATH")}).terraform(t, d)
 }
+
+// shownResource is a resource in a state, or as a plan would leave it.
+type shownResource struct {
+	Address string
+	Tainted bool
+	Values  fields
+}
+
+// shownIn are the resources of a state's or of a plan's file.
+func shownIn(t *testing.T, tf *testenv.Terraform, file string) []shownResource {
+	t.Helper()
+	text, err := tf.Output(t.Context(), "show", "-json", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type values struct {
+		Root struct{ Resources []shownResource } `json:"root_module"`
+	}
+	var document struct {
+		Values  values // of a state
+		Planned values `json:"planned_values"` // of a plan
+	}
+	if err := json.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+	return append(document.Values.Root.Resources, document.Planned.Root.Resources...)
+}

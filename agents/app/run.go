@@ -20,14 +20,15 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // Name is the agent's name on the command line; Alias is the incumbent's for it.
 const (
-	Name  = "app"
-	Alias = "app-entrypoint"
+	Name  = mesh.CommandApp
+	Alias = mesh.CommandAppAlias
 )
 
 // Run runs the command. It takes the process's signals itself: no other goroutine may wait for any.

@@ -51,11 +51,15 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
 	"github.com/consulecs/terraform-provider-consulecs/internal/controllerhttp"
 	"github.com/consulecs/terraform-provider-consulecs/internal/footprint"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskevent"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
+
+// Name is the agent's name on the command line and in its log.
+const Name = mesh.CommandController
 
 // settleAfter is how long the start and a few looks take: what they need of memory is given back then.
 const settleAfter = 30 * time.Second
@@ -87,7 +91,6 @@ type keeper struct {
 type ecsCluster struct {
 	arn    string
 	engine *reap.Engine
-	ecs    ecsView
 }
 
 // Run is the controller's life. It returns nil when ctx ends after a good start.
@@ -131,7 +134,7 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 		return nil, errors.New("read task metadata: the task has no address of its own\nhint: run the controller in network mode awsvpc")
 	}
 	k := &keeper{
-		task: task, settings: cfg.ControllerSettings(), log: agentlog.New("controller", cfg.LogLevel, cfg.LogJSON, stderr),
+		task: task, settings: cfg.ControllerSettings(), log: agentlog.New(Name, cfg.LogLevel, cfg.LogJSON, stderr),
 		counts: metrics.NewController(metrics.About{ECSCluster: nameOf(task.ClusterARN), Version: a.Version}),
 		pulse:  controllerhttp.NewPulse(pulseLimit), wake: make(chan struct{}, 1), said: map[acl.Change]bool{}, known: map[string]known{},
 	}
@@ -161,7 +164,7 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 // see gives each ECS cluster its engine.
 func (k *keeper) see(views []ecsView) {
 	for _, view := range views {
-		k.clusters = append(k.clusters, &ecsCluster{view.cluster, k.engine(view), view})
+		k.clusters = append(k.clusters, &ecsCluster{view.cluster, k.engine(view)})
 	}
 }
 

@@ -17,8 +17,6 @@ import (
 )
 
 const (
-	maxDescribed = 100 // tasks that DescribeTasks takes at a time
-
 	// What the controller takes of the account's quota, which all of an account's programs share: ECS allows 20 calls a second
 	// of ListTasks and DescribeTasks together.
 	listsPerSecond     = 2
@@ -32,6 +30,8 @@ type ecsView struct {
 	cluster string // ARN
 
 	lists, describes *rate.Limiter // shared by the ECS clusters of a controller
+
+	tagged map[string]mesh.Scope // by task ID, those of the mesh whose tags are known; full looks' alone
 }
 
 // newECSViews are views of ECS clusters.
@@ -39,7 +39,7 @@ func newECSViews(client *ecs.Client, clusters []string) []ecsView {
 	lists, describes := rate.NewLimiter(listsPerSecond, 1), rate.NewLimiter(describesPerSecond, describesAtOnce)
 	var views []ecsView
 	for _, cluster := range clusters {
-		views = append(views, ecsView{client, cluster, lists, describes})
+		views = append(views, ecsView{client, cluster, lists, describes, map[string]mesh.Scope{}})
 	}
 	return views
 }
@@ -86,32 +86,47 @@ func (e ecsView) Describe(ctx context.Context, ids []string) (map[string]reap.Ve
 	return verdicts, nil
 }
 
-// Namespaces are those that mesh tasks of the admin partition name by their tags. Tasks without these tags are of no interest.
-func (e ecsView) Namespaces(ctx context.Context, partition string) ([]string, error) {
-	running, err := e.Running(ctx)
-	if err != nil {
-		return nil, err
+// Namespaces are those that mesh tasks of the admin partition name by their tags, of the tasks that Running has listed. A mesh task
+// has its tags from its birth on, so they are read once. Tasks without them are of no interest.
+func (e ecsView) Namespaces(ctx context.Context, running map[string]bool, partition string) ([]string, error) {
+	maps.DeleteFunc(e.tagged, func(id string, _ mesh.Scope) bool { return !running[id] })
+	var unknown []string
+	for id := range running {
+		if _, known := e.tagged[id]; !known {
+			unknown = append(unknown, id)
+		}
 	}
-	named := map[string]bool{}
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(running)), maxDescribed) {
-		if err := e.lists.Wait(ctx); err != nil {
+	slices.Sort(unknown)
+	for ids := range slices.Chunk(unknown, reap.MaxDescribed) {
+		if err := e.readTags(ctx, ids); err != nil {
 			return nil, err
 		}
-		out, err := e.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &e.cluster, Tasks: ids, Include: []ecstypes.TaskField{ecstypes.TaskFieldTags}})
-		if err != nil {
-			return nil, explainAWS(fmt.Sprintf("read the tags of %d tasks of ECS cluster %s", len(ids), e.cluster), "ecs:DescribeTasks", err)
-		}
-		for _, t := range out.Tasks {
-			tags := map[string]string{}
-			for _, tag := range t.Tags {
-				tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-			}
-			if tags[mesh.TaskTagMesh] == "true" && tags[mesh.TaskTagPartition] == partition && tags[mesh.TaskTagNamespace] != "" {
-				named[tags[mesh.TaskTagNamespace]] = true
-			}
+	}
+	named := map[string]bool{}
+	for _, scope := range e.tagged {
+		if scope.Partition == partition && scope.Namespace != "" {
+			named[scope.Namespace] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(named)), nil
+}
+
+// readTags reads where tasks are in Consul, of those that are in the mesh.
+func (e ecsView) readTags(ctx context.Context, ids []string) error {
+	what := fmt.Sprintf("read the tags of %d tasks of ECS cluster %s", len(ids), e.cluster)
+	if err := e.lists.Wait(ctx); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	out, err := e.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &e.cluster, Tasks: ids, Include: []ecstypes.TaskField{ecstypes.TaskFieldTags}})
+	if err != nil {
+		return explainAWS(what, "ecs:DescribeTasks", err)
+	}
+	for _, t := range out.Tasks {
+		if tags := awsapi.TagMap(t.Tags); tags[mesh.TaskTagMesh] == "true" {
+			e.tagged[nameOf(aws.ToString(t.TaskArn))] = mesh.Scope{Partition: tags[mesh.TaskTagPartition], Namespace: tags[mesh.TaskTagNamespace]}
+		}
+	}
+	return nil
 }
 
 func explainAWS(what, action string, err error) error {

@@ -93,7 +93,7 @@ func (k *keeper) look(ctx context.Context) error {
 	}
 	var errs []error
 	for _, c := range k.clusters {
-		errs = append(errs, k.ensureNamespaces(ctx, c), c.engine.Sync(ctx))
+		errs = append(errs, c.engine.Sync(ctx))
 	}
 	return errors.Join(errs...)
 }

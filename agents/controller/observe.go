@@ -19,11 +19,17 @@ func (k *keeper) engine(view ecsView) *reap.Engine {
 	if view.cluster == k.task.ClusterARN {
 		own = k.task.ID
 	}
-	return &reap.Engine{
+	e := &reap.Engine{
 		Own: own, ECS: view, Catalog: &catalog{keeper: k, node: view.cluster}, DryRun: k.settings.DryRun,
 		Limits:   reap.Limits{BrakeTasks: *k.settings.Brake.Tasks, BrakePercent: *k.settings.Brake.Percent},
 		Observer: reap.Observer{Removed: k.removed, Finished: k.finished},
 	}
+	if k.makesNamespaces() {
+		e.Listed = func(ctx context.Context, running map[string]bool) error {
+			return k.ensureNamespaces(ctx, view, running)
+		}
+	}
+	return e
 }
 
 // removed writes the one line that says what was removed of a task, and why.

@@ -60,13 +60,15 @@ func (k *keeper) ensureNode(ctx context.Context, ecsCluster string) error {
 	return nil
 }
 
-// ensureNamespaces makes the namespaces that tasks of the ECS cluster name, where Consul has some and that is the controller's to
-// do. Tasks cannot log in to one that is not there.
-func (k *keeper) ensureNamespaces(ctx context.Context, c *ecsCluster) error {
-	if !k.settings.PartitionsEnabled || !k.rights.managesACL || k.state.get().open {
+// makesNamespaces reports whether namespaces are the controller's to make: where Consul has some, and it may.
+func (k *keeper) makesNamespaces() bool { return k.settings.PartitionsEnabled && k.rights.managesACL }
+
+// ensureNamespaces makes the namespaces that running tasks of an ECS cluster name. Tasks cannot log in to one that is not there.
+func (k *keeper) ensureNamespaces(ctx context.Context, view ecsView, running map[string]bool) error {
+	if k.state.get().open {
 		return nil
 	}
-	names, err := c.ecs.Namespaces(ctx, k.settings.Partition)
+	names, err := view.Namespaces(ctx, running, k.settings.Partition)
 	if err != nil {
 		return err
 	}

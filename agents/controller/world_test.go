@@ -309,20 +309,25 @@ func (w *world) keeper(t *testing.T) *keeper {
 	return k
 }
 
-// newKeeper is a controller that may call ECS as often as it likes, and whose clock the test can put forward.
+// newKeeper is a controller whose clock the test can put forward.
 func (w *world) newKeeper(r rights) *keeper {
-	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
 	k := &keeper{
 		task: w.self, settings: w.config().ControllerSettings(), rights: r, counts: metrics.NewController(metrics.About{}),
 		pulse: controllerhttp.NewPulse(time.Minute), wake: make(chan struct{}, 1), said: map[acl.Change]bool{}, known: map[string]known{},
 		log: hclog.New(&hclog.LoggerOptions{Output: &w.log, Level: hclog.Debug}),
 	}
-	views := newECSViews(client, []string{w.self.ClusterARN})
-	views[0].lists, views[0].describes = rate.NewLimiter(rate.Inf, 0), rate.NewLimiter(rate.Inf, 0)
-	k.see(views)
+	k.see(w.views())
 	began := time.Now()
 	k.clusters[0].engine.Now = func() time.Duration { return time.Since(began) + time.Duration(w.ahead.Load()) }
 	return k
+}
+
+// views are the ECS cluster as a controller sees it that may call ECS as often as it likes.
+func (w *world) views() []ecsView {
+	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
+	views := newECSViews(client, []string{w.self.ClusterARN})
+	views[0].lists, views[0].describes = rate.NewLimiter(rate.Inf, 0), rate.NewLimiter(rate.Inf, 0)
+	return views
 }
 
 // minute puts the controller's clock forward.

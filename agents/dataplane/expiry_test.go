@@ -10,20 +10,13 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/meshstage"
 )
 
 // TestEnvoyHearsOfChangesAfterTheTokenOfItsStreamHasExpired has tokens that live for a minute, the least that Consul takes. One
 // dataplane knows of it, as mesh-init tells it; another does not, as where the auth method has changed since.
 func TestEnvoyHearsOfChangesAfterTheTokenOfItsStreamHasExpired(t *testing.T) {
 	t.Parallel()
-	tool(t, "consul")
-	stage, err := meshstage.Start(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = stage.Close() })
+	stage := startMesh(t)
 	method, _, err := stage.Consul.API.ACL().AuthMethodRead(mesh.AuthMethod, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -35,24 +28,9 @@ func TestEnvoyHearsOfChangesAfterTheTokenOfItsStreamHasExpired(t *testing.T) {
 	for name, ttl := range map[string]int{"told": 60, "untold": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := newTask(t, stage.Consul)
-			k.token = ""
-			for name, value := range stage.RoleEnv(t, mesh.RolePath, k.service, k.service) {
-				k.env = append(k.env, name+"="+value)
-			}
-			k.file.Consul.Credentials = &dataplanefile.Credentials{Type: dataplanefile.CredentialsLogin, Login: dataplanefile.Login{
-				AuthMethod: mesh.AuthMethod, IncludeEntity: true, STSEndpoint: stage.AWS.URL, IAMEndpoint: stage.AWS.URL, TokenTTLSeconds: ttl,
-				Meta: map[string]string{mesh.LoginMetaTaskID: name, mesh.LoginMetaCluster: node},
-			}}
-			k.register(t, stage.Consul, freeport.Loopback(t))
-			k.run(t)
-			k.awaitReady(t)
-			first := stage.LoginTokens(t, name)
-			if len(first) != 1 {
-				t.Fatalf("tokens %v, want one", first)
-			}
+			k, first := logsIn(t, stage, name, func(login *dataplanefile.Login) { login.TokenTTLSeconds = ttl })
 			eventually.True(t, "the first token has expired", 75*time.Second, func() bool {
-				token, _, err := stage.Consul.API.ACL().TokenRead(first[0], nil)
+				token, _, err := stage.Consul.API.ACL().TokenRead(first, nil)
 				return err != nil || token.ExpirationTime.Before(time.Now())
 			})
 			began := time.Now()

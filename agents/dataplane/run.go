@@ -52,7 +52,7 @@ import (
 )
 
 // Name is the agent's name on the command line and in its log.
-const Name = "dataplane"
+const Name = mesh.CommandDataplane
 
 // lateAfter is when a first configuration is remarkably late: it takes a fraction of a second. Consul does not tell that it
 // withholds a configuration because it cannot make the proxy's certificate with the token.

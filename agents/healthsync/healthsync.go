@@ -47,8 +47,12 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/footprint"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
+
+// Name is the agent's name on the command line and in its log.
+const Name = mesh.CommandHealthSync
 
 const (
 	settleAfter = 8 * time.Second // until a task of the usual kind has started
@@ -86,7 +90,7 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	if err != nil {
 		return err
 	}
-	log := agentlog.New("health-sync", cfg.LogLevel, cfg.LogJSON, stderr).With("service_id", registration.ServiceID, "task_arn", task.ARN)
+	log := agentlog.New(Name, cfg.LogLevel, cfg.LogJSON, stderr).With("service_id", registration.ServiceID, "task_arn", task.ARN)
 	start, started := context.WithTimeout(life, consul.StartTimeout)
 	defer started()
 	conn, err := consul.Connect(start, settings, log)

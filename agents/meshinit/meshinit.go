@@ -47,11 +47,12 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
 // Name is the agent's name on the command line and in its log.
-const Name = "mesh-init"
+const Name = mesh.CommandMeshInit
 
 // undoTimeout is how long a stopped mesh-init may take to take its registration back.
 const undoTimeout = 3 * time.Second

@@ -17,10 +17,11 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
 // Name is the agent's name on the command line and in its log.
-const Name = "mesh-ready"
+const Name = mesh.CommandMeshReady
 
 const (
 	defaultTimeout = 5 * time.Minute // longer than the dataplane tries to start

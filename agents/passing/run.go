@@ -17,7 +17,7 @@ import (
 )
 
 // Name is the agent's name on the command line.
-const Name = "passing"
+const Name = mesh.CommandPassing
 
 // retryPause is between two calls of a health-sync that is not there yet.
 const retryPause = 100 * time.Millisecond

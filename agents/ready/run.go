@@ -13,10 +13,11 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
 // Name is the agent's name on the command line.
-const Name = "ready"
+const Name = mesh.CommandReady
 
 // timeout is below the shortest that ECS allows a health check, 2 s, and its own start.
 const timeout = 1900 * time.Millisecond

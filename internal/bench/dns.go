@@ -175,7 +175,7 @@ func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *datap
 		return nil, err
 	}
 	d.child, err = process.Start(process.Command{
-		Path: b.Agent, Args: []string{"dataplane", "-config-file", filepath.Join(d.dir, dataplanefile.Name)},
+		Path: b.Agent, Args: []string{mesh.CommandDataplane, "-config-file", filepath.Join(d.dir, dataplanefile.Name)},
 		Env: append(os.Environ(), mesh.VariableToken+"="+token, mesh.VariableGRPCCACert+"="+c.CAPEM),
 	})
 	if err != nil {

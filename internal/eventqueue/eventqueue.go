@@ -109,8 +109,8 @@ func RuleARN(home iamrole.Home, name string) string {
 // pattern picks the events that tell of a task's end. What ECS says of a task before that is of no use to a controller.
 func pattern(ecsClusterARNs []string) string {
 	text, err := json.Marshal(map[string]any{
-		"source":      []string{"aws.ecs"},
-		"detail-type": []string{"ECS Task State Change"},
+		"source":      []string{mesh.EventSource},
+		"detail-type": []string{mesh.EventTaskStateChange},
 		"detail":      map[string]any{"lastStatus": []string{"STOPPED"}, "clusterArn": slices.Compact(slices.Sorted(slices.Values(ecsClusterARNs)))},
 	})
 	if err != nil {

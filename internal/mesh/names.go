@@ -89,6 +89,25 @@ const (
 	NodeMetaSyntheticValue = "true"
 )
 
+// Commands of the agents' program that task definitions name: its first argument says which agent it is.
+const (
+	CommandMeshInit   = "mesh-init"
+	CommandDataplane  = "dataplane"
+	CommandMeshReady  = "mesh-ready"
+	CommandHealthSync = "health-sync"
+	CommandReady      = "ready"   // health check of the dataplane's container
+	CommandPassing    = "passing" // health check of health-sync's container
+	CommandController = "controller"
+	CommandApp        = "app"            // before the application's own command
+	CommandAppAlias   = "app-entrypoint" // the incumbent's name for it
+)
+
+// EventBridge's words for an event of an ECS task, in its envelope and in the patterns of rules.
+const (
+	EventSource          = "aws.ecs"
+	EventTaskStateChange = "ECS Task State Change" // the detail-type
+)
+
 // AuthMethod is the default name of Consul's aws-iam auth method for task roles.
 const AuthMethod = "iam-ecs-service-token"
 

@@ -198,7 +198,7 @@ func (m *Memory) Decide(look Look, limits Limits) Plan {
 		holding.TaskID = id
 		switch look.Verdicts[id] {
 		case Stopped:
-			plan.Removals = append(plan.Removals, Removal{holding, Evidence{Verdict: Stopped, Via: look.via(), Looks: 1}})
+			plan.Removals = append(plan.Removals, look.stopped([]string{id})...)
 		case Missing:
 			r := m.suspicion(look, id, holding)
 			if !look.Full || r.Evidence.AbsentFor < minAbsence {
@@ -215,6 +215,24 @@ func (m *Memory) Decide(look Look, limits Limits) Plan {
 	slices.SortFunc(lost, longestFirst)
 	m.brake(&plan, lost, look.At, limits.of(plan.Known))
 	return plan
+}
+
+// stopped are the removals of those of the tasks that ECS calls stopped, in their order. That is ECS's own word: it takes neither
+// memory nor brake, and so no other task's verdict.
+func (l Look) stopped(ids []string) (removals []Removal) {
+	for _, id := range ids {
+		holding, held := l.Held[id]
+		if held && l.Verdicts[id] == Stopped && id != l.Own && IsTaskID(id) {
+			holding.TaskID = id
+			removals = append(removals, Removal{holding, Evidence{Verdict: Stopped, Via: l.via(), Looks: 1}})
+		}
+	}
+	return removals
+}
+
+// missing are those of tasks that ECS does not know.
+func missing(removals []Removal) []Removal {
+	return slices.DeleteFunc(slices.Clone(removals), func(r Removal) bool { return r.Evidence.Verdict != Missing })
 }
 
 // Release lets through what the brake holds back now, as long as ECS goes on not to know it. It says how many tasks that are.

@@ -14,6 +14,7 @@
 package reap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,8 @@ import (
 )
 
 const (
-	// maxDescribed is the most tasks that DescribeTasks takes at a time.
-	maxDescribed = 100
+	// MaxDescribed is the most tasks that DescribeTasks takes at a time.
+	MaxDescribed = 100
 
 	// maxRemoved is how many tasks are removed before the engine tells of them and looks whether it may go on.
 	maxRemoved = 200
@@ -67,22 +68,38 @@ type Engine struct {
 	Observer Observer
 	Now      func() time.Duration // since any fixed moment, by a monotonic clock; nil for that of the process
 
+	// Listed hears what ECS lists in a Sync, before anything is removed, so that nobody has to list for something else. It may
+	// be nil; where it is not, ECS lists even if Consul holds nothing. Its error is one of Sync's, which goes on.
+	Listed func(ctx context.Context, running map[string]bool) error
+
+	most    int // tasks of a call of DescribeTasks; 0: MaxDescribed
 	mu      sync.Mutex
 	memory  Memory
 	witness string // where there is no own task: one that ECS last listed
 }
 
 // Sync looks at everything and removes what dead tasks left behind. It reads Consul first: whatever is there then belongs to
-// a task that was born before ECS is asked.
+// a task that was born before ECS is asked. What ECS calls stopped is removed as its answers come in, which takes their batches
+// one after the other; of tasks that ECS does not know it is decided when all answers are there, by the longest absence first.
 func (e *Engine) Sync(ctx context.Context) error {
 	return e.pass(ViaFullLook, func(p *Pass) error {
-		look, err := e.look(ctx, p)
-		if look.Held == nil || ctx.Err() != nil {
-			return errors.Join(err, ctx.Err())
+		look, rest, err := e.begin(ctx, e.Listed)
+		if look.Held == nil {
+			return err
 		}
-		removed, removeErr := e.act(ctx, p, look)
-		p.Removed = len(removed)
-		return errors.Join(err, removeErr)
+		removed := map[string]bool{}
+		defer func() { p.Removed = len(removed) }()
+		var failures []error
+		describeErr := e.describe(ctx, p, rest, func(verdicts map[string]Verdict) {
+			maps.Copy(look.Verdicts, verdicts)
+			failures = append(failures, e.remove(ctx, look.stopped(slices.Sorted(maps.Keys(verdicts))), removed)...)
+		})
+		if ctx.Err() == nil { // else nothing is decided: that would spend the brake's room for nothing
+			failures = append(failures, e.remove(ctx, missing(e.decide(p, look).Removals), removed)...)
+		} else {
+			failures = append(failures, ctx.Err())
+		}
+		return errors.Join(err, describeErr, few(failures))
 	})
 }
 
@@ -133,12 +150,16 @@ func (e *Engine) Forget() {
 
 // Look looks at everything, as Sync does.
 func (e *Engine) Look(ctx context.Context) (Look, error) {
-	return e.look(ctx, &Pass{Trips: map[Guard]int{}})
+	look, rest, err := e.begin(ctx, nil)
+	if look.Held == nil {
+		return look, err
+	}
+	return look, e.describe(ctx, &Pass{Trips: map[Guard]int{}}, rest, func(verdicts map[string]Verdict) { maps.Copy(look.Verdicts, verdicts) })
 }
 
 func (e *Engine) handle(ctx context.Context, p *Pass, tasks []string) (done []string, err error) {
-	look := Look{At: e.now(), Own: e.Own}
-	look.Verdicts, err = e.describe(ctx, p, tasks)
+	look := Look{At: e.now(), Own: e.Own, Verdicts: map[string]Verdict{}}
+	err = e.describe(ctx, p, tasks, func(verdicts map[string]Verdict) { maps.Copy(look.Verdicts, verdicts) })
 	byVerdict := map[Verdict][]string{}
 	for _, id := range tasks {
 		byVerdict[look.Verdicts[id]] = append(byVerdict[look.Verdicts[id]], id)
@@ -155,14 +176,15 @@ func (e *Engine) handle(ctx context.Context, p *Pass, tasks []string) (done []st
 		}
 		look.Held = held
 	}
-	removed, removeErr := e.act(ctx, p, look)
+	removed := map[string]bool{}
+	failures := e.remove(ctx, e.decide(p, look).Removals, removed)
 	p.Removed = len(removed)
 	for _, id := range stopped {
 		if _, held := look.Held[id]; !held || removed[id] {
 			done = append(done, id)
 		}
 	}
-	return done, errors.Join(err, removeErr)
+	return done, errors.Join(err, few(failures))
 }
 
 // pass does the work and tells of it.
@@ -178,54 +200,52 @@ func (e *Engine) pass(via Via, work func(*Pass) error) error {
 	return p.Err
 }
 
-// look asks Consul, then ECS. Held is nil where the look is worth nothing. ListTasks, at 100 tasks a call, shows nearly all
-// tasks to be alive; only the rest is described. An error goes with the verdicts that could be had.
-func (e *Engine) look(ctx context.Context, p *Pass) (Look, error) {
+// begin asks Consul, and then ECS for its list. Held is nil where the look is worth nothing. ListTasks, at 100 tasks a call, shows
+// nearly all tasks to be alive; only the rest is to be described.
+func (e *Engine) begin(ctx context.Context, listed func(context.Context, map[string]bool) error) (look Look, rest []string, err error) {
 	held, err := e.Catalog.All(ctx)
 	if err != nil {
-		return Look{}, err
+		return Look{}, nil, err
 	}
 	if held == nil {
 		held = map[string]Holding{}
 	}
-	look := Look{At: e.now(), Full: true, Own: e.Own, Held: held, Verdicts: map[string]Verdict{}}
-	var ids []string
+	look = Look{At: e.now(), Full: true, Own: e.Own, Held: held, Verdicts: map[string]Verdict{}}
 	for id := range held {
 		if id != e.Own && IsTaskID(id) {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) == 0 {
-		return look, nil
-	}
-	running, err := e.ECS.Running(ctx)
-	if err != nil {
-		return Look{}, err
-	}
-	e.choose(running)
-	var rest []string
-	for _, id := range ids {
-		if running[id] {
-			look.Verdicts[id] = Alive
-		} else {
 			rest = append(rest, id)
 		}
 	}
+	if len(rest) == 0 && listed == nil {
+		return look, nil, nil
+	}
+	running, err := e.ECS.Running(ctx)
+	if err != nil {
+		return Look{}, nil, err
+	}
+	if listed != nil {
+		err = listed(ctx, running)
+	}
+	e.choose(running)
+	rest = slices.DeleteFunc(rest, func(id string) bool {
+		if running[id] {
+			look.Verdicts[id] = Alive
+		}
+		return running[id]
+	})
 	slices.Sort(rest)
-	described, err := e.describe(ctx, p, rest)
-	maps.Copy(look.Verdicts, described)
-	return look, err
+	return look, rest, err
 }
 
 // describe asks ECS about the tasks, and in each batch about a witness too. An answer that does not show the controller's own
 // task alive comes from an ECS that does not see the ECS cluster as it is, and is no evidence of anything. Where there is no
 // own task, an answer has to show the other witness before it counts that ECS does not know a task; what ECS describes
-// outright is told by that. A batch without an answer leaves its tasks unknown and does not keep the others.
-func (e *Engine) describe(ctx context.Context, p *Pass, ids []string) (map[string]Verdict, error) {
-	verdicts := map[string]Verdict{}
+// outright is told by that. A batch without an answer leaves its tasks unknown and does not keep the others. told hears the verdicts
+// of each batch before ECS is asked about the next one.
+func (e *Engine) describe(ctx context.Context, p *Pass, ids []string, told func(map[string]Verdict)) error {
 	var failures []error
 	witness := e.chosen()
-	for batch := range slices.Chunk(ids, maxDescribed-1) {
+	for batch := range slices.Chunk(ids, cmp.Or(e.most, MaxDescribed)-1) {
 		if ctx.Err() != nil {
 			failures = append(failures, ctx.Err())
 			break
@@ -238,6 +258,7 @@ func (e *Engine) describe(ctx context.Context, p *Pass, ids []string) (map[strin
 		if err != nil {
 			failures = append(failures, err)
 		}
+		verdicts := map[string]Verdict{}
 		proven := answer[witness] == Alive || e.Own == "" && answer[witness] == Stopped
 		untold := 0
 		for _, id := range batch {
@@ -252,8 +273,9 @@ func (e *Engine) describe(ctx context.Context, p *Pass, ids []string) (map[strin
 			p.Trips[GuardOwnTask] += untold
 			failures = append(failures, fmt.Errorf("describe %d tasks: ECS's answer %s", len(batch), e.doubt(witness)))
 		}
+		told(verdicts)
 	}
-	return verdicts, few(failures)
+	return few(failures)
 }
 
 // doubt is why an answer of ECS is not relied on.
@@ -296,8 +318,8 @@ func few(errs []error) error {
 	return errors.Join(errs...)
 }
 
-// act decides, removes, and says which tasks nothing is left of.
-func (e *Engine) act(ctx context.Context, p *Pass, look Look) (removed map[string]bool, err error) {
+// decide decides on a look that is complete, and tells of it.
+func (e *Engine) decide(p *Pass, look Look) Plan {
 	e.mu.Lock()
 	plan := e.memory.Decide(look, e.Limits)
 	e.mu.Unlock()
@@ -306,15 +328,18 @@ func (e *Engine) act(ctx context.Context, p *Pass, look Look) (removed map[strin
 	p.Trips[GuardAbsence] += len(plan.Waiting)
 	p.Trips[GuardBrake] += len(plan.HeldBack)
 	p.Trips[GuardForeign] += plan.Foreign
-	removed = map[string]bool{}
-	var failures []error
-	for batch := range slices.Chunk(plan.Removals, maxRemoved) {
+	return plan
+}
+
+// remove removes, and adds to removed the tasks that nothing is left of.
+func (e *Engine) remove(ctx context.Context, removals []Removal, removed map[string]bool) (failures []error) {
+	for batch := range slices.Chunk(removals, maxRemoved) {
 		if ctx.Err() != nil {
-			failures = append(failures, ctx.Err())
-			break
+			return append(failures, ctx.Err())
 		}
 		gone := batch
 		if !e.DryRun {
+			var err error
 			if gone, err = e.Catalog.Remove(ctx, batch); err != nil {
 				failures = append(failures, err)
 			}
@@ -326,7 +351,7 @@ func (e *Engine) act(ctx context.Context, p *Pass, look Look) (removed map[strin
 			}
 		}
 	}
-	return removed, few(failures)
+	return failures
 }
 
 // started is the moment that the process's own clock counts from.

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/time/rate"
 )
 
 // still is a world that does not move: what Consul holds and what ECS says, and what was asked of them.
@@ -277,11 +279,113 @@ func TestEachAnswerHasToShowTheOwnTask(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "ThrottlingException") || !strings.Contains(err.Error(), "own task") {
 		t.Errorf("Sync = %v, want both failures", err)
 	}
-	if diff := cmp.Diff([]string{"all", "list", "describe 100", "describe 100", "describe 53", "remove 99"}, s.calls); diff != "" {
+	if diff := cmp.Diff([]string{"all", "list", "describe 100", "remove 99", "describe 100", "describe 53"}, s.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(map[Guard]int{GuardOwnTask: 52, GuardUnknown: 151}, last.Trips); diff != "" {
 		t.Errorf("guards (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatHasStoppedGoesBeforeTheLastAnswerAndTheRestIsDecidedOnWhenAllAreThere(t *testing.T) {
+	t.Parallel()
+	held, verdicts := many(250)
+	ids := slices.Sorted(maps.Keys(held))
+	for _, id := range ids {
+		verdicts[id] = Stopped
+	}
+	lost := []string{ids[10], ids[120], ids[240]} // one in each answer
+	for _, id := range lost {
+		verdicts[id] = Missing
+	}
+	s := &still{held: held, verdicts: alive(verdicts)}
+	e, last, _ := engineOf(s)
+	e.Limits = Limits{BrakePercent: 1} // two of 250, and none of 99
+	now := time.Duration(0)
+	e.Now = func() time.Duration { return now }
+	if err := e.Sync(t.Context()); err != nil || last.Removed != 247 {
+		t.Errorf("removed %d, %v", last.Removed, err)
+	}
+	want := []string{"all", "list", "describe 100", "remove 98", "describe 100", "remove 98", "describe 53", "remove 51"}
+	if diff := cmp.Diff(want, s.calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+	s.held, s.removed, now = holdings(lost...), nil, time.Minute
+	for range 247 {
+		s.held[fmt.Sprintf("f%031x", len(s.held))] = Holding{}
+	}
+	s.listed = slices.Collect(maps.Keys(s.held))
+	s.listed = slices.DeleteFunc(s.listed, func(id string) bool { return slices.Contains(lost, id) })
+	if err := e.Sync(t.Context()); err != nil || !slices.Equal(s.removed, lost[:2]) || len(last.Plan.HeldBack) != 1 {
+		t.Errorf("a minute later: removed %v, held back %d, %v", s.removed, len(last.Plan.HeldBack), err)
+	}
+}
+
+// paced is an ECS and a Consul that take as long as the controller's own ceilings have them take.
+type paced struct {
+	*still
+	describes, writes *rate.Limiter
+}
+
+func (p paced) Describe(ctx context.Context, ids []string) (map[string]Verdict, error) {
+	_ = p.describes.Wait(ctx)
+	return p.still.Describe(ctx, ids)
+}
+
+func (p paced) Remove(ctx context.Context, removals []Removal) ([]Removal, error) {
+	for range removals {
+		_ = p.writes.Wait(ctx)
+	}
+	return p.still.Remove(ctx, removals)
+}
+
+func TestTenThousandDeathsThatNoEventToldOfTakeTheLongerOfTwoTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held, verdicts := many(10_000)
+		for id := range verdicts {
+			verdicts[id] = Stopped
+		}
+		s := &still{held: held, verdicts: alive(verdicts)}
+		e, last, _ := engineOf(s)
+		p := paced{s, rate.NewLimiter(2, 1), rate.NewLimiter(250, 1)} // of tasks a second: 50 s and 40 s
+		e.ECS, e.Catalog = p, p
+		if err := e.Sync(t.Context()); err != nil || last.Removed != 10_000 || last.Took < 40*time.Second || last.Took > 55*time.Second {
+			t.Errorf("%d removed within %v, %v; want all within 50 s", last.Removed, last.Took, err)
+		}
+		if n := len(slices.DeleteFunc(s.calls, func(call string) bool { return strings.HasPrefix(call, "remove") || call == "all" })); n > 2*10_000/MaxDescribed {
+			t.Errorf("%d calls of ECS", n)
+		}
+	})
+}
+
+func TestTheListOfAFullLookIsHeardOfBeforeAnythingIsRemoved(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		world *still
+		want  []string // calls
+	}{
+		"one has stopped":      {&still{held: holdings(idA), listed: []string{idB}, verdicts: alive(map[string]Verdict{idA: Stopped})}, []string{"all", "list", "heard", "describe 2", "remove 1"}},
+		"Consul holds nothing": {&still{listed: []string{idB}}, []string{"all", "list", "heard"}},
+	} {
+		s := tc.world
+		e, _, _ := engineOf(s)
+		e.Listed = func(_ context.Context, running map[string]bool) error {
+			s.called("heard")
+			if !maps.Equal(running, map[string]bool{idB: true}) {
+				t.Errorf("%s: heard of %v", name, running)
+			}
+			return errors.New("deaf")
+		}
+		if err := e.Sync(t.Context()); err == nil || err.Error() != "deaf" {
+			t.Errorf("%s: Sync = %v, want the hearer's error", name, err)
+		}
+		if diff := cmp.Diff(tc.want, s.calls); diff != "" {
+			t.Errorf("%s: calls (-want +got):\n%s", name, diff)
+		}
+		s.calls = nil
+		if _, err := e.Look(t.Context()); err != nil || slices.Contains(s.calls, "heard") {
+			t.Errorf("%s: Look tells of its list too: %v, %v", name, s.calls, err)
+		}
 	}
 }
 
@@ -372,7 +476,7 @@ func TestNothingIsRemovedOnceTheContextHasEnded(t *testing.T) {
 		want := 0
 		if endAt == "remove" {
 			s.beforeRemove = lose
-			want = maxRemoved // those that were under way
+			want = MaxDescribed - 1 // those that were under way
 		} else {
 			s.describeErr = func([]string) error { lose(); return nil }
 		}

@@ -15,6 +15,7 @@ type history struct {
 	seed      uint64
 	interval  time.Duration // of full looks
 	limits    Limits
+	most      int    // tasks that ECS describes at a time, a witness included; 0: as many as the real one
 	elsewhere bool   // the controllers do not know that their tasks run in this ECS cluster
 	steps     []step // in the order of their times
 }
@@ -72,7 +73,7 @@ func (s step) String() string {
 }
 
 func (h history) String() string {
-	lines := []string{fmt.Sprintf("full looks every %v, brake %+v, controllers of another ECS cluster: %v", h.interval, h.limits, h.elsewhere)}
+	lines := []string{fmt.Sprintf("full looks every %v, brake %+v, %d tasks described at a time, controllers of another ECS cluster: %v", h.interval, h.limits, h.most, h.elsewhere)}
 	for _, s := range h.steps {
 		lines = append(lines, s.String())
 	}
@@ -177,6 +178,7 @@ func randomHistory(seed uint64) history {
 	h.interval = pick(g.Rand, 5*time.Second, 15*time.Second, 30*time.Second, 30*time.Second, time.Minute, 3*time.Minute)
 	h.limits = Limits{BrakeTasks: pick(g.Rand, 0, 1, 2, 50), BrakePercent: pick(g.Rand, 0, 0, 25, 100)}
 	h.elsewhere = g.IntN(5) == 0
+	h.most = pick(g.Rand, 0, 2, 3, 4)
 	length := pick(g.Rand, time.Minute, 3*time.Minute, 10*time.Minute)
 	for i := range 1 + g.IntN(8) {
 		born := g.upTo(length)

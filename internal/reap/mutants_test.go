@@ -32,7 +32,11 @@ var mutants = map[string]struct {
 	"what is nobody's is a task's": {"foreign", func(c *controller) { c.engine.Catalog = greedyCatalog{simConsul{c.w}} }},
 	"no brake":                     {"brake", func(c *controller) { c.engine.Limits.BrakeTasks = 1000 }},
 	"missing tasks are kept":       {"bound", func(c *controller) { c.engine.ECS = missingIsAlive{simECS{c.w}} }},
-	"failed removals are done":     {"event", func(c *controller) { c.engine.Catalog = optimisticCatalog{simConsul{c.w}} }},
+	"one answer's proof stands for the next": {"live", func(c *controller) {
+		c.engine.Own, c.engine.ECS = c.own.id, &lastingProof{simECS{c.w}, c.own.id, false}
+	}},
+	"a look is decided on in parts": {"bound", func(c *controller) { c.look = inParts(c.engine) }},
+	"failed removals are done":      {"event", func(c *controller) { c.engine.Catalog = optimisticCatalog{simConsul{c.w}} }},
 }
 
 // desiredStatus judges tasks by what ECS means them to do.
@@ -125,6 +129,51 @@ func (e missingIsAlive) Describe(ctx context.Context, ids []string) (map[string]
 		}
 	}
 	return verdicts, err
+}
+
+// lastingProof shows the own task in all answers of a look once one has shown it.
+type lastingProof struct {
+	simECS
+	own    string
+	proven bool
+}
+
+func (e *lastingProof) Running(ctx context.Context) (map[string]bool, error) {
+	e.proven = false
+	return e.simECS.Running(ctx)
+}
+
+func (e *lastingProof) Describe(ctx context.Context, ids []string) (map[string]Verdict, error) {
+	verdicts, err := e.simECS.Describe(ctx, ids)
+	if err != nil || callerOf(ctx).handling {
+		return verdicts, err
+	}
+	e.proven = e.proven || verdicts[e.own] == Alive
+	if e.proven {
+		verdicts[e.own] = Alive
+	}
+	return verdicts, nil
+}
+
+// inParts looks at everything as Sync does, but takes the tasks of each answer for all that there are.
+func inParts(e *Engine) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return e.pass(ViaFullLook, func(p *Pass) error {
+			look, rest, err := e.begin(ctx, nil)
+			if err != nil {
+				return err
+			}
+			return e.describe(ctx, p, rest, func(verdicts map[string]Verdict) {
+				part := Look{At: look.At, Full: true, Own: look.Own, Held: map[string]Holding{}, Verdicts: verdicts}
+				for id := range verdicts {
+					part.Held[id] = look.Held[id]
+				}
+				if ctx.Err() == nil {
+					_ = e.remove(ctx, e.decide(p, part).Removals, map[string]bool{})
+				}
+			})
+		})
+	}
 }
 
 // deafCatalog does not hear that the lock is lost.

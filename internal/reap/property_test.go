@@ -162,6 +162,7 @@ var sights = []string{
 	"stopped, event", "stopped, full look", "missing, full look", "missing, released", string(GuardOwnTask), string(GuardUnknown), string(GuardNotConfirmed),
 	string(GuardAbsence), string(GuardBrake), string(GuardForeign), "two lead", "lock lost in a pass", "lock lost in a removal", "killed in a removal",
 	"a removal fails", "removed twice", "an event is set aside", "an hour waited for the brake", "in another ECS cluster, stopped", "in another ECS cluster, missing",
+	"described after a removal",
 }
 
 func TestAHistoryRepeatsItself(t *testing.T) {

@@ -20,6 +20,7 @@ const (
 	describeShort   = "DescribeTasks leaves tasks out"
 	describeMissing = "DescribeTasks knows no task"
 	blind           = "ECS sees another ECS cluster"
+	blindLater      = "ECS sees another ECS cluster, but for a look's first description"
 	describeOdd     = "DescribeTasks lists other failures"
 	describeOld     = "DescribeTasks is late"
 	readsFail       = "Consul's reads fail"
@@ -29,7 +30,7 @@ const (
 
 var troubles = []string{
 	slowCalls, listFails, listEmpty, listShort, listOld, describeFails, describeEmpty, describeShort, describeMissing, describeOdd,
-	describeOld, readsFail, removalsFail, receiveFails, blind, blind, blind,
+	describeOld, readsFail, removalsFail, receiveFails, blind, blind, blind, blindLater,
 }
 
 var (
@@ -74,7 +75,7 @@ func (s simECS) Running(ctx context.Context) (map[string]bool, error) {
 func (s simECS) list(ctx context.Context, pick func(desired, last string) bool) (map[string]bool, error) {
 	w, running := s.w, map[string]bool{}
 	err := w.read(ctx, listFails, func() {
-		if w.trouble(listEmpty) || w.trouble(blind) {
+		if w.trouble(listEmpty) || w.trouble(blind) || w.trouble(blindLater) {
 			return
 		}
 		when := w.now
@@ -100,6 +101,14 @@ func (s simECS) Describe(ctx context.Context, ids []string) (map[string]Verdict,
 
 func (s simECS) describe(ctx context.Context, ids []string, status func(desired, last string) string) (map[string]Verdict, error) {
 	w, verdicts := s.w, map[string]Verdict{}
+	later := false
+	if who := callerOf(ctx); !who.handling {
+		later = who.c.described
+		who.c.described = true
+		if who.c.removing {
+			w.seen["described after a removal"]++
+		}
+	}
 	distinct := slices.Compact(slices.Sorted(slices.Values(ids)))
 	if len(ids) > 100 || len(ids) == 0 || len(distinct) < len(ids) || slices.ContainsFunc(ids, func(id string) bool { return !IsTaskID(id) }) {
 		w.blame("call", "ECS refuses to describe %q", ids)
@@ -108,7 +117,7 @@ func (s simECS) describe(ctx context.Context, ids []string, status func(desired,
 		if w.trouble(describeEmpty) {
 			return
 		}
-		nobody := w.trouble(describeMissing) || w.trouble(blind)
+		nobody := w.trouble(describeMissing) || w.trouble(blind) || later && w.trouble(blindLater)
 		when := w.now
 		if w.trouble(describeOld) {
 			when -= w.upTo(20 * time.Second)
@@ -193,6 +202,9 @@ func (s simConsul) holdings(ctx context.Context, pick func(taskID string) bool) 
 func (s simConsul) Remove(ctx context.Context, removals []Removal) (removed []Removal, err error) {
 	if ctx.Err() != nil {
 		s.w.blame("lock", "%s begins to remove after it lost the lock", callerOf(ctx).c.name)
+	}
+	if who := callerOf(ctx); !who.handling {
+		who.c.removing = true
 	}
 	var errs []error
 	for _, r := range removals {

@@ -204,6 +204,9 @@ type controller struct {
 	name        string
 	own         *task
 	engine      *Engine
+	look        func(context.Context) error // a full one
+	described   bool                        // by the full look that is under way, or was the last one
+	removing    bool                        // begun by that look
 	processes   []*process
 	pausedUntil time.Duration
 	wallOffset  time.Duration // of its wall clock from the time that has passed
@@ -233,8 +236,9 @@ func (c *controller) start() {
 	c.engine = &Engine{
 		Own: c.own.id, Catalog: simConsul{w}, ECS: simECS{w}, Limits: w.limits,
 		Now:      func() time.Duration { return w.now - began },
-		Observer: Observer{Removed: c.removed, Finished: c.finished},
+		Observer: Observer{Removed: c.removed, Finished: c.finished}, most: w.most,
 	}
+	c.look = c.engine.Sync
 	if w.elsewhere {
 		c.engine.Own = ""
 	}
@@ -280,7 +284,8 @@ func (c *controller) context(p *process, handling bool) context.Context {
 func (c *controller) sync(p *process) {
 	for {
 		if c.leading {
-			_ = c.engine.Sync(c.context(p, false))
+			c.described, c.removing = false, false
+			_ = c.look(c.context(p, false))
 		}
 		if !p.sleep(c.pause(c.w.interval*8/10 + c.w.upTo(c.w.interval*4/10))) {
 			return

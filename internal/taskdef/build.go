@@ -105,7 +105,7 @@ func (s ControllerSpec) definition() (*Definition, error) {
 	settings := s.Container
 	settings.Image = cmp.Or(settings.Image, s.Image)
 	c := agentContainer(mesh.ContainerController, settings, reserveController, s.PullCredentialsSecretARN)
-	c.Command = []string{"controller"}
+	c.Command = []string{mesh.CommandController}
 	c.User = uid(mesh.UIDHealthSync) // any but root: it shares its task with nobody
 	c.Environment = withConfig(string(config), c.Environment)
 	c.Secrets = s.Servers.secrets()

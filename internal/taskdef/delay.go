@@ -15,13 +15,10 @@ import (
 // sharedBinary is the agents' program in containers that are not of the agents' image.
 var sharedBinary = path.Join(mesh.BootstrapDir, mesh.SharedAgent)
 
-// Words of the command that delays an application's end: the agent, the incumbent's name for it, its flag, and what ends the
-// agent's own arguments.
+// Words of the command that delays an application's end, after the agent's name: its flag, and what ends its own arguments.
 const (
-	delayAgent = "app"
-	delayAlias = "app-entrypoint"
-	delayFlag  = "-shutdown-delay"
-	delayEnd   = "--"
+	delayFlag = "-shutdown-delay"
+	delayEnd  = "--"
 )
 
 // delays reports whether SIGTERM reaches the container's command later than the container.
@@ -39,7 +36,7 @@ func (c Container) shutdownDelay() time.Duration {
 // delayed has the container's command run by the agents' program, which mesh-init leaves in the shared volume. The delay is
 // spelled as the user did, so that an import finds it so.
 func delayed(d ecstypes.ContainerDefinition, delay string) ecstypes.ContainerDefinition {
-	d.EntryPoint = append([]string{sharedBinary, delayAgent, delayFlag, delay, delayEnd}, d.EntryPoint...)
+	d.EntryPoint = append([]string{sharedBinary, mesh.CommandApp, delayFlag, delay, delayEnd}, d.EntryPoint...)
 	if !slices.ContainsFunc(d.MountPoints, isMeshMount) {
 		d.MountPoints = append(slices.Clone(d.MountPoints), meshVolume(true)...)
 	}
@@ -51,7 +48,7 @@ func delayed(d ecstypes.ContainerDefinition, delay string) ecstypes.ContainerDef
 func WithoutDelay(d ecstypes.ContainerDefinition) (own ecstypes.ContainerDefinition, delay string) {
 	const words = 4 // program, agent, flag, delay
 	line := d.EntryPoint
-	if len(line) < words || line[0] != sharedBinary || line[1] != delayAgent && line[1] != delayAlias || line[2] != delayFlag {
+	if len(line) < words || line[0] != sharedBinary || line[1] != mesh.CommandApp && line[1] != mesh.CommandAppAlias || line[2] != delayFlag {
 		return d, ""
 	}
 	delay, line = line[3], line[words:]

@@ -65,7 +65,7 @@ func (s Spec) meshInit(config string) ecstypes.ContainerDefinition {
 		settings.ReadonlyRoot = aws.Bool(false) // it writes /etc/resolv.conf, which is read-only where the root is
 	}
 	c := s.sidecar(mesh.ContainerMeshInit, settings, reserveMeshInit)
-	c.Command = []string{"mesh-init"}
+	c.Command = []string{mesh.CommandMeshInit}
 	c.User = uid(mesh.UIDMeshInit)
 	if cfg.RedirectsTraffic() {
 		c.User = aws.String(fmt.Sprintf("0:%d", mesh.UIDMeshInit)) // rules are loaded by root; by the group they know its traffic
@@ -80,12 +80,12 @@ func (s Spec) meshInit(config string) ecstypes.ContainerDefinition {
 func (s Spec) dataplaneContainer() ecstypes.ContainerDefinition {
 	settings := s.Sidecars.Dataplane
 	c := s.sidecar(mesh.ContainerDataplane, settings, reserveDataplane)
-	c.Command = []string{"dataplane"}
+	c.Command = []string{mesh.CommandDataplane}
 	c.User = uid(mesh.UIDDataplane)
 	c.MountPoints = meshVolume(true)
 	c.DependsOn = []ecstypes.ContainerDependency{after(mesh.ContainerMeshInit, ecstypes.ContainerConditionSuccess)}
 	c.HealthCheck = &ecstypes.HealthCheck{
-		Command:  []string{"CMD", binary, "ready"},
+		Command:  []string{"CMD", binary, mesh.CommandReady},
 		Interval: aws.Int32(5), // ECS's shortest
 		Timeout:  aws.Int32(5),
 		Retries:  aws.Int32(10),
@@ -97,7 +97,7 @@ func (s Spec) dataplaneContainer() ecstypes.ContainerDefinition {
 
 func (s Spec) meshReady() ecstypes.ContainerDefinition {
 	c := s.sidecar(mesh.ContainerMeshReady, s.Sidecars.MeshReady, reserveMeshReady)
-	c.Command = []string{"mesh-ready"}
+	c.Command = []string{mesh.CommandMeshReady}
 	c.User = uid(mesh.UIDHealthSync)
 	c.MountPoints = meshVolume(true)
 	c.DependsOn = []ecstypes.ContainerDependency{after(mesh.ContainerDataplane, ecstypes.ContainerConditionStart)}
@@ -107,7 +107,7 @@ func (s Spec) meshReady() ecstypes.ContainerDefinition {
 func (s Spec) healthSync(config string) ecstypes.ContainerDefinition {
 	settings := s.Sidecars.HealthSync
 	c := s.sidecar(mesh.ContainerHealthSync, settings, reserveHealthSync)
-	c.Command = []string{"health-sync"}
+	c.Command = []string{mesh.CommandHealthSync}
 	c.User = uid(mesh.UIDHealthSync)
 	c.Environment = withConfig(config, c.Environment)
 	c.Secrets = s.Servers.secrets()
@@ -115,7 +115,7 @@ func (s Spec) healthSync(config string) ecstypes.ContainerDefinition {
 	c.DependsOn = []ecstypes.ContainerDependency{after(mesh.ContainerMeshInit, ecstypes.ContainerConditionSuccess)}
 	// The check waits inside until Consul has the task, so that ECS hears of it without a pause; hence the long timeout.
 	c.HealthCheck = &ecstypes.HealthCheck{
-		Command:     []string{"CMD", binary, "passing"},
+		Command:     []string{"CMD", binary, mesh.CommandPassing},
 		Interval:    aws.Int32(5),
 		Timeout:     aws.Int32(60),
 		Retries:     aws.Int32(10),

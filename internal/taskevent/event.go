@@ -10,12 +10,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-)
 
-// What EventBridge writes into the envelope of a task's event.
-const (
-	source     = "aws.ecs"
-	detailType = "ECS Task State Change"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
 // statusStopped is ECS's word for a task of which nothing runs any more.
@@ -67,8 +63,8 @@ func Parse(body []byte) (Event, error) {
 		return Event{}, unreadable(err)
 	}
 	switch {
-	case in.Source != source || in.DetailType != detailType:
-		return Event{}, fmt.Errorf("source and detail-type are not %q and %q", source, detailType)
+	case in.Source != mesh.EventSource || in.DetailType != mesh.EventTaskStateChange:
+		return Event{}, fmt.Errorf("source and detail-type are not %q and %q", mesh.EventSource, mesh.EventTaskStateChange)
 	case in.ID == "":
 		return Event{}, errors.New("no id")
 	case in.Detail == nil:

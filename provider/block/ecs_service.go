@@ -24,14 +24,6 @@ func EcsTags(tags map[string]string) []ecstypes.Tag {
 	return list
 }
 
-func TagMap(tags []ecstypes.Tag) map[string]string {
-	all := map[string]string{}
-	for _, tag := range tags {
-		all[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-	}
-	return all
-}
-
 // Network is where the tasks of a service run.
 type Network struct {
 	Subnets                  []string           `tfsdk:"subnets"`

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
@@ -50,7 +51,7 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 		return nil, err
 	}
 	owner := m.owner(c.Region).Name
-	m.OwnerID = cmp.Or(ownership.IDOf(owner, revision.Tags), ownership.IDOf(owner, block.TagMap(found.Tags)))
+	m.OwnerID = cmp.Or(ownership.IDOf(owner, revision.Tags), ownership.IDOf(owner, awsapi.TagMap(found.Tags)))
 	if err := importControllerDefinition(ctx, c, m, revision); err != nil {
 		return nil, err
 	}

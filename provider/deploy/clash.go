@@ -137,7 +137,7 @@ func (c *Client) serviceTags(ctx context.Context, service *block.ECSService) (ma
 	if err != nil || found == nil || aws.ToString(found.Status) == serviceDraining {
 		return nil, unlessDenied(err)
 	}
-	return block.TagMap(found.Tags), nil
+	return awsapi.TagMap(found.Tags), nil
 }
 
 func unlessDenied(err error) error {

@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
-	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/events"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
@@ -48,7 +47,7 @@ func IsInterrupted(ctx context.Context, err error, out *Progress) bool {
 // madeService looks whether a create whose answer was lost made the service after all.
 func (c *Client) madeService(ctx context.Context, find serviceFinder, d Design, out *Progress) (bool, error) {
 	found, err := find(ctx, row.Value(d.Service.Cluster), row.Value(d.Service.Name))
-	if err != nil || found == nil || !d.Owner.Is(block.TagMap(found.Tags)[ownership.TagECSID]) {
+	if err != nil || found == nil || !d.Owner.Is(awsapi.TagMap(found.Tags)[ownership.TagECSID]) {
 		return false, err
 	}
 	out.ECSServiceARN, out.ECSServiceRunning = found.ServiceArn, found.TaskDefinition

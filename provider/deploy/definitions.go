@@ -117,7 +117,7 @@ func (c *Client) DescribeRevision(ctx context.Context, arn string) (*Revision, e
 	if err != nil {
 		return nil, fmt.Errorf("describe task definition %s: %w", arn, err)
 	}
-	return &Revision{Definition: described.TaskDefinition, Tags: block.TagMap(described.Tags)}, nil
+	return &Revision{Definition: described.TaskDefinition, Tags: awsapi.TagMap(described.Tags)}, nil
 }
 
 // tagResource makes the tags of an ECS object so; of had's keys, those that want lacks are removed.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/eventqueue"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -78,7 +79,7 @@ func (d Design) shownRoles() []RoleView {
 }
 
 // tags are those of the task definition and of the ECS service.
-func (d Design) tags() map[string]string { return block.TagMap(d.definition.Tags) }
+func (d Design) tags() map[string]string { return awsapi.TagMap(d.definition.Tags) }
 
 // withVersionOf keeps the tag with the provider's version while the content does not change: a new version of the provider by
 // itself changes nothing in AWS.

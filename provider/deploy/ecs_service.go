@@ -49,7 +49,7 @@ func (c *Client) ensureService(ctx context.Context, d Design, definitionARN stri
 		}
 		known = false
 	}
-	if is := block.TagMap(found.Tags); !known && !d.mayTake(is[ownership.TagECSID]) {
+	if is := awsapi.TagMap(found.Tags); !known && !d.mayTake(is[ownership.TagECSID]) {
 		return "", ownership.Taken(ownership.Clash{What: whatService(want), Tags: is})
 	}
 	return aws.ToString(found.ServiceArn), c.updateService(ctx, want, had, *found, definitionARN, tags)
@@ -83,7 +83,7 @@ func (c *Client) updateService(ctx context.Context, want *block.ECSService, had 
 		return fmt.Errorf("update service %s: %w", row.Value(want.Name), err)
 	}
 	tflog.Info(ctx, "ecs service updated", map[string]any{"arn": aws.ToString(found.ServiceArn)})
-	return c.tagResource(ctx, aws.ToString(found.ServiceArn), tags, ownTags(block.TagMap(found.Tags), tags, had.Outcome.TagsAll))
+	return c.tagResource(ctx, aws.ToString(found.ServiceArn), tags, ownTags(awsapi.TagMap(found.Tags), tags, had.Outcome.TagsAll))
 }
 
 // deleteService scales the service down, deletes it and waits until its tasks have stopped: a role or a definition that they
@@ -95,7 +95,7 @@ func (c *Client) deleteService(ctx context.Context, s *block.ECSService, owner o
 	if err != nil || found == nil {
 		return err
 	}
-	if id := block.TagMap(found.Tags)[ownership.TagECSID]; owner.IsNot(id) || !known && !owner.Is(id) {
+	if id := awsapi.TagMap(found.Tags)[ownership.TagECSID]; owner.IsNot(id) || !known && !owner.Is(id) {
 		return nil
 	}
 	tasks, err := c.serviceTasks(ctx, ecsCluster, name)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -62,105 +60,45 @@ func acts() []act {
 	}
 }
 
-// injected is a fault, and what it may lead to.
-type injected struct {
-	name  string
-	fault func(cancel func()) awsfault.Fault
-	fits  func(action string) bool
-	hint  string // that the act's error has; "": the act succeeds
-}
-
-func faults() []injected {
-	always := func(f awsfault.Fault) func(func()) awsfault.Fault { return func(func()) awsfault.Fault { return f } }
-	all := func(string) bool { return true }
-	lists := func(action string) bool { return strings.HasPrefix(action, "List") || action == "DescribeServices" }
-	return []injected{
-		{"throttled", always(awsfault.Throttle), all, ""},
-		{"lost", always(awsfault.Lose), all, ""},
-		{"500", always(awsfault.OutOfOrder), all, ""},
-		{"empty page", always(awsfault.EmptyPage), lists, ""},
-		{"expired", always(awsfault.Expired), all, "hint: the AWS credentials have expired: renew them"},
-		{"hanging", always(awsfault.Hang), all, "not done within"},
-		{"cancelled", func(cancel func()) awsfault.Fault { return awsfault.Do(cancel) }, all, "canceled"},
-	}
-}
-
-// Every call of every act meets every fault once. The act succeeds and the world is right; or the error says what to do, and the
-// act repeated makes the world right.
 func TestEveryCallMeetsEveryFault(t *testing.T) {
 	t.Parallel()
-	const atOnce = 24 // most of the time is waiting
-	slots := make(chan struct{}, atOnce)
-	var all sync.WaitGroup
+	var all []awsfault.Act
 	for _, a := range acts() {
-		calls := callsOf(t, a)
-		t.Logf("%s: %d calls: %v", a.name, len(calls), calls)
-		if a.name == "read" && len(calls) > mostReads {
-			t.Errorf("a read takes %d calls, more than %d", len(calls), mostReads)
+		most := 0
+		if a.name == "read" {
+			most = mostReads
 		}
-		for i, call := range calls {
-			for _, f := range faults() {
-				if !f.fits(call.Action) {
-					continue
+		all = append(all, awsfault.Act{Name: a.name, Most: most, Begin: a.begin})
+	}
+	awsfault.Sweep(t, all...)
+}
+
+// begin brings the world to where the act begins.
+func (a act) begin(t *testing.T, family string) (awsfault.Trial, error) {
+	c := startCloud(t)
+	d, out, err := a.before(t.Context(), t, c, family)
+	if err != nil {
+		return awsfault.Trial{}, err
+	}
+	check := func(ctx context.Context) error { return a.check(ctx, c, d, out) }
+	return awsfault.Trial{
+		Proxy: c.proxy, Check: check,
+		Do: func(ctx context.Context, limit time.Duration) error {
+			had := out.was(d)
+			return row.WithTimeout(ctx, limit, func(ctx context.Context) error { return a.do(ctx, c.Client, d, had, out) })
+		},
+		Again: func(ctx context.Context, failed error) error {
+			if a.name == "create" && out.ECSServiceARN == nil { // Terraform keeps nothing of it
+				if err := c.isGone(ctx, d); err != nil {
+					return fmt.Errorf("after %q: %w", failed, err)
 				}
-				slots <- struct{}{}
-				all.Go(func() {
-					defer func() { <-slots }()
-					if err := meet(t, a, f, i); err != nil {
-						t.Errorf("%s, call %d (%s), %s: %v", a.name, i, call.Action, f.name, err)
-					}
-				})
+				d, out = another(t, d), &Progress{}
 			}
-		}
-	}
-	all.Wait()
-}
-
-// callsOf is what an act calls when nothing goes wrong.
-func callsOf(t *testing.T, a act) []awsfault.Call {
-	t.Helper()
-	c := startCloud(t)
-	d, out, err := a.before(t.Context(), t, c, a.name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(a.do(t.Context(), c.Client, d, out.was(d), out), a.check(t.Context(), c, d, out)); err != nil {
-		t.Fatalf("%s: %v", a.name, err)
-	}
-	return c.proxy.Calls()
-}
-
-// meet has the call of the number meet the fault.
-func meet(t *testing.T, a act, f injected, call int) error {
-	c := startCloud(t)
-	d, out, err := a.before(t.Context(), t, c, fmt.Sprintf("%s-%d-%s", a.name, call, strings.ReplaceAll(f.name, " ", "")))
-	if err != nil {
-		return fmt.Errorf("before: %w", err)
-	}
-	had := out.was(d)
-	limit := time.Minute
-	if f.name == "hanging" {
-		limit = 3 * time.Second
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	c.proxy.Inject(awsfault.Rule{Skip: call, Times: 1, Fault: f.fault(cancel)})
-	err = row.WithTimeout(ctx, limit, func(ctx context.Context) error { return a.do(ctx, c.Client, d, had, out) })
-	if err == nil {
-		return a.check(t.Context(), c, d, out) // a cancel during the last call comes too late
-	}
-	if f.hint == "" || !strings.Contains(err.Error(), f.hint) {
-		return fmt.Errorf("got %w, want an error with %q", err, f.hint)
-	}
-	if a.name == "create" && out.ECSServiceARN == nil { // Terraform keeps nothing of it
-		if err := c.isGone(t.Context(), d); err != nil {
-			return fmt.Errorf("after %q: %w", err, err)
-		}
-		d, out = another(t, d), &Progress{}
-	}
-	had = out.was(d)
-	if a.name == "create" && out.ECSServiceARN != nil {
-		return errors.Join(c.sure.Apply(t.Context(), d, had, out), a.check(t.Context(), c, d, out))
-	}
-	return errors.Join(a.do(t.Context(), c.sure, d, had, out), a.check(t.Context(), c, d, out))
+			had := out.was(d)
+			if a.name == "create" && out.ECSServiceARN != nil {
+				return errors.Join(c.sure.Apply(ctx, d, had, out), check(ctx))
+			}
+			return errors.Join(a.do(ctx, c.sure, d, had, out), check(ctx))
+		},
+	}, nil
 }

@@ -243,7 +243,7 @@ func (c *Client) ServiceOf(ctx context.Context, id ImportID, ownerOf func(family
 			if err != nil {
 				return id, err
 			}
-			if service == nil || block.TagMap(service.Tags)[ownership.TagECS] != ownerOf(family) {
+			if service == nil || awsapi.TagMap(service.Tags)[ownership.TagECS] != ownerOf(family) {
 				continue
 			}
 			if runs, _ := familyAndRevision(aws.ToString(service.TaskDefinition)); runs == family {

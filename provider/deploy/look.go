@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
@@ -35,13 +36,13 @@ func (c *Client) Look(ctx context.Context, family string, owner ownership.Owner,
 		}
 	}
 	exists = definition || roles || found != nil
-	if found != nil && owner.IsNot(block.TagMap(found.Tags)[ownership.TagECSID]) {
+	if found != nil && owner.IsNot(awsapi.TagMap(found.Tags)[ownership.TagECSID]) {
 		found = nil
 	}
 	out.ECSServiceARN, out.ECSServiceRunning = nil, nil
 	if found != nil {
 		out.ECSServiceARN, out.ECSServiceRunning = found.ServiceArn, found.TaskDefinition
-		out.TagsAll = tagsOfBoth(out.TagsAll, block.TagMap(found.Tags))
+		out.TagsAll = tagsOfBoth(out.TagsAll, awsapi.TagMap(found.Tags))
 	}
 	return found, exists, nil
 }

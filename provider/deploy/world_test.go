@@ -186,8 +186,8 @@ func (c cloud) is(ctx context.Context, d Design, out *Progress) error {
 	if err != nil || service == nil {
 		return errors.Join(append(errs, fmt.Errorf("service: %v, %w", service, err))...)
 	}
-	if aws.ToString(service.TaskDefinition) != row.Value(out.ARN) || aws.ToString(service.ServiceArn) != row.Value(out.ECSServiceARN) || !cmp.Equal(block.TagMap(service.Tags), d.tags()) {
-		errs = append(errs, fmt.Errorf("the service runs %s with %v", aws.ToString(service.TaskDefinition), block.TagMap(service.Tags)))
+	if aws.ToString(service.TaskDefinition) != row.Value(out.ARN) || aws.ToString(service.ServiceArn) != row.Value(out.ECSServiceARN) || !cmp.Equal(awsapi.TagMap(service.Tags), d.tags()) {
+		errs = append(errs, fmt.Errorf("the service runs %s with %v", aws.ToString(service.TaskDefinition), awsapi.TagMap(service.Tags)))
 	}
 	return errors.Join(errs...)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
@@ -58,7 +59,7 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 			return nil, err
 		}
 		m.ECSService, id.Definition = service, cmp.Or(id.Definition, aws.ToString(found.TaskDefinition))
-		serviceTags = block.TagMap(found.Tags)
+		serviceTags = awsapi.TagMap(found.Tags)
 	}
 	found, err := c.DescribeRevision(ctx, id.Definition)
 	if err != nil {

@@ -81,10 +81,7 @@ func (m Mesh) look(ctx context.Context, client *ecs.Client, ecsCluster string, s
 
 // has reports whether the task is of the mesh, and of the partition.
 func (m Mesh) has(task ecstypes.Task) bool {
-	tags := map[string]string{}
-	for _, tag := range task.Tags {
-		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-	}
+	tags := awsapi.TagMap(task.Tags)
 	const otherwise = "default" // of what names no partition
 	return tags[mesh.TaskTagMesh] == "true" && (m.Partition == "" || m.Partition == cmp.Or(tags[mesh.TaskTagPartition], otherwise))
 }

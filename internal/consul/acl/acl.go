@@ -132,6 +132,40 @@ func (r *run) writes(ctx context.Context) *api.WriteOptions {
 	return (&api.WriteOptions{Partition: r.want.Partition}).WithContext(ctx)
 }
 
+// create and update have an object written that lacks, or differs.
+func (r *run) create(kind, name string, do func() error) error {
+	return r.write(Change{Verb: Created, Kind: kind, Name: name}, do)
+}
+
+func (r *run) update(kind, name string, do func() error) error {
+	return r.write(Change{Verb: Updated, Kind: kind, Name: name}, do)
+}
+
+// only is the error of a write. What Consul says else is known.
+func only[T any](_ T, _ *api.WriteMeta, err error) error { return err }
+
+// text is one of an object of ours.
+type text struct {
+	what   string  // for an operator
+	have   *string // as Consul has it, then as it is to be
+	want   string
+	former []string // of ours
+	same   func(a, b string) bool
+}
+
+// settle brings texts of an object up to date and notes those that are an operator's. It reports whether any has changed.
+func (r *run) settle(kind, name string, texts ...text) (changed bool) {
+	for _, t := range texts {
+		next, operators := settled(*t.have, t.want, t.former, t.same)
+		if operators {
+			r.kept(kind, name, t.what+" an operator's")
+		}
+		changed = changed || next != *t.have
+		*t.have = next
+	}
+	return changed
+}
+
 // settled decides on a text of an object of ours, which Consul has as have: a former text of ours is brought up to date,
 // any other is an operator's. It returns the text to have and whether it is an operator's.
 func settled(have, want string, former []string, same func(a, b string) bool) (text string, operators bool) {
@@ -173,25 +207,17 @@ func (r *run) policyIn(ctx context.Context, want policy, queries *api.QueryOptio
 		return fmt.Errorf("read ACL policy %s: %w", want.Name, err)
 	}
 	if have == nil {
-		return r.write(Change{Verb: Created, Kind: kindPolicy, Name: want.Name}, func() error {
-			_, _, err := r.client.ACL().PolicyCreate(&api.ACLPolicy{Name: want.Name, Description: want.Description, Rules: want.Rules}, writes)
-			return err
+		return r.create(kindPolicy, want.Name, func() error {
+			return only(r.client.ACL().PolicyCreate(&api.ACLPolicy{Name: want.Name, Description: want.Description, Rules: want.Rules}, writes))
 		})
 	}
-	next, operators := *have, false
-	if next.Rules, operators = settled(have.Rules, want.Rules, want.former, sameRules); operators {
-		r.kept(kindPolicy, want.Name, "its rules are an operator's")
-	}
-	if next.Description, operators = settled(have.Description, want.Description, want.formerDescriptions, equal); operators {
-		r.kept(kindPolicy, want.Name, "its description is an operator's")
-	}
-	if next.Rules == have.Rules && next.Description == have.Description {
+	next := *have
+	if !r.settle(kindPolicy, want.Name,
+		text{"its rules are", &next.Rules, want.Rules, want.former, sameRules},
+		text{"its description is", &next.Description, want.Description, want.formerDescriptions, equal}) {
 		return nil
 	}
-	return r.write(Change{Verb: Updated, Kind: kindPolicy, Name: want.Name}, func() error {
-		_, _, err := r.client.ACL().PolicyUpdate(&next, writes)
-		return err
-	})
+	return r.update(kindPolicy, want.Name, func() error { return only(r.client.ACL().PolicyUpdate(&next, writes)) })
 }
 
 func (r *run) role(ctx context.Context, want role) error {
@@ -200,23 +226,17 @@ func (r *run) role(ctx context.Context, want role) error {
 		return fmt.Errorf("read ACL role %s: %w", want.Name, err)
 	}
 	if have == nil {
-		return r.write(Change{Verb: Created, Kind: kindRole, Name: want.Name}, func() error {
-			_, _, err := r.client.ACL().RoleCreate(&api.ACLRole{Name: want.Name, Description: want.Description, Policies: linked(nil, want.policies, nil)}, r.writes(ctx))
-			return err
+		return r.create(kindRole, want.Name, func() error {
+			return only(r.client.ACL().RoleCreate(&api.ACLRole{Name: want.Name, Description: want.Description, Policies: linked(nil, want.policies, nil)}, r.writes(ctx)))
 		})
 	}
-	next, operators := *have, false
+	next := *have
 	next.Policies = linked(have.Policies, want.policies, want.unlinked)
-	if next.Description, operators = settled(have.Description, want.Description, want.formerDescriptions, equal); operators {
-		r.kept(kindRole, want.Name, "its description is an operator's")
-	}
-	if len(next.Policies) == len(have.Policies) && next.Description == have.Description {
+	described := r.settle(kindRole, want.Name, text{"its description is", &next.Description, want.Description, want.formerDescriptions, equal})
+	if len(next.Policies) == len(have.Policies) && !described {
 		return nil
 	}
-	return r.write(Change{Verb: Updated, Kind: kindRole, Name: want.Name}, func() error {
-		_, _, err := r.client.ACL().RoleUpdate(&next, r.writes(ctx))
-		return err
-	})
+	return r.update(kindRole, want.Name, func() error { return only(r.client.ACL().RoleUpdate(&next, r.writes(ctx))) })
 }
 
 // linked is have with links to the policies that it lacks, and without those that ours had once. No policy is both.
@@ -267,10 +287,7 @@ func (r *run) anonymousToken(ctx context.Context) error {
 		return nil
 	}
 	token.Policies = links
-	return r.write(Change{Verb: Updated, Kind: kindToken, Name: "anonymous"}, func() error {
-		_, _, err := r.client.ACL().TokenUpdate(token, writes)
-		return err
-	})
+	return r.update(kindToken, "anonymous", func() error { return only(r.client.ACL().TokenUpdate(token, writes)) })
 }
 
 // isPrimary reads /v1/agent/self. A datacenter that names no primary is its own.

@@ -39,9 +39,8 @@ func (r *run) partition(ctx context.Context) error {
 	case slices.ContainsFunc(have, func(p *api.Partition) bool { return p.Name == name }):
 		return nil
 	}
-	return r.write(Change{Verb: Created, Kind: kindPartition, Name: name}, func() error {
-		_, _, err := r.client.Partitions().Create(ctx, &api.Partition{Name: name, Description: "Tasks of ECS"}, (&api.WriteOptions{Partition: defaultPartition}).WithContext(ctx))
-		return err
+	return r.create(kindPartition, name, func() error {
+		return only(r.client.Partitions().Create(ctx, &api.Partition{Name: name, Description: "Tasks of ECS"}, (&api.WriteOptions{Partition: defaultPartition}).WithContext(ctx)))
 	})
 }
 
@@ -80,10 +79,7 @@ func (r *run) namespaces(ctx context.Context, names []string) error {
 			continue
 		}
 		created := api.Namespace{Name: name, Description: "Tasks of ECS", ACLs: &api.NamespaceACLConfig{PolicyDefaults: []api.ACLLink{{Name: crossNamespacePolicy}}}}
-		if err := r.write(Change{Verb: Created, Kind: kindNamespace, Name: name}, func() error {
-			_, _, err := r.client.Namespaces().Create(&created, r.writes(ctx))
-			return err
-		}); err != nil {
+		if err := r.create(kindNamespace, name, func() error { return only(r.client.Namespaces().Create(&created, r.writes(ctx))) }); err != nil {
 			return err
 		}
 	}
@@ -101,8 +97,5 @@ func (r *run) crossRead(ctx context.Context, n api.Namespace) error {
 	}
 	acls.PolicyDefaults = append(slices.Clone(acls.PolicyDefaults), api.ACLLink{Name: crossNamespacePolicy})
 	n.ACLs = &acls
-	return r.write(Change{Verb: Updated, Kind: kindNamespace, Name: n.Name}, func() error {
-		_, _, err := r.client.Namespaces().Update(&n, r.writes(ctx))
-		return err
-	})
+	return r.update(kindNamespace, n.Name, func() error { return only(r.client.Namespaces().Update(&n, r.writes(ctx))) })
 }

@@ -55,10 +55,7 @@ func (r *run) method(ctx context.Context, want method) error {
 	}
 	if have == nil {
 		merged, _ := want.merge(api.ACLAuthMethod{Name: want.Name, Type: methodType, Description: want.Description, MaxTokenTTL: want.firstTTL})
-		err := r.write(Change{Verb: Created, Kind: kindMethod, Name: want.Name}, func() error {
-			_, _, err := r.client.ACL().AuthMethodCreate(&merged, r.writes(ctx))
-			return err
-		})
+		err := r.create(kindMethod, want.Name, func() error { return only(r.client.ACL().AuthMethodCreate(&merged, r.writes(ctx))) })
 		if err != nil {
 			return err
 		}
@@ -72,10 +69,7 @@ func (r *run) method(ctx context.Context, want method) error {
 		r.kept(kindMethod, want.Name, "its description is an operator's")
 	}
 	if merged, changed := want.merge(*have); changed {
-		err := r.write(Change{Verb: Updated, Kind: kindMethod, Name: want.Name}, func() error {
-			_, _, err := r.client.ACL().AuthMethodUpdate(&merged, r.writes(ctx))
-			return err
-		})
+		err := r.update(kindMethod, want.Name, func() error { return only(r.client.ACL().AuthMethodUpdate(&merged, r.writes(ctx))) })
 		if err != nil {
 			return err
 		}
@@ -169,10 +163,8 @@ func (r *run) rules(ctx context.Context, m method) error {
 	for _, want := range m.rules {
 		found := findRule(have, want)
 		if found == nil {
-			if err := r.write(Change{Verb: Created, Kind: kindRule, Name: want.BindName}, func() error {
-				_, _, err := r.client.ACL().BindingRuleCreate(&want.ACLBindingRule, r.writes(ctx))
-				return err
-			}); err != nil {
+			err := r.create(kindRule, want.BindName, func() error { return only(r.client.ACL().BindingRuleCreate(&want.ACLBindingRule, r.writes(ctx))) })
+			if err != nil {
 				return err
 			}
 			continue
@@ -185,20 +177,12 @@ func (r *run) rules(ctx context.Context, m method) error {
 }
 
 func (r *run) upgradeRule(ctx context.Context, have api.ACLBindingRule, want bindingRule) error {
-	next, operators := have, false
-	if next.Selector, operators = settled(have.Selector, want.Selector, want.formerSelectors, equal); operators {
-		r.kept(kindRule, want.BindName, "its selector is an operator's")
-	}
-	if next.Description, operators = settled(have.Description, want.Description, want.formerDescriptions, equal); operators {
-		r.kept(kindRule, want.BindName, "its description is an operator's")
-	}
-	if next.Selector == have.Selector && next.Description == have.Description {
+	if !r.settle(kindRule, want.BindName,
+		text{"its selector is", &have.Selector, want.Selector, want.formerSelectors, equal},
+		text{"its description is", &have.Description, want.Description, want.formerDescriptions, equal}) {
 		return nil
 	}
-	return r.write(Change{Verb: Updated, Kind: kindRule, Name: want.BindName}, func() error {
-		_, _, err := r.client.ACL().BindingRuleUpdate(&next, r.writes(ctx))
-		return err
-	})
+	return r.update(kindRule, want.BindName, func() error { return only(r.client.ACL().BindingRuleUpdate(&have, r.writes(ctx))) })
 }
 
 // findRule looks for want among have, also when an operator has given it another selector or description.
