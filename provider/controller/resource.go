@@ -15,6 +15,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/meshcontroller"
 	"github.com/consulecs/terraform-provider-consulecs/provider/occupancy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
@@ -29,7 +30,7 @@ var (
 	_ resource.ResourceWithImportState    = (*controller)(nil)
 )
 
-const typeName = "consulecs_controller"
+const typeName = meshcontroller.ResourceType
 
 // New is the resource as the provider lists it.
 func New() resource.Resource {
@@ -81,13 +82,19 @@ func (m *model) parts() stack.Parts {
 	return p
 }
 
+// names is what only a controller computes.
+type names struct {
+	DesiredCount   *int32  `tfsdk:"desired_count"`
+	ECSServiceRest *string `tfsdk:"rendered_ecs_service_json"`
+}
+
 func (m *model) computeNames(_ iamrole.Home, unknown []problem.Path) (computed any, open map[string]bool) {
 	service := m.service()
-	m.names = names{service.DesiredCount, block.RenderECSService(block.Propagated, service)}
+	m.DesiredCount, m.ECSServiceRest = service.DesiredCount, block.RenderECSService(block.Propagated, service)
 	if row.Affects(unknown, "desired_count") {
 		open = map[string]bool{"desired_count": true, "rendered_ecs_service_json": true}
 	}
-	return m.names, open
+	return names{m.DesiredCount, m.ECSServiceRest}, open
 }
 
 // observe takes over what the service is. Without one, the outcome has no ARN of it, which the plan sets right.
@@ -113,7 +120,7 @@ func (m *model) checkECSClusters(ctx context.Context, c *deploy.Client, diags *d
 	if !ok {
 		return
 	}
-	here := ecsClusterARN("", home)
+	here := meshcontroller.ECSClusterARN("", home)
 	for _, arn := range m.ECSClusters {
 		if !strings.HasPrefix(arn, here) {
 			diags.AddAttributeError(path.Root("ecs_clusters"), "ECS cluster elsewhere",
