@@ -3,8 +3,6 @@ package controller
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -109,24 +107,11 @@ func (m *model) observe(service *ecstypes.Service) {
 }
 
 func checkController(ctx context.Context, c *deploy.Client, m *model, want deploy.Design, diags *diag.Diagnostics) {
-	m.checkECSClusters(ctx, c, diags)
+	if home, ok := c.HomeOrReport(ctx, diags); ok {
+		m.CheckECSClusters(home, path.Root("ecs_clusters"), diags)
+	}
 	c.GivenRole(ctx, want.TaskRole.Given, path.Root("iam").AtName("task_role").AtName("arn"), diags)
 	c.CheckExecutionRole(ctx, want.ExecutionRole.Given, diags)
-}
-
-// checkECSClusters wants the further ECS clusters to be where the controller is: it hears of no others, and its role sees none.
-func (m *model) checkECSClusters(ctx context.Context, c *deploy.Client, diags *diag.Diagnostics) {
-	home, ok := c.HomeOrReport(ctx, diags)
-	if !ok {
-		return
-	}
-	here := meshcontroller.ECSClusterARN("", home)
-	for _, arn := range m.ECSClusters {
-		if !strings.HasPrefix(arn, here) {
-			diags.AddAttributeError(path.Root("ecs_clusters"), "ECS cluster elsewhere",
-				fmt.Sprintf("ecs_clusters has %s, want ECS clusters of the controller's own account and Region, %s<name>: give that one a controller of its own.", arn, here))
-		}
-	}
 }
 
 // release waits until nothing is left for the controller to do: tasks of the mesh that die without one stay in Consul for ever. One that

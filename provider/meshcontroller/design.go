@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/eventqueue"
@@ -91,6 +93,18 @@ func (s *Settings) Service(at Place) *block.ECSService {
 		Cluster: at.ECSCluster, Name: &at.Name, DesiredCount: count, Network: s.Network,
 		EnableExecuteCommand: s.EnableExecuteCommand, WaitForSteadyState: &at.Wait,
 		Deployment: &block.Deployment{MinimumHealthyPercent: &least, MaximumPercent: &most},
+	}
+}
+
+// CheckECSClusters wants the further ECS clusters, named at a place of the configuration, to be where the controller is: it hears of no
+// others, and its role sees none.
+func (s *Settings) CheckECSClusters(home iamrole.Home, at path.Path, diags *diag.Diagnostics) {
+	here := ECSClusterARN("", home)
+	for _, arn := range s.ECSClusters {
+		if !strings.HasPrefix(arn, here) {
+			diags.AddAttributeError(at, "ECS cluster elsewhere",
+				fmt.Sprintf("%s has %s, want ECS clusters of the controller's own account and Region, %s<name>: give that one a controller of its own.", at, arn, here))
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ func (m *model) problems(d block.Defaults) problem.List {
 	if m.ECSService != nil {
 		m.ECSService.Check(spec.Task, spec.Containers, &found)
 	}
-	return found
+	return append(found, m.controllerProblems(d, found)...)
 }
 
 // atContainers moves what is said of readiness probes to their containers, where the resource has them.
