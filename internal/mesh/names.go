@@ -61,6 +61,7 @@ const (
 	TaskTagNamespace     = "consul.hashicorp.com/namespace"
 	TaskTagModule        = "consul.hashicorp.com/module"
 	TaskTagModuleVersion = "consul.hashicorp.com/module-version"
+	TaskTagController    = "consul.hashicorp.com/controller" // ECS service of the controller that the task's ECS service shares with others
 )
 
 // TagPrefixes are the beginnings of tag keys that users may not set: the mesh's own keys lie under them.

@@ -12,21 +12,22 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-func ControllerIAMRow() schema.SingleNestedBlock {
+// ControllerIAMRow is the block at a place of the schema.
+func ControllerIAMRow(at path.Expression) schema.SingleNestedBlock {
 	return row.Object("IAM roles. By default both are created.", row.Fields{
 		"path":                 row.Text("IAM path of the roles that are created. It must not lie below `iam_role_path`: the controller is no task of the mesh. Default `/`.", row.RolePath()),
 		"name_prefix":          rolePrefix(),
 		"permissions_boundary": row.Text("ARN of the policy that bounds the roles that are created. `task_role` and `execution_role` may each have another.", row.PolicyARN()),
 		"any_source":           row.Flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
 		"task_role": row.Object("What the controller may do: list and describe the cluster's tasks.", row.Fields{
-			"arn":         row.Text("ARN of an existing role: it is checked, never changed.", givenRoleRules("task_role", "name", "policy_arns", "inline_policies", "permissions_boundary")...),
+			"arn":         row.Text("ARN of an existing role: it is checked, never changed.", givenRoleRules(at, "task_role", "name", "policy_arns", "inline_policies", "permissions_boundary")...),
 			"name":        row.Text("Name of the role that is created. Default: `name_prefix`, the family and `-task`.", row.RoleName()),
 			"policy_arns": row.TextSet("ARNs of managed policies to attach."),
 
 			"inline_policies": inlinePolicies(), "permissions_boundary": roleBoundary(),
 		}),
 		"execution_role": row.Object("What ECS may do to start the container.", row.Fields{
-			"arn":          row.Text("ARN of an existing role: it is checked, never changed.", givenRoleRules("execution_role", "name", "policy_arns", "inline_policies", "permissions_boundary", "kms_key_arns")...),
+			"arn":          row.Text("ARN of an existing role: it is checked, never changed.", givenRoleRules(at, "execution_role", "name", "policy_arns", "inline_policies", "permissions_boundary", "kms_key_arns")...),
 			"name":         row.Text("Name of the role that is created. Default: `name_prefix`, the family and `-execution`.", row.RoleName()),
 			"policy_arns":  row.TextSet("ARNs of managed policies to attach."),
 			"kms_key_arns": row.TextSet("ARNs of the KMS keys that encrypt the secrets, where they are not AWS's own."),
@@ -94,7 +95,7 @@ func IAMRow() schema.SingleNestedBlock {
 		"any_source":           row.Flag("Leave the conditions on account and region out of the trust policies. Default `false`."),
 		"task_role": row.Object("What the containers may do.", row.Fields{
 			"arn": row.Text("ARN of an existing role: it is checked, never changed. It must carry the tag `consul.hashicorp.com.service-name`, lie below the role path and be allowed `iam:GetRole` on itself.",
-				givenRoleRules("task_role", "name", "policy_arns", "inline_policies", "permissions_boundary")...),
+				givenRoleRules(path.MatchRoot("iam"), "task_role", "name", "policy_arns", "inline_policies", "permissions_boundary")...),
 			"name":        row.Text("Name of the role that is created. Default: `name_prefix`, the family and `-task`.", row.RoleName()),
 			"policy_arns": row.TextSet("ARNs of managed policies to attach: the application's rights."),
 
@@ -102,7 +103,7 @@ func IAMRow() schema.SingleNestedBlock {
 		}),
 		"execution_role": row.Object("What ECS may do to start the containers: pull images, read secrets, write logs.", row.Fields{
 			"arn": row.Text("ARN of an existing role: it is checked, never changed.",
-				givenRoleRules("execution_role", "name", "policy_arns", "inline_policies", "permissions_boundary", "kms_key_arns")...),
+				givenRoleRules(path.MatchRoot("iam"), "execution_role", "name", "policy_arns", "inline_policies", "permissions_boundary", "kms_key_arns")...),
 			"name":         row.Text("Name of the role that is created. Default: `name_prefix`, the family and `-execution`.", row.RoleName()),
 			"policy_arns":  row.TextSet("ARNs of managed policies to attach."),
 			"kms_key_arns": row.TextSet("ARNs of the KMS keys that encrypt the containers' secrets, where they are not AWS's own."),
@@ -129,10 +130,10 @@ func rolePrefix() schema.StringAttribute {
 
 // givenRoleRules admit the ARN of a role, but beside no setting of a role that is made. "" is no ARN and does not ask for a role to
 // be made either.
-func givenRoleRules(role string, fields ...string) []validator.String {
+func givenRoleRules(iam path.Expression, role string, fields ...string) []validator.String {
 	validators := []validator.String{stringvalidator.LengthAtLeast(1)}
 	for _, f := range fields {
-		validators = append(validators, stringvalidator.ConflictsWith(path.MatchRoot("iam").AtName(role).AtName(f)))
+		validators = append(validators, stringvalidator.ConflictsWith(iam.AtName(role).AtName(f)))
 	}
 	return validators
 }

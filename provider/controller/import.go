@@ -4,18 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
-	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
-	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/events"
+	"github.com/consulecs/terraform-provider-consulecs/provider/meshcontroller"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
@@ -42,10 +38,8 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &model{
-		ECSCluster: service.Cluster, Network: service.Network, EnableExecuteCommand: service.EnableExecuteCommand, Timeouts: row.NoTimeouts(),
-	}
-	m.Name, m.WaitForSteadyState, m.DesiredCount = &id.ECSService, aws.Bool(true), service.DesiredCount
+	m := &model{ECSCluster: service.Cluster, Name: &id.ECSService, WaitForSteadyState: aws.Bool(true), Timeouts: row.NoTimeouts()}
+	m.Network, m.EnableExecuteCommand, m.DesiredCount = service.Network, service.EnableExecuteCommand, service.DesiredCount
 	revision, err := c.DescribeRevision(ctx, aws.ToString(found.TaskDefinition))
 	if err != nil {
 		return nil, err
@@ -60,29 +54,11 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 
 func importControllerDefinition(ctx context.Context, c *deploy.Client, m *model, from *deploy.Revision) error {
 	d := from.Definition
-	cfg, err := block.ReadConfig(d.ContainerDefinitions)
+	err := m.Settings.Read(d, from.Tags, c.Defaults)
 	if err != nil {
 		return err
 	}
-	controller := cfg.ControllerSettings()
-	row.FromSpec(&m.TokenSecretARN, block.SecretOf(d.ContainerDefinitions, mesh.VariableToken))
-	m.ConsulServers = block.ReadServers(cfg.ConsulServers, d.ContainerDefinitions, c.Defaults)
-	if controller.IAMRolePath != c.Defaults.DefaultRolePath(mesh.RolePath) {
-		m.IAMRolePath = &controller.IAMRolePath
-	}
-	m.importLogin(cfg, c.Defaults)
-	m.importSettings(cfg)
-	row.FromSpec(&m.LogLevel, cfg.LogLevel)
-	m.LogJSON = &cfg.LogJSON
-	m.Task = &taskSize{}
-	m.Task.CPU, m.Task.Memory, m.Task.LaunchTypes = block.ReadSize(d)
-	row.FromSpec(&m.Task.RuntimePlatform, d.RuntimePlatform)
-	if block.ReadTask(d) == nil {
-		m.Task = nil
-	}
-	m.importContainer(d.ContainerDefinitions, c.Defaults)
-	m.Tags = c.Defaults.ImportTags(from.Tags)
-	if m.IAM, err = c.ReadIAM(ctx, d, m.owner(c.Region), controllerRolePath); err != nil || m.FirstTokenSecretARN == nil || m.IAM.TaskRoleOrNone().ARN != nil {
+	if m.IAM, err = c.ReadIAM(ctx, d, m.owner(c.Region), meshcontroller.RolePath); err != nil || m.FirstTokenSecretARN == nil || m.IAM.TaskRoleOrNone().ARN != nil {
 		return err
 	}
 	keys, err := c.ReadKeys(ctx, aws.ToString(d.TaskRoleArn))
@@ -90,80 +66,6 @@ func importControllerDefinition(ctx context.Context, c *deploy.Client, m *model,
 		m.FirstTokenKMSKeyARN = &keys[0]
 	}
 	return err
-}
-
-// importLogin reads the way to the controller's rights, too: where it has neither a token nor a login, ACLs are off.
-func (m *model) importLogin(cfg agentconfig.Config, d block.Defaults) {
-	if cfg.Controller != nil && !reflect.DeepEqual(row.Value(cfg.Controller.AuthMethod), row.Value(m.authMethod(d))) {
-		m.Login = importAuthMethod(cfg.Controller.AuthMethod)
-		row.Unset(m.Login, suppliedLogin(d))
-	}
-	logsIn := row.Value(cfg.ConsulLogin).Enabled
-	if logsIn && m.Login == nil {
-		m.Login = &login{}
-	}
-	if m.Login != nil {
-		m.Login.Enabled = &logsIn
-	}
-	m.ACLs = aws.Bool(logsIn || m.TokenSecretARN != nil)
-}
-
-// importSettings spells out what has a default, but for blocks.
-func (m *model) importSettings(cfg agentconfig.Config) {
-	section := row.Value(cfg.Controller).Brief()
-	row.FromSpec(&m.settings, section)
-	m.ManageACL, m.AnonymousReads = section.ManageACL, section.AnonymousReads // also where they are false
-	if b := section.Brake; b != nil {
-		m.Brake = &brake{number(b.Tasks), number(b.Percent)}
-	}
-	row.Spell(&m.TrustAllRoles, false)
-	row.Spell(&m.ManageACL, true)
-	row.Spell(&m.AnonymousReads, true)
-	row.Spell(&m.DryRun, false)
-	row.Spell(&m.MaxWritesPerSecond, defaultMaxWrites)
-	row.Spell(&m.HTTPAddress, defaultHTTPAddress)
-	if m.Brake != nil {
-		row.Spell(&m.Brake.Tasks, defaultBrakeTasks)
-		row.Spell(&m.Brake.Percent, defaultBrakePercent)
-	}
-	if section.EventQueueURL == "" {
-		m.Events = &eventSwitch{Enabled: aws.Bool(false)}
-	}
-}
-
-// number is what is said, also where that is 0.
-func number(is *int) *int32 {
-	if is == nil {
-		return nil
-	}
-	return aws.Int32(int32(*is))
-}
-
-func importAuthMethod(cfg *agentconfig.AuthMethod) *login {
-	var m login
-	method := row.Value(cfg)
-	row.FromSpec(&m.AuthMethod, method.Name)
-	row.FromSpec(&m.STSEndpoint, method.STSEndpoint)
-	row.FromSpec(&m.IAMEndpoint, method.IAMEndpoint)
-	row.FromSpec(&m.ServerIDHeader, method.ServerIDHeaderValue)
-	row.FromSpec(&m.TokenTTL, method.TokenTTLSeconds)
-	m.MaxRetries = number(method.MaxRetries)
-	return &m
-}
-
-func (m *model) importContainer(containers []ecstypes.ContainerDefinition, d block.Defaults) {
-	for _, is := range containers {
-		if aws.ToString(is.Name) != mesh.ContainerController {
-			continue
-		}
-		if image := aws.ToString(is.Image); image != d.Image {
-			m.Image = &image
-		}
-		m.LogConfiguration = block.ReadOwnLog(is.LogConfiguration, d.LogConfiguration.Spec())
-		if is.RepositoryCredentials != nil {
-			m.PullCredentialsSecretARN = is.RepositoryCredentials.CredentialsParameter
-		}
-	}
 }
 
 func importControllerOutcome(ctx context.Context, c *deploy.Client, m *model) error {

@@ -3,8 +3,6 @@ package controller
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -15,6 +13,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/meshcontroller"
 	"github.com/consulecs/terraform-provider-consulecs/provider/occupancy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
@@ -29,7 +28,7 @@ var (
 	_ resource.ResourceWithImportState    = (*controller)(nil)
 )
 
-const typeName = "consulecs_controller"
+const typeName = meshcontroller.ResourceType
 
 // New is the resource as the provider lists it.
 func New() resource.Resource {
@@ -82,13 +81,19 @@ func (m *model) parts() stack.Parts {
 	return p
 }
 
+// names is what only a controller computes.
+type names struct {
+	DesiredCount   *int32  `tfsdk:"desired_count"`
+	ECSServiceRest *string `tfsdk:"rendered_ecs_service_json"`
+}
+
 func (m *model) computeNames(_ iamrole.Home, unknown []problem.Path) (computed any, open map[string]bool) {
 	service := m.service()
-	m.names = names{service.DesiredCount, block.RenderECSService(block.Propagated, service)}
+	m.DesiredCount, m.ECSServiceRest = service.DesiredCount, block.RenderECSService(block.Propagated, service)
 	if row.Affects(unknown, "desired_count") {
 		open = map[string]bool{"desired_count": true, "rendered_ecs_service_json": true}
 	}
-	return m.names, open
+	return names{m.DesiredCount, m.ECSServiceRest}, open
 }
 
 // observe takes over what the service is. Without one, the outcome has no ARN of it, which the plan sets right.
@@ -103,24 +108,11 @@ func (m *model) observe(service *ecstypes.Service) {
 }
 
 func checkController(ctx context.Context, c *deploy.Client, m *model, want deploy.Design, diags *diag.Diagnostics) {
-	m.checkECSClusters(ctx, c, diags)
+	if home, ok := c.HomeOrReport(ctx, diags); ok {
+		m.CheckECSClusters(home, path.Root("ecs_clusters"), diags)
+	}
 	c.GivenRole(ctx, want.TaskRole.Given, path.Root("iam").AtName("task_role").AtName("arn"), diags)
 	c.CheckExecutionRole(ctx, want.ExecutionRole.Given, diags)
-}
-
-// checkECSClusters wants the further ECS clusters to be where the controller is: it hears of no others, and its role sees none.
-func (m *model) checkECSClusters(ctx context.Context, c *deploy.Client, diags *diag.Diagnostics) {
-	home, ok := c.HomeOrReport(ctx, diags)
-	if !ok {
-		return
-	}
-	here := ecsClusterARN("", home)
-	for _, arn := range m.ECSClusters {
-		if !strings.HasPrefix(arn, here) {
-			diags.AddAttributeError(path.Root("ecs_clusters"), "ECS cluster elsewhere",
-				fmt.Sprintf("ecs_clusters has %s, want ECS clusters of the controller's own account and Region, %s<name>: give that one a controller of its own.", arn, here))
-		}
-	}
 }
 
 // release waits until nothing is left for the controller to do: tasks of the mesh that die without one stay in Consul for ever. One that

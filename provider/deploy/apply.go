@@ -50,7 +50,11 @@ func (b Before) Begin() *Progress {
 // Apply makes AWS as the design wants it. It is the same for a new resource, a changed one and one whose first apply was
 // interrupted: each step looks at what is there. out tells how far the steps got.
 func (c *Client) Apply(ctx context.Context, d Design, had Before, out *Progress) error {
-	return withCause(ctx, c.apply(ctx, d, had, out))
+	err := c.apply(ctx, d, had, out)
+	if err == nil {
+		c.run.makes(d.Owner.ID)
+	}
+	return withCause(ctx, err)
 }
 
 func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress) error {

@@ -30,6 +30,7 @@ type Client struct {
 	Region   string
 	Defaults block.Defaults
 
+	kept      sync.Map // what others keep with the client
 	homeMutex sync.Mutex
 	homeFound *iamrole.Home // once it was asked for
 }
@@ -40,6 +41,15 @@ func NewClient(cfg aws.Config, d block.Defaults) *Client {
 	c.services, c.run = newServices(c.ecs), newRun()
 	c.events = events.NewKeeper(cfg, c.run.hasRemoved)
 	return c
+}
+
+// Kept is what others keep with the client, by a key of theirs, as long as the client lives: for one plan or one apply.
+func Kept[T any](c *Client, key any, begin func() T) T {
+	if kept, ok := c.kept.Load(key); ok {
+		return kept.(T)
+	}
+	kept, _ := c.kept.LoadOrStore(key, begin())
+	return kept.(T)
 }
 
 // Home is the AWS partition, Region and account that the credentials belong to. AWS is asked once.

@@ -99,6 +99,14 @@ func (d Design) withVersionOf(had Outcome) Design {
 	return d
 }
 
+// IsFinished reports whether the design is whole, and not just the names of what there may be.
+func (d Design) IsFinished() bool { return d.definition != nil }
+
+// Tag has the task definition and the ECS service of a finished design bear a tag more. Tags are no content.
+func (d *Design) Tag(key, value string) {
+	d.definition.Tags = append(d.definition.Tags, block.EcsTags(map[string]string{key: value})...)
+}
+
 // Finish adds the definition, and the execution role, which follows from the definition's containers. Of a draft, the role's policy
 // need not be whole.
 func (d *Design) Finish(definition *taskdef.Definition, roles *block.IAM, path string, tags map[string]string, home iamrole.Home, draft bool) error {

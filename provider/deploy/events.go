@@ -69,6 +69,15 @@ func (c *Client) LookAtEvents(ctx context.Context, owner ownership.Owner, out *e
 	return c.events.Look(ctx, events.Claim{Owner: owner, Home: home}, out)
 }
 
+// ownedEvents are the queues and the rule that there are of the design's family and that bear the owner's ID.
+func (c *Client) ownedEvents(ctx context.Context, want Design) (events.Outputs, error) {
+	home, err := c.Home(ctx)
+	if err != nil {
+		return events.Outputs{}, err
+	}
+	return c.events.Owned(ctx, eventqueue.Of(eventqueue.Spec{Home: home, Family: want.Family}), want.Owner)
+}
+
 // eventClashes are the queues and rules that have the names of those to be made.
 func (c *Client) eventClashes(ctx context.Context, d *eventqueue.Design, had events.Outputs) ([]ownership.Clash, error) {
 	if d == nil || had.Rendered != nil {

@@ -24,6 +24,7 @@ const (
 	explainedWithin  = 10 * time.Second // for asking ECS why a service is not steady
 	gatherQuestions  = 50 * time.Millisecond
 	mostServicesAsk  = 10  // services in one DescribeServices
+	mostServicesList = 100 // services in one page
 	mostTasksAsk     = 100 // tasks in one DescribeTasks
 	mostRevisionsAsk = 10  // revisions in one DeleteTaskDefinitions
 	mostRolesList    = 1000

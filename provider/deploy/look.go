@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -45,6 +46,68 @@ func (c *Client) Look(ctx context.Context, family string, owner ownership.Owner,
 		out.TagsAll = tagsOfBoth(out.TagsAll, awsapi.TagMap(found.Tags))
 	}
 	return found, exists, nil
+}
+
+// Owned is what there is of an owner whose ID follows from a name, so that no state has to remember it. former is a design that it may
+// have been made by: it tells what of a role the owner keeps.
+func (c *Client) Owned(ctx context.Context, want, former Design) (had Before, err error) {
+	defer func() { err = withCause(ctx, err) }()
+	had = Before{Outcome: Outcome{OwnerID: &want.Owner.ID}, Revisions: NoRevisions()}
+	var kept []RoleView
+	for _, d := range []Design{former, want} {
+		if d.IsFinished() {
+			kept = append(kept, d.roles()...)
+		}
+	}
+	arns, err := c.activeRevisions(ctx, want.Family)
+	if err != nil {
+		return had, err
+	}
+	for _, arn := range arns {
+		found, err := c.DescribeRevision(ctx, arn)
+		if awsapi.IsClientException(err) { // gone in the meantime
+			continue
+		}
+		if err != nil {
+			return had, err
+		}
+		if want.Owner.Registered(found.Tags) {
+			had.Revisions = had.Revisions.with(int64(found.Definition.Revision))
+			for _, role := range []*string{found.Definition.TaskRoleArn, found.Definition.ExecutionRoleArn} {
+				kept = append(kept, RoleView{Name: RoleDesign{Given: aws.ToString(role)}.Name()})
+			}
+		}
+	}
+	if had.Outcome.Roles, err = c.ownedRoles(ctx, want.Owner, kept); err != nil {
+		return had, err
+	}
+	if had.Events, err = c.ownedEvents(ctx, want); err != nil {
+		return had, err
+	}
+	found, _, err := c.Look(ctx, want.Family, want.Owner, &had.Outcome, want.Service)
+	if err != nil || found == nil {
+		return had, err
+	}
+	had.Service, _, err = c.ReadService(ctx, ImportID{ecsCluster: row.Value(want.Service.Cluster), ECSService: row.Value(want.Service.Name)})
+	return had, err
+}
+
+// ownedRoles are those of the roles that there are and that bear the owner's ID, each once.
+func (c *Client) ownedRoles(ctx context.Context, owner ownership.Owner, kept []RoleView) (*string, error) {
+	var own []RoleView
+	for _, role := range kept {
+		if role.Name == "" || slices.ContainsFunc(own, func(v RoleView) bool { return v.Name == role.Name }) {
+			continue
+		}
+		found, err := c.getRole(ctx, role.Name)
+		if err != nil {
+			return nil, err
+		}
+		if found != nil && owner.Is(found.Tags[ownership.TagRoleID]) {
+			own = append(own, role.shownTo(owner))
+		}
+	}
+	return encodedRoles(own)
 }
 
 // lookAtDefinition takes over the newest ACTIVE revision, whoever registered it but another resource of the provider: what differs

@@ -52,6 +52,13 @@ func (r *run) removes(id string) {
 	r.read[id], r.removed[id] = id != "", id != ""
 }
 
+// makes notes that there is again what an owner whose ID is always the same had removed.
+func (r *run) makes(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.removed, id)
+}
+
 func (r *run) hasRead(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

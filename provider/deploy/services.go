@@ -134,6 +134,55 @@ func (s *services) ask(ctx context.Context, ecsCluster string, q *question) {
 	})
 }
 
+// FindServices are those of the names that there are, active or on their way out. They are asked for in one call.
+func (c *Client) FindServices(ctx context.Context, ecsCluster string, names ...string) (map[string]*ecstypes.Service, error) {
+	for _, name := range names {
+		c.services.expect(ctx, ecsCluster, name)
+	}
+	all := map[string]*ecstypes.Service{}
+	for _, name := range names {
+		found, err := c.findService(ctx, ecsCluster, name)
+		if err != nil {
+			return nil, err
+		}
+		if found != nil {
+			all[name] = found
+		}
+	}
+	return all, nil
+}
+
+// EachService shows the services of an ECS cluster, active or on their way out, until that is enough.
+func (c *Client) EachService(ctx context.Context, ecsCluster string, enough func(ecstypes.Service) bool) error {
+	pages := ecs.NewListServicesPaginator(c.ecs, &ecs.ListServicesInput{Cluster: &ecsCluster, MaxResults: aws.Int32(mostServicesList)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if awsapi.IsNotFound(err) { // the ECS cluster is gone, and its services with it
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("list services of ECS cluster %s: %w", ecsCluster, err)
+		}
+		for arns := range slices.Chunk(page.ServiceArns, mostServicesAsk) {
+			described, err := c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &ecsCluster, Services: arns, Include: []ecstypes.ServiceField{ecstypes.ServiceFieldTags}})
+			if err != nil {
+				return fmt.Errorf("describe services of ECS cluster %s: %w", ecsCluster, err)
+			}
+			for _, service := range described.Services {
+				if aws.ToString(service.Status) != serviceInactive && enough(service) {
+					return nil
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// IsActive reports whether a service that was found is there to stay.
+func IsActive(service *ecstypes.Service) bool {
+	return service != nil && aws.ToString(service.Status) == serviceActive
+}
+
 // serviceFinder is findService or findKnownService.
 type serviceFinder func(ctx context.Context, ecsCluster, name string) (*ecstypes.Service, error)
 

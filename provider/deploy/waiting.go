@@ -31,8 +31,23 @@ func (u *unsteady) Error() string {
 
 func (u *unsteady) Unwrap() error { return u.err }
 
+// deploymentPrimary is the status of the newest deployment of a service.
+const deploymentPrimary = "PRIMARY"
+
 // errNotShown says that no deployment runs the definition.
 var errNotShown = errors.New("the service was changed by others, or rolled back")
+
+// AwaitRunning waits until the service is steady, whichever revision it runs.
+func (c *Client) AwaitRunning(ctx context.Context, ecsCluster, name string) error {
+	err := c.awaitSteadyState(ctx, ecsCluster, name, anyRevision)
+	if u := (*unsteady)(nil); errors.As(err, &u) { // of another service than the one whose wait may be interrupted
+		err = fmt.Errorf("wait for service %s: %w%s", u.name, u.err, u.details)
+	}
+	return withCause(ctx, err)
+}
+
+// anyRevision stands for whichever revision the newest deployment runs.
+const anyRevision = ""
 
 // awaitSteadyState waits until the service runs the definition and nothing else, as many tasks as desired. What was just made
 // or changed may not show yet.
@@ -69,7 +84,7 @@ func (c *Client) awaitSteadyState(ctx context.Context, ecsCluster, name, definit
 func steady(s ecstypes.Service, definitionARN string) (done bool, state string, err error) {
 	state = fmt.Sprintf("%d of %d tasks run, %d pending, %d deployments", s.RunningCount, s.DesiredCount, s.PendingCount, len(s.Deployments))
 	for _, d := range s.Deployments {
-		if aws.ToString(d.TaskDefinition) != definitionARN {
+		if aws.ToString(d.TaskDefinition) != definitionARN && (definitionARN != anyRevision || aws.ToString(d.Status) != deploymentPrimary) {
 			continue
 		}
 		if d.RolloutState == ecstypes.DeploymentRolloutStateFailed {
@@ -145,6 +160,23 @@ func (c *Client) AwaitNoMeshTasks(ctx context.Context, of occupancy.Mesh) error 
 		}
 		tflog.Info(ctx, "waiting for mesh tasks to stop", map[string]any{"tasks": is.String()})
 		return false, reason, nil
+	}))
+}
+
+// AwaitReaped waits until the tasks of the mesh that are about to stop have stopped, and until the controller has had the time to
+// remove what they may have left in Consul. Those that go on running are no reason to wait.
+func (c *Client) AwaitReaped(ctx context.Context, of occupancy.Mesh) error {
+	return withCause(ctx, lag.Poll(ctx, func() (bool, string, error) {
+		is, err := of.Look(ctx, c.ecs)
+		switch {
+		case err != nil:
+			return false, "", err
+		case is.Run():
+			return true, "", awaitReaped(ctx, time.Now())
+		case is.None():
+			return true, "", awaitReaped(ctx, is.LastStopped)
+		}
+		return false, is.String(), nil
 	}))
 }
 

@@ -218,6 +218,30 @@ func (k *Keeper) There(ctx context.Context, d eventqueue.Design) ([]ownership.Cl
 	return found, errors.Join(errs...)
 }
 
+// Owned are the outputs that list what there is of a design's names and bears the owner's ID.
+func (k *Keeper) Owned(ctx context.Context, d eventqueue.Design, owner ownership.Owner) (Outputs, error) {
+	var own View
+	all := viewOf(d, owner)
+	for _, q := range all.Queues {
+		tags, err := k.queueTags(ctx, q.Name, d.Home)
+		if err != nil {
+			return Outputs{}, err
+		}
+		if owner.Is(tags[ownership.TagECSID]) {
+			own.Queues = append(own.Queues, q)
+		}
+	}
+	tags, err := k.ruleTags(ctx, all.Rule.Name, d.Home)
+	if err != nil {
+		return Outputs{}, err
+	}
+	if owner.Is(tags[ownership.TagECSID]) {
+		own.Rule = all.Rule
+	}
+	text, err := encode(own.shownTo(owner))
+	return Outputs{Rendered: text}, err
+}
+
 // shown reads something that may be shown though it was deleted in the same run, as when a resource is replaced.
 func shown[V any](ctx context.Context, k *Keeper, read func() (*V, map[string]string, error)) (*V, error) {
 	var found *V

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
@@ -58,7 +59,7 @@ func taskTags(version string) pure {
 			if failed != nil || !known {
 				return function.ConcatFuncErrors(failed, result.Set(ctx, types.MapUnknown(types.StringType)))
 			}
-			return result.Set(ctx, block.TagMap(d.Tags))
+			return result.Set(ctx, awsapi.TagMap(d.Tags))
 		},
 	}
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/meshcontroller"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
+	"github.com/consulecs/terraform-provider-consulecs/provider/participation"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -60,6 +62,9 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 		}
 		m.ECSService, id.Definition = service, cmp.Or(id.Definition, aws.ToString(found.TaskDefinition))
 		serviceTags = awsapi.TagMap(found.Tags)
+		if participation.IsParticipant(serviceTags) {
+			m.Controller = &meshcontroller.Settings{}
+		}
 	}
 	found, err := c.DescribeRevision(ctx, id.Definition)
 	if err != nil {

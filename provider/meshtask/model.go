@@ -11,7 +11,9 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/meshcontroller"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
+	"github.com/consulecs/terraform-provider-consulecs/provider/participation"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -50,7 +52,9 @@ func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.
 	if err != nil {
 		return deploy.Design{}, err
 	}
-	err = want.Finish(definition, m.IAM, d.RolePath, spec.Tags, home, draft)
+	if err = want.Finish(definition, m.IAM, d.RolePath, spec.Tags, home, draft); err == nil && m.Controller != nil {
+		participation.Participant(&want)
+	}
 	return want, err
 }
 
@@ -79,6 +83,8 @@ type model struct {
 	Tags           map[string]string       `tfsdk:"tags"`
 	Timeouts       timeouts.Value          `tfsdk:"timeouts"`
 
+	Controller *meshcontroller.Settings `tfsdk:"controller" at:"-"`
+
 	names          `at:"-"`
 	deploy.Outcome `at:"-"`
 }
@@ -95,6 +101,9 @@ type names struct {
 	ECSServiceRest     *string `tfsdk:"rendered_ecs_service_json"`
 
 	FollowedImages map[string]string `tfsdk:"followed_images"`
+
+	ControllerServiceARN *string `tfsdk:"controller_service_arn"`
+	ControllerHash       *string `tfsdk:"controller_content_hash"`
 }
 
 type revisionPolicy struct {
@@ -107,6 +116,8 @@ func (m *model) computedNames(home iamrole.Home) names {
 		ARNWithoutRevision: aws.String(fmt.Sprintf("arn:%s:ecs:%s:%s:task-definition/%s", home.Partition, home.Region, home.Account, row.Value(m.Family))),
 		ServiceName:        aws.String(m.serviceName()),
 		FollowedImages:     m.FollowedImages,
+
+		ControllerServiceARN: m.ControllerServiceARN, ControllerHash: m.ControllerHash,
 	}
 	if m.ECSService != nil {
 		names.ECSServiceName = m.ECSService.Named(row.Value(m.Family)).Name

@@ -23,6 +23,7 @@ func (m *model) problems(d block.Defaults) problem.List {
 		m.ECSService.Check(spec.Task, spec.Containers, &found)
 	}
 	m.checkExec(spec.Containers, &found)
+	found = append(found, m.controllerProblems(d, found)...)
 	return m.withJSON(found)
 }
 

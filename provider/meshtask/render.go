@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsjson"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
@@ -122,7 +123,7 @@ func (r *Rendered) Parts(home iamrole.Home) (Parts, error) {
 		return Parts{}, err
 	}
 	p := Parts{
-		ServiceName: r.model.serviceName(), AgentConfig: block.AgentConfig(definition.ContainerDefinitions), Tags: block.TagMap(definition.Tags),
+		ServiceName: r.model.serviceName(), AgentConfig: block.AgentConfig(definition.ContainerDefinitions), Tags: awsapi.TagMap(definition.Tags),
 		TaskRole: want.TaskRole, ExecutionRole: want.ExecutionRole,
 	}
 	whole, err := awsjson.Marshal(definition)

@@ -28,6 +28,8 @@ var (
 
 const typeName = "consulecs_mesh_task"
 
+var places = row.PlacesOf(model{})
+
 // New is the resource as the provider lists it.
 func New() resource.Resource {
 	return &meshTask{stack.Stack[model]{Kind: stack.Kind[model]{
@@ -45,14 +47,15 @@ func New() resource.Resource {
 			"task_role_name":           {"family", "iam.name_prefix", "iam.task_role"},
 			"execution_role_arn":       {"family", "iam.path", "iam.name_prefix", "iam.execution_role", "iam_role_path"},
 			"execution_role_name":      {"family", "iam.name_prefix", "iam.execution_role"},
-			"tags_all":                 {"family", "service.name", "service.namespace", "service.partition", "tags", "default_tags"},
+			"tags_all":                 {"family", "service.name", "service.namespace", "service.partition", "tags", "default_tags", controllerThere},
 			"rendered_definition_json": {"family", "task", "iam", "iam_role_path"},
 			"rendered_roles_json":      {"ecs_service.enable_execute_command"},
 			"ecs_service_arn":          {"family", "ecs_service.cluster", "ecs_service.name", "ecs_service.launch_type"},
 			"ecs_service_running_arn":  {"ecs_service.cluster"}, // is it there at all?
 		},
 		Local:    (*model).local,
-		Places:   row.PlacesOf(model{}),
+		Places:   places,
+		Own:      []problem.Path{problem.At("controller", "login", "enabled")}, // the provider's is that of the tasks
 		Problems: (*model).problems,
 		Design:   (*model).design,
 		Check:    checkMeshTask,
@@ -61,6 +64,7 @@ func New() resource.Resource {
 		Observe:  (*model).observe,
 		Adopt:    func(m, other *model) { m.ECSService = other.ECSService },
 
+		Companion: sharedController(),
 		Following: following(),
 	}}}
 }
@@ -77,6 +81,9 @@ func (m *model) computeNames(home iamrole.Home, unknown []problem.Path) (names a
 		"ecs_service_name":     row.Affects(unknown, "family", "ecs_service.name"),
 		"arn_without_revision": row.Affects(unknown, "family"),
 		"followed_images":      m.followedOpen(unknown),
+
+		"controller_service_arn":  m.asksForController(unknown) && m.ControllerServiceARN == nil,
+		"controller_content_hash": m.asksForController(unknown) && m.ControllerHash == nil,
 
 		"rendered_ecs_service_json": row.Affects(unknown, "ecs_service.cluster"), // is it there at all?
 	}

@@ -101,6 +101,9 @@ func (t *Tasks) add(task ecstypes.Task) {
 	}
 }
 
+// Run reports whether a task goes on running.
+func (t Tasks) Run() bool { return len(t.running) > 0 }
+
 // None reports whether every task has stopped.
 func (t Tasks) None() bool { return len(t.running) == 0 && t.stopping == 0 }
 

@@ -3,6 +3,8 @@ package ownership
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,6 +29,13 @@ func Name(kind, region, name string) string {
 
 // NewID makes the ID of a new resource.
 func NewID() *string { return aws.String(rand.Text()) }
+
+// Derived is an ID that follows from names: for what several resources make together, each of which has to know it for its own.
+func Derived(names ...string) string {
+	const length = 26 // of what NewID makes
+	sum := sha256.Sum256([]byte(strings.Join(names, "\x00")))
+	return base32.StdEncoding.EncodeToString(sum[:])[:length]
+}
 
 // Tags of what a resource makes: whose it is, for people and for the resource itself. IAM's and ECS's are spelt as the mesh's
 // other tags there; those of queues and rules are as ECS's. Roles and services of the right name may be another configuration's,

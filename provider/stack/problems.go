@@ -109,11 +109,11 @@ func valueAt(raw tftypes.Value, at problem.Path) (tftypes.Value, bool) {
 // supplied are the attributes of a resource whose value may come from the provider, by the provider's attribute.
 var supplied = map[string][]problem.Path{
 	"default_tags":      {problem.At("default_tags")}, // which no resource sets
-	"consul_servers":    {problem.At("consul_servers")},
-	"login":             {problem.At("login")},
-	"agent_image":       {problem.At("image"), problem.At("sidecars", "image")},
-	"iam_role_path":     {problem.At("iam_role_path")},
-	"log_configuration": {problem.At("log_configuration"), problem.At("sidecars", "log_configuration")},
+	"consul_servers":    {problem.At("consul_servers"), problem.At("controller", "consul_servers")},
+	"login":             {problem.At("login"), problem.At("controller", "login")},
+	"agent_image":       {problem.At("image"), problem.At("sidecars", "image"), problem.At("controller", "image")},
+	"iam_role_path":     {problem.At("iam_role_path"), problem.At("controller", "iam_role_path")},
+	"log_configuration": {problem.At("log_configuration"), problem.At("sidecars", "log_configuration"), problem.At("controller", "log_configuration")},
 }
 
 // withoutSupplied leaves out what depends on attributes that are absent and that the provider may supply. own are places that it does

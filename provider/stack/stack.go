@@ -53,6 +53,7 @@ type Kind[M any] struct {
 	Adopt    func(m, other *M)                                                                       // takes other's ECS service over
 	Release  func(context.Context, *deploy.Client, *M) error                                         // waits until the resource may be removed; nil: it always may
 
+	Companion *Companion[M] // nil: the resource has none
 	Following *Following[M] // nil: foreign revisions are reverted without a word
 }
 
@@ -131,6 +132,9 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	p.OwnerID = had.Outcome.OwnerID
 	p.Open["owner_id"] = p.OwnerID == nil
 	p.ID, p.Open["id"] = &id, row.Affects(unknown, "family", "cluster", "name")
+	if s.Kind.Companion != nil {
+		s.Kind.Companion.Plan(ctx, s.Client, &m, &state, unknown, &resp.Diagnostics)
+	}
 	names, open := s.Kind.Name(&m, home, unknown)
 	resp.Diagnostics.Append(writePlan(&resp.Plan, p.Outcome, p.Open)...)
 	if s.Kind.Parts(&m).Events != nil {
@@ -173,7 +177,9 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 		return
 	}
 	out := &deploy.Progress{}
-	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error { return s.Client.Create(ctx, want, out) })
+	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error {
+		return s.accompanied(ctx, &m, new(M), func(ctx context.Context) error { return s.Client.Create(ctx, want, out) })
+	})
 	s.reportCreate(ctx, err, out, &resp.Diagnostics)
 	if err != nil && out.ECSServiceARN == nil && !out.Left {
 		return
@@ -225,6 +231,9 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 		there, err = s.Client.LookAtEvents(ctx, owner, p.Events)
 		exists = exists || there
 	}
+	if s.Kind.Companion != nil && err == nil && exists {
+		err = s.Kind.Companion.Look(ctx, s.Client, &m)
+	}
 	switch {
 	case err != nil:
 		resp.Diagnostics.AddError(s.Kind.Title+" was not read", err.Error())
@@ -257,7 +266,9 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	had, diags := s.before(ctx, &state, req.Private)
 	resp.Diagnostics.Append(diags...)
 	out := had.Begin()
-	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error { return s.Client.Apply(ctx, want, had, out) })
+	err := row.WithTimeout(ctx, limit, func(ctx context.Context) error {
+		return s.accompanied(ctx, &m, &state, func(ctx context.Context) error { return s.Client.Apply(ctx, want, had, out) })
+	})
 	switch {
 	case err == nil:
 	case deploy.IsInterrupted(ctx, err, out):
@@ -295,7 +306,11 @@ func (s *Stack[M]) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 				return err
 			}
 		}
-		return s.Client.Remove(ctx, p.Family, s.Kind.Owner(&m, s.Client.Region), had)
+		err := s.Client.Remove(ctx, p.Family, s.Kind.Owner(&m, s.Client.Region), had)
+		if s.Kind.Companion == nil || err != nil {
+			return err
+		}
+		return s.Kind.Companion.Leave(ctx, s.Client, &m)
 	})
 	if err != nil {
 		resp.Diagnostics.AddError(s.Kind.Title+" was not deleted", err.Error())
