@@ -35,17 +35,22 @@ func acts() []act {
 		return d, out, c.sure.Create(ctx, d, out)
 	}
 	is := func(ctx context.Context, c cloud, d Design, out *Progress) error { return c.is(ctx, d, out) }
+	look := func(ctx context.Context, c *Client, d Design, _ Before, out *Progress) error {
+		was := out.Outcome
+		_, exists, err := c.Look(ctx, d.Family, d.Owner, &out.Outcome, d.Service)
+		if err == nil && (!exists || row.Value(was.ARN) != row.Value(out.ARN) || row.Value(was.Roles) != row.Value(out.Roles) || row.Value(was.ECSServiceARN) != row.Value(out.ECSServiceARN)) {
+			err = fmt.Errorf("it was\n%+v and is\n%+v", was, out.Outcome)
+		}
+		return err
+	}
 	return []act{
 		{"create", nothing, func(ctx context.Context, c *Client, d Design, _ Before, out *Progress) error {
 			return c.Create(ctx, d, out)
 		}, is},
-		{"read", made, func(ctx context.Context, c *Client, d Design, _ Before, out *Progress) error {
-			was := out.Outcome
-			_, exists, err := c.Look(ctx, d.Family, d.Owner, &out.Outcome, d.Service)
-			if err == nil && (!exists || row.Value(was.ARN) != row.Value(out.ARN) || row.Value(was.Roles) != row.Value(out.Roles) || row.Value(was.ECSServiceARN) != row.Value(out.ECSServiceARN)) {
-				err = fmt.Errorf("it was\n%+v and is\n%+v", was, out.Outcome)
-			}
-			return err
+		{"read", made, look, is},
+		{"read-of-many", made, func(ctx context.Context, c *Client, d Design, had Before, out *Progress) error {
+			c.hasSeenMany()
+			return look(ctx, c, d, had, out)
 		}, is},
 		{"update", func(ctx context.Context, t *testing.T, c cloud, family string) (Design, *Progress, error) {
 			_, out, err := made(ctx, t, c, family)
@@ -73,7 +78,9 @@ type injected struct {
 func faults() []injected {
 	always := func(f awsfault.Fault) func(func()) awsfault.Fault { return func(func()) awsfault.Fault { return f } }
 	all := func(string) bool { return true }
-	lists := func(action string) bool { return strings.HasPrefix(action, "List") || action == "DescribeServices" }
+	lists := func(action string) bool {
+		return strings.HasPrefix(action, "List") || action == "DescribeServices" || action == gathers
+	}
 	return []injected{
 		{"throttled", always(awsfault.Throttle), all, ""},
 		{"lost", always(awsfault.Lose), all, ""},
