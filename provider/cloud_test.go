@@ -53,7 +53,7 @@ type cloud struct {
 	iam    *iam.Client
 }
 
-func startMoto(t *testing.T) cloud {
+func startMoto(t testing.TB) cloud {
 	t.Helper()
 	return cloudAt(moto.URL(t))
 }

@@ -278,7 +278,7 @@ func (s subject) places() []sweepPlace {
 // surroundings are what a configuration names and does not make.
 type surroundings struct{ ecsCluster, policy, subnet, group string }
 
-func (c cloud) surroundings(t *testing.T, name string) surroundings {
+func (c cloud) surroundings(t testing.TB, name string) surroundings {
 	t.Helper()
 	made, err := c.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String(name)})
 	if err != nil {

@@ -33,17 +33,22 @@ func acts() []act {
 		return d, out, c.sure.Create(ctx, d, out)
 	}
 	is := func(ctx context.Context, c cloud, d Design, out *Progress) error { return c.is(ctx, d, out) }
+	look := func(ctx context.Context, c *Client, d Design, _ Before, out *Progress) error {
+		was := out.Outcome
+		_, exists, err := c.Look(ctx, d.Family, d.Owner, &out.Outcome, d.Service)
+		if err == nil && (!exists || row.Value(was.ARN) != row.Value(out.ARN) || row.Value(was.Roles) != row.Value(out.Roles) || row.Value(was.ECSServiceARN) != row.Value(out.ECSServiceARN)) {
+			err = fmt.Errorf("it was\n%+v and is\n%+v", was, out.Outcome)
+		}
+		return err
+	}
 	return []act{
 		{"create", nothing, func(ctx context.Context, c *Client, d Design, _ Before, out *Progress) error {
 			return c.Create(ctx, d, out)
 		}, is},
-		{"read", made, func(ctx context.Context, c *Client, d Design, _ Before, out *Progress) error {
-			was := out.Outcome
-			_, exists, err := c.Look(ctx, d.Family, d.Owner, &out.Outcome, d.Service)
-			if err == nil && (!exists || row.Value(was.ARN) != row.Value(out.ARN) || row.Value(was.Roles) != row.Value(out.Roles) || row.Value(was.ECSServiceARN) != row.Value(out.ECSServiceARN)) {
-				err = fmt.Errorf("it was\n%+v and is\n%+v", was, out.Outcome)
-			}
-			return err
+		{"read", made, look, is},
+		{"read-of-many", made, func(ctx context.Context, c *Client, d Design, had Before, out *Progress) error {
+			c.hasSeenMany()
+			return look(ctx, c, d, had, out)
 		}, is},
 		{"update", func(ctx context.Context, t *testing.T, c cloud, family string) (Design, *Progress, error) {
 			_, out, err := made(ctx, t, c, family)

@@ -18,6 +18,7 @@ const (
 	missingWithin    = 10 * time.Second // until a service that the state knows is taken for deleted
 	conflictsWithin  = 30 * time.Second // until IAM has forgotten the policies of a role that is to go
 	describeWithin   = 5 * time.Minute  // for one call that many wait for
+	gatheredWithin   = time.Minute      // for reading all roles at once, before they are read one by one
 	takenBackWithin  = 2 * time.Minute  // for taking back what a failed create made
 	unmovedWithin    = 5 * time.Minute  // until tasks of the mesh that do not stop keep a controller from being destroyed
 	reapedWithin     = 10 * time.Second // for a controller to remove from Consul what stopped last

@@ -152,7 +152,7 @@ func (c *Client) lookAtRoles(ctx context.Context, owner ownership.Owner, out *Ou
 	}
 	var views []RoleView
 	for _, role := range kept {
-		found, err := c.readKeptRole(ctx, role.Name, role)
+		found, err := c.seeRole(ctx, role)
 		if err != nil {
 			return false, err
 		}

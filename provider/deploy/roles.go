@@ -54,6 +54,7 @@ func (d Design) refuseRole(found, want, had RoleView) error {
 
 // ensureRole makes the role, or corrects what differs. What had lists and want does not is removed.
 func (c *Client) ensureRole(ctx context.Context, d Design, want, had RoleView, found *RoleView) error {
+	c.run.writes(want.Name)
 	if found == nil {
 		return c.createRole(ctx, d, want)
 	}
@@ -238,15 +239,12 @@ func (c *Client) getRole(ctx context.Context, name string) (*RoleView, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get role %s: %w", name, err)
 	}
-	v := &RoleView{Name: name, Path: aws.ToString(got.Role.Path), Policies: map[string]json.RawMessage{}, Tags: map[string]string{}}
+	v := &RoleView{Name: name, Path: aws.ToString(got.Role.Path), Policies: map[string]json.RawMessage{}, Tags: tagsOfRole(got.Role.Tags)}
 	if v.TrustPolicy, err = policyDocument(got.Role.AssumeRolePolicyDocument); err != nil {
 		return nil, fmt.Errorf("get role %s: %w", name, err)
 	}
 	if got.Role.PermissionsBoundary != nil {
 		v.PermissionsBoundary = aws.ToString(got.Role.PermissionsBoundary.PermissionsBoundaryArn)
-	}
-	for _, tag := range got.Role.Tags {
-		v.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
 	return v, nil
 }
@@ -298,6 +296,7 @@ func (c *Client) readPolicy(ctx context.Context, v *RoleView, name string) error
 // deleteRole removes the role and whatever is attached to it, by whom ever: IAM deletes only bare roles. A role that bears
 // another owner's ID is left alone.
 func (c *Client) deleteRole(ctx context.Context, name string, owner ownership.Owner) error {
+	c.run.writes(name)
 	found, err := c.readRole(ctx, name)
 	if err != nil || found == nil || owner.IsNot(found.Tags[ownership.TagRoleID]) {
 		return err

@@ -11,6 +11,10 @@ type run struct {
 	active  map[string]func() (bool, error)
 	asked   int // roles
 	listed  func() (map[string]bool, error)
+
+	seen     int             // roles
+	written  map[string]bool // roles, by name
+	gathered gathered
 }
 
 // rolesAskedFor is how many new roles are asked for one by one. For more, all of the account are listed once: IAM answers twenty calls
@@ -35,8 +39,32 @@ func (r *run) roles(list func() (map[string]bool, error)) (map[string]bool, erro
 	return listed()
 }
 
+// seesMany counts a look at a role.
+func (r *run) seesMany() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen++
+	return r.seen > rolesSeenOneByOne
+}
+
+// writes notes a role that the run makes, changes or deletes: what was read at once no longer holds for it.
+func (r *run) writes(role string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.written[role] = true
+}
+
+func (r *run) hasWritten(role string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.written[role]
+}
+
 func newRun() *run {
-	return &run{read: map[string]bool{}, removed: map[string]bool{}, planned: map[string]bool{}, active: map[string]func() (bool, error){}}
+	return &run{
+		read: map[string]bool{}, removed: map[string]bool{}, planned: map[string]bool{}, active: map[string]func() (bool, error){},
+		written: map[string]bool{}, gathered: gathered{done: make(chan struct{})},
+	}
 }
 
 // reads notes the owner of what was read, removes that of what was removed; "" is none.

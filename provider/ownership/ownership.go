@@ -27,6 +27,13 @@ func Name(kind, region, name string) string {
 	return fmt.Sprintf("%s/%s/%s", kind, region, name)
 }
 
+// RegionOf is the Region in the name of an owner; "" if there is none.
+func RegionOf(name string) string {
+	_, rest, _ := strings.Cut(name, "/")
+	region, _, _ := strings.Cut(rest, "/")
+	return region
+}
+
 // NewID makes the ID of a new resource.
 func NewID() *string { return aws.String(rand.Text()) }
 

@@ -48,8 +48,9 @@ func sweeping() []injected {
 	always := func(f Fault) func(func()) Fault { return func(func()) Fault { return f } }
 	all := func(string) bool { return true }
 	whole := []string{"ListTagsForResource", "ListQueueTags"} // lists that AWS answers in one piece
+	otherwise := []string{"DescribeServices", "GetAccountAuthorizationDetails"} // lists by other names
 	lists := func(action string) bool {
-		return strings.HasPrefix(action, "List") && !slices.Contains(whole, action) || action == "DescribeServices"
+		return strings.HasPrefix(action, "List") && !slices.Contains(whole, action) || slices.Contains(otherwise, action)
 	}
 	return []injected{
 		{"throttled", always(Throttle), all, actLimit, ""},
