@@ -91,6 +91,9 @@ func (s Spec) dataplaneContainer() ecstypes.ContainerDefinition {
 		Retries:  aws.Int32(10),
 	}
 	c.Ulimits = []ecstypes.Ulimit{{Name: ecstypes.UlimitNameNofile, SoftLimit: 1048576, HardLimit: 1048576}} // Envoy: two per connection
+	if s.MapsListener {
+		c.PortMappings = []ecstypes.PortMapping{{ContainerPort: aws.Int32(int32(AgentConfig(s).Proxy.PublicListenerPort)), Protocol: ecstypes.TransportProtocolTcp}}
+	}
 	stays(&c, settings, s.dataplaneStop())
 	return c
 }

@@ -27,6 +27,7 @@ type Spec struct {
 
 	Task            Task
 	Containers      []Container
+	MapsListener    bool                         // the proxy's public listener is a mapped port of its container, as a load balancer needs
 	ReadinessProbes []agentconfig.ReadinessProbe // of containers, whose health is then copied to Consul
 	Sidecars        Sidecars
 

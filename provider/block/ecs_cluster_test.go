@@ -35,7 +35,7 @@ func TestWhatIsNoLongerAskedForGoesBackToTheDefault(t *testing.T) {
 		"a platform":    {ECSService{}, ecstypes.Service{PlatformVersion: aws.String("1.3.0")}, nil, aws.String("LATEST")},
 	} {
 		input := &ecs.UpdateServiceInput{HealthCheckGracePeriodSeconds: c.want.HealthCheckGracePeriodSeconds, PlatformVersion: c.want.PlatformVersion}
-		c.want.ResetInput(input, c.is)
+		c.want.ResetInput(input, c.is, nil)
 		if aws.ToInt32(input.HealthCheckGracePeriodSeconds) != aws.ToInt32(c.grace) || (input.HealthCheckGracePeriodSeconds == nil) != (c.grace == nil) ||
 			aws.ToString(input.PlatformVersion) != aws.ToString(c.platform) {
 			t.Errorf("%s: grace %v, platform %v", name, input.HealthCheckGracePeriodSeconds, input.PlatformVersion)

@@ -5,24 +5,18 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 
+	"github.com/consulecs/terraform-provider-consulecs/provider/attachment"
+	"github.com/consulecs/terraform-provider-consulecs/provider/rollout"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-func EcsTags(tags map[string]string) []ecstypes.Tag {
-	var list []ecstypes.Tag
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		list = append(list, ecstypes.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
-	}
-	return list
-}
+func EcsTags(tags map[string]string) []ecstypes.Tag { return attachment.TagList(tags) }
 
 // Network is where the tasks of a service run.
 type Network struct {
@@ -41,35 +35,37 @@ type CapacityProvider struct {
 }
 
 type ECSService struct {
-	Cluster                       *string               `tfsdk:"cluster"`
-	Name                          *string               `tfsdk:"name"`
-	DesiredCount                  *int32                `tfsdk:"desired_count"`
-	Deployment                    *Deployment           `tfsdk:"deployment"`
-	HealthCheckGracePeriodSeconds *int32                `tfsdk:"health_check_grace_period_seconds"`
-	EnableExecuteCommand          *bool                 `tfsdk:"enable_execute_command"`
-	WaitForSteadyState            *bool                 `tfsdk:"wait_for_steady_state"`
-	LoadBalancers                 []LoadBalancer        `tfsdk:"load_balancer"`
-	PlacementConstraints          []PlacementExpression `tfsdk:"placement_constraint"`
-	PlacementStrategy             []PlacementField      `tfsdk:"placement_strategy"`
+	Cluster                       *string                `tfsdk:"cluster"`
+	Name                          *string                `tfsdk:"name"`
+	DesiredCount                  *int32                 `tfsdk:"desired_count"`
+	IgnoreDesiredCount            *bool                  `tfsdk:"ignore_desired_count"`
+	SchedulingStrategy            *string                `tfsdk:"scheduling_strategy"`
+	DeploymentController          *string                `tfsdk:"deployment_controller"`
+	Deployment                    *Deployment            `tfsdk:"deployment"`
+	Triggers                      map[string]string      `tfsdk:"triggers"`
+	AvailabilityZoneRebalancing   *string                `tfsdk:"availability_zone_rebalancing"`
+	HealthCheckGracePeriodSeconds *int32                 `tfsdk:"health_check_grace_period_seconds"`
+	EnableExecuteCommand          *bool                  `tfsdk:"enable_execute_command"`
+	EnableECSManagedTags          *bool                  `tfsdk:"enable_ecs_managed_tags"`
+	WaitForSteadyState            *bool                  `tfsdk:"wait_for_steady_state"`
+	LoadBalancers                 []LoadBalancer         `tfsdk:"load_balancer"`
+	ServiceRegistries             []attachment.Registry  `tfsdk:"service_registry"`
+	VpcLatticeConfigurations      []attachment.Lattice   `tfsdk:"vpc_lattice_configuration"`
+	GatewayConnectors             []attachment.Gateway   `tfsdk:"gateway_connector"`
+	VolumeConfigurations          []attachment.Volume    `tfsdk:"volume_configuration"`
+	Monitoring                    *attachment.Monitoring `tfsdk:"monitoring"`
+	ServiceConnectConfiguration   *attachment.Connect    `tfsdk:"service_connect_configuration"`
+	PlacementConstraints          []PlacementExpression  `tfsdk:"placement_constraint"`
+	PlacementStrategy             []PlacementField       `tfsdk:"placement_strategy"`
 	Network
 }
 
-type Deployment struct {
-	MinimumHealthyPercent *int32          `tfsdk:"minimum_healthy_percent"`
-	MaximumPercent        *int32          `tfsdk:"maximum_percent"`
-	CircuitBreaker        *CircuitBreaker `tfsdk:"circuit_breaker" spec:"DeploymentCircuitBreaker"`
-}
-
-type CircuitBreaker struct {
-	Enable   *bool `tfsdk:"enable"`
-	Rollback *bool `tfsdk:"rollback"`
-}
-
-type LoadBalancer struct {
-	TargetGroupArn *string `tfsdk:"target_group_arn"`
-	ContainerName  *string `tfsdk:"container_name"`
-	ContainerPort  *int32  `tfsdk:"container_port"`
-}
+// What a service's blocks are is told where they are.
+type (
+	Deployment     = rollout.Deployment
+	CircuitBreaker = rollout.CircuitBreaker
+	LoadBalancer   = attachment.LoadBalancer
+)
 
 type PlacementField struct {
 	Type  *string `tfsdk:"type"`
@@ -93,9 +89,26 @@ func (m *ECSService) SameName(other *ECSService) bool {
 	return m != nil && other != nil && row.Value(m.Name) == row.Value(other.Name) && EcsClusterName(row.Value(m.Cluster)) == EcsClusterName(row.Value(other.Cluster))
 }
 
-// SameService reports whether the one can be turned into the other, too: ECS does not change the launch type of a service.
+// SameService reports whether the one can be turned into the other, too: ECS changes neither the launch type nor the scheduling strategy
+// of a service.
 func (m *ECSService) SameService(other *ECSService) bool {
-	return m.SameName(other) && row.Value(m.LaunchType) == row.Value(other.LaunchType)
+	return m.SameName(other) && row.Value(m.LaunchType) == row.Value(other.LaunchType) && m.isDaemon() == other.isDaemon()
+}
+
+// isDaemon reports whether ECS places a task on each container instance.
+func (m *ECSService) isDaemon() bool {
+	return row.Value(m.SchedulingStrategy) == string(ecstypes.SchedulingStrategyDaemon)
+}
+
+// ByCodeDeploy reports whether CodeDeploy, and not ECS, replaces the service's tasks: what they run is not the resource's to say then.
+func (m *ECSService) ByCodeDeploy() bool {
+	return m != nil && row.Value(m.DeploymentController) == string(ecstypes.DeploymentControllerTypeCodeDeploy)
+}
+
+// ReachesListener reports whether something is to reach the proxy's public listener, which has to be a mapped port then.
+func (m *ECSService) ReachesListener() bool {
+	return m != nil && (slices.ContainsFunc(m.LoadBalancers, func(b LoadBalancer) bool { return attachment.IsListener(b.ContainerName) }) ||
+		slices.ContainsFunc(m.ServiceRegistries, func(r attachment.Registry) bool { return attachment.IsListener(r.ContainerName) }))
 }
 
 // IsAt reports whether the ARN, arn:aws:ecs:region:account:service/cluster/name, is the service's.
@@ -103,104 +116,26 @@ func (m *ECSService) IsAt(arn string) bool {
 	return m != nil && strings.HasSuffix(arn, "/"+EcsClusterName(row.Value(m.Cluster))+"/"+row.Value(m.Name))
 }
 
-func (m *ECSService) CreateInput(definitionARN string, tags map[string]string) *ecs.CreateServiceInput {
-	u := m.UpdateInput(definitionARN)
-	input := &ecs.CreateServiceInput{
-		ServiceName: u.Service, Cluster: u.Cluster, TaskDefinition: u.TaskDefinition, DesiredCount: u.DesiredCount,
-		CapacityProviderStrategy: u.CapacityProviderStrategy, DeploymentConfiguration: u.DeploymentConfiguration,
-		EnableExecuteCommand: row.Value(m.EnableExecuteCommand), HealthCheckGracePeriodSeconds: u.HealthCheckGracePeriodSeconds,
-		LoadBalancers: u.LoadBalancers, NetworkConfiguration: u.NetworkConfiguration, PlacementConstraints: u.PlacementConstraints,
-		PlacementStrategy: u.PlacementStrategy, PlatformVersion: u.PlatformVersion, PropagateTags: u.PropagateTags,
-		LaunchType: ecstypes.LaunchType(row.Value(m.LaunchType)), Tags: EcsTags(tags),
-	}
-	if input.DesiredCount == nil {
-		input.DesiredCount = aws.Int32(1)
-	}
-	return input
-}
-
-// UpdateInput leaves the desired count alone where the user leaves it to others. All else that the user no longer sets goes back to
-// ECS's default, which for lists takes an empty one: each update says everything. What an update cannot say without a look at the
-// service is set by ResetInput, and the capacity providers, for which one has to look at the ECS cluster, by who looks there.
-func (m *ECSService) UpdateInput(definitionARN string) *ecs.UpdateServiceInput {
-	input := &ecs.UpdateServiceInput{
-		Service: m.Name, Cluster: m.Cluster, TaskDefinition: &definitionARN, DesiredCount: m.DesiredCount,
-		EnableExecuteCommand: aws.Bool(row.Value(m.EnableExecuteCommand)), HealthCheckGracePeriodSeconds: nonzero(m.HealthCheckGracePeriodSeconds),
-		PlatformVersion: m.PlatformVersion, PropagateTags: Propagated,
-		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: m.awsvpc()},
-		LoadBalancers:        []ecstypes.LoadBalancer{}, PlacementConstraints: []ecstypes.PlacementConstraint{}, PlacementStrategy: []ecstypes.PlacementStrategy{},
-		DeploymentConfiguration: &ecstypes.DeploymentConfiguration{
-			MinimumHealthyPercent: aws.Int32(defaultMinimumHealthy), MaximumPercent: aws.Int32(defaultMaximum),
-			DeploymentCircuitBreaker: &ecstypes.DeploymentCircuitBreaker{},
-		},
-	}
-	row.ToSpec(&input.CapacityProviderStrategy, m.CapacityProviderStrategy)
-	row.ToSpec(&input.LoadBalancers, m.LoadBalancers)
-	row.ToSpec(&input.PlacementConstraints, m.PlacementConstraints)
-	row.ToSpec(&input.PlacementStrategy, m.PlacementStrategy)
-	if m.Deployment != nil {
-		row.ToSpec(input.DeploymentConfiguration, m.Deployment)
-	}
-	return input
-}
-
-// ResetInput sets what ECS would keep, as the update does not say it, though the user no longer asks for it. It is not said
-// otherwise: a grace period is refused where nothing checks the health, a platform version where it is not Fargate's.
-func (m *ECSService) ResetInput(input *ecs.UpdateServiceInput, is ecstypes.Service) {
-	if row.Value(m.HealthCheckGracePeriodSeconds) == 0 && aws.ToInt32(is.HealthCheckGracePeriodSeconds) != 0 {
-		input.HealthCheckGracePeriodSeconds = aws.Int32(0)
-	}
-	if version := aws.ToString(is.PlatformVersion); m.PlatformVersion == nil && version != "" && version != latestPlatform {
-		input.PlatformVersion = aws.String(latestPlatform)
-	}
-}
-
-// nonzero leaves a 0 unsaid.
-func nonzero(n *int32) *int32 {
-	if row.Value(n) == 0 {
-		return nil
-	}
-	return n
-}
-
 // latestPlatform is ECS's default of Fargate's platform version.
 const latestPlatform = "LATEST"
 
-// ECS's defaults, in percent.
-const (
-	defaultMinimumHealthy = 100
-	defaultMaximum        = 200
-)
-
-func (m *ECSService) awsvpc() *ecstypes.AwsVpcConfiguration {
-	v := &ecstypes.AwsVpcConfiguration{Subnets: m.Subnets, SecurityGroups: m.SecurityGroups, AssignPublicIp: ecstypes.AssignPublicIpDisabled}
-	if row.Value(m.AssignPublicIP) {
-		v.AssignPublicIp = ecstypes.AssignPublicIpEnabled
-	}
-	return v
-}
-
 func ECSServiceRow() schema.SingleNestedBlock {
 	fields := row.Fields{
-		"cluster":       ECSClusterRow("Name or ARN of the ECS cluster. Changing it moves the service: a new one is made, then the old one is deleted."),
-		"name":          ecsServiceName("Name of the ECS service. Default: the family. Changing it moves the service, as with `cluster`.", stringvalidator.RegexMatches(row.ValidFamily, row.FamilyRule)),
-		"desired_count": desiredCount(),
-		"deployment": row.Object("How tasks are replaced.", row.Fields{
-			"minimum_healthy_percent": row.NumberOr(defaultMinimumHealthy, "Share of `desired_count` that keeps running. Default 100.", row.AtLeast(0)),
-			"maximum_percent":         row.NumberOr(defaultMaximum, "Share of `desired_count` that may run at once. Default 200.", row.AtLeast(0)),
-			"circuit_breaker": row.Object("Gives a deployment up whose tasks do not start.", row.Fields{
-				"enable":   row.RequiredFlag("Whether to."),
-				"rollback": row.FlagOr(false, "Go back to the last deployment that worked. Default `false`."),
-			}),
-		}),
+		"cluster":               ECSClusterRow("Name or ARN of the ECS cluster. Changing it moves the service: a new one is made, then the old one is deleted."),
+		"name":                  ecsServiceName("Name of the ECS service. Default: the family. Changing it moves the service, as with `cluster`.", stringvalidator.RegexMatches(row.ValidFamily, row.FamilyRule)),
+		"desired_count":         desiredCount(),
+		"ignore_desired_count":  row.FlagOr(false, "Use `desired_count` when the service is made, and never again: autoscaling or others change it. Default `false`; the same as leaving `desired_count` out, but for the number to begin with."),
+		"scheduling_strategy":   row.TextOr(string(ecstypes.SchedulingStrategyReplica), "`REPLICA`, or `DAEMON`: a task on each container instance, not on Fargate. Default `REPLICA`. Changing it deletes the service, then makes a new one.", row.OneOf(ecstypes.SchedulingStrategy("").Values()...)),
+		"deployment_controller": row.TextOr(string(ecstypes.DeploymentControllerTypeEcs), "Who replaces the tasks: `ECS`, or `CODE_DEPLOY`. With CodeDeploy, Terraform registers revisions and a deployment of CodeDeploy brings them to the service, as well as changes of the network, the platform version and the load balancers. Default `ECS`.", row.OneOf(ecstypes.DeploymentControllerType("").Values()...)),
+		"deployment":            rollout.Row(),
+		"triggers":              row.TextMap("Any texts. When one changes, the service starts a new deployment, though nothing else has changed: for an image whose tag stays the same, for instance."),
+		"availability_zone_rebalancing": row.Text("`ENABLED`: ECS moves tasks until the zones have equally many; `DISABLED`. Left out: ECS decides, which is `ENABLED` for new services that can.",
+			row.OneOf(ecstypes.AvailabilityZoneRebalancing("").Values()...)),
 		"health_check_grace_period_seconds": row.NumberOr(0, "Seconds in which a load balancer's verdict on a new task does not count.", row.AtLeast(0)),
+		"enable_ecs_managed_tags":           row.FlagOr(false, "ECS's own tags on the tasks, such as the name of the ECS cluster. Default `false`."),
 		"enable_execute_command":            row.FlagOr(false, "ECS Exec: whoever may call `ecs:ExecuteCommand` may run commands in the containers. The task role that is created is allowed the four `ssmmessages` actions that this takes; a given one has to be. AWS's agent in the container writes to `/var/lib/amazon` and `/var/log/amazon`: with `readonly_root_filesystem`, mount a volume at each. The mesh's own containers have a read-only root, unless `sidecars` says otherwise. Default `false`."),
 		"wait_for_steady_state":             row.FlagOr(false, "Wait on create and update until the service runs what it should. Default `false`."),
-		"load_balancer": row.Objects("Target groups that the tasks are registered with.", row.Fields{
-			"target_group_arn": row.RequiredText("ARN of the target group, of target type `ip`."),
-			"container_name":   row.RequiredText("Name of the container."),
-			"container_port":   row.RequiredNumber("Port of the container.", row.Between(1, 65535)),
-		}),
+		"volume_configuration":              attachment.VolumeRow(),
 		"placement_constraint": row.Objects("Rules for the placement on container instances. Changing them makes no new tasks.", row.Fields{
 			"type":       row.RequiredText("`memberOf` or `distinctInstance`.", row.OneOf(ecstypes.PlacementConstraintType("").Values()...)),
 			"expression": row.Text("Expression of ECS's cluster query language, for `memberOf`."),
@@ -210,6 +145,7 @@ func ECSServiceRow() schema.SingleNestedBlock {
 			"field": row.Text("What to spread or pack by, such as `attribute:ecs.availability-zone`."),
 		}),
 	}
+	maps.Copy(fields, attachment.Rows())
 	maps.Copy(fields, NetworkFields(path.MatchRoot("ecs_service").AtName("capacity_provider_strategy")))
 	return row.Object("ECS service that runs the task. It propagates the definition's tags to its tasks, as the mesh needs. Left out: another resource runs the task and sets `propagate_tags = \"TASK_DEFINITION\"`.", fields)
 }

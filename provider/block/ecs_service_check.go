@@ -1,42 +1,91 @@
 package block
 
 import (
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/provider/attachment"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // Check holds the service against its task: what ECS would refuse, or what could never be deployed. A grace period without a
 // load balancer is not refused: ECS has it count for the health checks of containers, too, and every mesh task has some.
-func (m *ECSService) Check(task taskdef.Task, containers []taskdef.Container, found *problem.List) {
+func (m *ECSService) Check(of taskdef.Spec, found *problem.List) {
 	at := problem.At("ecs_service")
 	CheckECSCluster(row.Value(m.Cluster), at.Child("cluster"), found)
-	m.Network.Check(task.LaunchTypes, at, found)
-	for i, v := range task.Volumes {
-		if aws.ToBool(v.ConfiguredAtLaunch) {
-			found.AddWith([]problem.Path{at}, problem.At("task", "volumes", i, "configuredAtLaunch"), "is not allowed together with %s, which has no settings for such a volume: let another resource run the task", at)
-		}
-	}
-	for i, balancer := range m.LoadBalancers {
-		balancer.check(containers, at.Child("load_balancer", i), found)
-	}
+	m.Network.Check(of.Task.LaunchTypes, at, found)
+	strategy := at.Child("deployment", "strategy")
+	attachment.CheckVolumes(m.VolumeConfigurations, of.Task.Volumes, at, found)
+	attachment.CheckLoadBalancers(m.LoadBalancers, of, m.Deployment.ShiftsTraffic(), strategy, at, found)
+	attachment.CheckRegistries(m.ServiceRegistries, of, at, found)
+	attachment.CheckPorts(m.VpcLatticeConfigurations, m.GatewayConnectors, of, at, found)
+	m.Monitoring.Check(at.Child("monitoring"), found)
+	m.ServiceConnectConfiguration.Check(at.Child("service_connect_configuration"), found)
 	m.checkPlacement(at, found)
-	if d := m.Deployment; d != nil {
-		least, most := int32(defaultMinimumHealthy), int32(defaultMaximum)
-		row.ToSpec(&least, d.MinimumHealthyPercent)
-		row.ToSpec(&most, d.MaximumPercent)
-		if least >= 100 && most <= 100 {
-			minimum, maximum := at.Child("deployment", "minimum_healthy_percent"), at.Child("deployment", "maximum_percent")
-			found.AddWith([]problem.Path{minimum}, maximum, "is %d with a minimum of %d: no task could ever be replaced", most, least)
+	m.checkDaemon(at, found)
+	m.checkController(at, found)
+	m.checkRebalancing(at, found)
+	m.Deployment.Check(at.Child("deployment"), m.isDaemon(), found)
+}
+
+// setting is one that something else rules out.
+type setting struct {
+	set bool
+	at  problem.Path
+	why string
+}
+
+func refuseSettings(with problem.Path, value string, found *problem.List, settings ...setting) {
+	for _, s := range settings {
+		if s.set {
+			found.AddWith([]problem.Path{with}, s.at, "is not allowed together with %s %s%s", with, value, s.why)
 		}
+	}
+}
+
+// checkDaemon refuses what has no meaning where there is a task on each container instance.
+func (m *ECSService) checkDaemon(at problem.Path, found *problem.List) {
+	if !m.isDaemon() {
+		return
+	}
+	spot := slices.IndexFunc(m.CapacityProviderStrategy, func(p CapacityProvider) bool { return slices.Contains(fargateProviders, row.Value(p.CapacityProvider)) })
+	refuseSettings(at.Child("scheduling_strategy"), "DAEMON", found,
+		setting{m.DesiredCount != nil, at.Child("desired_count"), ": there are as many tasks as container instances"},
+		setting{row.Value(m.IgnoreDesiredCount), at.Child("ignore_desired_count"), ", which has no desired count"},
+		setting{len(m.PlacementStrategy) > 0, at.Child("placement_strategy"), ": each container instance gets a task"},
+		setting{row.Value(m.LaunchType) == string(ecstypes.LaunchTypeFargate), at.Child("launch_type"), ": Fargate has no container instances"},
+		setting{spot >= 0, at.Child("capacity_provider_strategy", max(spot, 0), "capacity_provider"), ": Fargate has no container instances"},
+		setting{m.Deployment.ShiftsTraffic(), at.Child("deployment", "strategy"), ": a daemon's tasks are replaced by ROLLING alone"},
+	)
+}
+
+// checkController refuses what ECS leaves to others: EXTERNAL has no use for anything that the block says, CODE_DEPLOY for some of it.
+func (m *ECSService) checkController(at problem.Path, found *problem.List) {
+	controller := at.Child("deployment_controller")
+	switch value := row.Value(m.DeploymentController); value {
+	case string(ecstypes.DeploymentControllerTypeExternal):
+		found.Add(controller, "is EXTERNAL, with which the task definition, the network and the load balancers are those of task sets that others make: leave %s out, and let them make the service, with propagate_tags TASK_DEFINITION", at)
+	case string(ecstypes.DeploymentControllerTypeCodeDeploy):
+		if len(m.LoadBalancers) == 0 {
+			found.AddWith([]problem.Path{controller}, at.Child("load_balancer"), "is missing: with %s CODE_DEPLOY, CodeDeploy shifts a load balancer's traffic", controller)
+		}
+		refuseSettings(controller, value, found,
+			setting{m.isDaemon(), at.Child("scheduling_strategy"), ": CodeDeploy knows REPLICA alone"},
+			setting{m.Deployment.ShiftsTraffic(), at.Child("deployment", "strategy"), ": the strategy is CodeDeploy's"},
+			setting{m.Triggers != nil, at.Child("triggers"), ": CodeDeploy starts deployments"},
+			setting{row.Value(m.WaitForSteadyState), at.Child("wait_for_steady_state"), ": the service is steady when CodeDeploy has deployed, which nobody may have asked for yet"},
+		)
+	}
+}
+
+// checkRebalancing wants services that ECS can move between zones.
+func (m *ECSService) checkRebalancing(at problem.Path, found *problem.List) {
+	if because := m.cannotRebalance(); because != nil && row.Value(m.AvailabilityZoneRebalancing) == string(ecstypes.AvailabilityZoneRebalancingEnabled) {
+		place := at.Child(because...)
+		found.AddWith([]problem.Path{place}, at.Child("availability_zone_rebalancing"), "is ENABLED, which ECS refuses for what %s says: it cannot move such tasks between zones", place)
 	}
 }
 
@@ -45,46 +94,6 @@ func CheckECSCluster(nameOrARN string, at problem.Path, found *problem.List) {
 	if nameOrARN == "" {
 		found.Add(at, "is empty, want the name or the ARN of an ECS cluster")
 	}
-}
-
-var validTargetGroup = regexp.MustCompile(`^arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:targetgroup/[^/]+/[^/]+$`)
-
-// check wants a target group that can be one, and targets that the task has.
-func (b LoadBalancer) check(containers []taskdef.Container, at problem.Path, found *problem.List) {
-	if group := row.Value(b.TargetGroupArn); !validTargetGroup.MatchString(group) {
-		found.Add(at.Child("target_group_arn"), "is %q, want the ARN of a target group: arn:<partition>:elasticloadbalancing:<region>:<account>:targetgroup/<name>/<id>", group)
-	}
-	name := row.Value(b.ContainerName)
-	var names []problem.Path // the container may be one whose name is not known yet
-	for i := range containers {
-		names = append(names, problem.At("containers", i, "name"))
-	}
-	i := slices.IndexFunc(containers, func(c taskdef.Container) bool { return aws.ToString(c.Definition.Name) == name })
-	if i < 0 {
-		found.AddWith(append(names, problem.At("containers")), at.Child("container_name"), "is %q, which is no container of the task", name)
-		return
-	}
-	mappings, port := containers[i].Definition.PortMappings, row.Value(b.ContainerPort)
-	if slices.ContainsFunc(mappings, func(mapping ecstypes.PortMapping) bool { return reaches(mapping, port) }) {
-		return
-	}
-	path := problem.At("containers", i, "portMappings")
-	with := []problem.Path{path, at.Child("container_name")}
-	for j := range mappings {
-		with = append(with, path.Child(j, "containerPort"), path.Child(j, "containerPortRange"), path.Child(j, "protocol"))
-	}
-	found.AddWith(with, at.Child("container_port"), "is %d, which is missing in %s of the container %q: a load balancer reaches only ports that are mapped", port, path, name)
-}
-
-// reaches reports whether a load balancer reaches the port through the mapping: by itself or, as it may, within a range.
-func reaches(m ecstypes.PortMapping, port int32) bool {
-	if m.ContainerPortRange == nil {
-		return aws.ToInt32(m.ContainerPort) == port
-	}
-	from, to, _ := strings.Cut(*m.ContainerPortRange, "-")
-	first, errFirst := strconv.Atoi(from)
-	last, errLast := strconv.Atoi(to)
-	return errFirst != nil || errLast != nil || int(port) >= first && int(port) <= last // what is no range is reported as such
 }
 
 // checkPlacement refuses rules for a choice that Fargate does not leave to anybody.

@@ -3,6 +3,7 @@ package block
 import (
 	"context"
 
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -50,19 +51,15 @@ func (m *ECSService) WithCountOf(asked *ECSService) *ECSService {
 
 // SpellDefaults says what is left out and has a default. Only services on Fargate may say a platform version.
 func (m *ECSService) SpellDefaults(onFargate bool) {
-	for _, flag := range []**bool{&m.EnableExecuteCommand, &m.AssignPublicIP, &m.WaitForSteadyState} {
+	for _, flag := range []**bool{&m.EnableExecuteCommand, &m.EnableECSManagedTags, &m.AssignPublicIP, &m.WaitForSteadyState, &m.IgnoreDesiredCount} {
 		row.Spell(flag, false)
 	}
+	row.Spell(&m.SchedulingStrategy, string(ecstypes.SchedulingStrategyReplica))
+	row.Spell(&m.DeploymentController, string(ecstypes.DeploymentControllerTypeEcs))
+	m.Deployment.SpellDefaults(m.isDaemon())
 	row.Spell(&m.HealthCheckGracePeriodSeconds, 0)
 	if onFargate {
 		row.Spell(&m.PlatformVersion, latestPlatform)
-	}
-	if d := m.Deployment; d != nil {
-		row.Spell(&d.MinimumHealthyPercent, defaultMinimumHealthy)
-		row.Spell(&d.MaximumPercent, defaultMaximum)
-		if d.CircuitBreaker != nil {
-			row.Spell(&d.CircuitBreaker.Rollback, false)
-		}
 	}
 	for i := range m.CapacityProviderStrategy {
 		row.Spell(&m.CapacityProviderStrategy[i].Base, 0)

@@ -1,66 +1,85 @@
 package block
 
 import (
-	"reflect"
+	"encoding/json"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/consulecs/terraform-provider-consulecs/provider/attachment"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // Refresh takes over what the service is. What the user leaves out stays out while it is ECS's default, and where ECS or
-// others decide: the desired count, the launch type, the capacity providers.
+// others decide: the desired count, the launch type, the capacity providers, the balance of the zones. ECS shows neither the metrics nor
+// the gateways of a service with it.
 func (m *ECSService) Refresh(s ecstypes.Service) {
-	if m.DesiredCount != nil {
+	if m.DesiredCount != nil && !row.Value(m.IgnoreDesiredCount) {
 		m.DesiredCount = &s.DesiredCount
 	}
+	if m.AvailabilityZoneRebalancing != nil && s.AvailabilityZoneRebalancing != "" {
+		m.AvailabilityZoneRebalancing = aws.String(string(s.AvailabilityZoneRebalancing))
+	}
+	m.SchedulingStrategy = row.RefreshedText(m.SchedulingStrategy, s.SchedulingStrategy, string(ecstypes.SchedulingStrategyReplica))
+	m.DeploymentController = row.RefreshedText(m.DeploymentController, row.Value(s.DeploymentController).Type, string(ecstypes.DeploymentControllerTypeEcs))
+	m.EnableExecuteCommand = row.Refreshed(m.EnableExecuteCommand, s.EnableExecuteCommand, false)
+	m.EnableECSManagedTags = row.Refreshed(m.EnableECSManagedTags, s.EnableECSManagedTags, false)
+	m.HealthCheckGracePeriodSeconds = row.Refreshed(m.HealthCheckGracePeriodSeconds, aws.ToInt32(s.HealthCheckGracePeriodSeconds), 0)
+	m.PlacementConstraints = row.RefreshedList(m.PlacementConstraints, s.PlacementConstraints)
+	if !slices.EqualFunc(m.PlacementStrategy, s.PlacementStrategy, samePlacement) {
+		m.PlacementStrategy = row.RefreshedList(m.PlacementStrategy, s.PlacementStrategy)
+	}
+	m.Deployment = m.Deployment.Refreshed(s.DeploymentConfiguration, m.isDaemon())
+	if !m.ByCodeDeploy() {
+		m.refreshTasks(s)
+	}
+}
+
+// refreshTasks takes over what the tasks get, which with CodeDeploy is what its last deployment made of it.
+func (m *ECSService) refreshTasks(s ecstypes.Service) {
 	if m.LaunchType != nil {
 		m.LaunchType = aws.String(string(s.LaunchType))
 	}
 	if m.CapacityProviderStrategy != nil {
-		m.CapacityProviderStrategy = refreshedList(m.CapacityProviderStrategy, s.CapacityProviderStrategy)
+		m.CapacityProviderStrategy = row.RefreshedList(m.CapacityProviderStrategy, s.CapacityProviderStrategy)
 	}
 	if version := aws.ToString(s.PlatformVersion); version != "" {
-		m.PlatformVersion = refreshed(m.PlatformVersion, version, latestPlatform)
+		m.PlatformVersion = row.Refreshed(m.PlatformVersion, version, latestPlatform)
 	}
-	m.EnableExecuteCommand = refreshed(m.EnableExecuteCommand, s.EnableExecuteCommand, false)
-	m.HealthCheckGracePeriodSeconds = refreshed(m.HealthCheckGracePeriodSeconds, aws.ToInt32(s.HealthCheckGracePeriodSeconds), 0)
 	if n := s.NetworkConfiguration; n != nil && n.AwsvpcConfiguration != nil {
-		m.Subnets = refreshedSet(m.Subnets, n.AwsvpcConfiguration.Subnets)
-		m.SecurityGroups = refreshedSet(m.SecurityGroups, n.AwsvpcConfiguration.SecurityGroups)
-		m.AssignPublicIP = refreshed(m.AssignPublicIP, n.AwsvpcConfiguration.AssignPublicIp == ecstypes.AssignPublicIpEnabled, false)
+		m.Subnets = row.RefreshedSet(m.Subnets, n.AwsvpcConfiguration.Subnets)
+		m.SecurityGroups = row.RefreshedSet(m.SecurityGroups, n.AwsvpcConfiguration.SecurityGroups)
+		m.AssignPublicIP = row.Refreshed(m.AssignPublicIP, n.AwsvpcConfiguration.AssignPublicIp == ecstypes.AssignPublicIpEnabled, false)
 	}
-	m.LoadBalancers = refreshedList(m.LoadBalancers, s.LoadBalancers)
-	m.PlacementConstraints = refreshedList(m.PlacementConstraints, s.PlacementConstraints)
-	if !slices.EqualFunc(m.PlacementStrategy, s.PlacementStrategy, samePlacement) {
-		m.PlacementStrategy = refreshedList(m.PlacementStrategy, s.PlacementStrategy)
+	m.LoadBalancers = row.RefreshedList(m.LoadBalancers, s.LoadBalancers)
+	m.ServiceRegistries = row.RefreshedList(m.ServiceRegistries, s.ServiceRegistries)
+	d := newest(s)
+	if d == nil {
+		return
 	}
-	m.Deployment = m.Deployment.refreshed(s.DeploymentConfiguration)
+	m.VpcLatticeConfigurations = row.RefreshedList(m.VpcLatticeConfigurations, d.VpcLatticeConfigurations)
+	m.VolumeConfigurations = attachment.RefreshedVolumes(m.VolumeConfigurations, d.VolumeConfigurations)
+	if on := connected(d); on != row.Value(row.Value(m.ServiceConnectConfiguration).Enabled) {
+		m.ServiceConnectConfiguration = &attachment.Connect{Enabled: &on}
+	}
 }
 
-func (m *Deployment) refreshed(is *ecstypes.DeploymentConfiguration) *Deployment {
-	if is == nil {
-		return m
+// newest is the deployment that a service is on its way to, which shows what ECS does not show of the service itself; nil of a service
+// without one.
+func newest(s ecstypes.Service) *ecstypes.Deployment {
+	const primary = "PRIMARY" // the SDK has no name for it
+	for i, d := range s.Deployments {
+		if aws.ToString(d.Status) == primary {
+			return &s.Deployments[i]
+		}
 	}
-	was := row.Value(m)
-	next := Deployment{CircuitBreaker: was.CircuitBreaker}
-	if is.MinimumHealthyPercent != nil {
-		next.MinimumHealthyPercent = refreshed(was.MinimumHealthyPercent, *is.MinimumHealthyPercent, defaultMinimumHealthy)
-	}
-	if is.MaximumPercent != nil {
-		next.MaximumPercent = refreshed(was.MaximumPercent, *is.MaximumPercent, defaultMaximum)
-	}
-	breaker := row.Value(is.DeploymentCircuitBreaker)
-	if was.CircuitBreaker != nil || breaker.Enable || breaker.Rollback {
-		next.CircuitBreaker = &CircuitBreaker{Enable: &breaker.Enable, Rollback: refreshed(row.Value(was.CircuitBreaker).Rollback, breaker.Rollback, false)}
-	}
-	if m == nil && next == (Deployment{}) {
-		return nil
-	}
-	return &next
+	return nil
+}
+
+func connected(d *ecstypes.Deployment) bool {
+	return d.ServiceConnectConfiguration != nil && d.ServiceConnectConfiguration.Enabled
 }
 
 // samePlacement knows that ECS writes fields in its own way: cpu and memory in capitals, host as instanceId.
@@ -72,31 +91,36 @@ func samePlacement(was PlacementField, is ecstypes.PlacementStrategy) bool {
 	return row.Value(was.Type) == string(is.Type) && strings.EqualFold(field, aws.ToString(is.Field))
 }
 
-// refreshed is the value as it is; nil if the user left it out and it is the default.
-func refreshed[T comparable](was *T, is, otherwise T) *T {
-	if was == nil && is == otherwise {
-		return nil
-	}
-	return &is
-}
+// Propagated is where the tasks of every service get their tags from: the controller knows them by the definition's.
+const Propagated = ecstypes.PropagateTagsTaskDefinition
 
-// refreshedSet keeps the user's order while the elements are the same.
-func refreshedSet(was, is []string) []string {
-	a, b := slices.Sorted(slices.Values(was)), slices.Sorted(slices.Values(is))
-	if slices.Equal(a, b) {
-		return was
+// RenderECSService is what no attribute of a resource says of its ECS service, as JSON: whether the tasks get the definition's tags
+// and, where there are no attributes for them, the deployment settings and the load balancers of decided.
+func RenderECSService(propagates ecstypes.PropagateTags, decided *ECSService) *string {
+	type circuitBreaker struct {
+		Enable   bool `json:"enable"`
+		Rollback bool `json:"rollback"`
 	}
-	return b
-}
-
-// refreshedList keeps the user's spelling while it means the same.
-func refreshedList[M, S any](was []M, is []S) []M {
-	var asked []S
-	row.ToSpec(&asked, was)
-	if len(asked) == 0 && len(is) == 0 || reflect.DeepEqual(asked, is) {
-		return was
+	type deployment struct {
+		CircuitBreaker        circuitBreaker `json:"deploymentCircuitBreaker"`
+		MaximumPercent        int32          `json:"maximumPercent"`
+		MinimumHealthyPercent int32          `json:"minimumHealthyPercent"`
 	}
-	var next []M
-	row.FromSpec(&next, is)
-	return next
+	rendered := struct {
+		Deployment    *deployment            `json:"deploymentConfiguration,omitempty"`
+		LoadBalancers []string               `json:"loadBalancers,omitempty"` // ARNs of their target groups
+		PropagateTags ecstypes.PropagateTags `json:"propagateTags"`
+	}{PropagateTags: propagates}
+	if decided != nil {
+		d := row.Value(decided.Deployment)
+		breaker := row.Value(d.CircuitBreaker)
+		rendered.Deployment = &deployment{
+			circuitBreaker{row.Value(breaker.Enable), row.Value(breaker.Rollback)}, row.Value(d.MaximumPercent), row.Value(d.MinimumHealthyPercent),
+		}
+		for _, b := range decided.LoadBalancers {
+			rendered.LoadBalancers = append(rendered.LoadBalancers, row.Value(b.TargetGroupArn))
+		}
+	}
+	text, _ := json.Marshal(rendered) // texts, numbers and booleans are written
+	return aws.String(string(text))
 }

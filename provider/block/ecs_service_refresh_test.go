@@ -58,7 +58,7 @@ func TestAGracePeriodIsSaidWhereItMatters(t *testing.T) {
 			t.Parallel()
 			m := &ECSService{HealthCheckGracePeriodSeconds: c.want}
 			input := m.UpdateInput("arn")
-			m.ResetInput(input, ecstypes.Service{HealthCheckGracePeriodSeconds: c.is})
+			m.ResetInput(input, ecstypes.Service{HealthCheckGracePeriodSeconds: c.is}, nil)
 			if diff := cmp.Diff(c.said, input.HealthCheckGracePeriodSeconds); diff != "" {
 				t.Errorf("want -, got +:\n%s", diff)
 			}
@@ -71,7 +71,7 @@ func TestAnUpdateLeavesNothingUnsaid(t *testing.T) {
 	t.Parallel()
 	m := &ECSService{Cluster: aws.String("mesh"), Name: aws.String("web"), Network: Network{Subnets: []string{"subnet-1"}}}
 	want := &ecs.UpdateServiceInput{
-		Cluster: aws.String("mesh"), Service: aws.String("web"), TaskDefinition: aws.String("arn"), EnableExecuteCommand: aws.Bool(false), PropagateTags: Propagated,
+		Cluster: aws.String("mesh"), Service: aws.String("web"), TaskDefinition: aws.String("arn"), EnableExecuteCommand: aws.Bool(false), EnableECSManagedTags: aws.Bool(false), PropagateTags: Propagated,
 		LoadBalancers: []ecstypes.LoadBalancer{}, PlacementConstraints: []ecstypes.PlacementConstraint{}, PlacementStrategy: []ecstypes.PlacementStrategy{},
 		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: []string{"subnet-1"}, AssignPublicIp: ecstypes.AssignPublicIpDisabled}},
 		DeploymentConfiguration: &ecstypes.DeploymentConfiguration{

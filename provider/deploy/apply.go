@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -108,7 +109,14 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 
 // dropRoles deletes roles that are no longer wanted, once no task of the service uses them.
 func (c *Client) dropRoles(ctx context.Context, d Design, names []string, out Outcome) error {
-	if len(names) > 0 && d.Service != nil {
+	switch {
+	case len(names) == 0 || d.Service == nil:
+	case d.Service.ByCodeDeploy():
+		if runs := row.Value(out.ECSServiceRunning); runs != row.Value(out.ARN) {
+			return fmt.Errorf("roles %s stay, as the service %s still runs %s, which uses them\nhint: deploy %s by CodeDeploy, then apply again",
+				strings.Join(names, ", "), row.Value(d.Service.Name), runs, row.Value(out.ARN))
+		}
+	default:
 		if err := c.awaitSteadyState(ctx, row.Value(d.Service.Cluster), row.Value(d.Service.Name), row.Value(out.ECSServiceRunning)); err != nil {
 			return err
 		}

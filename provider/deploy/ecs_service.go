@@ -71,14 +71,15 @@ func (c *Client) createService(ctx context.Context, input *ecs.CreateServiceInpu
 
 func (c *Client) updateService(ctx context.Context, want *block.ECSService, had Before, found ecstypes.Service, definitionARN string, tags map[string]string) error {
 	input := want.UpdateInput(definitionARN)
-	want.ResetInput(input, found)
+	want.ResetInput(input, found, had.Service)
 	if dropsProviders(want, had.Service) {
 		var err error
 		if input.CapacityProviderStrategy, err = c.defaultProviders(ctx, row.Value(want.Cluster)); err != nil {
 			return err
 		}
 	}
-	input.ForceNewDeployment = !sameProviders(input.CapacityProviderStrategy, found.CapacityProviderStrategy) // ECS wants it so
+	input.ForceNewDeployment = !sameProviders(input.CapacityProviderStrategy, found.CapacityProviderStrategy) || // ECS wants it so
+		want.Redeploys(had.Service)
 	if err := lag.Through(ctx, func() error { _, err := c.ecs.UpdateService(ctx, input); return err }, roleRefused, unattached); err != nil {
 		return fmt.Errorf("update service %s: %w", row.Value(want.Name), err)
 	}
@@ -103,8 +104,8 @@ func (c *Client) deleteService(ctx context.Context, s *block.ECSService, owner o
 		return err
 	}
 	if aws.ToString(found.Status) == serviceActive {
-		if _, err := c.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &ecsCluster, Service: &name, DesiredCount: aws.Int32(0)}); err != nil && !awsapi.IsNotFound(err) {
-			return fmt.Errorf("scale service %s down: %w", name, err)
+		if err := c.scaleDown(ctx, *found); err != nil {
+			return err
 		}
 		if _, err := c.ecs.DeleteService(ctx, &ecs.DeleteServiceInput{Cluster: &ecsCluster, Service: &name, Force: aws.Bool(true)}); err != nil && !awsapi.IsNotFound(err) {
 			return fmt.Errorf("delete service %s: %w", name, err)
@@ -115,6 +116,18 @@ func (c *Client) deleteService(ctx context.Context, s *block.ECSService, owner o
 		return err
 	}
 	return c.awaitTasksStopped(ctx, ecsCluster, tasks)
+}
+
+// scaleDown has the tasks of a service stop. Those of a daemon have no count: they stop when the service is deleted.
+func (c *Client) scaleDown(ctx context.Context, s ecstypes.Service) error {
+	if s.SchedulingStrategy == ecstypes.SchedulingStrategyDaemon {
+		return nil
+	}
+	_, err := c.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: s.ClusterArn, Service: s.ServiceName, DesiredCount: aws.Int32(0)})
+	if err != nil && !awsapi.IsNotFound(err) {
+		return fmt.Errorf("scale service %s down: %w", aws.ToString(s.ServiceName), err)
+	}
+	return nil
 }
 
 // serviceTasks are the ARNs of the service's tasks that are to run.

@@ -55,6 +55,9 @@ func (d Design) keeps(before Before, decided Outcome) bool {
 // then, or after ECS rolled their deployment back, the service stays with what it runs.
 func (d Design) runs(before Before, newest *string) *string {
 	had := before.Outcome
+	if d.Service.ByCodeDeploy() && had.ECSServiceRunning != nil && d.Service.SameService(before.Service) { // a deployment of CodeDeploy brings it there
+		return had.ECSServiceRunning
+	}
 	if d.follows(before) && row.Value(newest) == row.Value(had.ARN) && had.ECSServiceRunning != nil && d.Service.SameService(before.Service) {
 		return had.ECSServiceRunning
 	}

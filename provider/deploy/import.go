@@ -274,6 +274,9 @@ func (c *Client) ReadService(ctx context.Context, id ImportID) (*block.ECSServic
 		Cluster: found.ClusterArn, Name: &id.ECSService, DesiredCount: &found.DesiredCount,
 		Network: block.Network{CapacityProviderStrategy: []block.CapacityProvider{}},
 	}
+	if found.SchedulingStrategy == ecstypes.SchedulingStrategyDaemon {
+		m.DesiredCount = nil
+	}
 	if found.LaunchType != "" {
 		m.LaunchType = aws.String(string(found.LaunchType))
 	}

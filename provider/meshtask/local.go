@@ -27,6 +27,12 @@ var (
 	sidecarsInCommon = []string{"image", "log_configuration", "pull_credentials_secret_arn"}
 )
 
+// What of the ECS service the proxy's container follows from.
+const (
+	balancedContainer   = "ecs_service.load_balancer.*.container_name"
+	registeredContainer = "ecs_service.service_registry.*.container_name"
+)
+
 // local tells whose a place is; not ok if what it says may be seen elsewhere.
 func (m *model) local(place problem.Path) (stack.Local, bool) {
 	switch {
@@ -34,6 +40,8 @@ func (m *model) local(place problem.Path) (stack.Local, bool) {
 		return stack.Local{Containers: mesh.InjectedContainers(), ForRoles: true}, true
 	case len(place) > 1 && place[0] == "sidecars":
 		return ofSidecars(place[1:])
+	case row.Affects([]problem.Path{place}, balancedContainer, registeredContainer):
+		return stack.Local{Containers: []string{mesh.ContainerDataplane}}, true
 	case len(place) > 2 && place[0] == "container":
 		return m.ofContainer(place[1:])
 	}

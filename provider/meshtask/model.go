@@ -147,6 +147,7 @@ func (m *model) spec(d block.Defaults) taskdef.Spec {
 		Sidecars:     m.Sidecars.Spec(d),
 		Tags:         d.TagsWith(m.Tags),
 		Module:       d.Module,
+		MapsListener: m.ECSService.ReachesListener(),
 
 		TransparentProxy: m.Transparent.Spec(),
 	}

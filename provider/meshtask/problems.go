@@ -20,7 +20,7 @@ func (m *model) problems(d block.Defaults) problem.List {
 	m.IAM.Check(spec.Family, spec.Tags, &found)
 	row.Overlay(d.Login, m.Login).Check(&found)
 	if m.ECSService != nil {
-		m.ECSService.Check(spec.Task, spec.Containers, &found)
+		m.ECSService.Check(spec, &found)
 	}
 	m.checkExec(spec.Containers, &found)
 	found = append(found, m.controllerProblems(d, found)...)

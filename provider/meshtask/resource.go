@@ -41,6 +41,7 @@ func New() resource.Resource {
 		Content: []string{
 			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "consul_servers", "login", "task", "container", attributeJSON, "sidecars", "iam",
 			"iam_role_path", "log_configuration", // the provider's
+			balancedContainer, registeredContainer, // may be the proxy's, which then maps its port
 		},
 		Depends: map[string][]string{
 			"task_role_arn":            {"family", "iam.path", "iam.name_prefix", "iam.task_role", "iam_role_path"},
@@ -50,7 +51,7 @@ func New() resource.Resource {
 			"tags_all":                 {"family", "service.name", "service.namespace", "service.partition", "tags", "default_tags", controllerThere},
 			"rendered_definition_json": {"family", "task", "iam", "iam_role_path"},
 			"rendered_roles_json":      {"ecs_service.enable_execute_command"},
-			"ecs_service_arn":          {"family", "ecs_service.cluster", "ecs_service.name", "ecs_service.launch_type"},
+			"ecs_service_arn":          {"family", "ecs_service.cluster", "ecs_service.name", "ecs_service.launch_type", "ecs_service.scheduling_strategy"},
 			"ecs_service_running_arn":  {"ecs_service.cluster"}, // is it there at all?
 		},
 		Local:    (*model).local,

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 
+	"github.com/consulecs/terraform-provider-consulecs/provider/attachment"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -23,7 +24,7 @@ func (m *model) warnOfGuardedTargets(diags *diag.Diagnostics) {
 		}
 	}
 	for i, balancer := range m.ECSService.LoadBalancers {
-		if port := row.Value(balancer.ContainerPort); !slices.Contains(open, port) {
+		if port := row.Value(balancer.ContainerPort); !slices.Contains(open, port) && !attachment.IsListener(balancer.ContainerName) {
 			diags.AddAttributeWarning(path.Root("ecs_service").AtName("load_balancer").AtListIndex(i).AtName("container_port"), "Load balancer ends in the proxy",
 				fmt.Sprintf("Transparent proxy leads connections to port %d into the proxy, which refuses who has no certificate of the mesh: the target group would find no task healthy. "+
 					"Add %[1]d to transparent_proxy.exclude_inbound_ports.", port))

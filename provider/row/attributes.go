@@ -72,12 +72,24 @@ func SensitiveText(description string) schema.StringAttribute {
 	return a
 }
 
+// HiddenText is a text that no output shows.
+func HiddenText(description string, validators ...validator.String) schema.StringAttribute {
+	a := Text(description, validators...)
+	a.Sensitive = true
+	return a
+}
+
 func ComputedTexts(description string) schema.MapAttribute {
 	return schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: description}
 }
 
 func Number(description string, validators ...validator.Int32) schema.Int32Attribute {
 	return schema.Int32Attribute{CustomType: wholeType{}, Optional: true, MarkdownDescription: description, Validators: validators}
+}
+
+// Decimal is a number that may have a fraction.
+func Decimal(description string, validators ...validator.Float64) schema.Float64Attribute {
+	return schema.Float64Attribute{Optional: true, MarkdownDescription: description, Validators: validators}
 }
 
 func RequiredNumber(description string, validators ...validator.Int32) schema.Int32Attribute {

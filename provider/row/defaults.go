@@ -31,6 +31,13 @@ func NumberOr(otherwise int32, description string, validators ...validator.Int32
 	return a
 }
 
+// DecimalOr is FlagOr for a number with a fraction.
+func DecimalOr(otherwise float64, description string, validators ...validator.Float64) schema.Float64Attribute {
+	a := Decimal(description, validators...)
+	a.Computed, a.PlanModifiers = true, []planmodifier.Float64{keepDefault{types.Float64Value(otherwise)}}
+	return a
+}
+
 // TextOr is FlagOr for a text.
 func TextOr(otherwise, description string, validators ...validator.String) schema.StringAttribute {
 	a := Text(description, validators...)
@@ -65,6 +72,10 @@ func (k keepDefault) PlanModifyBool(_ context.Context, req planmodifier.BoolRequ
 
 func (k keepDefault) PlanModifyInt32(_ context.Context, req planmodifier.Int32Request, resp *planmodifier.Int32Response) {
 	resp.PlanValue = keptDefault(k, req.ConfigValue, req.StateValue, resp.PlanValue, types.Int32Null())
+}
+
+func (k keepDefault) PlanModifyFloat64(_ context.Context, req planmodifier.Float64Request, resp *planmodifier.Float64Response) {
+	resp.PlanValue = keptDefault(k, req.ConfigValue, req.StateValue, resp.PlanValue, types.Float64Null())
 }
 
 func (k keepDefault) PlanModifyString(_ context.Context, req planmodifier.StringRequest, resp *planmodifier.StringResponse) {

@@ -127,11 +127,17 @@ func emptyValue(t tftypes.Type) tftypes.Value {
 	return tftypes.NewValue(t, nil)
 }
 
-// Affects reports whether one of the attributes, in dotted names such as iam.task_role, or a value below it is unknown.
+// Affects reports whether one of the attributes, in dotted names such as iam.task_role, or a value below it is unknown. The step * is
+// any element of a list, as in container.*.image.
 func Affects(unknown []problem.Path, attributes ...string) bool {
 	return slices.ContainsFunc(unknown, func(place problem.Path) bool {
 		return slices.ContainsFunc(attributes, func(name string) bool {
 			at := stepsOf(name)
+			for i := range min(len(at), len(place)) {
+				if _, isIndex := place[i].(int); isIndex && at[i] == star {
+					at[i] = place[i]
+				}
+			}
 			return place.Within(at) || at.Within(place)
 		})
 	})

@@ -45,6 +45,12 @@ func PolicyARN() validator.String {
 	return stringvalidator.RegexMatches(validPolicyARN, "must be the ARN of an IAM policy: arn:<partition>:iam::<account>:policy/<name>")
 }
 
+var validRoleARN = regexp.MustCompile(`^arn:[a-z-]+:iam::\d{12}:role/\S+$`)
+
+func RoleARN() validator.String {
+	return stringvalidator.RegexMatches(validRoleARN, "must be the ARN of an IAM role: arn:<partition>:iam::<account>:role/<name>")
+}
+
 var validSecretARN = regexp.MustCompile(`^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+$`)
 
 func SecretARN() validator.String {

@@ -54,14 +54,19 @@ func unfit(v tftypes.Value, from, to int64) *big.Float {
 }
 
 // RefuseNumbers reports numbers that no attribute takes and no model has a place for: those that are not whole, or out of reach.
+// Those of Decimal may have a fraction.
 func RefuseNumbers(ctx context.Context, config tfsdk.Config, diags *diag.Diagnostics) (found bool) {
 	_ = tftypes.Walk(config.Raw, func(at *tftypes.AttributePath, v tftypes.Value) (bool, error) {
 		if !v.Type().Is(tftypes.Number) {
 			return true, nil
 		}
 		from, to := int64(math.MinInt32), int64(math.MaxInt32)
-		if typ, err := config.Schema.TypeAtTerraformPath(ctx, at); err == nil && typ == (unsignedType{}) {
+		switch typ, err := config.Schema.TypeAtTerraformPath(ctx, at); {
+		case err != nil:
+		case typ == attr.Type(unsignedType{}):
 			from, to = 0, math.MaxUint32
+		case typ.Equal(types.Float64Type):
+			return true, nil
 		}
 		if n := unfit(v, from, to); n != nil {
 			place := placeOf(at)
