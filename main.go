@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"log"
 	"os"
 	runtimedebug "runtime/debug"
@@ -29,7 +30,12 @@ func main() {
 		runtimedebug.SetGCPercent(garbage)
 	}
 	debug := flag.Bool("debug", false, "serve for a debugger: print how Terraform reaches this process, and wait")
+	tell := flag.Bool("version", false, "print the version")
 	flag.Parse()
+	if *tell {
+		fmt.Println("terraform-provider-consulecs", version)
+		return
+	}
 	quietSDK()
 	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
 		Address: "registry.terraform.io/consulecs/consulecs",

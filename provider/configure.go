@@ -1,9 +1,11 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -124,7 +126,7 @@ func (m providerModel) aws(version string) awsapi.Config {
 
 func (m providerModel) defaults(version string, unknown []problem.Path) block.Defaults {
 	d := block.Defaults{
-		Servers: m.ConsulServers, Login: m.Login, Image: row.Value(m.AgentImage), RolePath: row.Value(m.IAMRolePath),
+		Servers: m.ConsulServers, Login: m.Login, Image: cmp.Or(row.Value(m.AgentImage), releasedImage(version)), RolePath: row.Value(m.IAMRolePath),
 		LogConfiguration: m.LogConfiguration, Unknown: unknown,
 		Module: block.Module(version),
 	}
@@ -132,4 +134,15 @@ func (m providerModel) defaults(version string, unknown []problem.Path) block.De
 		d.Tags = m.DefaultTags.Tags
 	}
 	return d
+}
+
+// release matches the version of a release, which alone has an image of the agents.
+var release = regexp.MustCompile(`^\d+\.\d+\.\d+(-(alpha|beta|rc)[\d.]*)?$`)
+
+// releasedImage is the agents' image that was released together with the provider: "" for a development build, which has none.
+func releasedImage(version string) string {
+	if !release.MatchString(version) {
+		return ""
+	}
+	return "ghcr.io/consulecs/consulecs-agent:" + version
 }

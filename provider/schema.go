@@ -43,7 +43,7 @@ func providerFields() row.Fields {
 		}),
 		"consul_servers":    row.Object("How to reach Consul's servers: the default of every resource.", block.ConsulServersFields()),
 		"login":             row.Object("How agents log in to Consul: the default of every resource.", block.LoginFields()),
-		"agent_image":       row.Text("Image with consulecs-agent: the default of every resource."),
+		"agent_image":       row.Text("Image with consulecs-agent: the default of every resource. Default: the one released with the provider, `ghcr.io/consulecs/consulecs-agent:<version>`, so that a new version of the provider replaces the agents, too. A development build has none."),
 		"iam_role_path":     row.Text("IAM path of the mesh tasks' roles: the default of every resource. Default `/consul-ecs/`.", row.RolePath()),
 		"log_configuration": block.LogConfigurationRow("Where the output of injected containers and of the controller goes: the default of every resource."),
 	}

@@ -1,6 +1,6 @@
 // Package toolchain pins the real components that the tests and the demo run on: versions.json names them,
-// python/*.txt lock the Python packages with their checksums, and the wrapper modules consul/ and opentofu/
-// lock the Go builds. Nothing of it ships.
+// python/*.txt lock the Python packages with their checksums, and the wrapper modules consul/, opentofu/,
+// goreleaser/ and cyclonedx/ lock the Go builds. Nothing of it ships.
 package toolchain
 
 import (
@@ -26,6 +26,9 @@ type Pins struct {
 	Moto       Pin `json:"moto"`
 	LocalStack Pin `json:"localstack"`
 	Python     Pin `json:"python"`
+	// GoReleaser and CycloneDX (cyclonedx-gomod) make a release.
+	GoReleaser Pin `json:"goreleaser"`
+	CycloneDX  Pin `json:"cyclonedx"`
 	// BasePackages are the Debian packages the container base is made of. apt verifies them.
 	BasePackages []string `json:"basePackages"`
 }

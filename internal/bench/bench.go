@@ -1,6 +1,11 @@
 // Package bench measures what the product is judged by and prints medians with their goals. Everything is real: the program
 // and the image that ship, Consul with ACLs and TLS, Envoy, tasks on a local ECS. The goals are never asserted: machines
 // are noisy, and figures are for people to compare within one run.
+//
+// # Organization
+//
+// bench.go has the parts and their goals, stage.go what they are measured on. Each other file measures one thing, and is named
+// after it. What draws, what loads and what counts are packages below.
 package bench
 
 import (

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -25,8 +26,14 @@ import (
 // credentials of a task in the environment, and so run one after another.
 var stage *meshstage.Stage
 
+// TestMain fails also where a connection, a watch or a login outlives what it was for.
 func TestMain(m *testing.M) {
-	os.Exit(meshstage.Main(m, func(s *meshstage.Stage) { stage = s }))
+	code := meshstage.Main(m, func(s *meshstage.Stage) { stage = s })
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // taskOf is a task of the ECS cluster named as the test.

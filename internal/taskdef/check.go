@@ -56,7 +56,7 @@ func CheckController(s ControllerSpec) problem.List {
 	s.Servers.checkSecrets(&found)
 	s.Task.check(&found)
 	if s.Image == "" && s.Container.Image == "" {
-		found.Add(problem.At("image"), "is missing")
+		found.Add(problem.At("image"), noAgentImage)
 	}
 	checkImage(s.Image, problem.At("image"), &found)
 	s.checkRights(&found)

@@ -96,10 +96,13 @@ func (t Task) checkFargateSize(path problem.Path, found *problem.List) {
 	}
 }
 
+// noAgentImage is what is said where neither the configuration nor the provider's own version tells the agents' image.
+const noAgentImage = "is missing, and only a release of the provider has an image of its own: set it here or in the provider's agent_image"
+
 func (s Spec) checkSidecars(found *problem.List) {
 	path := problem.At("sidecars")
 	if s.Sidecars.Image == "" {
-		found.Add(path.Child("image"), "is missing")
+		found.Add(path.Child("image"), noAgentImage)
 	}
 	checkImage(s.Sidecars.Image, path.Child("image"), found)
 	gates := []ReadyGate{"", ReadyGateAuto, ReadyGateOn, ReadyGateOff}

@@ -4,6 +4,11 @@
 // Check names places in a Spec in camel case, abbreviations like words, as in service.port, taskRoleArn,
 // proxy.upstreams[0].localBindPort, task.ephemeralStorageGib or sidecars.dataplane.memory. A container's definition adds no
 // step: containers[1].healthCheck.interval. What is a map to its user is one here: containers[1].environment["PORT"].
+//
+// # Organization
+//
+// spec.go is what a user asks for, build.go what becomes of it. sidecars.go, agents.go, stop.go, delay.go and firelens.go each build a part.
+// check.go gathers what the checks find; a file check_*.go has those of one subject. Each rule of ECS that is checked says so beside it.
 package taskdef
 
 import (

@@ -1,5 +1,11 @@
 // Package block is the provider's surface, block by block: what a user may write (the schema), the model it is read into, what it
 // means for a task (to a Spec) and how it is read back from one (import). It calls nobody.
+//
+// # Organization
+//
+// A file has the name of its block and holds the model, the rows of the schema, and the ways to a Spec and back. What belongs to
+// one of them but is long lies beside it: a file *_check.go refuses, *_import.go and *_refresh.go read AWS back, *_rendered.go shows
+// what no attribute says. defaults.go is what the provider's configuration gives to every resource.
 package block
 
 import (

@@ -1,4 +1,11 @@
 // Package deploy makes AWS as a resource wants it, and looks at what is there: task definitions, roles, ECS services.
+//
+// # Organization
+//
+// design.go is what a resource wants, outcome.go what came of it; apply.go, create.go and look.go lead from the one to the other.
+// definitions.go and revisions.go, roles.go, role_view.go and existing_roles.go, ecs_service.go and its service_*.go, and events.go each keep one kind
+// of object. clash.go and foreign.go tell whose something is, import.go reads what has no state yet. client.go, run.go and services.go
+// gather calls, lags.go and waiting.go wait, explain.go says why a wait was in vain.
 package deploy
 
 import (

@@ -10,6 +10,11 @@
 // Volumes are Docker's: as a container is created, an empty one takes the owner, the mode and the content of the
 // directory that the image has at the mount path; without such a directory it is root's. An image whose volume is
 // written by several users gives that directory mode 1777.
+//
+// # Organization
+//
+// engine.go is the way in, task.go a task's life, state.go what it has come to. run.go, spec.go, network.go and resources.go make its
+// containers; watch.go and memory.go hear of them; report.go and answers.go say how they are.
 package engine
 
 import (

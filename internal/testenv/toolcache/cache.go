@@ -3,6 +3,12 @@
 //
 // Setup.Run brings what is missing. Find only looks: tests call it. What a machine needs is decided on plain values
 // (Host, Todo, needs) before anything is done.
+//
+// # Organization
+//
+// setup.go names the steps and step.go runs them. host.go and needs.go decide what the machine lacks. tools.go, python.go and rootfs.go are
+// the ways that a tool comes, command.go and tarball.go what they use. cache.go, inventory.go and paths.go keep what came; daemon.go,
+// engine.go, favour.go and images.go are Docker.
 package toolcache
 
 import (

@@ -67,14 +67,42 @@ func (m images) base(ctx context.Context, c Cache, envoy string) (how string, er
 	})
 }
 
+// localHead stands in for what the Dockerfile of a release does first, with a base that has no shell: the folder of the shared volume,
+// and the other programs' names. The base is named by an argument.
+const localHead = `ARG BASE
+FROM ${BASE}
+COPY volume /
+COPY links/ /bin/
+COPY links/ /usr/local/bin/
+`
+
+// agentPart is the instruction of the Dockerfile with which the part begins that is the same on every base.
+const agentPart = "\nARG TARGETPLATFORM\n"
+
+// localDockerfile is the release's Dockerfile on a base of ours.
+func localDockerfile(release string) (string, error) {
+	_, rest, found := strings.Cut(release, agentPart)
+	if !found {
+		return "", fmt.Errorf("the Dockerfile has no line %q", strings.TrimSpace(agentPart))
+	}
+	return localHead + agentPart + rest, nil
+}
+
 // agent builds consulecs-agent and, by the repository's Dockerfile, its image.
 func (m images) agent(ctx context.Context) (how string, err error) {
 	binary, err := m.compile(ctx, "consulecs-agent", "./agents", m.ldflags)
 	if err != nil {
 		return "", err
 	}
-	dockerfile := filepath.Join(m.repo, "Dockerfile")
-	content, err := fileDigests(dockerfile, binary)
+	release, err := os.ReadFile(filepath.Join(m.repo, "Dockerfile"))
+	if err != nil {
+		return "", err
+	}
+	dockerfile, err := localDockerfile(string(release))
+	if err != nil {
+		return "", err
+	}
+	content, err := fileDigests(binary)
 	if err != nil {
 		return "", err
 	}
@@ -82,24 +110,26 @@ func (m images) agent(ctx context.Context) (how string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return m.ensure(ctx, AgentImage, digest(content, base.ID), func(labels map[string]string) error {
-		buildContext := stream(func(t tarball) error {
-			if err := t.file("Dockerfile", 0o644, dockerfile); err != nil {
-				return err
-			}
-			if err := t.folder("bin/volume/consul", volumeMode); err != nil {
-				return err
-			}
-			for _, name := range []string{"consul-ecs", "consul-dataplane", "discover"} {
-				if err := t.link("bin/links/"+name, "/bin/consulecs-agent"); err != nil {
-					return err
-				}
-			}
-			return t.file("bin/consulecs-agent", 0o755, binary)
-		})
+	return m.ensure(ctx, AgentImage, digest(content, dockerfile, base.ID), func(labels map[string]string) error {
+		buildContext := stream(func(t tarball) error { return agentContext(t, dockerfile, binary) })
 		defer buildContext.Close()
-		return m.engine.build(ctx, AgentImage, map[string]string{"BASE": BaseImage}, labels, buildContext)
+		return m.engine.build(ctx, AgentImage, map[string]string{"BASE": BaseImage, "TARGETPLATFORM": "local"}, labels, buildContext)
 	})
+}
+
+func agentContext(t tarball, dockerfile, binary string) error {
+	if err := t.text("Dockerfile", dockerfile); err != nil {
+		return err
+	}
+	if err := t.folder("volume/consul", volumeMode); err != nil {
+		return err
+	}
+	for _, name := range []string{"consul-ecs", "consul-dataplane", "discover"} {
+		if err := t.link("links/"+name, "/bin/consulecs-agent"); err != nil {
+			return err
+		}
+	}
+	return t.file("local/consulecs-agent", 0o755, binary)
 }
 
 // static builds a Go program and an image that holds nothing else.

@@ -11,14 +11,17 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/atomicfile"
 )
 
-// Paths tells where the real components are. An empty field is one that is not there; OpenTofu alone may be missing.
+// Paths tells where the real components are. An empty field is one that is not there; those that only make setup builds, and make
+// demo does not, may be missing.
 type Paths struct {
 	Consul           string // the consul binary
 	Envoy            string // the envoy binary
 	MotoServer       string // moto_server: takes -H ADDRESS -p PORT
 	LocalStackPython string // the Python that has LocalStack: -m localstack.runtime.main
 	Terraform        string // terraform or tofu
-	OpenTofu         string // tofu, also where terraform is there: make setup builds it, make demo does not
+	OpenTofu         string // tofu, also where terraform is there: built by make setup alone
+	GoReleaser       string // goreleaser, built by make setup alone
+	CycloneDX        string // cyclonedx-gomod, built by make setup alone
 	DockerHost       string // unix:// address of a daemon that answers
 }
 
@@ -67,6 +70,8 @@ func (p *Paths) fields() []pathField {
 		{"LOCALSTACK_PYTHON", "LocalStack", &p.LocalStackPython},
 		{"TERRAFORM", "Terraform or OpenTofu", &p.Terraform},
 		{"OPENTOFU", "", &p.OpenTofu},
+		{"GORELEASER", "", &p.GoReleaser},
+		{"CYCLONEDX_GOMOD", "", &p.CycloneDX},
 	}
 }
 

@@ -18,6 +18,7 @@ type Setup struct {
 	Repo     string // root of this repository's checkout
 	LDFlags  string // for consulecs-agent; the same as make build's, so that it is not linked twice
 	OpenTofu bool   // build OpenTofu also where Terraform is there, which takes minutes of a processor
+	Release  bool   // build what a release is made with, which takes minutes, too
 	Out      io.Writer
 }
 
@@ -92,19 +93,21 @@ func (s Setup) built(found *Paths) []step {
 	return []step{
 		bring("Consul "+pins.Consul.Version, s.Cache.consul(), &found.Consul),
 		bring("Terraform or OpenTofu", s.Cache.terraform(), &found.Terraform),
-		s.openTofu(&found.OpenTofu),
+		// After the one before: where there is no Terraform it has been built by then.
+		s.onDemand("OpenTofu "+pins.OpenTofu.Version, "-opentofu", s.OpenTofu, s.Cache.openTofu(), &found.OpenTofu),
+		s.onDemand("GoReleaser "+pins.GoReleaser.Version, "-release", s.Release, s.Cache.goReleaser(), &found.GoReleaser),
+		s.onDemand("cyclonedx-gomod "+pins.CycloneDX.Version, "-release", s.Release, s.Cache.cycloneDX(), &found.CycloneDX),
 	}
 }
 
-// openTofu comes last: where there is no Terraform it has been built by then.
-func (s Setup) openTofu(path *string) step {
-	tool := s.Cache.openTofu()
-	return step{name: "OpenTofu " + s.Cache.Pins.OpenTofu.Version, do: func(ctx context.Context) (how string, err error) {
-		if s.OpenTofu {
+// onDemand is a step for a tool that is built only where a flag asks for it, and found where it is there.
+func (s Setup) onDemand(name, flag string, asked bool, tool goTool, path *string) step {
+	return step{name: name, do: func(ctx context.Context) (how string, err error) {
+		if asked {
 			return keep(path)(tool.bring(ctx, s.Cache, s.Repo))
 		}
 		if *path, how = tool.find(ctx, s.Cache); *path == "" {
-			how = "left out: setup -opentofu"
+			how = "left out: setup " + flag
 		}
 		return how, nil
 	}}

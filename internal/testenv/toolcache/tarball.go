@@ -35,6 +35,15 @@ func (t tarball) link(name, target string) error {
 	return t.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777})
 }
 
+// text adds a file that holds a text.
+func (t tarball) text(name, content string) error {
+	if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(content))}); err != nil {
+		return err
+	}
+	_, err := io.WriteString(t, content)
+	return err
+}
+
 // file adds a file from disk under another name and mode.
 func (t tarball) file(name string, mode int64, source string) error {
 	f, err := os.Open(source)

@@ -47,6 +47,20 @@ func (c Cache) openTofu() goTool {
 	}
 }
 
+func (c Cache) goReleaser() goTool {
+	return goTool{
+		names: []string{"goreleaser"}, pin: c.Pins.GoReleaser, tool: "goreleaser", binary: "goreleaser",
+		module: "toolchain/goreleaser", pkg: "github.com/goreleaser/goreleaser/v2", version: versionLine("--version"),
+	}
+}
+
+func (c Cache) cycloneDX() goTool {
+	return goTool{
+		names: []string{"cyclonedx-gomod"}, pin: c.Pins.CycloneDX, tool: "cyclonedx", binary: "cyclonedx-gomod",
+		module: "toolchain/cyclonedx", pkg: "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod", version: versionLine("version"),
+	}
+}
+
 // find returns the path of a tool that is there, and where; "" where it would have to be built.
 func (t goTool) find(ctx context.Context, c Cache) (path, where string) {
 	for _, name := range t.names {
@@ -93,6 +107,24 @@ func consulVersion(ctx context.Context, program string) (string, error) {
 		return "", fmt.Errorf("%s version: %q tells no version", program, lastLines(out, 1))
 	}
 	return m[1], nil
+}
+
+// toolVersion matches the line of a release tool's version among those that it prints.
+var toolVersion = regexp.MustCompile(`(?m)^(?:Git)?Version:\s+v?(\S+)`)
+
+// versionLine asks a release tool for its version by the argument.
+func versionLine(argument string) func(context.Context, string) (string, error) {
+	return func(ctx context.Context, program string) (string, error) {
+		out, err := command{}.run(ctx, program, argument)
+		if err != nil {
+			return "", err
+		}
+		m := toolVersion.FindStringSubmatch(out)
+		if m == nil {
+			return "", fmt.Errorf("%s %s: %q tells no version", program, argument, lastLines(out, 1))
+		}
+		return m[1], nil
+	}
 }
 
 func terraformVersion(ctx context.Context, program string) (string, error) {

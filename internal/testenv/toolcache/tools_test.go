@@ -23,7 +23,7 @@ func TestOpenTofuStandsBesideTerraform(t *testing.T) {
 			t.Errorf("%s: Terraform is %q, want %q", when, got, terraform)
 		}
 		var path string
-		told, err := s.openTofu(&path).do(t.Context())
+		told, err := s.onDemand("OpenTofu", "-opentofu", false, s.Cache.openTofu(), &path).do(t.Context())
 		if path != tofu || told != how || err != nil {
 			t.Errorf("%s: OpenTofu is %q (%s, %v), want %q (%s)", when, path, told, err, tofu, how)
 		}
@@ -42,6 +42,27 @@ func TestOpenTofuStandsBesideTerraform(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("tofu alone", filepath.Join(bin, "tofu"), filepath.Join(bin, "tofu"), "tofu 1.9.0 on PATH")
+}
+
+func TestAReleaseToolTellsItsVersion(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	for name, c := range map[string]struct {
+		tool func(Cache) goTool
+		says string
+	}{
+		"goreleaser":      {Cache.goReleaser, "GoReleaser: made for releases\n\nGitVersion:    v2.16.0\nGoVersion:     go1.26.8"},
+		"cyclonedx-gomod": {Cache.cycloneDX, "Version:\tv1.12.1\nGoVersion:\tgo1.26.8"},
+	} {
+		program := filepath.Join(os.Getenv("PATH"), name)
+		writeFile(t, program, "#!/bin/sh\nprintf '"+c.says+"'\n")
+		if err := os.Chmod(program, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		cache := newCache(t)
+		if got, where := c.tool(cache).find(t.Context(), cache); got != program {
+			t.Errorf("%s is %q (%s), want the one on PATH", name, got, where)
+		}
+	}
 }
 
 func TestOpenTofuMayBeMissing(t *testing.T) {

@@ -1,7 +1,8 @@
-// Command setup brings the real components that the tests and the demo run on: make setup, with -opentofu, and make demo, without.
+// Command setup brings the real components that the tests and the demo run on: make setup, with -opentofu and -release, and make demo, without.
 //
 //	setup              brings what is missing and says what each step did
 //	setup -opentofu    the same, with OpenTofu also where Terraform is there: the tests run on both
+//	setup -release     the same, with what a release is made with: a test makes one
 //	setup -print-env   prints NAME=value lines: DOCKER_HOST and the tools' paths
 //	setup -stop        ends the private Docker daemon that it started
 package main
@@ -31,6 +32,7 @@ func run(ctx context.Context, args []string) error {
 	printEnv := flags.Bool("print-env", false, "print DOCKER_HOST and the tools' paths as NAME=value")
 	stopDaemon := flags.Bool("stop", false, "end the private Docker daemon")
 	openTofu := flags.Bool("opentofu", false, "bring OpenTofu also where Terraform is there")
+	releaseTools := flags.Bool("release", false, "bring GoReleaser and cyclonedx-gomod")
 	ldflags := flags.String("ldflags", "-s -w", "linker flags of consulecs-agent")
 	_ = flags.Parse(args) // ExitOnError: it does not return with one
 	cache, err := toolcache.Open()
@@ -54,5 +56,5 @@ func run(ctx context.Context, args []string) error {
 	if _, err := os.Stat("toolchain/versions.json"); err != nil {
 		return fmt.Errorf("run it from the root of the repository: %w", err)
 	}
-	return toolcache.Setup{Cache: cache, Repo: repo, LDFlags: *ldflags, OpenTofu: *openTofu, Out: os.Stdout}.Run(ctx)
+	return toolcache.Setup{Cache: cache, Repo: repo, LDFlags: *ldflags, OpenTofu: *openTofu, Release: *releaseTools, Out: os.Stdout}.Run(ctx)
 }
