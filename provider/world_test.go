@@ -238,8 +238,11 @@ type violentEnd struct {
 // begin waits in the background for the service's end.
 func (e *violentEnd) begin(ctx context.Context, c cloud) error {
 	services, tokens, err := e.held()
-	if err != nil || len(services) == 0 || tokens == 0 {
-		return fmt.Errorf("while tasks run, Consul holds the services %v and %d tokens: %w", services, tokens, err)
+	if err == nil && (len(services) == 0 || tokens == 0) {
+		err = fmt.Errorf("while tasks run, Consul holds the services %v and %d tokens", services, tokens)
+	}
+	if err != nil {
+		return err
 	}
 	listed, err := c.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &e.Cluster, ServiceName: &e.service})
 	if err != nil {
