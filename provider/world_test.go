@@ -2,26 +2,37 @@ package provider_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
 const controllerResource = "consulecs_controller.this"
 
+// Whether a mesh task says that it depends on the controller. Terraform has both at once where it does not.
+const (
+	inOrder = "depends_on = [consulecs_controller.this]"
+	atOnce  = ""
+)
+
 // meshConfig is a controller and a mesh task with an ECS service, for a world.
-func meshConfig(w *world.World, release string, desired int) string {
+func meshConfig(w *world.World, order, release string, desired int) string {
 	return fmt.Sprintf(`
 provider "consulecs" {
   region = %[1]q
@@ -100,13 +111,13 @@ resource "consulecs_mesh_task" "this" {
     update = "2m"
     delete = "2m"
   }
-  depends_on = [consulecs_controller.this]
+  %[10]s
 }
-`, w.Region, w.AWS, w.ConsulHost, w.ConsulServerName, w.CASecretARN, w.Cluster, w.TokenSecretARN, release, desired)
+`, w.Region, w.AWS, w.ConsulHost, w.ConsulServerName, w.CASecretARN, w.Cluster, w.TokenSecretARN, release, desired, order)
 }
 
 func TestAMeshIsAppliedChangedAndDestroyed(t *testing.T) {
-	for _, emulator := range []world.Emulator{world.Moto, world.LocalStack} {
+	for emulator, order := range map[world.Emulator]string{world.Moto: atOnce, world.LocalStack: inOrder} {
 		t.Run(string(emulator), func(t *testing.T) {
 			w, err := world.Start(t.Context(), world.Config{Name: "provider-" + string(emulator), Dir: t.TempDir(), Emulator: emulator})
 			if err != nil {
@@ -117,13 +128,14 @@ func TestAMeshIsAppliedChangedAndDestroyed(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			testMesh(t, w)
+			testMesh(t, w, order)
 		})
 	}
 }
 
-func testMesh(t *testing.T, w *world.World) {
+func testMesh(t *testing.T, w *world.World, order string) {
 	c := cloudAt(w.AWS)
+	end := violentEnd{World: w, service: "api"}
 	emptyAfter := resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
 	updates := resource.ConfigPlanChecks{
 		PreApply: []plancheck.PlanCheck{
@@ -135,10 +147,11 @@ func testMesh(t *testing.T, w *world.World) {
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories(),
 		CheckDestroy: resource.ComposeAggregateTestCheckFunc(
-			c.nothingLeft(t, "api"), c.nothingLeft(t, "consul-ecs-controller"), c.noTasks(t, w.Cluster)),
+			c.nothingLeft(t, "api"), c.nothingLeft(t, "consul-ecs-controller"), c.noTasks(t, w.Cluster),
+			inAWS(func() error { return end.leftNothing(context.WithoutCancel(t.Context())) })),
 		Steps: []resource.TestStep{
 			{
-				Config: meshConfig(w, "1", 1), ConfigPlanChecks: emptyAfter,
+				Config: meshConfig(w, order, "1", 1), ConfigPlanChecks: emptyAfter,
 				Check: c.wantTasks(t, w.Cluster, "api", 1, "api:1"),
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue(meshTaskName, tfjsonpath.New("ecs_service_name"), knownvalue.StringExact("api")),
@@ -150,11 +163,11 @@ func testMesh(t *testing.T, w *world.World) {
 			{ResourceName: controllerResource, ImportState: true, ImportStateVerify: true, ImportStateId: w.Cluster[strings.LastIndexByte(w.Cluster, '/')+1:] + "/consul-ecs-controller",
 				ImportStateVerifyIgnore: spelledOut},
 			{ // a new revision in place
-				Config: meshConfig(w, "2", 1), ConfigPlanChecks: updates,
+				Config: meshConfig(w, order, "2", 1), ConfigPlanChecks: updates,
 				Check: resource.ComposeAggregateTestCheckFunc(c.wantRevisions(t, "api", "2"), c.wantTasks(t, w.Cluster, "api", 1, "api:2")),
 			},
 			{ // more tasks, no new revision
-				Config: meshConfig(w, "2", 2), ConfigPlanChecks: updates,
+				Config: meshConfig(w, order, "2", 2), ConfigPlanChecks: updates,
 				Check: resource.ComposeAggregateTestCheckFunc(c.wantRevisions(t, "api", "2"), c.wantTasks(t, w.Cluster, "api", 2, "api:2")),
 			},
 			{ // scaled by others
@@ -163,7 +176,7 @@ func testMesh(t *testing.T, w *world.World) {
 						t.Fatal(err)
 					}
 				},
-				Config: meshConfig(w, "2", 2), ConfigPlanChecks: updates, Check: c.wantTasks(t, w.Cluster, "api", 2, "api:2"),
+				Config: meshConfig(w, order, "2", 2), ConfigPlanChecks: updates, Check: c.wantTasks(t, w.Cluster, "api", 2, "api:2"),
 			},
 			{ // deleted by others
 				PreConfig: func() {
@@ -171,7 +184,8 @@ func testMesh(t *testing.T, w *world.World) {
 						t.Fatal(err)
 					}
 				},
-				Config: meshConfig(w, "2", 1), ConfigPlanChecks: updates, Check: c.wantTasks(t, w.Cluster, "api", 1, "api:2"),
+				Config: meshConfig(w, order, "2", 1), ConfigPlanChecks: updates,
+				Check: resource.ComposeAggregateTestCheckFunc(c.wantTasks(t, w.Cluster, "api", 1, "api:2"), inAWS(func() error { return end.begin(t.Context(), c) })),
 			},
 		},
 	})
@@ -211,6 +225,76 @@ func (c cloud) noTasks(t *testing.T, ecsCluster string) resource.TestCheckFunc {
 		}
 		return nil
 	})
+}
+
+// violentEnd has tasks of an ECS service die without a goodbye once Terraform destroys it, so that only the controller can remove
+// what they leave in Consul, which Terraform is about to destroy, too.
+type violentEnd struct {
+	*world.World
+	service string
+	killed  chan error
+}
+
+// begin waits in the background for the service's end.
+func (e *violentEnd) begin(ctx context.Context, c cloud) error {
+	services, tokens, err := e.held()
+	if err == nil && (len(services) == 0 || tokens == 0) {
+		err = fmt.Errorf("while tasks run, Consul holds the services %v and %d tokens", services, tokens)
+	}
+	if err != nil {
+		return err
+	}
+	listed, err := c.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &e.Cluster, ServiceName: &e.service})
+	if err != nil {
+		return err
+	}
+	e.killed = make(chan error, 1)
+	go func() {
+		_, err := eventually.Seen(ctx, "the service is destroyed", 2*time.Minute, func() (string, error) {
+			is, err := c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &e.Cluster, Services: []string{e.service}})
+			if err == nil && len(is.Services) == 1 && aws.ToString(is.Services[0].Status) == "ACTIVE" {
+				return "it is ACTIVE", nil
+			}
+			return "", err
+		})
+		for _, task := range listed.TaskArns {
+			err = errors.Join(err, e.KillTask(ctx, task))
+		}
+		e.killed <- err
+	}()
+	return nil
+}
+
+// leftNothing fails where Consul holds something of tasks after the end.
+func (e *violentEnd) leftNothing(ctx context.Context) error {
+	if e.killed == nil {
+		return nil // a step before has failed
+	}
+	if err := <-e.killed; err != nil {
+		return err
+	}
+	services, tokens, err := e.held()
+	if err == nil && len(services)+tokens > 0 {
+		err = fmt.Errorf("Consul holds the services %v and %d tokens of dead tasks", services, tokens)
+	}
+	checks, _, checksErr := e.Consul.API.Health().Node(e.Cluster, (&api.QueryOptions{}).WithContext(ctx))
+	for _, c := range checks {
+		err = errors.Join(err, fmt.Errorf("Consul holds the check %s of service %q", c.CheckID, c.ServiceID))
+	}
+	return errors.Join(err, checksErr)
+}
+
+// held are the IDs of the services on the ECS cluster's node, and how many tokens there are of logins.
+func (e *violentEnd) held() (services []string, tokens int, err error) {
+	node, _, err := e.Consul.API.Catalog().NodeServiceList(e.Cluster, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, s := range node.Services {
+		services = append(services, s.ID)
+	}
+	logins, _, err := e.Consul.API.ACL().TokenListFiltered(api.ACLTokenFilterOptions{AuthMethod: mesh.AuthMethod}, nil)
+	return services, len(logins), err
 }
 
 // sameValue wants all values to be equal.

@@ -211,12 +211,13 @@ func (e *Engine) begin(ctx context.Context, listed func(context.Context, map[str
 		held = map[string]Holding{}
 	}
 	look = Look{At: e.now(), Full: true, Own: e.Own, Held: held, Verdicts: map[string]Verdict{}}
+	var ids []string
 	for id := range held {
 		if id != e.Own && IsTaskID(id) {
-			rest = append(rest, id)
+			ids = append(ids, id)
 		}
 	}
-	if len(rest) == 0 && listed == nil {
+	if len(ids) == 0 && listed == nil {
 		return look, nil, nil
 	}
 	running, err := e.ECS.Running(ctx)
@@ -227,12 +228,13 @@ func (e *Engine) begin(ctx context.Context, listed func(context.Context, map[str
 		err = listed(ctx, running)
 	}
 	e.choose(running)
-	rest = slices.DeleteFunc(rest, func(id string) bool {
+	for _, id := range ids {
 		if running[id] {
 			look.Verdicts[id] = Alive
+		} else {
+			rest = append(rest, id)
 		}
-		return running[id]
-	})
+	}
 	slices.Sort(rest)
 	return look, rest, err
 }
