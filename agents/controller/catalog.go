@@ -23,8 +23,8 @@ type catalog struct {
 	node   string // ARN of the ECS cluster, which the synthetic node is named by
 
 	mu        sync.Mutex
-	tokens    map[string][]consul.LoginToken // by task ID, as the last full look found them
-	instances map[string]int                 // of services, by their names, at that look
+	tokens    map[string][]reap.Token // by task ID, as the last full look found them
+	instances map[string]int          // of services, by their names, at that look
 }
 
 // All reads everything that Consul holds. A node that is not there is put back: without it no task can register.
@@ -45,8 +45,8 @@ func (c *catalog) All(ctx context.Context) (map[string]reap.Holding, error) {
 			return nil, err
 		}
 	}
-	c.remember(services, tokens)
 	held := holdings(services, tokens)
+	c.remember(services, held)
 	c.keeper.knows(c.node, held, others)
 	return held, nil
 }
@@ -70,15 +70,17 @@ func (c *catalog) Of(ctx context.Context, taskIDs []string) (map[string]reap.Hol
 }
 
 // remember keeps of a full look what saves reading it again for a single task.
-func (c *catalog) remember(services []consul.NodeService, tokens []consul.LoginToken) {
+func (c *catalog) remember(services []consul.NodeService, held map[string]reap.Holding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.instances, c.tokens = map[string]int{}, make(map[string][]consul.LoginToken, len(tokens)/2)
+	c.instances, c.tokens = map[string]int{}, map[string][]reap.Token{}
 	for _, s := range services {
 		c.instances[s.Name]++
 	}
-	for _, t := range tokens {
-		c.tokens[t.TaskID] = append(c.tokens[t.TaskID], t)
+	for id, h := range held {
+		if len(h.Tokens) > 0 {
+			c.tokens[id] = h.Tokens
+		}
 	}
 }
 
@@ -87,7 +89,9 @@ func (c *catalog) known(services []consul.NodeService, taskIDs []string) (tokens
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, id := range taskIDs { // also of a task that has deregistered itself, or never registered
-		tokens = append(tokens, c.tokens[id]...)
+		for _, t := range c.tokens[id] {
+			tokens = append(tokens, consul.LoginToken{AccessorID: t.AccessorID, TaskID: id, Namespace: t.Namespace})
+		}
 	}
 	for _, s := range services {
 		if n := c.instances[s.Name]; n <= fewInstances || n <= someInstances && len(c.tokens[s.TaskID]) == 0 {

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
@@ -22,7 +21,6 @@ const methodNamespace = "default"
 type LoginToken struct {
 	AccessorID string
 	TaskID     string
-	CreateTime time.Time
 	Namespace  string
 }
 
@@ -99,10 +97,9 @@ func (c *Connection) loginTokens(ctx context.Context, namespace string, query ur
 	err := c.stream(c.inNamespace(ctx, namespace), "/v1/acl/tokens", query, func(d *json.Decoder) error {
 		return elements(d, func(entry struct {
 			AccessorID, Description, AuthMethod, Namespace string
-			CreateTime                                     time.Time
 		}) {
 			if entry.AuthMethod == method {
-				each(LoginToken{AccessorID: entry.AccessorID, CreateTime: entry.CreateTime, Namespace: entry.Namespace}, entry.Description)
+				each(LoginToken{AccessorID: entry.AccessorID, Namespace: entry.Namespace}, entry.Description)
 			}
 		})
 	})

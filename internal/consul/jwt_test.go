@@ -84,5 +84,5 @@ func (l logins) token(service, taskID, ecsClusterARN string) (LoginToken, error)
 	if err != nil {
 		return LoginToken{}, fmt.Errorf("log in as %s: %w", service, err)
 	}
-	return LoginToken{AccessorID: token.AccessorID, TaskID: taskID, CreateTime: token.CreateTime}, nil
+	return LoginToken{AccessorID: token.AccessorID, TaskID: taskID}, nil
 }

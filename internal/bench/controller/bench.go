@@ -39,16 +39,25 @@ func Defaults() Settings {
 	}
 }
 
-// Numbers reads numbers with commas between them, as Settings have them, each above 0.
-func Numbers(text string) (all []int, err error) {
+// Numbers are those that Settings have lists of, as a flag of a command: with commas between, each above 0.
+type Numbers []int
+
+// Set reads them.
+func (n *Numbers) Set(text string) error {
+	var all []int
 	for part := range strings.SplitSeq(text, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(part))
-		if err != nil || n < 1 {
-			return nil, fmt.Errorf("%q: want numbers above 0, with commas between, such as 1000,50000", text)
+		number, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || number < 1 {
+			return fmt.Errorf("%q: want numbers above 0, with commas between, such as 1000,50000", text)
 		}
-		all = append(all, n)
+		all = append(all, number)
 	}
-	return all, nil
+	*n = all
+	return nil
+}
+
+func (n *Numbers) String() string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint([]int(*n)), "[]"), " ", ",")
 }
 
 // atOnce is how many die at once, where there are as many; with all of the largest size besides.

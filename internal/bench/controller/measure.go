@@ -19,8 +19,8 @@ import (
 const (
 	lookInterval = 5 * time.Minute // of full looks, while events are heard of
 
-	oneLimit   = 3 * time.Minute
 	quietAfter = time.Second            // without a write, before Consul is asked whether that was the last
+	stuckAfter = 15 * time.Second       // the same, while the controller still has events to work on
 	lookEvery  = 500 * time.Millisecond // at Raft's log
 	probeEvery = 100 * time.Millisecond // of an unrelated registration
 	mebibyte   = 1 << 20
@@ -163,14 +163,11 @@ func (w *world) single(ctx context.Context, a *agent) error {
 	if err != nil {
 		return err
 	}
-	at, err := eventually.Seen(ctx, "nothing is left of the task", oneLimit, func() (string, error) { return w.left(ctx, dead) })
+	at, err := w.gone(ctx, dead, before.at)
 	if err != nil {
 		return err
 	}
 	w.report("one dies, until its services and tokens are gone", "s", "< 2 s", at.Sub(before.at).Seconds())
-	if !sleep.For(ctx, quietAfter) { // for what comes after: the message is deleted
-		return context.Cause(ctx)
-	}
 	used, err := w.since(a, before)
 	if err != nil {
 		return err
@@ -258,13 +255,18 @@ func goneLimit(tasks int) time.Duration {
 	return 3*time.Minute + time.Duration(tasks)*50*time.Millisecond
 }
 
-// gone waits until nothing is left of dead tasks, and says when that was: with the last write that the controller made.
+// gone waits until nothing is left of dead tasks, and says when that was: with the last write that the controller made. Consul is
+// asked as rarely as can be, since its answer takes time that the controller would have: its lists are of all tasks.
 func (w *world) gone(ctx context.Context, dead []*simTask, began time.Time) (time.Time, error) {
 	var last time.Time
 	counted := "nothing was written"
 	_, err := eventually.Seen(ctx, "nothing is left of the tasks", goneLimit(len(dead)), func() (missing string, err error) {
+		quiet := quietAfter
+		if w.aws.queue.left() > 0 {
+			quiet = stuckAfter
+		}
 		wrote := w.front.wrote()
-		if wrote.Before(began) || time.Since(wrote) < quietAfter || wrote.Equal(last) {
+		if wrote.Before(began) || time.Since(wrote) < quiet || wrote.Equal(last) {
 			return counted, nil
 		}
 		if missing, err = w.left(ctx, dead); err == nil {

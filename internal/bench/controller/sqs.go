@@ -104,6 +104,13 @@ func (q *simSQS) remove(handles ...string) {
 	}
 }
 
+// left is how many messages nobody has deleted.
+func (q *simSQS) left() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.messages)
+}
+
 func (q *simSQS) hide(handle string, seconds int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

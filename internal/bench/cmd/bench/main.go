@@ -19,14 +19,8 @@ func main() {
 	s := bench.Defaults()
 	flag.IntVar(&s.Samples, "n", s.Samples, "samples of each figure")
 	parts := flag.String("parts", "", "names of the parts to run, with commas between them; all by default")
-	flag.Func("controller-tasks", "how many tasks there are in the part controller, with commas between (default 100,1000,10000)", func(text string) (err error) {
-		s.ControllerTasks, err = controllerbench.Numbers(text)
-		return err
-	})
-	flag.Func("controller-servers", "how many servers Consul has there, with commas between (default 1,3)", func(text string) (err error) {
-		s.ControllerServers, err = controllerbench.Numbers(text)
-		return err
-	})
+	flag.Var((*controllerbench.Numbers)(&s.ControllerTasks), "controller-tasks", "how many tasks there are in the part controller, `numbers` with commas between")
+	flag.Var((*controllerbench.Numbers)(&s.ControllerServers), "controller-servers", "how many servers Consul has there, `numbers` with commas between")
 	flag.Usage = usage
 	flag.Parse()
 	if flag.NArg() > 0 || s.Samples < 1 {

@@ -23,14 +23,8 @@ func main() {
 	flag.DurationVar(&s.Settle, "settle", s.Settle, "after its start, before it counts as at rest")
 	flag.IntVar(&s.Samples, "n", s.Samples, "samples of a single death")
 	flag.IntVar(&s.Writes, "writes", s.Writes, "the most writes a second of the controller (default its own)")
-	flag.Func("sizes", "how many tasks, with commas between (default 100,1000,10000)", func(text string) (err error) {
-		s.Sizes, err = controllerbench.Numbers(text)
-		return err
-	})
-	flag.Func("servers", "how many servers, with commas between (default 1,3)", func(text string) (err error) {
-		s.Servers, err = controllerbench.Numbers(text)
-		return err
-	})
+	flag.Var((*controllerbench.Numbers)(&s.Sizes), "sizes", "how many tasks, `numbers` with commas between")
+	flag.Var((*controllerbench.Numbers)(&s.Servers), "servers", "how many servers, `numbers` with commas between")
 	flag.Parse()
 	began := time.Now()
 	s.Say = func(format string, args ...any) {
