@@ -33,7 +33,7 @@ var spelledOut = slices.Concat([]string{
 func spelledOutOf(container string) []string {
 	var all []string
 	for _, name := range []string{
-		"essential", "privileged", "readonly_root_filesystem", "interactive", "pseudo_terminal", "health_check.timeout", "health_check.retries", "health_check.start_period", "health_check.interval",
+		"essential", "privileged", "readonly_root_filesystem", "interactive", "pseudo_terminal", "disable_networking", "health_check.timeout", "health_check.retries", "health_check.start_period", "health_check.interval",
 		"mount_point.0.read_only", "port_mapping.0.protocol", "port_mapping.0.host_port",
 	} {
 		all = append(all, container+name)
@@ -95,6 +95,7 @@ resource "consulecs_mesh_task" "this" {
     image     = %[2]q
     essential = true
     environment = { A = "1", B = "" }
+    credential_specs = ["credentialspecdomainless:arn:aws:s3:::settings/gmsa.json"]
     secrets = { PASSWORD = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db:password::" }
     health_check {
       command = ["CMD", "/app", "health"]
@@ -134,7 +135,11 @@ resource "consulecs_mesh_task" "this" {
     }
   }
   iam {
-    task_role { policy_arns = ["arn:aws:iam::123456789012:policy/reads"] }
+    task_role {
+      policy_arns = ["arn:aws:iam::123456789012:policy/reads"]
+      inline_policies = { queue = jsonencode({ Version = "2012-10-17", Statement = [{ Effect = "Allow", Action = "sqs:SendMessage", Resource = "*" }] }) }
+      permissions_boundary = "arn:aws:iam::123456789012:policy/reads"
+    }
     execution_role { kms_key_arns = ["arn:aws:kms:us-east-1:123456789012:key/1"] }
   }
   tags = { env = "test" }

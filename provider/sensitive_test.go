@@ -10,7 +10,7 @@ import (
 
 // ruled are the attributes, and the texts, that AWS or Consul prescribe: nobody has a secret there.
 var ruled = []string{
-	"protocol", "type", "condition", "scope", "cpu_architecture", "operating_system_family", "log_driver", "launch_type", "launch_types", "log_level",
+	"protocol", "type", "condition", "scope", "ipc_mode", "pid_mode", "cpu_architecture", "operating_system_family", "log_driver", "launch_type", "launch_types", "log_level",
 	"mesh_gateway_mode", "ready_gate", "interval", "shutdown_delay", "exclude_outbound_cidrs", "local_bind_address", "drop", "mount_options", "region",
 	"http_address", "namespace", "CMD", "nofile", "subnets", "security_groups", "cluster", "awslogs-region",
 }
@@ -25,7 +25,8 @@ var identities = []string{
 	"ecs_clusters 0",                                               // in the event rule's pattern
 	"image", "container_name", "source_container", "source_volume", // of containers
 	"token_secret_arn", "first_token_secret_arn", "ca_secret_arn", "pull_credentials_secret_arn", "credentials_parameter", "secrets", // references to secrets
-	"awslogs-group", "environment_file", // rights of the execution role name them
+	"awslogs-group", "environment_file", "credential_specs", // rights of the execution role name them
+	"file_system_arn", "access_point_arn", // of volumes
 }
 
 // secretAt is a value for a place that has a text in it and may stand there.
@@ -34,6 +35,9 @@ func secretAt(p sweepPlace, was, secret string) string {
 	case "config":
 		return `{"token":"` + secret + `"}`
 	default:
+		if before, after, ok := strings.Cut(was, embedded); ok {
+			return before + embedded + secret + after
+		}
 		if strings.HasSuffix(was, "/") {
 			return was + secret + "/"
 		}

@@ -20,7 +20,8 @@ import (
 // fullMeshTask has something of everything that goes together.
 func fullMeshTask(family string, at surroundings) fields {
 	const secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
-	const keys = "arn:aws:kms:us-east-1:123456789012:key/1"
+	const keys, files = "arn:aws:kms:us-east-1:123456789012:key/1", "arn:aws:s3files:us-east-1:123456789012:file-system/fs-1"
+	const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::` + embedded + `/*"}]}`
 	log := fields{"log_driver": "awslogs", "options": fields{"awslogs-group": "/app", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "app"}}
 	sidecar := fields{"image": "agent:2", "cpu": 10, "memory": 128, "memory_reservation": 64, "environment": fields{"GODEBUG": "x"}, "log_configuration": log, "readonly_root_filesystem": true, "stop_timeout": 100}
 	staying := with(maps.Clone(sidecar), fields{"restart_policy": fields{"enabled": true, "restart_attempt_period": 60}})
@@ -40,7 +41,11 @@ func fullMeshTask(family string, at surroundings) fields {
 		"login":             fields{"enabled": true, "auth_method": "iam", "datacenter": "dc1", "meta": fields{"a": "b"}, "region": "us-east-1"},
 		"task": fields{
 			"cpu": 1024, "memory": 2048, "launch_types": []any{"EC2"}, "runtime_platform": fields{"operating_system_family": "LINUX", "cpu_architecture": "X86_64"},
-			"volume":               []any{fields{"name": "scratch", "docker_volume_configuration": fields{"scope": "task", "driver": "local", "driver_opts": fields{"type": "tmpfs"}}}},
+			"volume": []any{
+				fields{"name": "scratch", "docker_volume_configuration": fields{"scope": "task", "driver": "local", "driver_opts": fields{"type": "tmpfs"}}},
+				fields{"name": "files", "s3files_volume_configuration": fields{"file_system_arn": files, "access_point_arn": files + "/access-point/fsap-1", "transit_encryption_port": 2999}},
+			},
+			"pid_mode": "task", "ipc_mode": "task", // the emulator forgets enable_fault_injection
 			"placement_constraint": []any{fields{"type": "memberOf", "expression": "attribute:x == y"}},
 		},
 		"container": []any{
@@ -53,19 +58,22 @@ func fullMeshTask(family string, at surroundings) fields {
 				"port_mapping": []any{fields{"container_port": 9090, "protocol": "tcp", "name": "http"}}, "mount_point": []any{fields{"source_volume": "scratch", "container_path": "/scratch", "read_only": true}},
 				"ulimit": []any{fields{"name": "nofile", "soft_limit": 1024, "hard_limit": 4096}}, "system_control": []any{fields{"namespace": "net.core.somaxconn", "value": "1024"}},
 				"linux_parameters":       fields{"init_process_enabled": true, "capabilities": fields{"drop": []any{"MKNOD"}}, "tmpfs": []any{fields{"container_path": "/tmp", "size": 16, "mount_options": []any{"noexec"}}}},
+				"credential_specs":       []any{"credentialspec:arn:aws:s3:::bucket/gmsa.json"},
+				"resource_requirement":   []any{fields{"type": "GPU", "sharing_strategy": fields{"nvidia_mps": fields{"memory": 1024, "max_compute_percent": 50}}}},
 				"repository_credentials": fields{"credentials_parameter": secret + "registry"}, "depends_on": []any{fields{"container_name": "migrate", "condition": "SUCCESS"}},
 			},
 			fields{"name": "migrate", "image": "migrate:1", "essential": false, "mesh": fields{"wait_for_proxy": false}, "volumes_from": []any{fields{"source_container": "seed", "read_only": true}}},
 			fields{"name": "seed", "image": "seed:1", "essential": false, "mesh": fields{"wait_for_proxy": false}},
 		},
+		"container_definitions_json": `[{"name":"log","image":"log:1","essential":false,"environment":[{"name":"A","value":"` + embedded + `"}]}]`,
 		"sidecars": fields{
 			"image": "agent:1", "log_level": "DEBUG", "log_json": true, "log_configuration": log, "pull_credentials_secret_arn": secret + "registry", "ready_gate": "on",
 			"mesh_init": with(maps.Clone(sidecar), fields{"readonly_root_filesystem": false, "stop_timeout": nil}), "mesh_ready": sidecar, "dataplane": staying, "health_sync": staying,
 		},
 		"iam": fields{
 			"path": "/consul-ecs/x/", "permissions_boundary": at.policy, "any_source": false,
-			"task_role":      fields{"name": family + "-t", "policy_arns": []any{at.policy}},
-			"execution_role": fields{"name": family + "-e", "policy_arns": []any{at.policy}, "kms_key_arns": []any{keys}},
+			"task_role":      fields{"name": family + "-t", "policy_arns": []any{at.policy}, "inline_policies": fields{"files": policy}, "permissions_boundary": at.policy},
+			"execution_role": fields{"name": family + "-e", "policy_arns": []any{at.policy}, "kms_key_arns": []any{keys}, "inline_policies": fields{"files": policy}},
 		},
 		"ecs_service": fields{
 			"cluster": at.ecsCluster, "name": family, "desired_count": 0, "deployment": fields{"minimum_healthy_percent": 50, "maximum_percent": 150, "circuit_breaker": fields{"enable": true, "rollback": true}},
@@ -100,8 +108,11 @@ func loggingIn(name string, at surroundings) fields {
 	return c
 }
 
+// embedded is a text inside the JSON of the fullest configurations.
+const embedded = "in-json"
+
 // plainMaps are the attributes whose keys are their author's; every other object of a configuration is a block.
-var plainMaps = []string{"environment", "secrets", "options", "secret_options", "meta", "tags", "docker_labels", "driver_opts", "labels"}
+var plainMaps = []string{"environment", "inline_policies", "secrets", "options", "secret_options", "meta", "tags", "docker_labels", "driver_opts", "labels"}
 
 // sweepPlace is a place of a configuration.
 type sweepPlace struct {
@@ -258,7 +269,7 @@ func subjects(at surroundings) []subject {
 	}
 	return []subject{
 		part("t", "family", "service", "upstream", "proxy", "transparent_proxy", "consul_servers", "login"),
-		part("c", "container", "task"),
+		part("c", "container", "container_definitions_json", "task"),
 		part("s", "sidecars"),
 		part("i", "iam"),
 		part("e", "ecs_service", "revision_policy", "tags"),

@@ -19,9 +19,12 @@ import (
 
 // kept are places that the sweep does not remove, though no schema asks for them, by the reason.
 var kept = map[string][]string{
-	"a task needs it":                                 {"service", "service port", "container"},
-	"a path needs it":                                 {"proxy expose path 0 listener_port", "proxy expose path 0 local_path_port", "proxy expose path 0 path"},
-	"what is beside it needs it":                      {"transparent_proxy enabled", "container 0 entry_point", "container 1 essential", "task", "task volume"},
+	"a task needs it": {"service", "service port", "container"},
+	"a path needs it": {"proxy expose path 0 listener_port", "proxy expose path 0 local_path_port", "proxy expose path 0 path"},
+	"what is beside it needs it": {
+		"transparent_proxy enabled", "container 0 entry_point", "container 1 essential", "task", "task volume",
+		"container 0 resource_requirement 0 sharing_strategy", "container 0 resource_requirement 0 sharing_strategy nvidia_mps",
+	},
 	"without it there is FARGATE, which has less":     {"task launch_types"},
 	"an empty set says nothing":                       {"task launch_types 0"},
 	"rights come from somewhere":                      {"consulecs_controller token_secret_arn", "l login", "l login enabled", "l first_token_secret_arn"},

@@ -46,7 +46,10 @@ func checkDocument(text string, at problem.Path, found *problem.List) {
 			found.Add(at, "has the key %q, want Version, Id and Statement alone", key)
 		}
 	}
-	if v, set := document["Version"]; set && v != version && v != "2008-10-17" {
+	switch v, set := document["Version"]; {
+	case !set:
+		found.Add(at, "has no Version, want %q", version)
+	case v != version:
 		found.Add(at, "has the Version %q, want %q", fmt.Sprint(v), version)
 	}
 	statements, isList := document["Statement"].([]any)

@@ -64,3 +64,29 @@ func checkFiles(d ecstypes.ContainerDefinition, path problem.Path, found *proble
 		fileARN.check(aws.ToString(file.Value), at, found)
 	}
 }
+
+// The two ways to name a credential spec: of a domain that the container instance is a member of, or of one that the file itself
+// has the credentials for.
+const (
+	specOfInstance = "credentialspec:"
+	specDomainless = "credentialspecdomainless:"
+)
+
+// checkCredentialSpecs wants one credential spec at most, by which a container is known to an Active Directory. On Fargate nobody
+// joins an instance to a domain.
+func checkCredentialSpecs(specs []string, task Task, path problem.Path, found *problem.List) {
+	if len(specs) > 1 {
+		found.Add(path, "has %d elements, want one at most", len(specs))
+	}
+	for i, spec := range specs {
+		kind, arn, _ := strings.Cut(spec, ":")
+		kind += ":"
+		switch {
+		case kind != specOfInstance && kind != specDomainless || !specARN.valid.MatchString(arn):
+			found.Add(path.Child(i), "is %q, want %s or %s and %s", spec, specOfInstance, specDomainless, specARN.what)
+		case kind == specOfInstance && task.runsOn(ecstypes.CompatibilityFargate):
+			found.AddWith([]problem.Path{problem.At("task", "launchTypes")}, path.Child(i),
+				"is %q, but on FARGATE there is no instance that is a member of the domain: use %s, and keep the credentials in a secret", spec, specDomainless)
+		}
+	}
+}

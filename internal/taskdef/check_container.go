@@ -10,6 +10,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/launchtype"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
@@ -34,7 +35,11 @@ func (s Spec) checkContainers(found *problem.List) {
 	s.checkProbes(found)
 	s.checkPortMappings(path, found)
 	s.checkOrder(path, found)
-	s.checkResources(path, found)
+	var definitions []ecstypes.ContainerDefinition
+	for _, c := range s.Containers {
+		definitions = append(definitions, c.Definition)
+	}
+	s.Task.where().CheckResources(definitions, path, found)
 }
 
 // checkCount counts the task's containers: the ready gate gives way by itself unless it is asked for.
@@ -103,11 +108,8 @@ func (s Spec) checkContainer(c Container, path problem.Path, found *problem.List
 		pullSecretARN.check(aws.ToString(r.CredentialsParameter), path.Child("repositoryCredentials", "credentialsParameter"), found)
 	}
 	checkCredentialSpecs(d.CredentialSpecs, s.Task, path.Child("credentialSpecs"), found)
-	s.Task.checkSystemControls(d.SystemControls, path.Child("systemControls"), found)
-	checkAwsvpc(d, path, found)
-	if s.Task.runsOn(ecstypes.CompatibilityFargate) {
-		checkFargateContainer(d, path, found)
-	}
+	launchtype.CheckSystemControls(d.SystemControls, s.Task.IPCMode, path.Child("systemControls"), found)
+	s.Task.where().CheckContainer(d, path, found)
 }
 
 // checkHealthSync wants what is copied to Consul to come from somewhere, and what is asked for to be copied.

@@ -67,7 +67,7 @@ func (t Task) check(found *problem.List) {
 	case !fargate:
 		found.AddWith(onlyLaunchTypes, path.Child("ephemeralStorageGib"), "is allowed on FARGATE alone")
 	}
-	t.checkModes(path, found)
+	t.where().CheckModes(t.PIDMode, t.IPCMode, found)
 	if len(t.PlacementConstraints) > 0 && fargate {
 		found.AddWith(onlyLaunchTypes, path.Child("placementConstraints"), "is not allowed on FARGATE")
 	}

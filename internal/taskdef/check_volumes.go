@@ -32,7 +32,7 @@ func (s Spec) checkVolumes(found *problem.List) {
 		known = append(known, name)
 		checkEFS(v.EfsVolumeConfiguration, path.Child(i, "efsVolumeConfiguration"), found)
 		checkS3Files(v.S3filesVolumeConfiguration, path.Child(i, "s3filesVolumeConfiguration"), found)
-		s.Task.checkLaunchTypeOfVolume(v, path.Child(i), found)
+		s.Task.where().CheckVolume(v, path.Child(i), found)
 	}
 	for i := range s.Containers {
 		s.checkMounts(i, known, found)
@@ -95,19 +95,6 @@ func (s Spec) checkMounts(container int, known []string, found *problem.List) {
 		} else {
 			first[folder] = at
 		}
-	}
-}
-
-func checkFargateVolume(v ecstypes.Volume, path problem.Path, found *problem.List) {
-	with := []problem.Path{problem.At("task", "launchTypes")}
-	if v.Host != nil && aws.ToString(v.Host.SourcePath) != "" {
-		found.AddWith(with, path.Child("host", "sourcePath"), "is not allowed on FARGATE, which has no host of yours")
-	}
-	if v.DockerVolumeConfiguration != nil {
-		found.AddWith(with, path.Child("dockerVolumeConfiguration"), "is not allowed on FARGATE")
-	}
-	if v.FsxWindowsFileServerVolumeConfiguration != nil {
-		found.AddWith(with, path.Child("fsxWindowsFileServerVolumeConfiguration"), "is not allowed on FARGATE")
 	}
 }
 

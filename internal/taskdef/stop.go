@@ -7,15 +7,16 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/launchtype"
 )
 
 // Stop timeouts, in seconds. ECS may send SIGTERM to all containers at once, so the mesh's containers get longer than
 // any of the user's: the proxy serves until the application has stopped.
 const (
-	defaultStopTimeout = 30  // ECS's own
-	maxFargateStop     = 120 // ECS refuses more on Fargate
-	stopMargin         = 15  // what the mesh's containers get beyond the user's
-	stopReserve        = 5   // what remains between the agent's own end and ECS's SIGKILL
+	defaultStopTimeout = 30 // ECS's own
+	maxFargateStop     = launchtype.MaxFargateTimeout
+	stopMargin         = 15 // what the mesh's containers get beyond the user's
+	stopReserve        = 5  // what remains between the agent's own end and ECS's SIGKILL
 )
 
 // longestStop is how long the slowest of the user's containers may take to stop.
@@ -64,6 +65,9 @@ func (t Task) launchTypes() []ecstypes.Compatibility {
 	}
 	return slices.Sorted(slices.Values(t.LaunchTypes))
 }
+
+// where is where the task may run.
+func (t Task) where() launchtype.Types { return t.launchTypes() }
 
 func (t Task) runsOn(launchType ecstypes.Compatibility) bool {
 	return slices.Contains(t.launchTypes(), launchType)

@@ -51,8 +51,11 @@ func acts() []act {
 			return look(ctx, c, d, had, out)
 		}, is},
 		{"update", func(ctx context.Context, t *testing.T, c cloud, family string) (Design, *Progress, error) {
-			_, out, err := made(ctx, t, c, family)
-			d := wanted(t, family, "app:2")
+			const policy = `{"Version":"2012-10-17","Statement":[{"Action":"a:b","Effect":"Allow","Resource":"*"}]}`
+			was, d, out := wanted(t, family, "app:1"), wanted(t, family, "app:2"), &Progress{}
+			was.TaskRole.Role.InlinePolicies, d.TaskRole.Role.InlinePolicies = map[string]string{"goes": policy}, map[string]string{"comes": policy}
+			was.TaskRole.Role.PermissionsBoundary, d.ExecutionRole.Role.PermissionsBoundary = extraPolicy, extraPolicy
+			err := c.sure.Create(ctx, was, out)
 			d.Service.WaitForSteadyState = nil // moto's deployments keep the definition that they began with
 			return d, out, err
 		}, func(ctx context.Context, c *Client, d Design, had Before, out *Progress) error {

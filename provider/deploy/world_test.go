@@ -165,7 +165,7 @@ func (c cloud) is(ctx context.Context, d Design, out *Progress) error {
 			return fmt.Errorf("role %s: %v, %w", want.Name, found, err)
 		}
 		if found.Path != want.Path || string(found.TrustPolicy) != string(want.TrustPolicy) || !cmp.Equal(found.Tags, want.Tags) ||
-			!slices.Equal(found.PolicyARNs, want.PolicyARNs) || len(found.Policies) != len(want.Policies) {
+			!slices.Equal(found.PolicyARNs, want.PolicyARNs) || len(found.Policies) != len(want.Policies) || found.PermissionsBoundary != want.PermissionsBoundary {
 			errs = append(errs, fmt.Errorf("role %s: got %+v, want %+v", want.Name, found, want))
 		}
 		for name, policy := range want.Policies {

@@ -26,7 +26,7 @@ func parseContainerDefinitions() pure {
 			if problem := args.Get(ctx, &json); problem != nil {
 				return problem
 			}
-			containers, err := block.ParseContainers(json)
+			containers, err := parseContainers(json)
 			if err != nil {
 				return refusal(0, err.Error())
 			}

@@ -1,4 +1,4 @@
-package taskdef
+package launchtype
 
 import (
 	"slices"
@@ -13,16 +13,17 @@ import (
 // wholeInstance asks for every device of a kind that the container instance has.
 const wholeInstance = "ALL"
 
-// checkResources checks the GPUs and other devices that the containers ask for, and that those go together.
-func (s Spec) checkResources(containers problem.Path, found *problem.List) {
+// CheckResources checks the GPUs and other devices that the containers ask for, and that those go together. path is that of the
+// containers.
+func (t Types) CheckResources(containers []ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
 	var gpu, neuron problem.Path // the first that asked
 	shares := false
-	for i, c := range s.Containers {
-		for j, r := range c.Definition.ResourceRequirements {
-			at := containers.Child(i, "resourceRequirements", j)
+	for i, c := range containers {
+		for j, r := range c.ResourceRequirements {
+			at := path.Child(i, "resourceRequirements", j)
 			switch r.Type {
 			case ecstypes.ResourceTypeGpu:
-				s.Task.checkGPU(r, at, found)
+				t.checkGPU(r, at, found)
 				if gpu == nil {
 					gpu, shares = at, r.SharingStrategy != nil
 				} else if shares != (r.SharingStrategy != nil) {
@@ -30,7 +31,7 @@ func (s Spec) checkResources(containers problem.Path, found *problem.List) {
 					found.AddWith(with, at, "asks for a GPU in another way than %s: either all containers of a task share one, or none does", gpu)
 				}
 			case ecstypes.ResourceTypeNeuronDevice:
-				s.Task.checkNeuron(r, at, found)
+				t.checkNeuron(r, at, found)
 				if neuron != nil {
 					found.AddWith([]problem.Path{neuron}, at, "asks for the Neuron devices, which %s has: one container of a task may", neuron)
 				}
@@ -42,9 +43,9 @@ func (s Spec) checkResources(containers problem.Path, found *problem.List) {
 	}
 }
 
-func (t Task) checkGPU(r ecstypes.ResourceRequirement, at problem.Path, found *problem.List) {
-	if t.runsOn(ecstypes.CompatibilityFargate) {
-		found.AddWith([]problem.Path{problem.At("task", "launchTypes")}, at, "asks for a GPU, which FARGATE does not have")
+func (t Types) checkGPU(r ecstypes.ResourceRequirement, at problem.Path, found *problem.List) {
+	if t.Has(ecstypes.CompatibilityFargate) {
+		found.AddWith([]problem.Path{place}, at, "asks for a GPU, which FARGATE does not have")
 	}
 	value, sharing := at.Child("value"), at.Child("sharingStrategy")
 	if r.SharingStrategy != nil {
@@ -72,13 +73,14 @@ func checkSharing(strategy ecstypes.SharingStrategy, at problem.Path, found *pro
 	case *n < 1:
 		found.Add(memory, "is %d MiB, want at least 1", *n)
 	}
-	checkRange(mps.Value.MaxComputePercent, 1, 100, at.Child("nvidiaMps", "maxComputePercent"), found)
+	if n := mps.Value.MaxComputePercent; n != nil && (*n < 1 || *n > 100) {
+		found.Add(at.Child("nvidiaMps", "maxComputePercent"), "is %d, want 1 to 100", *n)
+	}
 }
 
-func (t Task) checkNeuron(r ecstypes.ResourceRequirement, at problem.Path, found *problem.List) {
-	launchTypes := problem.At("task", "launchTypes")
-	if others := slices.DeleteFunc(t.launchTypes(), func(c ecstypes.Compatibility) bool { return c == ecstypes.CompatibilityManagedInstances }); len(others) > 0 {
-		found.AddWith([]problem.Path{launchTypes}, at.Child("type"), "is %s, which MANAGED_INSTANCES alone have: leave %v out of %s", r.Type, others, launchTypes)
+func (t Types) checkNeuron(r ecstypes.ResourceRequirement, at problem.Path, found *problem.List) {
+	if others := slices.DeleteFunc(slices.Clone(t), func(c ecstypes.Compatibility) bool { return c == ecstypes.CompatibilityManagedInstances }); len(others) > 0 {
+		found.AddWith([]problem.Path{place}, at.Child("type"), "is %s, which MANAGED_INSTANCES alone have: leave %v out of %s", r.Type, others, place)
 	}
 	if value := aws.ToString(r.Value); value != wholeInstance {
 		found.Add(at.Child("value"), "is %q, want %s: a container gets all Neuron devices of its instance", value, wholeInstance)

@@ -1,4 +1,6 @@
-package taskdef
+// Package launchtype says what ECS refuses of a task definition because of the network mode that tasks in the mesh have, awsvpc, or of
+// the launch types that it is to be checked against. Places are those of a taskdef.Spec. The package is pure.
+package launchtype
 
 import (
 	"slices"
@@ -10,7 +12,25 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
 
-// What ECS refuses of a container, or of a volume, in the awsvpc network mode and on single launch types.
+// Types are the launch types of a task, each once.
+type Types []ecstypes.Compatibility
+
+// Has reports whether the task may run on a launch type.
+func (t Types) Has(launchType ecstypes.Compatibility) bool { return slices.Contains(t, launchType) }
+
+// MaxFargateTimeout is how many seconds Fargate gives a container at most to start, and to stop.
+const MaxFargateTimeout = 120
+
+// place is where a Spec has the launch types.
+var place = problem.At("task", "launchTypes")
+
+// CheckContainer reports what neither the network mode nor the launch types allow a container.
+func (t Types) CheckContainer(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
+	checkAwsvpc(d, path, found)
+	if t.Has(ecstypes.CompatibilityFargate) {
+		checkFargateContainer(d, path, found)
+	}
+}
 
 // checkAwsvpc reports what ECS refuses in the awsvpc network mode, which every mesh task has: its containers share one network.
 func checkAwsvpc(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
@@ -38,7 +58,7 @@ func checkAwsvpc(d ecstypes.ContainerDefinition, path problem.Path, found *probl
 }
 
 func checkFargateContainer(d ecstypes.ContainerDefinition, path problem.Path, found *problem.List) {
-	with := []problem.Path{problem.At("task", "launchTypes")}
+	with := []problem.Path{place}
 	checkStartTimeout(d.StartTimeout, path, with, found)
 	if aws.ToBool(d.Privileged) {
 		found.AddWith(with, path.Child("privileged"), "is not allowed on FARGATE")
@@ -75,34 +95,8 @@ func checkFargateContainer(d ecstypes.ContainerDefinition, path problem.Path, fo
 }
 
 func checkStartTimeout(timeout *int32, path problem.Path, with []problem.Path, found *problem.List) {
-	if timeout != nil && (*timeout < 2 || *timeout > maxFargateStop) {
-		found.AddWith(with, path.Child("startTimeout"), "is %d seconds, but FARGATE takes 2 to %d", *timeout, maxFargateStop)
-	}
-}
-
-// The two ways to name a credential spec: of a domain that the container instance is a member of, or of one that the file itself
-// has the credentials for.
-const (
-	specOfInstance = "credentialspec:"
-	specDomainless = "credentialspecdomainless:"
-)
-
-// checkCredentialSpecs wants one credential spec at most, by which a container is known to an Active Directory. On Fargate nobody
-// joins an instance to a domain.
-func checkCredentialSpecs(specs []string, task Task, path problem.Path, found *problem.List) {
-	if len(specs) > 1 {
-		found.Add(path, "has %d elements, want one at most", len(specs))
-	}
-	for i, spec := range specs {
-		kind, arn, _ := strings.Cut(spec, ":")
-		kind += ":"
-		switch {
-		case kind != specOfInstance && kind != specDomainless || !specARN.valid.MatchString(arn):
-			found.Add(path.Child(i), "is %q, want %s or %s and %s", spec, specOfInstance, specDomainless, specARN.what)
-		case kind == specOfInstance && task.runsOn(ecstypes.CompatibilityFargate):
-			found.AddWith([]problem.Path{problem.At("task", "launchTypes")}, path.Child(i),
-				"is %q, but on FARGATE there is no instance that is a member of the domain: use %s, and keep the credentials in a secret", spec, specDomainless)
-		}
+	if timeout != nil && (*timeout < 2 || *timeout > MaxFargateTimeout) {
+		found.AddWith(with, path.Child("startTimeout"), "is %d seconds, but FARGATE takes 2 to %d", *timeout, MaxFargateTimeout)
 	}
 }
 
@@ -112,43 +106,56 @@ func ofIPC(parameter string) bool {
 		strings.HasPrefix(parameter, "fs.mqueue.")
 }
 
-// checkSystemControls wants the kernel parameters to be those of a namespace that the container does not share with its host.
-func (t Task) checkSystemControls(controls []ecstypes.SystemControl, path problem.Path, found *problem.List) {
+// CheckSystemControls wants the kernel parameters of a container to be those of a namespace that it does not share with its host.
+func CheckSystemControls(controls []ecstypes.SystemControl, ipc ecstypes.IpcMode, path problem.Path, found *problem.List) {
 	mode := problem.At("task", "ipcMode")
 	for i, control := range controls {
 		name := aws.ToString(control.Namespace)
-		if t.IPCMode == ecstypes.IpcModeHost && ofIPC(name) {
+		if ipc == ecstypes.IpcModeHost && ofIPC(name) {
 			found.AddWith([]problem.Path{mode}, path.Child(i, "namespace"), "is %q, but with %s host that belongs to the host: leave it out, or set %[2]s to task", name, mode)
 		}
 	}
 }
 
-// checkModes checks how the containers share namespaces.
-func (t Task) checkModes(path problem.Path, found *problem.List) {
-	fargate := t.runsOn(ecstypes.CompatibilityFargate)
-	launchTypes := path.Child("launchTypes")
-	if t.PIDMode != "" && !slices.Contains(t.PIDMode.Values(), t.PIDMode) {
-		found.Add(path.Child("pidMode"), "is %q, want host or task", t.PIDMode)
+// CheckModes checks how the containers share namespaces.
+func (t Types) CheckModes(pid ecstypes.PidMode, ipc ecstypes.IpcMode, found *problem.List) {
+	fargate := t.Has(ecstypes.CompatibilityFargate)
+	path, launchTypes := problem.At("task"), place
+	if pid != "" && !slices.Contains(pid.Values(), pid) {
+		found.Add(path.Child("pidMode"), "is %q, want host or task", pid)
 	}
-	if t.PIDMode == ecstypes.PidModeHost && fargate {
+	if pid == ecstypes.PidModeHost && fargate {
 		found.AddWith([]problem.Path{launchTypes}, path.Child("pidMode"), "is host, which is not allowed on FARGATE")
 	}
 	switch {
-	case t.IPCMode == "":
-	case !slices.Contains(t.IPCMode.Values(), t.IPCMode):
-		found.Add(path.Child("ipcMode"), "is %q, want host, task or none", t.IPCMode)
+	case ipc == "":
+	case !slices.Contains(ipc.Values(), ipc):
+		found.Add(path.Child("ipcMode"), "is %q, want host, task or none", ipc)
 	case fargate:
-		found.AddWith([]problem.Path{launchTypes}, path.Child("ipcMode"), "is %s, but FARGATE has no IPC modes: leave it out, or FARGATE out of %s", t.IPCMode, launchTypes)
+		found.AddWith([]problem.Path{launchTypes}, path.Child("ipcMode"), "is %s, but FARGATE has no IPC modes: leave it out, or FARGATE out of %s", ipc, launchTypes)
 	}
 }
 
-// checkLaunchTypeOfVolume refuses volumes that a launch type has no place for.
-func (t Task) checkLaunchTypeOfVolume(v ecstypes.Volume, path problem.Path, found *problem.List) {
-	with := []problem.Path{problem.At("task", "launchTypes")}
-	if t.runsOn(ecstypes.CompatibilityFargate) {
+// CheckVolume refuses a volume that a launch type has no place for.
+func (t Types) CheckVolume(v ecstypes.Volume, path problem.Path, found *problem.List) {
+	with := []problem.Path{place}
+	if t.Has(ecstypes.CompatibilityFargate) {
 		checkFargateVolume(v, path, found)
 	}
-	if v.DockerVolumeConfiguration != nil && t.runsOn(ecstypes.CompatibilityManagedInstances) {
+	if v.DockerVolumeConfiguration != nil && t.Has(ecstypes.CompatibilityManagedInstances) {
 		found.AddWith(with, path.Child("dockerVolumeConfiguration"), "is not allowed on MANAGED_INSTANCES")
+	}
+}
+
+func checkFargateVolume(v ecstypes.Volume, path problem.Path, found *problem.List) {
+	with := []problem.Path{place}
+	if v.Host != nil && aws.ToString(v.Host.SourcePath) != "" {
+		found.AddWith(with, path.Child("host", "sourcePath"), "is not allowed on FARGATE, which has no host of yours")
+	}
+	if v.DockerVolumeConfiguration != nil {
+		found.AddWith(with, path.Child("dockerVolumeConfiguration"), "is not allowed on FARGATE")
+	}
+	if v.FsxWindowsFileServerVolumeConfiguration != nil {
+		found.AddWith(with, path.Child("fsxWindowsFileServerVolumeConfiguration"), "is not allowed on FARGATE")
 	}
 }
