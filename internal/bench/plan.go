@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,6 +33,7 @@ const watchEvery = 250 * time.Millisecond
 type estate struct {
 	*bench
 	proxy     *awsfault.Proxy
+	emulator  int // its process
 	terraform *testenv.Terraform
 	folder    string
 	program   string // the provider
@@ -54,6 +56,7 @@ func (b *bench) plans(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	e.emulator = emulator.PID()
 	defer func() { err = errors.Join(err, os.RemoveAll(e.folder)) }()
 	if err := e.planned(ctx, "new"); err != nil {
 		return err
@@ -142,17 +145,20 @@ func (e *estate) planned(ctx context.Context, tasks string) error {
 	what := fmt.Sprintf("plan of %d %s mesh tasks", e.Tasks, tasks)
 	for i := range e.Samples {
 		e.proxy.Forget()
-		used := watch(e.program)
+		used, others := watch(e.program), e.others()
 		began := time.Now()
 		_, err := e.terraform.Output(ctx, "plan", "-input=false", "-no-color", "-state="+e.terraform.State(), "-out="+filepath.Join(e.folder, "plan"))
 		took, provider := time.Since(began), used()
-		if err != nil {
+		terraform, emulator, usageErr := others(provider.time)
+		if err := errors.Join(err, usageErr); err != nil {
 			return err
 		}
 		n := float64(e.Tasks)
 		e.add(figures.Figure{Name: what, Unit: "s", Goal: "< 15 s"}, took.Seconds())
 		e.add(figures.Figure{Name: what + ", provider's memory at its peak", Unit: "MB", Goal: "< 250 MB"}, float64(provider.peak)/megabyte)
 		e.add(figures.Figure{Name: what + ", provider's processor time a task", Unit: "ms"}, 1000*provider.time.Seconds()/n)
+		e.add(figures.Figure{Name: what + ", Terraform's processor time a task", Unit: "ms"}, 1000*terraform.Seconds()/n)
+		e.add(figures.Figure{Name: what + ", the emulator's processor time a task", Unit: "ms"}, 1000*emulator.Seconds()/n)
 		e.add(figures.Figure{Name: what + ", AWS calls a task", Goal: "≤ 6"}, float64(len(e.proxy.Calls()))/n)
 		if i == 0 {
 			e.say("%s: %s", what, counted(e.proxy.Calls(), n))
@@ -160,6 +166,21 @@ func (e *estate) planned(ctx context.Context, tasks string) error {
 		e.say("%s: %d of %d, %.1f s", what, i+1, e.Samples, took.Seconds())
 	}
 	return nil
+}
+
+// others begins to count the processor time that Terraform takes beside a provider's, and the emulator, which both share the cores.
+func (e *estate) others() (end func(provider time.Duration) (terraform, emulator time.Duration, err error)) {
+	ended := func() time.Duration { // all of this process's children that ended, with theirs
+		var u syscall.Rusage
+		_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &u) // of which it cannot say that there are none
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	children := ended()
+	emulated, err := procs.CPU(e.emulator)
+	return func(provider time.Duration) (time.Duration, time.Duration, error) {
+		now, laterErr := procs.CPU(e.emulator)
+		return ended() - children - provider, now - emulated, errors.Join(err, laterErr)
+	}
 }
 
 // made applies the configuration.

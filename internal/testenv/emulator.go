@@ -19,6 +19,9 @@ type AWS struct {
 	URL string
 }
 
+// PID is that of its process.
+func (a *AWS) PID() int { return a.cmd.Process.Pid }
+
 // Limits of the emulators' start on two busy cores.
 const (
 	motoStartLimit       = 60 * time.Second

@@ -18,13 +18,14 @@ import (
 func main() {
 	s := bench.Defaults()
 	flag.IntVar(&s.Samples, "n", s.Samples, "samples of each figure")
+	flag.IntVar(&s.Tasks, "tasks", s.Tasks, "mesh tasks that are planned together")
 	parts := flag.String("parts", "", "names of the parts to run, with commas between them; all by default")
 	flag.Var((*controllerbench.Numbers)(&s.ControllerTasks), "controller-tasks", "how many tasks there are in the part controller, `numbers` with commas between")
 	flag.Var((*controllerbench.Numbers)(&s.ControllerServers), "controller-servers", "how many servers Consul has there, `numbers` with commas between")
 	flag.Usage = usage
 	flag.Parse()
-	if flag.NArg() > 0 || s.Samples < 1 {
-		fmt.Fprintln(os.Stderr, "bench: want no argument, and -n of 1 at least")
+	if flag.NArg() > 0 || s.Samples < 1 || s.Tasks < 1 {
+		fmt.Fprintln(os.Stderr, "bench: want no argument, and -n and -tasks of 1 at least")
 		os.Exit(2)
 	}
 	s.Parts = strings.FieldsFunc(*parts, func(r rune) bool { return r == ',' || r == ' ' })
@@ -48,7 +49,7 @@ each where there is enough free memory, and take longer:
 `
 
 func usage() {
-	fmt.Fprintf(os.Stderr, "Usage: make bench [PARTS=dns,xds] [SAMPLES=5], or bin/bench [-parts dns,xds] [-n 5]\n\n")
+	fmt.Fprintf(os.Stderr, "Usage: make bench [PARTS=dns,xds] [SAMPLES=5], or bin/bench [-parts dns,xds] [-n 5] [-tasks 500]\n\n")
 	flag.PrintDefaults()
 	fmt.Fprintf(os.Stderr, "\nThe parts:\n%s", bench.PartNames())
 	fmt.Fprint(os.Stderr, longer)
