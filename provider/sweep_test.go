@@ -280,11 +280,19 @@ type surroundings struct{ ecsCluster, policy, subnet, group string }
 
 func (c cloud) surroundings(t *testing.T, name string) surroundings {
 	t.Helper()
-	made, err := c.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String(name)})
+	at := c.ecsClusterAlone(t, name)
+	policy, err := c.iam.CreatePolicy(t.Context(), &iam.CreatePolicyInput{PolicyName: aws.String(name), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy, err := c.iam.CreatePolicy(t.Context(), &iam.CreatePolicyInput{PolicyName: aws.String(name), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`)})
+	at.policy = *policy.Policy.Arn
+	return at
+}
+
+// ecsClusterAlone are surroundings without a policy, of which an account has one of a name.
+func (c cloud) ecsClusterAlone(t *testing.T, name string) surroundings {
+	t.Helper()
+	made, err := c.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String(name)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +305,7 @@ func (c cloud) surroundings(t *testing.T, name string) surroundings {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return surroundings{*made.Cluster.ClusterArn, *policy.Policy.Arn, *subnets.Subnets[0].SubnetId, *groups.SecurityGroups[0].GroupId}
+	return surroundings{ecsCluster: *made.Cluster.ClusterArn, subnet: *subnets.Subnets[0].SubnetId, group: *groups.SecurityGroups[0].GroupId}
 }
 
 // frame is what the variants of a sweep share.
