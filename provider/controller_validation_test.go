@@ -76,3 +76,34 @@ func TestSettingsOfControllersAreChecked(t *testing.T) {
 		"events, mistyped":        {controller(fields{"events": fields{"enable": false}}), " | named"},
 	})
 }
+
+// The block of a mesh task is checked as the resource is, at its own attributes.
+func TestControllersOfMeshTasksAreChecked(t *testing.T) {
+	t.Parallel()
+	at := surroundings{ecsCluster: "mesh", subnet: "subnet-1", group: "sg-1"}
+	block := func(changes fields) fields { return sharing("web", at, changes) }
+	const role = "arn:aws:iam::123456789012:role/x"
+	checkRows(t, "consulecs_mesh_task", map[string]row{
+		"only a token":                 {block(nil), ""},
+		"no service":                   {with(block(nil), fields{"ecs_service": nil}), "controller | needs ecs_service, which says in what ECS cluster"},
+		"a service that comes later":   {with(block(nil), fields{"ecs_service": nil, "dynamic": fields{"ecs_service": laterBlock(fields{"cluster": "mesh", "subnets": []any{"subnet-1"}})}}), ""},
+		"no rights":                    {block(fields{"token_secret_arn": nil}), "controller.token_secret_arn | controller.login.enabled to true, beside controller.first_token_secret_arn or controller.manage_acl = false"},
+		"rights that come later":       {block(fields{"token_secret_arn": later}), ""},
+		"no ACLs":                      {block(fields{"token_secret_arn": nil, "acls": false}), ""},
+		"all roles":                    {block(fields{"iam_role_path": "/"}), "controller.iam_role_path | set controller.trust_all_roles"},
+		"a path among services":        {block(fields{"iam_role_path": "/consul-ecs/", "iam": fields{"path": "/consul-ecs/x/"}}), `controller.iam.path | below the path "/consul-ecs/"`},
+		"a given role with a name":     {block(fields{"iam": fields{"task_role": fields{"arn": role, "name": "x"}}}), "controller.iam.task_role.arn | controller.iam.task_role.name"},
+		"a partition":                  {block(fields{"partition": "team a"}), "controller.partition | letters, digits"},
+		"the launch type of the tasks": {block(fields{"task": fields{"launch_types": []any{"EC2"}}}), "controller.launch_type | none of the task's launch types [EC2]"},
+		"another launch type":          {block(fields{"launch_type": "EC2", "task": fields{"launch_types": []any{"EC2"}}}), ""},
+		"two ways to run":              {block(fields{"launch_type": "EC2", "capacity_provider_strategy": []any{fields{"capacity_provider": "x"}}}), "controller.launch_type | controller.capacity_provider_strategy"},
+		"hosts with a port":            {block(fields{"consul_servers": fields{"hosts": "consul:8501"}}), "controller.consul_servers.hosts | 8501"},
+		"a cluster by its name":        {block(fields{"ecs_clusters": []any{"mesh"}}), "controller.ecs_clusters | ARN of an ECS cluster"},
+		"a Fargate pair":               {block(fields{"task": fields{"cpu": 256, "memory": 4096}}), "controller.task.memory | 4096"},
+		"a tag of the mesh's":          {block(fields{"tags": fields{"consul.hashicorp.com/x": "y"}}), "controller.tags | is a key of the mesh"},
+		"many":                         {block(fields{"desired_count": 11}), "controller.desired_count | 11"},
+		"a log router":                 {block(fields{"log_configuration": fields{"log_driver": "awsfirelens"}}), "controller.log_configuration.log_driver | there is no log router"},
+		"no subnets":                   {block(fields{"subnets": []any{}}), "controller.subnets | at least 1"},
+		"a misspelt key":               {block(fields{"token_arn": "x"}), " | named"},
+	})
+}

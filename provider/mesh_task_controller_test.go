@@ -76,13 +76,7 @@ func (c cloud) in(region string) cloud {
 func TestMeshTasksOfOneApplyShareAController(t *testing.T) {
 	t.Parallel()
 	c := binaries()[0].startMoto(t)
-	us := c.surroundings(t, "shared")
-	eu := us
-	made, err := c.in("eu-west-1").ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("shared")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	eu.ecsCluster = *made.Cluster.ClusterArn
+	us, eu := c.surroundings(t, "shared"), c.in("eu-west-1").ecsClusterAlone(t, "shared")
 	all := fields{}
 	for i := range 5 {
 		name := fmt.Sprintf("shares-%d", i)

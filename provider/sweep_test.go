@@ -83,6 +83,18 @@ func fullMeshTask(family string, at surroundings) fields {
 	}
 }
 
+// fullSharing has something of everything in the block controller. Moto's tasks never run, so that only a controller of none is steady.
+func fullSharing(family string, at surroundings) fields {
+	block := with(fullController("", at), fields{"desired_count": 0})
+	for _, key := range []string{"cluster", "name", "force_destroy", "wait_for_steady_state"} {
+		delete(block, key)
+	}
+	block["iam"] = fields{"path": "/x/", "name_prefix": "x-", "task_role": fields{"policy_arns": []any{at.policy}}}
+	return meshTask(fields{"family": family, "controller": block, "ecs_service": fields{
+		"cluster": at.ecsCluster, "desired_count": 0, "subnets": []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2",
+	}, "task": fields{"launch_types": []any{"EC2"}}})
+}
+
 func fullController(name string, at surroundings) fields {
 	const secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 	return fields{
@@ -274,6 +286,7 @@ func subjects(at surroundings) []subject {
 		part("i", "iam"),
 		part("e", "ecs_service", "revision_policy", "tags"),
 		part(toForget, "ecs_service"),
+		{"consulecs_mesh_task", "h", func(name string) fields { return fullSharing(name, at) }, []string{"controller"}},
 		{"consulecs_controller", "k", func(name string) fields { return fullController(name, at) }, nil},
 		{"consulecs_controller", "l", func(name string) fields { return loggingIn(name, at) }, []string{"login", "first_token_secret_arn", "first_token_kms_key_arn"}},
 	}
@@ -291,11 +304,19 @@ type surroundings struct{ ecsCluster, policy, subnet, group string }
 
 func (c cloud) surroundings(t testing.TB, name string) surroundings {
 	t.Helper()
-	made, err := c.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String(name)})
+	at := c.ecsClusterAlone(t, name)
+	policy, err := c.iam.CreatePolicy(t.Context(), &iam.CreatePolicyInput{PolicyName: aws.String(name), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy, err := c.iam.CreatePolicy(t.Context(), &iam.CreatePolicyInput{PolicyName: aws.String(name), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`)})
+	at.policy = *policy.Policy.Arn
+	return at
+}
+
+// ecsClusterAlone are surroundings without a policy, of which an account has one of a name.
+func (c cloud) ecsClusterAlone(t *testing.T, name string) surroundings {
+	t.Helper()
+	made, err := c.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String(name)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +329,7 @@ func (c cloud) surroundings(t testing.TB, name string) surroundings {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return surroundings{*made.Cluster.ClusterArn, *policy.Policy.Arn, *subnets.Subnets[0].SubnetId, *groups.SecurityGroups[0].GroupId}
+	return surroundings{ecsCluster: *made.Cluster.ClusterArn, subnet: *subnets.Subnets[0].SubnetId, group: *groups.SecurityGroups[0].GroupId}
 }
 
 // frame is what the variants of a sweep share.

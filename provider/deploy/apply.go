@@ -53,10 +53,13 @@ func (b Before) Begin() *Progress {
 func (c *Client) Apply(ctx context.Context, d Design, had Before, out *Progress) error {
 	err := c.apply(ctx, d, had, out)
 	if err == nil {
-		c.run.makes(d.Owner.ID)
+		c.Remade(d.Owner)
 	}
 	return withCause(ctx, err)
 }
+
+// Remade notes that others have made again what an owner, whose ID is always the same, had removed.
+func (c *Client) Remade(owner ownership.Owner) { c.run.makes(owner.ID) }
 
 func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress) error {
 	d = d.withVersionOf(had.Outcome)

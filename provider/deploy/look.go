@@ -88,8 +88,12 @@ func (c *Client) Owned(ctx context.Context, want, former Design) (had Before, er
 	if err != nil || found == nil {
 		return had, err
 	}
-	had.Service, _, err = c.ReadService(ctx, ImportID{ecsCluster: row.Value(want.Service.Cluster), ECSService: row.Value(want.Service.Name)})
-	return had, err
+	had.Service = &block.ECSService{Cluster: want.Service.Cluster, Name: want.Service.Name}
+	row.FromSpec(&had.Service.CapacityProviderStrategy, found.CapacityProviderStrategy)
+	if want.Service.LaunchType != nil {
+		had.Service.LaunchType = aws.String(string(found.LaunchType))
+	}
+	return had, nil
 }
 
 // ownedRoles are those of the roles that there are and that bear the owner's ID, each once.

@@ -241,7 +241,7 @@ func (m *model) controllerProblems(d block.Defaults, said problem.List) problem.
 		p = p.In(func(at problem.Path) problem.Path {
 			return problem.At(controllerBlock).Child(controllerPlaces.Attribute(at)...)
 		})
-		if from, ok := inheritedFrom(p.Path); ok {
+		if from, ok := m.inheritedFrom(p.Path); ok {
 			p.With = append(p.With, from)
 			if slices.ContainsFunc(said, func(other problem.Problem) bool { return places.Attribute(other.Path).Within(from) }) {
 				continue
@@ -252,9 +252,9 @@ func (m *model) controllerProblems(d block.Defaults, said problem.List) problem.
 	return found
 }
 
-// inheritedFrom is where the mesh task says what may have become the value at a place of the block.
-func inheritedFrom(at problem.Path) (problem.Path, bool) {
-	if len(at) < 2 {
+// inheritedFrom is where the mesh task may say what the block does not at one of its places.
+func (m *model) inheritedFrom(at problem.Path) (problem.Path, bool) {
+	if len(at) < 2 || row.Says(m.Controller, at[1:]) {
 		return nil, false
 	}
 	name, _ := at[1].(string)

@@ -12,8 +12,10 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
 	"github.com/consulecs/terraform-provider-consulecs/provider/occupancy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
@@ -25,11 +27,11 @@ const givenUpWithin = 2 * time.Minute
 // fails, and nobody else takes part, a controller that this apply has made goes again.
 func (s *Share) Join(ctx context.Context, w Wish, act func(context.Context) error) (*ecstypes.Service, error) {
 	s.count(1)
-	controller, err := s.ensure(ctx, w)
+	controller, made, err := s.ensure(ctx, w)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", s.name(), err)
 	} else if err = act(ctx); err == nil {
-		controller, err = s.confirm(ctx, w)
+		controller, err = s.confirm(ctx, w, made)
 	}
 	s.count(-1)
 	if err == nil || !s.mayLeave() {
@@ -58,25 +60,33 @@ func (s *Share) mayLeave() bool {
 
 // ensure finds a controller or makes the shared one, and waits until it runs. One mesh task at a time does so, and those after it take
 // what it found.
-func (s *Share) ensure(ctx context.Context, w Wish) (*ecstypes.Service, error) {
+func (s *Share) ensure(ctx context.Context, w Wish) (controller *ecstypes.Service, made bool, err error) {
 	release, err := s.take(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer release()
 	if s.ready != nil && !w.Changed {
-		return s.ready, nil
+		return s.ready, false, nil
 	}
 	return s.bring(ctx, w)
 }
 
-// confirm looks whether the controller is still there: who left at the same time may have taken the mesh task's service for not yet made.
-func (s *Share) confirm(ctx context.Context, w Wish) (*ecstypes.Service, error) {
+// confirm looks whether the controller is still there, now that the mesh task's service shows that it is needed: who left at the same time
+// may have removed it before that. Of one that the mesh task made, a part may be gone.
+func (s *Share) confirm(ctx context.Context, w Wish, made bool) (*ecstypes.Service, error) {
 	release, err := s.take(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ready := s.ready
+	if made {
+		defer release()
+		if err := s.apply(ctx, w); err != nil {
+			return ready, err
+		}
+		return ready, s.client.AwaitRunning(ctx, s.ecsCluster, Name)
+	}
 	release()
 	name := aws.ToString(ready.ServiceName)
 	there, err := s.client.FindServices(ctx, s.ecsCluster, name)
@@ -88,36 +98,36 @@ func (s *Share) confirm(ctx context.Context, w Wish) (*ecstypes.Service, error) 
 		return ready, err
 	}
 	defer release()
-	w.Changed = false
 	if s.ready != ready { // another mesh task was faster
 		return s.ready, nil
 	}
-	return s.bring(ctx, w)
+	controller, _, err := s.bring(ctx, w)
+	return controller, err
 }
 
 // bring is ensure for whoever has the turn.
-func (s *Share) bring(ctx context.Context, w Wish) (*ecstypes.Service, error) {
-	controller, err := s.find(ctx, "")
-	if err != nil {
-		return nil, err
+func (s *Share) bring(ctx context.Context, w Wish) (controller *ecstypes.Service, made bool, err error) {
+	if controller, err = s.find(ctx, ""); err != nil {
+		return nil, false, err
 	}
 	switch {
 	case controller == nil:
 		if controller, err = s.begin(ctx, w); err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		made = s.IsShared(controller)
 	case w.Changed && s.IsShared(controller) && (s.Differs(controller, w.Hash) || !runsIn(controller, w.Design.Service)):
 		if err := s.apply(ctx, w); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	if s.IsShared(controller) {
 		if err := s.client.AwaitRunning(ctx, s.ecsCluster, Name); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	s.ready = controller
-	return controller, nil
+	return controller, made, nil
 }
 
 // begin makes the shared controller. Another Terraform may do so at the same time: what matters is that there is one in the end.
@@ -145,11 +155,24 @@ func missing(errs ...error) error {
 }
 
 func (s *Share) apply(ctx context.Context, w Wish) error {
-	had, err := s.client.Owned(ctx, w.Design, w.Former)
-	if err != nil {
-		return err
-	}
-	return s.client.Apply(ctx, w.Design, had, had.Begin())
+	return s.onOwned(ctx, w, func(had deploy.Before) error { return s.client.Apply(ctx, w.Design, had, had.Begin()) })
+}
+
+// overtaken tells that what was there a moment ago is gone: another Terraform makes or removes the controller at the same time.
+var overtaken = lag.Lag{
+	What: "another Terraform makes or removes the controller", Within: 10 * time.Second,
+	Is: func(err error) bool { return awsapi.IsNotFound(err) || awsapi.IsClientException(err) },
+}
+
+// onOwned does something with what there is of the shared controller.
+func (s *Share) onOwned(ctx context.Context, w Wish, do func(deploy.Before) error) error {
+	return lag.Through(ctx, func() error {
+		had, err := s.client.Owned(ctx, w.Design, w.Former)
+		if err != nil {
+			return err
+		}
+		return do(had)
+	}, overtaken)
 }
 
 // runsIn reports whether a service has the network.
@@ -193,11 +216,8 @@ func (s *Share) Leave(ctx context.Context, w Wish) error {
 			return err
 		}
 	}
-	had, err := s.client.Owned(ctx, w.Design, w.Former)
-	if err != nil {
-		return err
-	}
-	if err := s.client.Remove(ctx, w.Design.Family, s.owner, had); err != nil {
+	remove := func(had deploy.Before) error { return s.client.Remove(ctx, w.Design.Family, s.owner, had) }
+	if err := s.onOwned(ctx, w, remove); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -207,8 +227,12 @@ func (s *Share) Leave(ctx context.Context, w Wish) error {
 		return err
 	}
 	tflog.Info(ctx, "controller needed again", map[string]any{"ecs_cluster": s.ecsCluster})
-	_, err = s.bring(ctx, w)
-	return err
+	controller, err := s.find(ctx, "")
+	if err != nil || controller != nil && !s.IsShared(controller) {
+		return err
+	}
+	s.client.Remade(s.owner) // others may have made it again while it was removed, and a part of theirs may be gone
+	return s.apply(ctx, w)
 }
 
 // isJoined reports whether mesh tasks of this apply take part whose services may not be there yet: the last of them sees to the rest.

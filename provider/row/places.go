@@ -98,6 +98,31 @@ func placesOf(field reflect.StructField, parents []problem.Path) []problem.Path 
 	return all
 }
 
+// Says reports whether a model has a value at the place of an attribute.
+func Says(model any, at problem.Path) bool { return says(reflect.ValueOf(model), at) }
+
+func says(v reflect.Value, at problem.Path) bool {
+	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return false
+		}
+		v = v.Elem()
+	}
+	if len(at) == 0 || v.Kind() != reflect.Struct { // an element of a list or a map
+		return !v.IsZero() || v.Kind() != reflect.Slice && v.Kind() != reflect.Map
+	}
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		switch {
+		case field.Anonymous && says(v.Field(i), at):
+			return true
+		case field.Tag.Get("tfsdk") != "" && field.Tag.Get("tfsdk") == at[0]:
+			return says(v.Field(i), at[1:])
+		}
+	}
+	return false
+}
+
 func bare(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "") }
 
 func stepsOf(dotted string) problem.Path {
