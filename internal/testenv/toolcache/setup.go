@@ -59,8 +59,9 @@ func (s Setup) prepare(ctx context.Context) (Host, error) {
 	host := look(ctx, s.Cache.privateSocket())
 	found := s.Cache.recorded()
 	todo := Todo{
-		Python: found.Envoy == "" || found.MotoServer == "" || found.LocalStackPython == "",
-		Base:   !exists(s.Cache.dir("base", s.Cache.baseKey())),
+		Python:  found.Envoy == "" || found.MotoServer == "" || found.LocalStackPython == "",
+		Base:    !exists(s.Cache.dir("base", s.Cache.baseKey())),
+		Release: s.Release,
 	}
 	packages, missing := needs(host, todo, s.Cache.Pins.Python.Minimum)
 	if len(missing) > 0 {
