@@ -162,6 +162,30 @@ func TestPagesCallWhatExists(t *testing.T) {
 	}
 }
 
+// TestTheCommandsForOneTestFindOne tries the arguments of go test in CONTRIBUTING.md on the names of tests.
+func TestTheCommandsForOneTestFindOne(t *testing.T) {
+	page, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := sources(t)
+	commands := regexp.MustCompile(`go test (?:-v )?\./(\S+) -run (\S+)`).FindAllStringSubmatch(string(page), -1)
+	for _, m := range commands {
+		found := slices.ContainsFunc(all, func(s source) bool {
+			return s.isTest() && s.dir() == m[1] && slices.ContainsFunc(s.file.Decls, func(d ast.Decl) bool {
+				fn, ok := d.(*ast.FuncDecl)
+				return ok && strings.HasPrefix(fn.Name.Name, m[2])
+			})
+		})
+		if !found {
+			t.Errorf("./%s has no test %s", m[1], m[2])
+		}
+	}
+	if len(commands) < 3 {
+		t.Errorf("%d commands are found: their form is another than this test's", len(commands))
+	}
+}
+
 func TestDependabotLooksWhereDependenciesAre(t *testing.T) {
 	where := map[string]string{"gomod": "go.mod", "docker": "Dockerfile", "github-actions": ".github/workflows", "pip": "*.txt"}
 	modules := map[string]bool{}
