@@ -126,6 +126,66 @@ func TestWorkflowsCallWhatExists(t *testing.T) {
 	}
 }
 
+// TestPagesCallWhatExists looks at the commands on the pages that people follow.
+func TestPagesCallWhatExists(t *testing.T) {
+	targets := makeTargets(t)
+	pages := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}
+	for _, pattern := range []string{"docs/templates/*.tmpl", "docs/templates/*/*.tmpl"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	command := regexp.MustCompile("(?m)(?:^|`)make ([a-z][a-z-]*)")
+	link := regexp.MustCompile(`\]\(((?:\.\./)*[\w./-]+)(?:#[\w-]*)?\)`)
+	commands := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range command.FindAllStringSubmatch(string(text), -1) {
+			if commands++; !slices.Contains(targets, m[1]) {
+				t.Errorf("%s: make %s: there is no such target", page, m[1])
+			}
+		}
+		from := strings.Replace(filepath.Dir(page), "docs/templates", "docs", 1) // where the page is once it is made
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(from, m[1])); err != nil {
+				t.Errorf("%s: the link to %s: %v", page, m[1], err)
+			}
+		}
+	}
+	if commands < 10 {
+		t.Errorf("%d commands are found: their form is another than this test's", commands)
+	}
+}
+
+// TestTheCommandsForOneTestFindOne tries the arguments of go test in CONTRIBUTING.md on the names of tests.
+func TestTheCommandsForOneTestFindOne(t *testing.T) {
+	page, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := sources(t)
+	commands := regexp.MustCompile(`go test (?:-v )?\./(\S+) -run (\S+)`).FindAllStringSubmatch(string(page), -1)
+	for _, m := range commands {
+		found := slices.ContainsFunc(all, func(s source) bool {
+			return s.isTest() && s.dir() == m[1] && slices.ContainsFunc(s.file.Decls, func(d ast.Decl) bool {
+				fn, ok := d.(*ast.FuncDecl)
+				return ok && strings.HasPrefix(fn.Name.Name, m[2])
+			})
+		})
+		if !found {
+			t.Errorf("./%s has no test %s", m[1], m[2])
+		}
+	}
+	if len(commands) < 3 {
+		t.Errorf("%d commands are found: their form is another than this test's", len(commands))
+	}
+}
+
 func TestDependabotLooksWhereDependenciesAre(t *testing.T) {
 	where := map[string]string{"gomod": "go.mod", "docker": "Dockerfile", "github-actions": ".github/workflows", "pip": "*.txt"}
 	modules := map[string]bool{}

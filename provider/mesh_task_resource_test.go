@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -476,6 +477,10 @@ func TestWhatOnlyThePlanCanTellIsToldThere(t *testing.T) {
 	resource.UnitTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories(),
 		Steps: []resource.TestStep{
+			{
+				Config:   strings.Replace(c.provider(), `agent_image = "agent:1"`, "", 1) + plainTask("planned", "1", ""),
+				PlanOnly: true, ExpectError: regexp.MustCompile(`sidecars.image is missing, and\s+only\s+a\s+release\s+of\s+the\s+provider\s+has\s+an\s+image`),
+			},
 			plan("consul_servers {\n tls { enabled = false }\n}", `(?s)consul_servers.tls.ca_secret_arn is set,\s+but\s+TLS is off`),
 			plan(`consul_servers { hosts = "consul:8500" }`, `Invalid consul_servers.hosts`),
 			plan(`upstreams = []`, `Unsupported argument`),

@@ -66,7 +66,7 @@ func examine(ctx context.Context, checks []check, f *facts) report {
 			for _, name := range slices.Concat(c.needs, c.after) {
 				at, known := place[name]
 				if !known {
-					panic("internal error: check " + c.name + " waits for " + name + ", which there is not")
+					panic("internal error: check " + c.name + " waits for " + name + ", which does not exist")
 				}
 				<-over[at]
 				if slices.Contains(c.needs, name) && findings[at].hinders() {

@@ -116,7 +116,7 @@ func (f *facts) lookRules(ctx context.Context) Finding {
 	case !f.cfg.RedirectsTraffic():
 		return notTransparent()
 	case !f.netAdmin:
-		return notAsked("nobody may read them without NET_ADMIN, which this container has not")
+		return notAsked("they can be read with the capability NET_ADMIN only, which this container does not have")
 	case f.conn == nil || f.registration == nil:
 		return skip("needs login: the rules follow from Consul's central configuration too")
 	}

@@ -33,11 +33,11 @@ func (f *facts) lookConfig(context.Context) Finding {
 func (f *facts) lookTrust(context.Context) Finding {
 	grpc, err := f.settings.Trust(consul.PortGRPC)
 	if err != nil {
-		return failed(err, "give the CA of Consul's servers in "+mesh.VariableGRPCCACert+", or a file that there is")
+		return failed(err, "give the CA of Consul's servers in "+mesh.VariableGRPCCACert+", or a file that exists")
 	}
 	http, err := f.settings.Trust(consul.PortHTTP)
 	if err != nil {
-		return failed(err, "give the CA of Consul's servers in "+mesh.VariableHTTPSCACert+", or a file that there is")
+		return failed(err, "give the CA of Consul's servers in "+mesh.VariableHTTPSCACert+", or a file that exists")
 	}
 	return ok("gRPC: %s, HTTP: %s", grpc, http)
 }

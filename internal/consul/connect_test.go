@@ -26,10 +26,17 @@ import (
 // credentials of a task in the environment, and so run one after another.
 var stage *meshstage.Stage
 
+// ofTheTests are goroutines of the tests' own: of a server that all share until the process ends, and of their idle connections.
+var ofTheTests = []goleak.Option{
+	goleak.IgnoreAnyFunction("github.com/consulecs/terraform-provider-consulecs/internal/testenv.startDaemon.func1"),
+	goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+	goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+}
+
 // TestMain fails also where a connection, a watch or a login outlives what it was for.
 func TestMain(m *testing.M) {
 	code := meshstage.Main(m, func(s *meshstage.Stage) { stage = s })
-	if err := goleak.Find(); err != nil && code == 0 {
+	if err := goleak.Find(ofTheTests...); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

@@ -74,7 +74,7 @@ const (
 // The hints for them.
 const (
 	hintNoProtocol        = "what listens at the port does not speak gRPC: see consulServers.grpc.port"
-	hintClientCertificate = "the servers want a client certificate, which tasks have none of: set verify_incoming to false in tls.grpc and tls.https of the servers' configuration"
+	hintClientCertificate = "the servers want a client certificate, and tasks have none: set verify_incoming to false in tls.grpc and tls.https of the servers' configuration"
 )
 
 // dials are causes for which a server cannot be spoken to.

@@ -62,14 +62,15 @@ func each(value any) []fields {
 }
 
 // snapshot makes a release of the working tree with the configuration of releases, for this platform alone. It returns the folder
-// that it is in, and GnuPG's with the key that signed it.
-func snapshot(t *testing.T) (dist, gnupg string) {
+// that it is in, and the keyring with the key that signed it.
+func snapshot(t *testing.T) (dist string, signer keyring) {
 	t.Helper()
 	tools, err := toolcache.Find()
 	goreleaser := required.Tool(t, "GoReleaser", tools.GoReleaser, err)
 	cyclonedx := required.Tool(t, "cyclonedx-gomod", tools.CycloneDX, err)
 	work := t.TempDir()
-	fingerprint, gnupg := key(t)
+	signer = newKeyring(t)
+	signer.makeKey(t, "")
 	cfg := config(t)
 	cfg["dist"] = filepath.Join(work, "dist")
 	cfg["snapshot"] = fields{"version_template": version}
@@ -84,47 +85,18 @@ func snapshot(t *testing.T) (dist, gnupg string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	check := exec.CommandContext(t.Context(), goreleaser, "check", "--quiet")
+	check.Dir = repository
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("goreleaser check: %v\n%s", err, out)
+	}
 	cmd := exec.CommandContext(t.Context(), goreleaser, "release", "--snapshot", "--skip=docker", "--config", filepath.Join(work, "goreleaser.yml"))
 	cmd.Dir = repository
-	cmd.Env = append(os.Environ(), "GPG_FINGERPRINT="+fingerprint, "GNUPGHOME="+gnupg, "PATH="+filepath.Dir(cyclonedx)+":"+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "GPG_FINGERPRINT="+signer.fingerprint(t), "GNUPGHOME="+string(signer), "PATH="+filepath.Dir(cyclonedx)+":"+os.Getenv("PATH"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("goreleaser: %v\n%s", err, out)
 	}
-	return filepath.Join(work, "dist"), gnupg
-}
-
-// key makes a key that is thrown away with the test, and returns its fingerprint and GnuPG's folder.
-func key(t *testing.T) (fingerprint, folder string) {
-	t.Helper()
-	if _, err := exec.LookPath("gpg"); err != nil {
-		required.Missing(t, "GnuPG is not there: apt-get install gnupg: ", err)
-	}
-	folder, err := os.MkdirTemp("", "gpg") // the path of its agent's socket has to be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	gpg := func(args ...string) string {
-		cmd := exec.Command("gpg", append([]string{"--homedir", folder, "--batch"}, args...)...)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("gpg %s: %v\n%s", args[0], err, out)
-		}
-		return string(out)
-	}
-	t.Cleanup(func() {
-		_ = exec.Command("gpgconf", "--homedir", folder, "--kill", "all").Run() // no agent runs where none was needed
-		if err := os.RemoveAll(folder); err != nil {
-			t.Error(err)
-		}
-	})
-	gpg("--passphrase", "", "--quick-generate-key", "release test", "rsa3072", "sign", "never")
-	for line := range strings.Lines(gpg("--list-keys", "--with-colons")) {
-		if f := strings.Split(line, ":"); f[0] == "fpr" {
-			return f[9], folder
-		}
-	}
-	t.Fatal("gpg lists no key")
-	return "", ""
+	return filepath.Join(work, "dist"), signer
 }
 
 func read(t *testing.T, name string) []byte {
@@ -137,10 +109,10 @@ func read(t *testing.T, name string) []byte {
 }
 
 func TestASnapshotIsWhatTheRegistryTakes(t *testing.T) {
-	dist, gnupg := snapshot(t)
+	dist, signer := snapshot(t)
 	t.Run("archives", func(t *testing.T) { archivesAreWhole(t, dist) })
 	t.Run("sums", func(t *testing.T) { sumsMatch(t, dist) })
-	t.Run("signatures", func(t *testing.T) { signaturesHold(t, dist, gnupg) })
+	t.Run("signatures", func(t *testing.T) { signaturesHold(t, dist, signer) })
 	t.Run("bills of materials", func(t *testing.T) { billsNameTheModules(t, dist) })
 	tools, err := toolcache.Find()
 	for name, path := range map[string]string{"terraform": tools.Terraform, "tofu": tools.OpenTofu} {
@@ -258,12 +230,10 @@ func sumsMatch(t *testing.T, dist string) {
 }
 
 // signaturesHold has GnuPG verify the list of sums and the agent's archive as they are, and refuse them with a byte more.
-func signaturesHold(t *testing.T, dist, gnupg string) {
+func signaturesHold(t *testing.T, dist string, signer keyring) {
 	for _, name := range []string{"terraform-provider-consulecs_" + version + "_SHA256SUMS", archive("consulecs-agent") + ".tar.gz"} {
 		signature := filepath.Join(dist, name+".sig")
-		verify := func(file string) error {
-			return exec.CommandContext(t.Context(), "gpg", "--homedir", gnupg, "--batch", "--verify", signature, file).Run()
-		}
+		verify := func(file string) error { return signer.command("--verify", signature, file).Run() }
 		if err := verify(filepath.Join(dist, name)); err != nil {
 			t.Errorf("%s: its signature does not hold: %v", name, err)
 		}

@@ -6,7 +6,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
 
-// Check warns of a login, the provider's and the resource's together, of which all is said but that there is one.
+// Check warns of a login that is described, by the provider and the resource together, and never switched on.
 func (m *Login) Check(found *problem.List) {
 	if m == nil || m.Enabled != nil || reflect.DeepEqual(*m, Login{}) {
 		return

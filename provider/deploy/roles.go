@@ -41,7 +41,7 @@ func (c *Client) ownRole(ctx context.Context, d Design, want, had RoleView) (*Ro
 // errRemoved says that IAM shows a role which the same run has deleted, as when a resource is replaced.
 var errRemoved = errors.New("it was deleted a moment ago, and IAM still shows it")
 
-// refuseRole says why a role that there is cannot become want; nil if it can.
+// refuseRole says why an existing role cannot become want; nil if it can.
 func (d Design) refuseRole(found, want, had RoleView) error {
 	switch {
 	case had.Name == "" && !d.mayTake(found.Tags[ownership.TagRoleID]):

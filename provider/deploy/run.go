@@ -99,7 +99,7 @@ func (r *run) hasRemoved(id string) bool {
 	return r.removed[id]
 }
 
-// plan notes the names and returns those that were noted before, for or beside a new resource. Two that there are may have one name,
+// plan notes the names and returns those that were noted before, for or beside a new resource. Two existing ones may have one name,
 // as where one thing was imported twice.
 func (r *run) plan(names []string, isNew bool) []string {
 	r.mu.Lock()

@@ -56,7 +56,7 @@ type Claim struct {
 	Home  iamrole.Home
 }
 
-// refuse says why something that there is cannot be the resource's; nil if it can.
+// refuse says why something that exists cannot be the resource's; nil if it can.
 func (c Claim) refuse(what string, tags map[string]string, known bool) error {
 	if known || c.Adopt || c.Owner.Is(tags[ownership.TagECSID]) {
 		return nil
@@ -197,7 +197,7 @@ func (k *Keeper) remove(ctx context.Context, kept View, by Claim, may func(owner
 	return errors.Join(errs...)
 }
 
-// There are those of the names that there are, with the tags of whoever has them. What may not be looked at is left out.
+// There are the names that are taken, with the tags of what has them. What may not be looked at is left out.
 func (k *Keeper) There(ctx context.Context, d eventqueue.Design) ([]ownership.Clash, error) {
 	var found []ownership.Clash
 	var errs []error

@@ -24,7 +24,7 @@ type Mesh struct {
 	Partition   string   // admin partition; "": all
 }
 
-// Tasks are those that were found. Not all need be: a page of ECS's list that has some is enough to know that there are.
+// Tasks are those that were found. They need not be all: one page of ECS's list is enough to know that some run.
 type Tasks struct {
 	running     map[string]string // by ARN, what runs it: service web of ECS cluster mesh
 	stopping    int

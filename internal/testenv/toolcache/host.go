@@ -24,12 +24,14 @@ type Host struct {
 	Dockerd       string // path of dockerd
 	Iptables      bool   // dockerd needs it for its networks
 	Compiler      bool   // a C compiler: the tests' race detector is linked with one
+	GnuPG         bool   // a release is signed with it
 }
 
 // Todo says which parts are still to be brought, for needs.
 type Todo struct {
-	Python bool // Envoy, moto or LocalStack
-	Base   bool // the container base
+	Python  bool // Envoy, moto or LocalStack
+	Base    bool // the container base
+	Release bool // a test makes a release
 }
 
 // Missing is something a set-up may not install itself, with the command that does.
@@ -55,6 +57,7 @@ func look(ctx context.Context, privateSocket string) Host {
 		Dockerd:  onPath("dockerd"),
 		Iptables: onPath("iptables") != "",
 		Compiler: onPath("gcc") != "" || onPath("cc") != "" || onPath("clang") != "",
+		GnuPG:    onPath("gpg") != "",
 	}
 	lists, _ := filepath.Glob("/var/lib/apt/lists/*_Packages*")
 	h.AptLists = len(lists) > 0

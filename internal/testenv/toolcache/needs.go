@@ -30,6 +30,9 @@ func needs(h Host, todo Todo, minPython string) (packages []string, missing Miss
 	if !h.Compiler {
 		want("a C compiler, for Go's race detector", "gcc libc6-dev", "sudo apt-get install gcc libc6-dev")
 	}
+	if todo.Release && !h.GnuPG {
+		want("GnuPG, which signs a release", "gnupg", "sudo apt-get install gnupg")
+	}
 	if todo.Python {
 		switch {
 		case h.Python == "":

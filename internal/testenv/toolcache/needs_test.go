@@ -46,6 +46,9 @@ func TestNeeds(t *testing.T) {
 		"Python no longer needed":           {host: root(func(h *Host) { h.Python = "" }), todo: Todo{Base: true}},
 		"base made already":                 {host: user(func(h *Host) { h.AptLists, h.Apt = false, false }), todo: Todo{Python: true}},
 		"root, no C compiler":               {host: root(func(h *Host) { h.Compiler = false }), todo: Todo{}, packages: []string{"gcc", "libc6-dev"}},
+		"root, a release without GnuPG":     {host: root(func(*Host) {}), todo: Todo{Release: true}, packages: []string{"gnupg"}},
+		"user, a release without GnuPG":     {host: user(func(*Host) {}), todo: Todo{Release: true}, missing: []string{"GnuPG, which signs a release"}},
+		"root, a release with GnuPG":        {host: root(func(h *Host) { h.GnuPG = true }), todo: Todo{Release: true}},
 		"root refreshes the lists itself":   {host: root(func(h *Host) { h.AptLists = false }), todo: all},
 	}
 	for name, test := range tests {

@@ -41,7 +41,7 @@ func (s Setup) Run(ctx context.Context) error {
 		return err
 	}
 	found := s.Cache.recorded()
-	err = runLanes(ctx, s.Out, s.built(&found), s.fetched(host, &found))
+	err = runLanes(ctx, s.Out, s.built(&found), s.fetched(host, &found), s.releasing(&found))
 	if saved := s.Cache.save(found); saved != nil {
 		return errors.Join(err, saved)
 	}
@@ -59,8 +59,9 @@ func (s Setup) prepare(ctx context.Context) (Host, error) {
 	host := look(ctx, s.Cache.privateSocket())
 	found := s.Cache.recorded()
 	todo := Todo{
-		Python: found.Envoy == "" || found.MotoServer == "" || found.LocalStackPython == "",
-		Base:   !exists(s.Cache.dir("base", s.Cache.baseKey())),
+		Python:  found.Envoy == "" || found.MotoServer == "" || found.LocalStackPython == "",
+		Base:    !exists(s.Cache.dir("base", s.Cache.baseKey())),
+		Release: s.Release,
 	}
 	packages, missing := needs(host, todo, s.Cache.Pins.Python.Minimum)
 	if len(missing) > 0 {
@@ -75,7 +76,7 @@ func (s Setup) prepare(ctx context.Context) (Host, error) {
 	return look(ctx, s.Cache.privateSocket()), err
 }
 
-// built is the lane of what is compiled: it keeps the processors busy while the other lane waits for the network.
+// built is the lane of what is compiled: it keeps the processors busy while the others wait for the network.
 func (s Setup) built(found *Paths) []step {
 	bring := func(label string, tool goTool, path *string) step {
 		return step{name: label, do: func(ctx context.Context) (string, error) {
@@ -95,6 +96,13 @@ func (s Setup) built(found *Paths) []step {
 		bring("Terraform or OpenTofu", s.Cache.terraform(), &found.Terraform),
 		// After the one before: where there is no Terraform it has been built by then.
 		s.onDemand("OpenTofu "+pins.OpenTofu.Version, "-opentofu", s.OpenTofu, s.Cache.openTofu(), &found.OpenTofu),
+	}
+}
+
+// releasing is the lane of what makes a release: a thousand modules are downloaded for it, which need not wait for what is compiled.
+func (s Setup) releasing(found *Paths) []step {
+	pins := s.Cache.Pins
+	return []step{
 		s.onDemand("GoReleaser "+pins.GoReleaser.Version, "-release", s.Release, s.Cache.goReleaser(), &found.GoReleaser),
 		s.onDemand("cyclonedx-gomod "+pins.CycloneDX.Version, "-release", s.Release, s.Cache.cycloneDX(), &found.CycloneDX),
 	}

@@ -1,6 +1,6 @@
 // Command docs writes the reference pages in docs/ anew, from the provider's schema, the templates in docs/templates and the
-// configurations in examples/. It runs in the repository's root and needs no network: the schema comes from the provider
-// itself through the Terraform of the tool cache. Exit codes: 0 written, 1 an error.
+// configurations in examples/, and checks them as the registries do. It runs in the repository's root and needs no network: the
+// schema comes from the provider itself through the Terraform of the tool cache. Exit codes: 0 written, 1 an error.
 package main
 
 import (
@@ -47,8 +47,16 @@ func run(ctx context.Context) (err error) {
 	if err := os.WriteFile(file, schema, 0o600); err != nil {
 		return err
 	}
-	return command(ctx, nil, nil, "go", "tool", "-modfile=tools.mod", "tfplugindocs", "generate",
-		"--provider-name", provider, "--providers-schema", file, "--website-source-dir", "docs/templates", "--rendered-website-dir", "docs")
+	for _, args := range [][]string{
+		{"generate", "--website-source-dir", "docs/templates", "--rendered-website-dir", "docs"},
+		{"validate"}, // as the registries will read them; what they do not know, such as docs/design, they leave out
+	} {
+		args = append([]string{"tool", "-modfile=tools.mod", "tfplugindocs", args[0], "--provider-name", provider, "--providers-schema", file}, args[1:]...)
+		if err := command(ctx, nil, nil, "go", args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // providerSchema asks the provider in work for its schema.
@@ -93,7 +101,7 @@ func command(ctx context.Context, env []string, out *bytes.Buffer, name string, 
 		cmd.Stdout = out
 	}
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w:\n%s", strings.Join(append([]string{name}, args[:min(2, len(args))]...), " "), err, printed.String())
+		return fmt.Errorf("%s: %w:\n%s", strings.Join(append([]string{name}, args[:min(4, len(args))]...), " "), err, printed.String())
 	}
 	return nil
 }
