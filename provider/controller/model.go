@@ -164,6 +164,7 @@ func (m *model) problems(d block.Defaults) problem.List {
 	block.CheckECSCluster(row.Value(m.ECSCluster), problem.At("cluster"), &found)
 	m.Network.Check(spec.Task.LaunchTypes, nil, &found)
 	m.IAM.Check(spec.Family, spec.Tags, &found)
+	d.CheckTags(m.Tags, &found)
 	m.checkPath(cmp.Or(spec.Controller.IAMRolePath, mesh.RolePath), &found)
 	return found
 }

@@ -177,7 +177,7 @@ func (c *Client) correctAttachments(ctx context.Context, want, had, found RoleVi
 }
 
 func (c *Client) correctRoleTags(ctx context.Context, want, had, found RoleView) error {
-	wrong, obsolete := ownership.Change(want.Tags, had.Tags, found.Tags)
+	wrong, obsolete := ownership.Change(want.Tags, c.Defaults.IgnoredTags.Without(maps.Clone(had.Tags)), found.Tags)
 	if len(wrong) > 0 {
 		if _, err := c.iam.TagRole(ctx, &iam.TagRoleInput{RoleName: &want.Name, Tags: iamTags(wrong)}); err != nil {
 			return fmt.Errorf("tag role %s: %w", want.Name, err)
@@ -248,6 +248,7 @@ func (c *Client) getRole(ctx context.Context, name string) (*RoleView, error) {
 	for _, tag := range got.Role.Tags {
 		v.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
+	c.Defaults.IgnoredTags.Without(v.Tags)
 	return v, nil
 }
 
