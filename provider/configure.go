@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,10 +26,18 @@ type providerModel struct {
 	Region           *string                 `tfsdk:"region"`
 	Profile          *string                 `tfsdk:"profile"`
 	AssumeRole       *assumeRoleModel        `tfsdk:"assume_role"`
+	WebIdentity      *webIdentityModel       `tfsdk:"assume_role_with_web_identity"`
+	ConfigFiles      []string                `tfsdk:"shared_config_files"`
+	CredentialsFiles []string                `tfsdk:"shared_credentials_files"`
+	FIPS             *bool                   `tfsdk:"use_fips_endpoint"`
+	DualStack        *bool                   `tfsdk:"use_dualstack_endpoint"`
+	Allowed          []string                `tfsdk:"allowed_account_ids"`
+	Forbidden        []string                `tfsdk:"forbidden_account_ids"`
 	Endpoints        *endpointsModel         `tfsdk:"endpoints"`
 	MaxRetries       *int32                  `tfsdk:"max_retries"`
 	RetryMode        *string                 `tfsdk:"retry_mode"`
 	DefaultTags      *defaultTagsModel       `tfsdk:"default_tags"`
+	IgnoreTags       *ignoreTagsModel        `tfsdk:"ignore_tags"`
 	ConsulServers    *block.ConsulServers    `tfsdk:"consul_servers"`
 	Login            *block.Login            `tfsdk:"login"`
 	AgentImage       *string                 `tfsdk:"agent_image"`
@@ -40,6 +49,14 @@ type assumeRoleModel struct {
 	RoleARN     *string `tfsdk:"role_arn"`
 	SessionName *string `tfsdk:"session_name"`
 	ExternalID  *string `tfsdk:"external_id"`
+	Duration    *string `tfsdk:"duration"`
+}
+
+type webIdentityModel struct {
+	RoleARN     *string `tfsdk:"role_arn"`
+	SessionName *string `tfsdk:"session_name"`
+	Token       *string `tfsdk:"web_identity_token"`
+	TokenFile   *string `tfsdk:"web_identity_token_file"`
 	Duration    *string `tfsdk:"duration"`
 }
 
@@ -69,9 +86,20 @@ type defaultTagsModel struct {
 	Tags map[string]string `tfsdk:"tags"`
 }
 
+type ignoreTagsModel struct {
+	Keys        []string `tfsdk:"keys"`
+	KeyPrefixes []string `tfsdk:"key_prefixes"`
+}
+
 // ValidateConfig implements provider.ProviderWithValidateConfig.
 func (p *consulECS) ValidateConfig(ctx context.Context, req provider.ValidateConfigRequest, resp *provider.ValidateConfigResponse) {
-	row.RefuseNumbers(ctx, req.Config, &resp.Diagnostics)
+	var m providerModel
+	if unknown, ok := row.Decode(ctx, req.Config, &m, &resp.Diagnostics); ok {
+		for _, found := range m.problems().Without(unknown...) {
+			at := path.Root(found.Path[0].(string))
+			resp.Diagnostics.AddAttributeError(at, "Invalid "+found.Path.String(), found.Path.String()+" "+found.Message()+".")
+		}
+	}
 }
 
 // Configure implements provider.Provider. Credentials come from the AWS SDK's own chain alone.
@@ -97,14 +125,20 @@ func (p *consulECS) Configure(ctx context.Context, req provider.ConfigureRequest
 		return
 	}
 	client := deploy.NewClient(cfg, m.defaults(p.version, unknown))
+	client.Accounts = deploy.Accounts{Allowed: m.Allowed, Forbidden: m.Forbidden}
 	resp.ResourceData, resp.DataSourceData = client, client
 }
 
-// refuseUnknown reports the settings that decide which AWS is meant: no plan can be made without them.
+// neededAtOnce are the settings that decide which AWS is meant, as whom it is spoken to, and what of it is looked at.
+var neededAtOnce = []string{
+	"region", "profile", "assume_role", "assume_role_with_web_identity", "endpoints", "shared_config_files", "shared_credentials_files",
+	"use_fips_endpoint", "use_dualstack_endpoint", "allowed_account_ids", "forbidden_account_ids", "ignore_tags",
+}
+
+// refuseUnknown reports the settings without which no plan can be made.
 func refuseUnknown(unknown []problem.Path, diags *diag.Diagnostics) {
 	for _, place := range unknown {
-		switch name := place[0].(string); name {
-		case "region", "profile", "assume_role", "endpoints":
+		if name := place[0].(string); slices.Contains(neededAtOnce, name) {
 			diags.AddAttributeError(path.Root(name), "Provider setting not known",
 				fmt.Sprintf("%s depends on a resource that does not exist yet. Apply that resource first, for instance with -target, or set %s to a value that is known.", place, place))
 		}
@@ -114,8 +148,13 @@ func refuseUnknown(unknown []problem.Path, diags *diag.Diagnostics) {
 func (m providerModel) aws(version string) awsapi.Config {
 	c := awsapi.Config{
 		Region: row.Value(m.Region), Profile: row.Value(m.Profile), Endpoints: m.Endpoints.set(),
-		UserAgent: "terraform-provider-consulecs/" + version,
-		Retries:   &awsapi.Retries{MaxAttempts: int(row.Value(m.MaxRetries)), Mode: aws.RetryMode(row.Value(m.RetryMode))},
+		UserAgent:         "terraform-provider-consulecs/" + version,
+		SharedConfigFiles: m.ConfigFiles, SharedCredentialsFiles: m.CredentialsFiles, FIPS: row.Value(m.FIPS), DualStack: row.Value(m.DualStack),
+		Retries: &awsapi.Retries{MaxAttempts: int(row.Value(m.MaxRetries)), Mode: aws.RetryMode(row.Value(m.RetryMode))},
+	}
+	if r := m.WebIdentity; r != nil {
+		lifetime, _ := time.ParseDuration(row.Value(r.Duration))
+		c.WebIdentity = &awsapi.WebIdentity{RoleARN: row.Value(r.RoleARN), SessionName: row.Value(r.SessionName), Token: row.Value(r.Token), TokenFile: row.Value(r.TokenFile), Duration: lifetime}
 	}
 	if r := m.AssumeRole; r != nil {
 		lifetime, _ := time.ParseDuration(row.Value(r.Duration)) // the schema admits durations only
@@ -132,6 +171,9 @@ func (m providerModel) defaults(version string, unknown []problem.Path) block.De
 	}
 	if m.DefaultTags != nil {
 		d.Tags = m.DefaultTags.Tags
+	}
+	if m.IgnoreTags != nil {
+		d.IgnoredTags = block.IgnoredTags{Keys: m.IgnoreTags.Keys, Prefixes: m.IgnoreTags.KeyPrefixes}
 	}
 	return d
 }

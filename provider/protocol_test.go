@@ -156,6 +156,8 @@ func value(t testing.TB, typ tftypes.Type, written any) tftypes.Value {
 		return tftypes.NewValue(typ, v)
 	case int:
 		return tftypes.NewValue(typ, big.NewFloat(float64(v)))
+	case float64:
+		return tftypes.NewValue(typ, big.NewFloat(v))
 	case []any:
 		elements := make([]tftypes.Value, len(v))
 		for i, element := range v {

@@ -36,7 +36,10 @@ func fullProvider() fields {
 func whichAWS(c cloud) fields {
 	return fields{
 		"region": "us-east-1", "profile": "x", "assume_role": fields{"role_arn": "arn:aws:iam::123456789012:role/x", "session_name": "x", "external_id": "x", "duration": "15m"},
-		"endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url, "sqs": c.url, "events": c.url},
+		"endpoints":                     fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url, "sqs": c.url, "events": c.url},
+		"assume_role_with_web_identity": fields{"role_arn": "arn:aws:iam::123456789012:role/x", "session_name": "x", "web_identity_token": "x", "duration": "1h"},
+		"shared_config_files":           []any{"/none"}, "shared_credentials_files": []any{"/none"}, "use_fips_endpoint": false, "use_dualstack_endpoint": false,
+		"allowed_account_ids": []any{"123456789012"}, "ignore_tags": fields{"keys": []any{"a"}, "key_prefixes": []any{"b"}},
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
 
 // An empty text in a resource means none, where the provider sets something: what is planned is what a provider that sets nothing
@@ -70,9 +72,14 @@ func (c cloud) planned(t *testing.T, settings, resources fields) map[string]map[
 	maps.Copy(frame["provider"].(fields)["consulecs"].(fields), settings)
 	dir := workDir(t)
 	dir.write(t, "main.tf.json", frame)
-	tf := dir.terraform(t)
+	return plannedBy(t, dir.terraform(t))
+}
+
+// plannedBy is what a plan makes of resources, by their addresses.
+func plannedBy(t *testing.T, tf *testenv.Terraform) map[string]map[string]any {
+	t.Helper()
 	plan := filepath.Join(t.TempDir(), "plan")
-	if _, err := tf.Output(t.Context(), "plan", "-input=false", "-no-color", "-out="+plan); err != nil {
+	if _, err := tf.Output(t.Context(), "plan", "-input=false", "-no-color", "-state="+tf.State(), "-out="+plan); err != nil {
 		t.Fatal(err)
 	}
 	all := map[string]map[string]any{}

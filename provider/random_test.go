@@ -57,6 +57,12 @@ func eachRandom(t *testing.T, try func(t *testing.T, n uint64, d dice)) {
 	t.Logf("%d configurations of seed %d in %v", n, seed, time.Since(began).Round(time.Second))
 }
 
+// whoseAWS are the settings of the provider that decide whose AWS is meant: at random, it is nobody's.
+var whoseAWS = []string{
+	"profile", "assume_role", "assume_role_with_web_identity", "shared_config_files", "shared_credentials_files", "allowed_account_ids", "forbidden_account_ids",
+	"use_fips_endpoint", "use_dualstack_endpoint",
+}
+
 // randomResource is a resource at random: something of everything, something ordinary or nothing to begin with, more or less of
 // it thrown anew.
 func (d dice) randomResource(p protocol) (resource string, config fields) {
@@ -85,7 +91,7 @@ func TestRandomConfigurationsAreRefusedInWordsOrPlanned(t *testing.T) {
 		if d.oneIn(3) { // another provider, with the same AWS
 			p = speak(t)
 			config := d.vary(p.schemas.Provider.Block, nil, 1)
-			for _, name := range []string{"profile", "assume_role", "max_retries", "retry_mode"} {
+			for _, name := range append([]string{"max_retries", "retry_mode"}, whoseAWS...) {
 				delete(config, name)
 			}
 			said, wrong := p.tryProvider(t, with(config, ours))

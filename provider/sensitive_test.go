@@ -12,11 +12,13 @@ import (
 var ruled = []string{
 	"protocol", "type", "condition", "scope", "ipc_mode", "pid_mode", "cpu_architecture", "operating_system_family", "log_driver", "launch_type", "launch_types", "log_level",
 	"mesh_gateway_mode", "ready_gate", "interval", "shutdown_delay", "exclude_outbound_cidrs", "local_bind_address", "drop", "mount_options", "region",
+	"strategy", "scheduling_strategy", "deployment_controller", "availability_zone_rebalancing", "source_service_revision_cleanup", "target_type", "lifecycle_stages", "action",
+	"access_types", "health_check_protocol", "volume_type", "filesystem_type", "resource_type", "propagate_tags", "metric_names",
 	"http_address", "namespace", "CMD", "nofile", "subnets", "security_groups", "cluster", "awslogs-region",
 }
 
 // referring are the attributes whose texts are the names of containers and volumes, which have to be the same everywhere.
-var referring = []string{"name", "container_name", "source_container", "source_volume"}
+var referring = []string{"name", "container_name", "port_name", "source_container", "source_volume"}
 
 // identities are places whose texts name things that AWS shows in every listing. What they name has them in its own name or ARN, and
 // computed attributes are there to say so.
@@ -32,7 +34,7 @@ var identities = []string{
 // secretAt is a value for a place that has a text in it and may stand there.
 func secretAt(p sweepPlace, was, secret string) string {
 	switch p.steps[len(p.steps)-1] {
-	case "config":
+	case "config", "hook_details":
 		return `{"token":"` + secret + `"}`
 	default:
 		if before, after, ok := strings.Cut(was, embedded); ok {

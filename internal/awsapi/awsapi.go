@@ -42,13 +42,18 @@ func Services() []string {
 
 // Config says what the caller wants to be other than the SDK's default. Empty fields leave the default.
 type Config struct {
-	Region     string
-	Profile    string
-	Endpoints  map[string]string // service (see Services) to URL; beats the SDK's own settings
-	AssumeRole *AssumeRole       // nil: the found credentials are used as they are
-	UserAgent  string            // "product/version", added to the SDK's own
-	Retries    *Retries          // nil: as the SDK does by itself
-	Count      Counter           // hears of each request; nil: nobody does
+	Region    string
+	Profile   string
+	Endpoints map[string]string // service (see Services) to URL; beats the SDK's own settings
+	// Nil: AWS_CONFIG_FILE, else the SDK's default; so it is with the credentials.
+	SharedConfigFiles, SharedCredentialsFiles []string
+	// AWS's own endpoints of that kind; false: as the environment or the profile has it.
+	FIPS, DualStack bool
+	WebIdentity     *WebIdentity // nil: credentials are looked for where the SDK looks
+	AssumeRole      *AssumeRole  // nil: the found credentials are used as they are
+	UserAgent       string       // "product/version", added to the SDK's own
+	Retries         *Retries     // nil: as the SDK does by itself
+	Count           Counter      // hears of each request; nil: nobody does
 }
 
 // AssumeRole is a role to take on with the credentials that were found.
@@ -57,6 +62,15 @@ type AssumeRole struct {
 	SessionName string        // "" means one that the SDK makes up
 	ExternalID  string        // "" means none
 	Duration    time.Duration // 0 means the SDK's 15 minutes
+}
+
+// WebIdentity is a role to take on with a token of an identity provider, instead of AWS credentials.
+type WebIdentity struct {
+	RoleARN     string
+	SessionName string // "" means one that the SDK makes up
+	Token       string // or TokenFile, which is read anew for each session
+	TokenFile   string
+	Duration    time.Duration // 0 means STS's hour
 }
 
 // Load finds credentials, region and endpoints. It calls AWS only where the shared configuration makes it (SSO, for one):
@@ -71,6 +85,18 @@ func Load(ctx context.Context, c Config) (aws.Config, error) {
 	}
 	if c.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(c.Profile))
+	}
+	if c.SharedConfigFiles != nil {
+		options = append(options, config.WithSharedConfigFiles(c.SharedConfigFiles))
+	}
+	if c.SharedCredentialsFiles != nil {
+		options = append(options, config.WithSharedCredentialsFiles(c.SharedCredentialsFiles))
+	}
+	if c.FIPS {
+		options = append(options, config.WithUseFIPSEndpoint(aws.FIPSEndpointStateEnabled))
+	}
+	if c.DualStack {
+		options = append(options, config.WithUseDualStackEndpoint(aws.DualStackEndpointStateEnabled))
 	}
 	if c.UserAgent != "" {
 		options = append(options, config.WithAPIOptions([]func(*smithymiddleware.Stack) error{userAgent(c.UserAgent)}))
@@ -92,6 +118,9 @@ func Load(ctx context.Context, c Config) (aws.Config, error) {
 	}
 	if c.Count != nil {
 		cfg.APIOptions = append(cfg.APIOptions, count(c.Count))
+	}
+	if c.WebIdentity != nil {
+		cfg.Credentials = aws.NewCredentialsCache(identify(cfg, *c.WebIdentity))
 	}
 	if c.AssumeRole != nil {
 		cfg.Credentials = aws.NewCredentialsCache(assume(cfg, *c.AssumeRole))
@@ -165,6 +194,22 @@ func assume(cfg aws.Config, role AssumeRole) *stscreds.AssumeRoleProvider {
 		o.Duration = role.Duration
 	})
 }
+
+func identify(cfg aws.Config, identity WebIdentity) *stscreds.WebIdentityRoleProvider {
+	var token stscreds.IdentityTokenRetriever = givenToken(identity.Token)
+	if identity.TokenFile != "" {
+		token = stscreds.IdentityTokenFile(identity.TokenFile)
+	}
+	return stscreds.NewWebIdentityRoleProvider(STS(cfg), identity.RoleARN, token, func(o *stscreds.WebIdentityRoleOptions) {
+		o.RoleSessionName, o.Duration = identity.SessionName, identity.Duration
+	})
+}
+
+// givenToken is a token that does not change.
+type givenToken string
+
+// GetIdentityToken implements stscreds.IdentityTokenRetriever.
+func (t givenToken) GetIdentityToken() ([]byte, error) { return []byte(t), nil }
 
 // endpoints travels in aws.Config.ConfigSources, so that a client needs nothing but the aws.Config.
 type endpoints map[string]string

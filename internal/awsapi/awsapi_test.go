@@ -6,6 +6,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -107,6 +110,120 @@ func TestARoleIsAssumedAtTheGivenEndpoint(t *testing.T) {
 	}
 	if got := lastECS().Get("Authorization"); !strings.Contains(got, "Credential=assumed/") {
 		t.Errorf("the call was signed by %q, want the role's credentials", got)
+	}
+}
+
+// A token of an identity provider is exchanged for credentials, without any of AWS's, and those take on a further role.
+func TestAWebIdentityIsExchangedForCredentials(t *testing.T) {
+	credentials(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("from-a-file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		identity awsapi.WebIdentity
+		token    string
+	}{
+		"given":     {awsapi.WebIdentity{RoleARN: "arn:aws:iam::123456789012:role/ci", SessionName: "test", Token: "given"}, "given"},
+		"in a file": {awsapi.WebIdentity{RoleARN: "arn:aws:iam::123456789012:role/ci", SessionName: "test", TokenFile: file}, "from-a-file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked []url.Values
+			var signed []string
+			stsServer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if err := r.ParseForm(); err != nil {
+					t.Error(err)
+				}
+				asked, signed = append(asked, r.Form), append(signed, r.Header.Get("Authorization"))
+				action, key := r.Form.Get("Action"), map[string]string{"AssumeRoleWithWebIdentity": "identified", "AssumeRole": "assumed"}[r.Form.Get("Action")]
+				fmt.Fprintf(w, `<%[1]sResponse><%[1]sResult><Credentials><AccessKeyId>%[2]s</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
+					<Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></%[1]sResult></%[1]sResponse>`, action, key)
+			}))
+			t.Cleanup(stsServer.Close)
+			ecsURL, lastECS := answer(t, 200, "application/x-amz-json-1.1", `{"clusterArns":[]}`)
+			cfg, err := awsapi.Load(t.Context(), awsapi.Config{
+				Region: "us-east-1", Endpoints: map[string]string{awsapi.ServiceSTS: stsServer.URL, awsapi.ServiceECS: ecsURL},
+				WebIdentity: &c.identity, AssumeRole: &awsapi.AssumeRole{RoleARN: "arn:aws:iam::123456789012:role/deploy", SessionName: "test"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := awsapi.ECS(cfg).ListClusters(t.Context(), &ecs.ListClustersInput{}); err != nil {
+				t.Fatal(err)
+			}
+			if len(asked) != 2 || asked[0].Get("WebIdentityToken") != c.token || asked[0].Get("RoleArn") != c.identity.RoleARN || signed[0] != "" || !strings.Contains(signed[1], "Credential=identified/") {
+				t.Errorf("STS was asked %v, signed by %q", asked, signed)
+			}
+			if got := lastECS().Get("Authorization"); !strings.Contains(got, "Credential=assumed/") {
+				t.Errorf("the call was signed by %q", got)
+			}
+		})
+	}
+}
+
+func TestCredentialsComeFromTheGivenFiles(t *testing.T) {
+	credentials(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"config": "[profile mesh]\nregion = eu-west-3\n", "credentials": "[mesh]\naws_access_key_id = filed\naws_secret_access_key = s\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ecsURL, last := answer(t, 200, "application/x-amz-json-1.1", `{"clusterArns":[]}`)
+	cfg, err := awsapi.Load(t.Context(), awsapi.Config{
+		Profile: "mesh", Endpoints: map[string]string{awsapi.ServiceECS: ecsURL},
+		SharedConfigFiles: []string{filepath.Join(dir, "config")}, SharedCredentialsFiles: []string{filepath.Join(dir, "credentials")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := awsapi.ECS(cfg).ListClusters(t.Context(), &ecs.ListClustersInput{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := last().Get("Authorization"); !strings.Contains(got, "Credential=filed/") || !strings.Contains(got, "/eu-west-3/ecs/") {
+		t.Errorf("the call was signed by %q", got)
+	}
+}
+
+// hosts hears which hosts are called, and lets nothing through.
+type hosts struct{ called []string }
+
+func (h *hosts) Do(r *http.Request) (*http.Response, error) {
+	h.called = append(h.called, r.URL.Host)
+	return nil, errors.New("not connected")
+}
+
+func TestEndpointsAreOfTheKindThatIsAskedFor(t *testing.T) {
+	credentials(t)
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	for want, c := range map[string]awsapi.Config{
+		"ecs.us-east-1.amazonaws.com":                 {Region: "us-east-1"},
+		"ecs-fips.us-east-1.amazonaws.com":            {Region: "us-east-1", FIPS: true},
+		"ecs.us-east-1.api.aws":                       {Region: "us-east-1", DualStack: true},
+		"ecs-fips.us-east-1.api.aws":                  {Region: "us-east-1", FIPS: true, DualStack: true},
+		"ecs.cn-north-1.api.amazonwebservices.com.cn": {Region: "cn-north-1", DualStack: true},
+		"ecs.us-iso-east-1.c2s.ic.gov":                {Region: "us-iso-east-1"},
+		"ecs.us-isob-east-1.sc2s.sgov.gov":            {Region: "us-isob-east-1"},
+		"ecs-fips.us-gov-west-1.amazonaws.com":        {Region: "us-gov-west-1", FIPS: true},
+	} {
+		cfg, err := awsapi.Load(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var heard hosts
+		cfg.HTTPClient = &heard
+		if _, err := awsapi.ECS(cfg).ListClusters(t.Context(), &ecs.ListClustersInput{}); err == nil {
+			t.Error("an answer came from nowhere")
+		}
+		if len(heard.called) != 1 || heard.called[0] != want {
+			t.Errorf("%+v calls %q, want %s", c, heard.called, want)
+		}
 	}
 }
 

@@ -189,8 +189,9 @@ func fileStatements(containers []ecstypes.ContainerDefinition) []statement {
 	}
 }
 
-// ecrImage matches the image of a private registry: account, Region, repository.
-var ecrImage = regexp.MustCompile(`^(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)/([^:@]+)`)
+// ecrImage matches the image of a private registry: account, Region, repository. Each AWS partition has a domain of its own, and those
+// that IPv6 reaches, too, have another.
+var ecrImage = regexp.MustCompile(`^(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|on\.aws|on\.amazonwebservices\.(?:com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)/([^:@]+)`)
 
 // imageStatements grants the repositories of the images. Each may belong to a pull-through cache, which neither its name nor
 // the image's tells: ECR then wants whoever pulls to be allowed to import the image and, at first, to create the repository.

@@ -22,7 +22,7 @@ func (d Defaults) ImportTags(tags map[string]string) map[string]string {
 	maps.DeleteFunc(own, func(key, value string) bool {
 		ours := func(prefix string) bool { return strings.HasPrefix(key, prefix) }
 		supplied, ok := d.Tags[key]
-		return slices.ContainsFunc(mesh.TagPrefixes(), ours) || ok && supplied == value
+		return slices.ContainsFunc(mesh.TagPrefixes(), ours) || ok && supplied == value || d.IgnoredTags.Has(key)
 	})
 	if len(own) == 0 {
 		return nil
@@ -38,6 +38,7 @@ type Defaults struct {
 	RolePath         string // of mesh tasks' roles; "" means the mesh's own
 	LogConfiguration *LogConfiguration
 	Tags             map[string]string
+	IgnoredTags      IgnoredTags
 	Module           taskdef.Module
 	Unknown          []problem.Path // places of the provider's configuration that are not known yet
 }

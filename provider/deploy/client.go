@@ -11,6 +11,8 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,17 +38,32 @@ type Client struct {
 	run      *run
 	Region   string
 	Defaults block.Defaults
+	Accounts Accounts
 
 	kept      sync.Map // what others keep with the client
 	homeMutex sync.Mutex
 	homeFound *iamrole.Home // once it was asked for
 }
 
+// Accounts are the AWS accounts that the provider may work in; no list: any, and none is forbidden.
+type Accounts struct{ Allowed, Forbidden []string }
+
+func (a Accounts) admit(account string) error {
+	switch {
+	case slices.Contains(a.Forbidden, account):
+		return fmt.Errorf("the credentials belong to the AWS account %s, which the provider's forbidden_account_ids has\nhint: use the credentials of the account that is meant, by profile or assume_role", account)
+	case len(a.Allowed) > 0 && !slices.Contains(a.Allowed, account):
+		return fmt.Errorf("the credentials belong to the AWS account %s, which is none of the provider's allowed_account_ids: %s\nhint: use the credentials of an account that is allowed, by profile or assume_role", account, strings.Join(a.Allowed, ", "))
+	}
+	return nil
+}
+
 // NewClient makes the clients of one AWS configuration.
 func NewClient(cfg aws.Config, d block.Defaults) *Client {
 	c := &Client{ecs: awsapi.ECS(cfg), iam: awsapi.IAM(cfg), sts: awsapi.STS(cfg), Region: cfg.Region, Defaults: d}
-	c.services, c.run = newServices(c.ecs), newRun()
+	c.services, c.run = newServices(c.ecs, d.IgnoredTags), newRun()
 	c.events = events.NewKeeper(cfg, c.run.hasRemoved)
+	c.events.Ignored = d.IgnoredTags
 	return c
 }
 
@@ -74,8 +91,21 @@ func (c *Client) Home(ctx context.Context) (iamrole.Home, error) {
 	if err != nil {
 		return iamrole.Home{}, fmt.Errorf("ask AWS who we are: %w", err)
 	}
+	if err := c.Accounts.admit(aws.ToString(identity.Account)); err != nil {
+		return iamrole.Home{}, err
+	}
 	c.homeFound = &iamrole.Home{Partition: who.Partition, Region: c.Region, Account: aws.ToString(identity.Account)}
 	return *c.homeFound, nil
+}
+
+// Admitted reports whether the provider may work in the account of its credentials, with what is wrong among diags. AWS is asked only
+// where that is restricted: whoever reads in another account finds nothing, and takes the resource for deleted.
+func (c *Client) Admitted(ctx context.Context, diags *diag.Diagnostics) bool {
+	if len(c.Accounts.Allowed) == 0 && len(c.Accounts.Forbidden) == 0 {
+		return true
+	}
+	_, ok := c.HomeOrReport(ctx, diags)
+	return ok
 }
 
 // HomeOrReport is Home for a resource: not ok, with what is wrong among diags, where it is not known.

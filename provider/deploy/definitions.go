@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,12 +118,12 @@ func (c *Client) DescribeRevision(ctx context.Context, arn string) (*Revision, e
 	if err != nil {
 		return nil, fmt.Errorf("describe task definition %s: %w", arn, err)
 	}
-	return &Revision{Definition: described.TaskDefinition, Tags: awsapi.TagMap(described.Tags)}, nil
+	return &Revision{Definition: described.TaskDefinition, Tags: c.Defaults.IgnoredTags.Without(awsapi.TagMap(described.Tags))}, nil
 }
 
-// tagResource makes the tags of an ECS object so; of had's keys, those that want lacks are removed.
+// tagResource makes the tags of an ECS object so; of had's keys, those that want lacks are removed, unless the user ignores them.
 func (c *Client) tagResource(ctx context.Context, arn string, want, had map[string]string) error {
-	changed, gone := ownership.Change(want, had, had)
+	changed, gone := ownership.Change(want, c.Defaults.IgnoredTags.Without(maps.Clone(had)), had)
 	if len(changed) > 0 {
 		if _, err := c.ecs.TagResource(ctx, &ecs.TagResourceInput{ResourceArn: &arn, Tags: block.EcsTags(changed)}); err != nil {
 			return fmt.Errorf("tag %s: %w", arn, err)

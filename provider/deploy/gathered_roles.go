@@ -44,7 +44,7 @@ func (c *Client) seeRole(ctx context.Context, kept RoleView) (*RoleView, error) 
 	if !ok || c.run.hasWritten(kept.Name) {
 		return c.readKeptRole(ctx, kept.Name, kept)
 	}
-	return viewOfDetail(found)
+	return c.viewOfDetail(found)
 }
 
 // gatherRoles reads them. Whatever keeps it from that, roles are then read one by one, and say so themselves if that fails, too.
@@ -83,8 +83,11 @@ func (c *Client) rolesOfProvider(ctx context.Context) (map[string]iamtypes.RoleD
 }
 
 // viewOfDetail is a whole role, with whatever others added to it.
-func viewOfDetail(role iamtypes.RoleDetail) (*RoleView, error) {
-	v := RoleView{Name: aws.ToString(role.RoleName), Path: aws.ToString(role.Path), Policies: map[string]json.RawMessage{}, Tags: tagsOfRole(role.Tags)}
+func (c *Client) viewOfDetail(role iamtypes.RoleDetail) (*RoleView, error) {
+	v := RoleView{
+		Name: aws.ToString(role.RoleName), Path: aws.ToString(role.Path), Policies: map[string]json.RawMessage{},
+		Tags: c.Defaults.IgnoredTags.Without(tagsOfRole(role.Tags)),
+	}
 	if role.PermissionsBoundary != nil {
 		v.PermissionsBoundary = aws.ToString(role.PermissionsBoundary.PermissionsBoundaryArn)
 	}

@@ -178,7 +178,7 @@ func (c *Client) correctAttachments(ctx context.Context, want, had, found RoleVi
 }
 
 func (c *Client) correctRoleTags(ctx context.Context, want, had, found RoleView) error {
-	wrong, obsolete := ownership.Change(want.Tags, had.Tags, found.Tags)
+	wrong, obsolete := ownership.Change(want.Tags, c.Defaults.IgnoredTags.Without(maps.Clone(had.Tags)), found.Tags)
 	if len(wrong) > 0 {
 		if _, err := c.iam.TagRole(ctx, &iam.TagRoleInput{RoleName: &want.Name, Tags: iamTags(wrong)}); err != nil {
 			return fmt.Errorf("tag role %s: %w", want.Name, err)
@@ -239,7 +239,7 @@ func (c *Client) getRole(ctx context.Context, name string) (*RoleView, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get role %s: %w", name, err)
 	}
-	v := &RoleView{Name: name, Path: aws.ToString(got.Role.Path), Policies: map[string]json.RawMessage{}, Tags: tagsOfRole(got.Role.Tags)}
+	v := &RoleView{Name: name, Path: aws.ToString(got.Role.Path), Policies: map[string]json.RawMessage{}, Tags: c.Defaults.IgnoredTags.Without(tagsOfRole(got.Role.Tags))}
 	if v.TrustPolicy, err = policyDocument(got.Role.AssumeRolePolicyDocument); err != nil {
 		return nil, fmt.Errorf("get role %s: %w", name, err)
 	}

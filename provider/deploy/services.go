@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
 )
 
@@ -20,6 +21,7 @@ import (
 // in one call. Many resources are refreshed, or wait, at once.
 type services struct {
 	ecs      *ecs.Client
+	ignored  block.IgnoredTags
 	mu       sync.Mutex
 	open     map[string]*question // by ECS cluster, as the askers name it
 	expected map[[2]string]*question
@@ -35,8 +37,8 @@ type question struct {
 	err      error
 }
 
-func newServices(client *ecs.Client) *services {
-	return &services{ecs: client, open: map[string]*question{}, expected: map[[2]string]*question{}}
+func newServices(client *ecs.Client, ignored block.IgnoredTags) *services {
+	return &services{ecs: client, ignored: ignored, open: map[string]*question{}, expected: map[[2]string]*question{}}
 }
 
 // describe is the service as ECS shows it, also an inactive one; nil if it shows none.
@@ -129,6 +131,7 @@ func (s *services) ask(ctx context.Context, ecsCluster string, q *question) {
 		}
 		q.found = map[string]ecstypes.Service{}
 		for _, service := range described.Services {
+			service.Tags = slices.DeleteFunc(service.Tags, func(tag ecstypes.Tag) bool { return s.ignored.Has(aws.ToString(tag.Key)) })
 			q.found[aws.ToString(service.ServiceName)] = service
 		}
 	})

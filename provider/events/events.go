@@ -15,6 +15,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/eventqueue"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 )
@@ -42,6 +43,8 @@ type Keeper struct {
 	sqs     *sqs.Client
 	rules   *eventbridge.Client
 	removed func(ownerID string) bool
+
+	Ignored block.IgnoredTags // of others, which neither show nor go
 }
 
 // NewKeeper makes the clients of one AWS configuration. removed tells whether a resource was removed in the same run.

@@ -80,7 +80,7 @@ func (k *Keeper) correctQueue(ctx context.Context, want, had, found QueueView, h
 	if err != nil {
 		return err
 	}
-	set, remove := ownership.Change(want.Tags, had.Tags, found.Tags)
+	set, remove := ownership.Change(want.Tags, k.Ignored.Without(maps.Clone(had.Tags)), found.Tags)
 	if len(set) > 0 {
 		if _, err := k.sqs.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: &url, Tags: set}); err != nil {
 			return fmt.Errorf("tag queue %s: %w", want.Name, err)
@@ -162,7 +162,7 @@ func (k *Keeper) queueTags(ctx context.Context, name string, home iamrole.Home) 
 	}
 	tags := map[string]string{}
 	maps.Copy(tags, listed.Tags)
-	return tags, nil
+	return k.Ignored.Without(tags), nil
 }
 
 func (k *Keeper) deleteQueue(ctx context.Context, name string, home iamrole.Home, may func(ownerID string) bool) error {

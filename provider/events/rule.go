@@ -89,7 +89,7 @@ func (k *Keeper) correctRule(ctx context.Context, want, had, found RuleView, by 
 		}
 	}
 	arn := eventqueue.RuleARN(by.Home, want.Name)
-	set, remove := ownership.Change(want.Tags, had.Tags, found.Tags)
+	set, remove := ownership.Change(want.Tags, k.Ignored.Without(maps.Clone(had.Tags)), found.Tags)
 	if len(set) > 0 {
 		if _, err := k.rules.TagResource(ctx, &eventbridge.TagResourceInput{ResourceARN: &arn, Tags: ruleTags(set)}); err != nil {
 			return fmt.Errorf("tag event rule %s: %w", want.Name, err)
@@ -172,7 +172,7 @@ func (k *Keeper) ruleTags(ctx context.Context, name string, home iamrole.Home) (
 	for _, tag := range listed.Tags {
 		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
-	return tags, nil
+	return k.Ignored.Without(tags), nil
 }
 
 // deleteRule removes the rule with all of its targets, by whomever: EventBridge deletes only rules without.

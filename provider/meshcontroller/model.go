@@ -141,6 +141,7 @@ func (s *Settings) Problems(family string, d block.Defaults) problem.List {
 	found := taskdef.CheckController(spec)
 	s.Network.Check(spec.Task.LaunchTypes, nil, &found)
 	s.IAM.Check(spec.Family, spec.Tags, &found)
+	d.CheckTags(s.Tags, &found)
 	s.checkPath(cmp.Or(spec.Controller.IAMRolePath, mesh.RolePath), &found)
 	return found
 }

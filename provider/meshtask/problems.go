@@ -18,6 +18,7 @@ func (m *model) problems(d block.Defaults) problem.List {
 	spec.TaskRoleARN, spec.ExecutionRoleARN = row.Value(m.IAM.TaskRoleOrNone().ARN), row.Value(m.IAM.ExecutionRoleOrNone().ARN)
 	found := m.atContainers(taskdef.Check(spec))
 	m.IAM.Check(spec.Family, spec.Tags, &found)
+	d.CheckTags(m.Tags, &found)
 	row.Overlay(d.Login, m.Login).Check(&found)
 	if m.ECSService != nil {
 		m.ECSService.Check(spec, &found)

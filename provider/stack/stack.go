@@ -218,7 +218,7 @@ func warnOfInterruption(err error, diags *diag.Diagnostics) {
 func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var m M
 	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() {
+	if resp.Diagnostics.HasError() || !s.Client.Admitted(ctx, &resp.Diagnostics) {
 		return
 	}
 	p := s.Kind.Parts(&m)
@@ -292,7 +292,7 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 func (s *Stack[M]) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var m M
 	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() {
+	if resp.Diagnostics.HasError() || !s.Client.Admitted(ctx, &resp.Diagnostics) {
 		return
 	}
 	p := s.Kind.Parts(&m)

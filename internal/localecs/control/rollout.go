@@ -321,7 +321,7 @@ func (c *Control) describeService(s *service) *ecstypes.Service {
 	for i, r := range s.Rollouts {
 		out.Deployments[i] = r.Deployment
 		if *r.Status == primary {
-			out.Deployments[i].DesiredCount = s.DesiredCount
+			out.Deployments[i].DesiredCount, out.Deployments[i].VpcLatticeConfigurations = s.DesiredCount, s.Lattice
 		}
 		counts[*r.Id] = &out.Deployments[i]
 	}

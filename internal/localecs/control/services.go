@@ -52,11 +52,15 @@ func (c *Control) CreateService(in *ecs.CreateServiceInput) (*ecs.CreateServiceO
 	if err != nil {
 		return nil, err
 	}
-	wished := wishes{in.LoadBalancers, in.PlacementStrategy, in.PlacementConstraints, volumeNames(in.VolumeConfigurations)}
+	wished := wishes{
+		in.LoadBalancers, in.PlacementStrategy, in.PlacementConstraints, volumeNames(in.VolumeConfigurations), in.VolumeConfigurations, in.ServiceRegistries, in.VpcLatticeConfigurations,
+		in.SchedulingStrategy == ecstypes.SchedulingStrategyDaemon,
+	}
 	if err := wished.check(&rev.Definition, placed.launchType); err != nil {
 		return nil, err
 	}
 	s := newService(in, cl, arn, time.Now())
+	s.Lattice = in.VpcLatticeConfigurations
 	s.CreatedBy, s.Token, s.Fingerprint = aws.String(c.cfg.Account.Caller()), aws.ToString(in.ClientToken), asking
 	c.state.Services[arn] = s
 	c.deploy(s, rev, placed, "", time.Now())
@@ -105,7 +109,11 @@ func checkCreate(in *ecs.CreateServiceInput) error {
 	if err := checkCount(in.DesiredCount); err != nil {
 		return err
 	}
-	if err := checkDeployment(fullDeployment(in.DeploymentConfiguration, nil, in.SchedulingStrategy)); err != nil {
+	asked := settings{
+		fullDeployment(in.DeploymentConfiguration, nil, in.SchedulingStrategy), in.SchedulingStrategy, in.AvailabilityZoneRebalancing,
+		in.ServiceConnectConfiguration, in.GatewayConnectors, in.Monitoring,
+	}
+	if err := asked.check(); err != nil {
 		return err
 	}
 	return definition.CheckTags(in.Tags)
@@ -125,10 +133,8 @@ func checkDeployment(d *ecstypes.DeploymentConfiguration) error {
 		return badParameter("maximumPercent must be positive and not less than minimumHealthyPercent.")
 	case low == 100 && high == 100:
 		return badParameter("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
-	case d.Strategy != "" && d.Strategy != ecstypes.DeploymentStrategyRolling:
-		return badParameter("This local ECS knows the deployment strategy ROLLING only.")
 	}
-	return nil
+	return checkRollout(d)
 }
 
 // fullDeployment lays what is given over what was, and that over ECS's defaults.
@@ -148,6 +154,9 @@ func fullDeployment(given, was *ecstypes.DeploymentConfiguration, strategy ecsty
 		out.DeploymentCircuitBreaker = cmp.Or(d.DeploymentCircuitBreaker, out.DeploymentCircuitBreaker)
 		out.Alarms = cmp.Or(d.Alarms, out.Alarms)
 		out.Strategy = cmp.Or(d.Strategy, out.Strategy)
+		out.BakeTimeInMinutes = cmp.Or(d.BakeTimeInMinutes, out.BakeTimeInMinutes)
+		out.EarlySuccessCriteria = cmp.Or(d.EarlySuccessCriteria, out.EarlySuccessCriteria)
+		out.CanaryConfiguration, out.LinearConfiguration, out.LifecycleHooks = d.CanaryConfiguration, d.LinearConfiguration, d.LifecycleHooks // refused
 	}
 	return &out
 }
@@ -164,8 +173,15 @@ func (c *Control) UpdateService(in *ecs.UpdateServiceInput) (*ecs.UpdateServiceO
 		return nil, err
 	}
 	deployment := fullDeployment(in.DeploymentConfiguration, s.DeploymentConfiguration, s.SchedulingStrategy)
-	if err := checkDeployment(deployment); err != nil {
+	asked := settings{deployment, s.SchedulingStrategy, cmp.Or(in.AvailabilityZoneRebalancing, s.AvailabilityZoneRebalancing), in.ServiceConnectConfiguration, in.GatewayConnectors, in.Monitoring}
+	if err := asked.check(); err != nil {
 		return nil, err
+	}
+	switch daemon := s.SchedulingStrategy == ecstypes.SchedulingStrategyDaemon; {
+	case daemon && in.DesiredCount != nil:
+		return nil, badParameter("The daemon scheduling strategy does not support desired count.")
+	case in.DeploymentController != nil && in.DeploymentController.Type != ecstypes.DeploymentControllerTypeEcs:
+		return nil, badParameter("This local ECS knows the deployment controller ECS only.")
 	}
 	rev, placed, anew, err := c.nextDeployment(in, s, cl)
 	if err != nil {
@@ -173,11 +189,19 @@ func (c *Control) UpdateService(in *ecs.UpdateServiceInput) (*ecs.UpdateServiceO
 	}
 	changed := s.Service
 	overlay(&changed, in)
-	wished := wishes{changed.LoadBalancers, changed.PlacementStrategy, changed.PlacementConstraints, volumeNames(placed.volumes)}
+	lattice := s.Lattice
+	if in.VpcLatticeConfigurations != nil {
+		lattice = in.VpcLatticeConfigurations
+	}
+	wished := wishes{
+		changed.LoadBalancers, changed.PlacementStrategy, changed.PlacementConstraints, volumeNames(placed.volumes), placed.volumes, changed.ServiceRegistries, lattice,
+		s.SchedulingStrategy == ecstypes.SchedulingStrategyDaemon,
+	}
 	if err := wished.check(&rev.Definition, placed.launchType); err != nil {
 		return nil, err
 	}
-	s.Service, s.DeploymentConfiguration = changed, deployment
+	anew = anew || fingerprint(changed.LoadBalancers) != fingerprint(s.LoadBalancers) || fingerprint(changed.ServiceRegistries) != fingerprint(s.ServiceRegistries) || fingerprint(lattice) != fingerprint(s.Lattice)
+	s.Service, s.DeploymentConfiguration, s.Lattice = changed, deployment, lattice
 	if in.DesiredCount != nil && s.SchedulingStrategy == ecstypes.SchedulingStrategyReplica {
 		s.DesiredCount = *in.DesiredCount
 	}

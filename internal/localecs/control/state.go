@@ -75,8 +75,9 @@ type service struct {
 	ecstypes.Service
 	Rollouts    []*rollout // newest first; the first is the PRIMARY deployment
 	LastGood    *rollout   // the last one that completed
-	Token       string     // client token of CreateService
-	Fingerprint string     // of what CreateService was given
+	Lattice     []ecstypes.VpcLatticeConfiguration
+	Token       string // client token of CreateService
+	Fingerprint string // of what CreateService was given
 	Steady      bool
 	InactiveAt  *time.Time
 }

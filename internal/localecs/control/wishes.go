@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +16,11 @@ type wishes struct {
 	loadBalancers []ecstypes.LoadBalancer
 	strategies    []ecstypes.PlacementStrategy
 	constraints   []ecstypes.PlacementConstraint
-	volumes       []string // names of those that are configured
+	volumes       []string                              // names of those that are configured
+	ebs           []ecstypes.ServiceVolumeConfiguration // those of a service
+	registries    []ecstypes.ServiceRegistry
+	lattice       []ecstypes.VpcLatticeConfiguration
+	daemon        bool
 }
 
 // check returns the first wish that cannot be granted.
@@ -26,10 +31,21 @@ func (w wishes) check(def *ecstypes.TaskDefinition, kind ecstypes.LaunchType) er
 	if kind == ecstypes.LaunchTypeFargate && len(w.constraints) > 0 {
 		return badParameter("Placement constraints are not supported with FARGATE launch type.")
 	}
+	if w.daemon {
+		if err := checkDaemon(kind, w.strategies); err != nil {
+			return err
+		}
+	}
+	if len(w.loadBalancers) > maxTargetGroups {
+		return badParameter("A service can have at most %d target groups.", maxTargetGroups)
+	}
 	for _, b := range w.loadBalancers {
 		if err := checkLoadBalancer(def, b); err != nil {
 			return err
 		}
+	}
+	if err := cmp.Or(checkRegistries(def, w.registries), checkLattice(def, w.lattice), checkVolumes(w.ebs)); err != nil {
+		return err
 	}
 	return checkLaunchVolumes(def, w.volumes)
 }
@@ -38,7 +54,14 @@ func checkLoadBalancer(def *ecstypes.TaskDefinition, b ecstypes.LoadBalancer) er
 	if b.TargetGroupArn != nil && !isTargetGroup(*b.TargetGroupArn) {
 		return badParameter("Unable to assume role and validate the specified targetGroupArn. Please verify that the ECS service role being passed has the proper permissions.")
 	}
-	name, port := aws.ToString(b.ContainerName), aws.ToInt32(b.ContainerPort)
+	if a := b.AdvancedConfiguration; a != nil && (aws.ToString(a.AlternateTargetGroupArn) == "" || aws.ToString(a.ProductionListenerRule) == "" || aws.ToString(a.RoleArn) == "") {
+		return badParameter("The advancedConfiguration of a load balancer needs alternateTargetGroupArn, productionListenerRule and roleArn.")
+	}
+	return checkTarget(def, aws.ToString(b.ContainerName), aws.ToInt32(b.ContainerPort))
+}
+
+// checkTarget wants a container and a port that it maps.
+func checkTarget(def *ecstypes.TaskDefinition, name string, port int32) error {
 	i := slices.IndexFunc(def.ContainerDefinitions, func(d ecstypes.ContainerDefinition) bool { return *d.Name == name })
 	if i < 0 {
 		return badParameter("The container %s does not exist in the task definition.", name)

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +10,18 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
 )
+
+func registered(all ...ecstypes.ServiceRegistry) func(*ecs.CreateServiceInput) {
+	return func(in *ecs.CreateServiceInput) { in.ServiceRegistries = all }
+}
+
+// deployed is a service whose tasks ECS may move between zones.
+func deployed(change func(*ecstypes.DeploymentConfiguration)) func(*ecs.CreateServiceInput) {
+	return func(in *ecs.CreateServiceInput) {
+		in.AvailabilityZoneRebalancing, in.DeploymentConfiguration = "ENABLED", &ecstypes.DeploymentConfiguration{}
+		change(in.DeploymentConfiguration)
+	}
+}
 
 const targetGroup = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/73e2d6bc24d8a067"
 
@@ -92,6 +105,66 @@ func TestServiceIsCreatedOnlyAsItsDefinitionAllows(t *testing.T) {
 		"strategy on Fargate Spot": {"web", noStrategy, func(in *ecs.CreateServiceInput) {
 			in.LaunchType, in.CapacityProviderStrategy, in.PlacementStrategy = "", spot(), spread()
 		}},
+		"six target groups": {"front", "InvalidParameterException: A service can have at most 5 target groups.", func(in *ecs.CreateServiceInput) {
+			in.LoadBalancers = slices.Repeat(balanced("app", 8080, targetGroup), 6)
+		}},
+		"half a second target group": {"front", "InvalidParameterException: The advancedConfiguration of a load balancer needs alternateTargetGroupArn, productionListenerRule and roleArn.", func(in *ecs.CreateServiceInput) {
+			in.LoadBalancers = balanced("app", 8080, targetGroup)
+			in.LoadBalancers[0].AdvancedConfiguration = &ecstypes.AdvancedConfiguration{RoleArn: aws.String("r")}
+		}},
+		"a registry":                {"front", "", registered(ecstypes.ServiceRegistry{RegistryArn: aws.String("arn"), ContainerName: aws.String("app"), ContainerPort: aws.Int32(8080)})},
+		"a registry's port":         {"front", noPort, registered(ecstypes.ServiceRegistry{RegistryArn: aws.String("arn"), ContainerName: aws.String("app"), ContainerPort: aws.Int32(80)})},
+		"two ports of a registry":   {"front", "InvalidParameterException: Specify either a port or a container name and port of a service registry.", registered(ecstypes.ServiceRegistry{RegistryArn: aws.String("arn"), ContainerName: aws.String("app"), Port: aws.Int32(80)})},
+		"half a port of a registry": {"front", "InvalidParameterException: A service registry needs both containerName and containerPort.", registered(ecstypes.ServiceRegistry{RegistryArn: aws.String("arn"), ContainerName: aws.String("app")})},
+		"two registries":            {"front", "InvalidParameterException: A service can have at most one service registry.", registered(ecstypes.ServiceRegistry{RegistryArn: aws.String("a")}, ecstypes.ServiceRegistry{RegistryArn: aws.String("b")})},
+		"a port without a name": {"front", "InvalidParameterException: The port name http does not exist in the task definition.", func(in *ecs.CreateServiceInput) {
+			in.VpcLatticeConfigurations = []ecstypes.VpcLatticeConfiguration{{PortName: aws.String("http"), RoleArn: aws.String("r"), TargetGroupArn: aws.String("t")}}
+		}},
+		"a volume without a size": {"disk", "InvalidParameterException: The volume data needs a sizeInGiB or a snapshotId.", func(in *ecs.CreateServiceInput) {
+			in.VolumeConfigurations = ebs("data")
+			in.VolumeConfigurations[0].ManagedEBSVolume.SizeInGiB = nil
+		}},
+		"throughput of gp2": {"disk", "InvalidParameterException: The volume type gp2 does not support throughput.", func(in *ecs.CreateServiceInput) {
+			in.VolumeConfigurations = ebs("data")
+			in.VolumeConfigurations[0].ManagedEBSVolume.VolumeType, in.VolumeConfigurations[0].ManagedEBSVolume.Throughput = aws.String("gp2"), aws.Int32(200)
+		}},
+		"a daemon on Fargate": {"web", "InvalidParameterException: The daemon scheduling strategy is not supported with FARGATE launch type.", func(in *ecs.CreateServiceInput) {
+			in.SchedulingStrategy, in.DesiredCount = "DAEMON", nil
+		}},
+		"a daemon's strategy": {"web", "InvalidParameterException: The daemon scheduling strategy does not support placement strategies.", onEC2(func(in *ecs.CreateServiceInput) {
+			in.SchedulingStrategy, in.DesiredCount, in.PlacementStrategy = "DAEMON", nil, spread()
+		})},
+		"a daemon": {"web", "", onEC2(func(in *ecs.CreateServiceInput) { in.SchedulingStrategy, in.DesiredCount = "DAEMON", nil })},
+		"a daemon's zones": {"web", "InvalidParameterException: The daemon scheduling strategy does not support Availability Zone rebalancing.", onEC2(func(in *ecs.CreateServiceInput) {
+			in.SchedulingStrategy, in.DesiredCount, in.AvailabilityZoneRebalancing = "DAEMON", nil, "ENABLED"
+		})},
+		"zones of tasks that stay": {"web", "InvalidParameterException: Availability Zone rebalancing needs a maximumPercent above 100.", deployed(func(d *ecstypes.DeploymentConfiguration) {
+			d.MinimumHealthyPercent, d.MaximumPercent = aws.Int32(50), aws.Int32(100)
+		})},
+		"Service Connect": {"web", "InvalidParameterException: This local ECS knows no Service Connect.", func(in *ecs.CreateServiceInput) {
+			in.ServiceConnectConfiguration = &ecstypes.ServiceConnectConfiguration{Enabled: true}
+		}},
+		"no Service Connect": {"web", "", func(in *ecs.CreateServiceInput) {
+			in.ServiceConnectConfiguration = &ecstypes.ServiceConnectConfiguration{}
+		}},
+		"a gateway": {"web", "InvalidParameterException: This local ECS knows no gateways.", func(in *ecs.CreateServiceInput) { in.GatewayConnectors = []ecstypes.GatewayConnector{{PortName: aws.String("http")}} }},
+		"a metric each second": {"web", "InvalidParameterException: Metrics have names and a resolution of 20 or 60 seconds.", func(in *ecs.CreateServiceInput) {
+			in.Monitoring = &ecstypes.MonitoringConfiguration{MetricConfigurations: []ecstypes.MetricConfiguration{{MetricNames: []string{"CPUUtilization"}, ResolutionSeconds: aws.Int32(1)}}}
+		}},
+		"blue and green": {"web", "InvalidParameterException: This local ECS knows the deployment strategy ROLLING only.", deployed(func(d *ecstypes.DeploymentConfiguration) { d.Strategy = "BLUE_GREEN" })},
+		"a canary":       {"web", "InvalidParameterException: canaryConfiguration is only valid when the deployment strategy is CANARY.", deployed(func(d *ecstypes.DeploymentConfiguration) { d.CanaryConfiguration = &ecstypes.CanaryConfiguration{} })},
+		"steps":          {"web", "InvalidParameterException: linearConfiguration is only valid when the deployment strategy is LINEAR.", deployed(func(d *ecstypes.DeploymentConfiguration) { d.LinearConfiguration = &ecstypes.LinearConfiguration{} })},
+		"a hook": {"web", "InvalidParameterException: This local ECS calls no lifecycle hooks.", deployed(func(d *ecstypes.DeploymentConfiguration) {
+			d.LifecycleHooks = make([]ecstypes.DeploymentLifecycleHook, 1)
+		})},
+		"a bake of two days": {"web", "InvalidParameterException: bakeTimeInMinutes must be between 0 and 1440.", deployed(func(d *ecstypes.DeploymentConfiguration) { d.BakeTimeInMinutes = aws.Int32(2880) })},
+		"alarms of no name":  {"web", "InvalidParameterException: Alarms need at least one alarm name when they are enabled.", deployed(func(d *ecstypes.DeploymentConfiguration) { d.Alarms = &ecstypes.DeploymentAlarms{AlarmNames: []string{}, Enable: true} })},
+		"half a success": {"web", "InvalidParameterException: earlySuccessCriteria needs healthyPercent and sourceServiceRevisionCleanup when it is enabled.", deployed(func(d *ecstypes.DeploymentConfiguration) {
+			d.EarlySuccessCriteria = &ecstypes.DeploymentEarlySuccessCriteria{Enable: true}
+		})},
+		"an early success": {"web", "", deployed(func(d *ecstypes.DeploymentConfiguration) {
+			d.EarlySuccessCriteria = &ecstypes.DeploymentEarlySuccessCriteria{Enable: true, HealthyPercent: aws.Int32(100), SourceServiceRevisionCleanup: "DEFERRED"}
+		})},
 		"51 tags":       {"web", "InvalidParameterException: Too many tags: a resource can have at most 50 tags.", func(in *ecs.CreateServiceInput) { in.Tags = make([]ecstypes.Tag, 51) }},
 		"one tag twice": {"web", "InvalidParameterException: Duplicate tag key 'a'.", tags("a", "a")},
 		"tag of AWS":    {"web", "InvalidParameterException: Specified tag key 'aws:a' is invalid: aws: prefixed tag key names are not allowed for external use.", tags("aws:a")},
@@ -134,6 +207,12 @@ func TestServiceIsUpdatedOnlyAsItsDefinitionAllows(t *testing.T) {
 		"strategy goes to Fargate": {"web", onEC2, ecs.UpdateServiceInput{CapacityProviderStrategy: spot()}, noStrategy},
 		"strategy removed on the way": {"web", onEC2, ecs.UpdateServiceInput{
 			CapacityProviderStrategy: spot(), PlacementStrategy: []ecstypes.PlacementStrategy{}}, ""},
+		"a daemon's count": {"web", func(in *ecs.CreateServiceInput) {
+			in.LaunchType, in.SchedulingStrategy, in.DesiredCount = "EC2", "DAEMON", nil
+		}, ecs.UpdateServiceInput{DesiredCount: aws.Int32(0)},
+			"InvalidParameterException: The daemon scheduling strategy does not support desired count."},
+		"to CodeDeploy":           {"web", nil, ecs.UpdateServiceInput{DeploymentController: &ecstypes.DeploymentController{Type: "CODE_DEPLOY"}}, "InvalidParameterException: This local ECS knows the deployment controller ECS only."},
+		"a registry":              {"front", nil, ecs.UpdateServiceInput{ServiceRegistries: []ecstypes.ServiceRegistry{{}}}, "InvalidParameterException: A service registry needs a registryArn."},
 		"platform version on EC2": {"web", onEC2, ecs.UpdateServiceInput{PlatformVersion: aws.String("1.4.0")}, noPlatform},
 	} {
 		t.Run(name, func(t *testing.T) {
