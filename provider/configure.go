@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,6 +33,7 @@ type providerModel struct {
 	AgentImage       *string                 `tfsdk:"agent_image"`
 	IAMRolePath      *string                 `tfsdk:"iam_role_path"`
 	LogConfiguration *block.LogConfiguration `tfsdk:"log_configuration"`
+	Consul           *block.ConsulAPI        `tfsdk:"consul"`
 }
 
 type assumeRoleModel struct {
@@ -95,7 +97,7 @@ func (p *consulECS) Configure(ctx context.Context, req provider.ConfigureRequest
 		return
 	}
 	client := deploy.NewClient(cfg, m.defaults(p.version, unknown))
-	resp.ResourceData, resp.DataSourceData = client, client
+	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = client, client, client
 }
 
 // refuseUnknown reports the settings that decide which AWS is meant: no plan can be made without them.
@@ -127,6 +129,9 @@ func (m providerModel) defaults(version string, unknown []problem.Path) block.De
 		Servers: m.ConsulServers, Login: m.Login, Image: row.Value(m.AgentImage), RolePath: row.Value(m.IAMRolePath),
 		LogConfiguration: m.LogConfiguration, Unknown: unknown,
 		Module: block.Module(version),
+	}
+	if d.Consul = m.Consul; d.Consul == nil && os.Getenv("CONSUL_HTTP_ADDR") != "" {
+		d.Consul = &block.ConsulAPI{}
 	}
 	if m.DefaultTags != nil {
 		d.Tags = m.DefaultTags.Tags

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
@@ -19,6 +22,9 @@ func TestExamplesPlan(t *testing.T) {
 	c := startMoto(t)
 	bin, err := binFolder()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("prod")}); err != nil { // which a data source reads
 		t.Fatal(err)
 	}
 	for _, folder := range configurations(t, filepath.Join("..", "examples")) {
@@ -39,9 +45,12 @@ func changesNothing(folder string) bool {
 	})
 }
 
-// unplanned are the examples that take a provider other than ours, which would have to come from a registry. Others look at
-// them: agents/bootstrap, whether this one says what the agent makes.
-var unplanned = []string{filepath.Join("..", "examples", "consul-bootstrap")}
+// unplanned are the examples that other tests run: one takes a provider other than ours, which would have to come from a registry
+// (agents/bootstrap looks whether it says what the agent makes), one logs in to Consul.
+var unplanned = []string{
+	filepath.Join("..", "examples", "consul-bootstrap"),
+	filepath.Join("..", "examples", "ephemeral-resources", "consulecs_consul_token"),
+}
 
 // configurations are the folders below root that hold Terraform files to plan.
 func configurations(t *testing.T, root string) []string {

@@ -45,6 +45,7 @@ func providerFields() row.Fields {
 		"login":             row.Object("How agents log in to Consul: the default of every resource.", block.LoginFields()),
 		"agent_image":       row.Text("Image with consulecs-agent: the default of every resource."),
 		"iam_role_path":     row.Text("IAM path of the mesh tasks' roles: the default of every resource. Default `/consul-ecs/`.", row.RolePath()),
+		"consul":            row.Object("Where the provider itself asks Consul's HTTP API, for `consulecs_mesh` and `consulecs_consul_token`. Resources never do. Nothing of it enters a state. What is left out is as the environment of Consul's own command says.", block.ConsulAPIFields()),
 		"log_configuration": block.LogConfigurationRow("Where the output of injected containers and of the controller goes: the default of every resource."),
 	}
 }
@@ -87,7 +88,7 @@ func fieldsOf(b resourceschema.SingleNestedBlock) row.Fields {
 func providerAttribute(field row.Field) schema.Attribute {
 	switch a := field.(type) {
 	case resourceschema.StringAttribute:
-		return schema.StringAttribute{Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
+		return schema.StringAttribute{Required: a.Required, Optional: a.Optional, Sensitive: a.Sensitive, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
 	case resourceschema.Int32Attribute:
 		return schema.Int32Attribute{CustomType: a.CustomType, Required: a.Required, Optional: a.Optional, MarkdownDescription: a.MarkdownDescription, Validators: a.Validators}
 	case resourceschema.BoolAttribute:

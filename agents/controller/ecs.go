@@ -14,11 +14,10 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
 )
 
 const (
-	maxDescribed = 100 // tasks that DescribeTasks takes at a time
-
 	// What the controller takes of the account's quota, which all of an account's programs share: ECS allows 20 calls a second
 	// of ListTasks and DescribeTasks together.
 	listsPerSecond     = 2
@@ -57,7 +56,7 @@ func (e ecsView) Running(ctx context.Context) (map[string]bool, error) {
 			return nil, explainAWS("list tasks of ECS cluster "+e.cluster, "ecs:ListTasks", err)
 		}
 		for _, arn := range page.TaskArns {
-			running[nameOf(arn)] = true
+			running[taskverdict.ID(arn)] = true
 		}
 		if aws.ToString(page.NextToken) == "" { // an empty page is not the last one
 			return running, nil
@@ -76,14 +75,7 @@ func (e ecsView) Describe(ctx context.Context, ids []string) (map[string]reap.Ve
 	if err != nil {
 		return nil, explainAWS(what, "ecs:DescribeTasks", err)
 	}
-	verdicts := map[string]reap.Verdict{}
-	for _, f := range out.Failures {
-		verdicts[nameOf(aws.ToString(f.Arn))] = reap.VerdictOfFailure(aws.ToString(f.Reason))
-	}
-	for _, t := range out.Tasks {
-		verdicts[nameOf(aws.ToString(t.TaskArn))] = reap.VerdictOf(aws.ToString(t.LastStatus))
-	}
-	return verdicts, nil
+	return taskverdict.Of(out), nil
 }
 
 // Namespaces are those that mesh tasks of the admin partition name by their tags. Tasks without these tags are of no interest.
@@ -93,7 +85,7 @@ func (e ecsView) Namespaces(ctx context.Context, partition string) ([]string, er
 		return nil, err
 	}
 	named := map[string]bool{}
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(running)), maxDescribed) {
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(running)), taskverdict.MaxDescribed) {
 		if err := e.lists.Wait(ctx); err != nil {
 			return nil, err
 		}

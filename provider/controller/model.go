@@ -2,7 +2,6 @@ package controller
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -244,10 +243,7 @@ func (m *model) service() *block.ECSService {
 }
 
 func ecsClusterARN(nameOrARN string, home iamrole.Home) string {
-	if strings.HasPrefix(nameOrARN, "arn:") {
-		return nameOrARN
-	}
-	return fmt.Sprintf("arn:%s:ecs:%s:%s:cluster/%s", home.Partition, home.Region, home.Account, nameOrARN)
+	return block.ECSClusterARN(nameOrARN, home)
 }
 
 // taskSize is the part of a task's frame that a controller may choose.

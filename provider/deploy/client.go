@@ -29,6 +29,7 @@ type Client struct {
 	run      *run
 	Region   string
 	Defaults block.Defaults
+	AWS      aws.Config // what the clients were made of
 
 	homeMutex sync.Mutex
 	homeFound *iamrole.Home // once it was asked for
@@ -36,7 +37,7 @@ type Client struct {
 
 // NewClient makes the clients of one AWS configuration.
 func NewClient(cfg aws.Config, d block.Defaults) *Client {
-	c := &Client{ecs: awsapi.ECS(cfg), iam: awsapi.IAM(cfg), sts: awsapi.STS(cfg), Region: cfg.Region, Defaults: d}
+	c := &Client{ecs: awsapi.ECS(cfg), iam: awsapi.IAM(cfg), sts: awsapi.STS(cfg), Region: cfg.Region, Defaults: d, AWS: cfg}
 	c.services, c.run = newServices(c.ecs), newRun()
 	c.events = events.NewKeeper(cfg, c.run.hasRemoved)
 	return c
