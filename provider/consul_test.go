@@ -40,11 +40,7 @@ func watchMesh(t *testing.T) watched {
 	t.Helper()
 	w := watched{cloud: startMoto(t), consul: testenv.ConsulDuring(t, testenv.ConsulConfig{}), tasks: map[string]string{}}
 	const name = "prod" // as in the examples
-	made, err := w.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String(name)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.cluster = *made.Cluster.ClusterArn
+	w.cluster = clusterOf(t, w.cloud, name)
 	w.prepareLogin(t, name)
 	w.register(t, name)
 	for _, task := range []string{"running", "unregistered", "stopped"} {
@@ -406,9 +402,9 @@ func lineages(t *testing.T, text string) []string {
 }
 
 // subnet is any that the emulator has.
-func (w *watched) subnet(t *testing.T) string {
+func (c cloud) subnet(t *testing.T) string {
 	t.Helper()
-	found, err := ec2.NewFromConfig(w.config).DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{})
+	found, err := ec2.NewFromConfig(c.config).DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{})
 	if err != nil || len(found.Subnets) == 0 {
 		t.Fatal(err, found)
 	}

@@ -9,9 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
@@ -24,9 +21,7 @@ func TestExamplesPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.ecs.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("prod")}); err != nil { // which a data source reads
-		t.Fatal(err)
-	}
+	clusterOf(t, c, "prod") // which a data source reads
 	for _, folder := range configurations(t, filepath.Join("..", "examples")) {
 		t.Run(filepath.ToSlash(folder), func(t *testing.T) {
 			t.Parallel()
