@@ -410,3 +410,13 @@ func (c cloud) subnet(t *testing.T) string {
 	}
 	return *found.Subnets[0].SubnetId
 }
+
+// securityGroup is any that the emulator has.
+func (c cloud) securityGroup(t *testing.T) string {
+	t.Helper()
+	found, err := ec2.NewFromConfig(c.config).DescribeSecurityGroups(t.Context(), &ec2.DescribeSecurityGroupsInput{})
+	if err != nil || len(found.SecurityGroups) == 0 {
+		t.Fatal(err, found)
+	}
+	return *found.SecurityGroups[0].GroupId
+}

@@ -111,7 +111,7 @@ func TestResourcesAreImportedByTheirIdentity(t *testing.T) {
 		id               string
 	}{
 		"consulecs_mesh_task": {meshTask(fields{"family": "identified"}), fields{"family": "identified"}, "identified"},
-		"consulecs_controller": {controller(fields{"cluster": made, "name": "watch", "wait_for_steady_state": false, "subnets": []any{c.subnet(t)}}),
+		"consulecs_controller": {controller(fields{"cluster": made, "name": "watch", "wait_for_steady_state": false, "subnets": []any{c.subnet(t)}, "security_groups": []any{c.securityGroup(t)}}),
 			fields{"cluster": "identified", "name": "watch"}, "identified/watch"},
 	} {
 		t.Run(resource, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestResourcesAreImportedByTheirIdentity(t *testing.T) {
 			for _, service := range []string{"sqs", "events", "secretsmanager"} {
 				ours["endpoints"].(fields)[service] = c.url
 			}
-			p.configure(t, ours)
+			p.configure(t, with(ours, fields{"max_retries": 3}))
 			want := map[string]string{"account_id": "123456789012", "region": "us-east-1"}
 			for name, v := range r.identity {
 				want[name] = v.(string)
