@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"time"
@@ -43,6 +44,7 @@ type providerModel struct {
 	AgentImage       *string                 `tfsdk:"agent_image"`
 	IAMRolePath      *string                 `tfsdk:"iam_role_path"`
 	LogConfiguration *block.LogConfiguration `tfsdk:"log_configuration"`
+	Consul           *block.ConsulAPI        `tfsdk:"consul"`
 }
 
 type assumeRoleModel struct {
@@ -126,7 +128,7 @@ func (p *consulECS) Configure(ctx context.Context, req provider.ConfigureRequest
 	}
 	client := deploy.NewClient(cfg, m.defaults(p.version, unknown))
 	client.Accounts = deploy.Accounts{Allowed: m.Allowed, Forbidden: m.Forbidden}
-	resp.ResourceData, resp.DataSourceData = client, client
+	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = client, client, client
 }
 
 // neededAtOnce are the settings that decide which AWS is meant, as whom it is spoken to, and what of it is looked at.
@@ -168,6 +170,9 @@ func (m providerModel) defaults(version string, unknown []problem.Path) block.De
 		Servers: m.ConsulServers, Login: m.Login, Image: cmp.Or(row.Value(m.AgentImage), releasedImage(version)), RolePath: row.Value(m.IAMRolePath),
 		LogConfiguration: m.LogConfiguration, Unknown: unknown,
 		Module: block.Module(version),
+	}
+	if d.Consul = m.Consul; d.Consul == nil && os.Getenv("CONSUL_HTTP_ADDR") != "" {
+		d.Consul = &block.ConsulAPI{}
 	}
 	if m.DefaultTags != nil {
 		d.Tags = m.DefaultTags.Tags

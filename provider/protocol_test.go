@@ -110,7 +110,7 @@ func object(t testing.TB, schema *tfprotov6.SchemaBlock, written fields) tftypes
 	t.Helper()
 	all := map[string]tftypes.Value{}
 	for _, a := range schema.Attributes {
-		all[a.Name] = value(t, a.Type, written[a.Name])
+		all[a.Name] = value(t, a.ValueType(), written[a.Name])
 	}
 	for _, nested := range schema.BlockTypes {
 		all[nested.TypeName] = blocks(t, nested, written[nested.TypeName])

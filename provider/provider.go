@@ -7,13 +7,16 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
+	"github.com/consulecs/terraform-provider-consulecs/provider/consultoken"
 	"github.com/consulecs/terraform-provider-consulecs/provider/controller"
 	"github.com/consulecs/terraform-provider-consulecs/provider/functions"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
+	"github.com/consulecs/terraform-provider-consulecs/provider/meshview"
 	"github.com/consulecs/terraform-provider-consulecs/provider/taskdefinition"
 )
 
@@ -28,6 +31,8 @@ var (
 	_ provider.Provider                   = (*consulECS)(nil)
 	_ provider.ProviderWithValidateConfig = (*consulECS)(nil)
 	_ provider.ProviderWithFunctions      = (*consulECS)(nil)
+
+	_ provider.ProviderWithEphemeralResources = (*consulECS)(nil)
 )
 
 // Metadata implements provider.Provider.
@@ -42,10 +47,15 @@ func (p *consulECS) Resources(context.Context) []func() resource.Resource {
 
 // DataSources implements provider.Provider.
 func (p *consulECS) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{taskdefinition.New}
+	return []func() datasource.DataSource{meshview.New, taskdefinition.New}
 }
 
 // Functions implements provider.ProviderWithFunctions.
 func (p *consulECS) Functions(context.Context) []func() function.Function {
 	return functions.All(p.version)
+}
+
+// EphemeralResources implements provider.ProviderWithEphemeralResources.
+func (p *consulECS) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
+	return []func() ephemeral.EphemeralResource{consultoken.New}
 }

@@ -67,6 +67,7 @@ func providerFields() row.Fields {
 		"login":             row.Object("How agents log in to Consul: the default of every resource.", block.LoginFields()),
 		"agent_image":       row.Text("Image with consulecs-agent: the default of every resource. Default: the one released with the provider, `ghcr.io/consulecs/consulecs-agent:<version>`, so that a new version of the provider replaces the agents, too. A development build has none."),
 		"iam_role_path":     row.Text("IAM path of the mesh tasks' roles: the default of every resource. Default `/consul-ecs/`.", row.RolePath()),
+		"consul":            row.Object("Where the provider itself asks Consul's HTTP API, for `consulecs_mesh` and `consulecs_consul_token`. Resources never do. Nothing of it enters a state. What is left out is as the environment of Consul's own command says.", block.ConsulAPIFields()),
 		"log_configuration": block.LogConfigurationRow("Where the output of injected containers and of the controller goes: the default of every resource."),
 	}
 }

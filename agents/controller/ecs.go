@@ -14,6 +14,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
 )
 
 const (
@@ -57,7 +58,7 @@ func (e ecsView) Running(ctx context.Context) (map[string]bool, error) {
 			return nil, explainAWS("list tasks of ECS cluster "+e.cluster, "ecs:ListTasks", err)
 		}
 		for _, arn := range page.TaskArns {
-			running[nameOf(arn)] = true
+			running[taskverdict.ID(arn)] = true
 		}
 		if aws.ToString(page.NextToken) == "" { // an empty page is not the last one
 			return running, nil
@@ -76,14 +77,7 @@ func (e ecsView) Describe(ctx context.Context, ids []string) (map[string]reap.Ve
 	if err != nil {
 		return nil, explainAWS(what, "ecs:DescribeTasks", err)
 	}
-	verdicts := map[string]reap.Verdict{}
-	for _, f := range out.Failures {
-		verdicts[nameOf(aws.ToString(f.Arn))] = reap.VerdictOfFailure(aws.ToString(f.Reason))
-	}
-	for _, t := range out.Tasks {
-		verdicts[nameOf(aws.ToString(t.TaskArn))] = reap.VerdictOf(aws.ToString(t.LastStatus))
-	}
-	return verdicts, nil
+	return taskverdict.Of(out), nil
 }
 
 // Namespaces are those that mesh tasks of the admin partition name by their tags, of the tasks that Running has listed. A mesh task
@@ -97,7 +91,7 @@ func (e ecsView) Namespaces(ctx context.Context, running map[string]bool, partit
 		}
 	}
 	slices.Sort(unknown)
-	for ids := range slices.Chunk(unknown, reap.MaxDescribed) {
+	for ids := range slices.Chunk(unknown, taskverdict.MaxDescribed) {
 		if err := e.readTags(ctx, ids); err != nil {
 			return nil, err
 		}

@@ -223,6 +223,11 @@ func endpoint(cfg aws.Config, service string, otherwise *string) *string {
 	return otherwise
 }
 
+// EndpointOf is the URL of a service that the Config of an aws.Config said; "" if it said none.
+func EndpointOf(cfg aws.Config, service string) string {
+	return aws.ToString(endpoint(cfg, service, nil))
+}
+
 func checkEndpoints(e endpoints) error {
 	for _, service := range slices.Sorted(maps.Keys(e)) {
 		if !slices.Contains(Services(), service) {

@@ -83,9 +83,13 @@ func (l Login) Mint(ctx context.Context, log hclog.Logger) (string, error) {
 // aws is the configuration of AWS clients that act as the task role, at the endpoints of the login: those given, else
 // those of the SDK's own settings (AWS_ENDPOINT_URL and its kin), else the AWS partition's.
 func (l Login) aws(ctx context.Context) (aws.Config, error) {
-	return awsapi.Load(ctx, awsapi.Config{Region: l.Region, Endpoints: map[string]string{
+	cfg, err := awsapi.Load(ctx, awsapi.Config{Region: l.Region, Endpoints: map[string]string{
 		awsapi.ServiceSTS: l.STSEndpoint, awsapi.ServiceIAM: l.IAMEndpoint,
 	}})
+	if l.Credentials != nil {
+		cfg.Credentials = l.Credentials
+	}
+	return cfg, err
 }
 
 // iamEndpoint is the one of the login, "" where it is AWS's own: IAM wants its requests signed for one region of each AWS

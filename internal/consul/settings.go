@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/pemfiles"
@@ -66,9 +68,10 @@ type Login struct {
 	STSEndpoint, IAMEndpoint                 string // "" means the AWS SDK's: its environment, else the AWS partition's
 	ServerIDHeaderValue                      string
 	IncludeEntity                            bool
-	TokenLife                                time.Duration     // of its tokens, for an agent without a way to the HTTP API, which would tell; 0 for not known
-	BearerFile                               string            // of an auth method other than aws-iam: read for each login; "" means that a bearer token is minted
-	Meta                                     map[string]string // ends up in the token's description
+	TokenLife                                time.Duration           // of its tokens, for an agent without a way to the HTTP API, which would tell; 0 for not known
+	BearerFile                               string                  // of an auth method other than aws-iam: read for each login; "" means that a bearer token is minted
+	Meta                                     map[string]string       // ends up in the token's description
+	Credentials                              aws.CredentialsProvider // that sign it; nil means those of the environment
 }
 
 // SettingsOf reads an agent's settings from its configuration, its task and its environment. It touches nothing.

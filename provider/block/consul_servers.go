@@ -14,6 +14,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/remote"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
@@ -137,4 +138,35 @@ func importTLS(m *TLS, cfg *agentconfig.ServerDefaults, https, grpc string) {
 	}
 	row.FromSpec(&m.HTTPSCASecretARN, https)
 	row.FromSpec(&m.GRPCCASecretARN, grpc)
+}
+
+// ConsulAPI is where the provider itself asks Consul. Its resources never do.
+type ConsulAPI struct {
+	Address    *string `tfsdk:"address"`
+	Token      *string `tfsdk:"token"`
+	CAFile     *string `tfsdk:"ca_file"`
+	CAPEM      *string `tfsdk:"ca_pem"`
+	ServerName *string `tfsdk:"server_name"`
+	Partition  *string `tfsdk:"partition"`
+}
+
+// Server is where to ask; the environment of Consul's own command says what the model does not.
+func (m *ConsulAPI) Server() remote.Server {
+	return remote.Server{
+		Address: row.Value(m.Address), Token: row.Value(m.Token), CAFile: row.Value(m.CAFile), CAPEM: row.Value(m.CAPEM),
+		ServerName: row.Value(m.ServerName), Partition: row.Value(m.Partition),
+	}
+}
+
+func ConsulAPIFields() row.Fields {
+	token := row.Text("ACL token. It may be ephemeral, such as that of `consulecs_consul_token` of another configuration of the provider. Default: `CONSUL_HTTP_TOKEN`, else none.")
+	token.Sensitive = true
+	return row.Fields{
+		"address":     row.Text("URL of the HTTP API, such as `https://consul.example.com:8501`. Default: `CONSUL_HTTP_ADDR`.", row.EndpointURL{}),
+		"token":       token,
+		"ca_file":     row.Text("File with the CA's PEM text. Default: `CONSUL_CACERT`, else the system's roots."),
+		"ca_pem":      row.Text("The CA's PEM text itself."),
+		"server_name": row.Text("Name to verify the server's certificate by, such as `server.dc1.consul`. Default: `CONSUL_TLS_SERVER_NAME`, else the host of `address`."),
+		"partition":   row.Text("Admin partition of Consul Enterprise. Default: `CONSUL_PARTITION`, else none."),
+	}
 }

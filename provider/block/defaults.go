@@ -2,13 +2,17 @@ package block
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // DefaultRolePath is where roles go whose user names no path.
@@ -41,6 +45,17 @@ type Defaults struct {
 	IgnoredTags      IgnoredTags
 	Module           taskdef.Module
 	Unknown          []problem.Path // places of the provider's configuration that are not known yet
+	Consul           *ConsulAPI     // nil: the provider asks no Consul
+}
+
+// RefuseUnknown reports attributes of the provider that are not known yet, for what cannot leave open what follows from them.
+func (d Defaults) RefuseUnknown(diags *diag.Diagnostics, attributes ...string) {
+	for _, place := range d.Unknown {
+		if row.Affects([]problem.Path{place}, attributes...) {
+			diags.AddError("Provider setting not known", fmt.Sprintf("The provider's %s depends on a resource that does not exist yet, and it is needed now. "+
+				"Apply that resource first, for instance with -target, or set %s to a value that is known.", place, place))
+		}
+	}
 }
 
 // TagsWith are the provider's tags overlaid by the resource's.

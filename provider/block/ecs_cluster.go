@@ -2,17 +2,27 @@ package block
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // EcsClusterName is the name in a name or an ARN of an ECS cluster.
 func EcsClusterName(nameOrARN string) string {
 	return nameOrARN[strings.LastIndexByte(nameOrARN, '/')+1:]
+}
+
+// ECSClusterARN is the ARN of an ECS cluster of the provider's account and region, of which a name or an ARN is given.
+func ECSClusterARN(nameOrARN string, home iamrole.Home) string {
+	if strings.HasPrefix(nameOrARN, "arn:") {
+		return nameOrARN
+	}
+	return fmt.Sprintf("arn:%s:ecs:%s:%s:cluster/%s", home.Partition, home.Region, home.Account, nameOrARN)
 }
 
 // sameECSCluster reports whether two spellings, names or ARNs, mean one cluster of the provider's account and region.

@@ -18,12 +18,17 @@ import (
 
 // ImportState implements resource.ResourceWithImportState, by cluster/service or the ARN of the service.
 func (r *controller) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	m, err := read(ctx, r.Client, req.ID)
+	id, err := r.ImportID(ctx, req)
+	var m *model
+	if err == nil {
+		m, err = read(ctx, r.Client, id)
+	}
 	if err != nil {
-		resp.Diagnostics.AddError("Controller was not imported", fmt.Sprintf("import %s: %v", req.ID, err))
+		resp.Diagnostics.AddError("Controller was not imported", fmt.Sprintf("import %s: %v", id, err))
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+	resp.Diagnostics.Append(r.Identify(ctx, m, resp.Identity)...)
 }
 
 func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {

@@ -26,6 +26,7 @@ var (
 	_ resource.ResourceWithValidateConfig = (*controller)(nil)
 	_ resource.ResourceWithModifyPlan     = (*controller)(nil)
 	_ resource.ResourceWithImportState    = (*controller)(nil)
+	_ resource.ResourceWithIdentity       = (*controller)(nil)
 )
 
 const typeName = meshcontroller.ResourceType
@@ -70,6 +71,15 @@ func New() resource.Resource {
 		Observe:  (*model).observe,
 		Release:  release,
 		Adopt:    func(m, other *model) { m.Network = other.Network },
+		Identity: stack.Identity[model]{
+			Attributes: []stack.IdentityAttribute[model]{
+				{Name: "cluster", Description: "Name of the ECS cluster.", Of: func(m *model) string { return block.EcsClusterName(row.Value(m.ECSCluster)) }},
+				{Name: "name", Description: "Name of the controller: of its ECS service.", Of: (*model).name},
+			},
+			ImportID: func(values map[string]string) string {
+				return block.EcsClusterName(values["cluster"]) + "/" + values["name"]
+			},
+		},
 	}}}
 }
 

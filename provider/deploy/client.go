@@ -39,6 +39,7 @@ type Client struct {
 	Region   string
 	Defaults block.Defaults
 	Accounts Accounts
+	AWS      aws.Config // what the clients were made of
 
 	kept      sync.Map // what others keep with the client
 	homeMutex sync.Mutex
@@ -60,7 +61,7 @@ func (a Accounts) admit(account string) error {
 
 // NewClient makes the clients of one AWS configuration.
 func NewClient(cfg aws.Config, d block.Defaults) *Client {
-	c := &Client{ecs: awsapi.ECS(cfg), iam: awsapi.IAM(cfg), sts: awsapi.STS(cfg), Region: cfg.Region, Defaults: d}
+	c := &Client{ecs: awsapi.ECS(cfg), iam: awsapi.IAM(cfg), sts: awsapi.STS(cfg), Region: cfg.Region, Defaults: d, AWS: cfg}
 	c.services, c.run = newServices(c.ecs, d.IgnoredTags), newRun()
 	c.events = events.NewKeeper(cfg, c.run.hasRemoved)
 	c.events.Ignored = d.IgnoredTags

@@ -11,6 +11,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
 	"github.com/consulecs/terraform-provider-consulecs/provider/occupancy"
 )
@@ -193,4 +194,14 @@ func awaitReaped(ctx context.Context, lastStopped time.Time) error {
 	case <-time.After(left):
 		return nil
 	}
+}
+
+// MeshTasks are the tasks of a mesh that run, or are to run.
+func (c *Client) MeshTasks(ctx context.Context, of occupancy.Mesh) ([]ecstypes.Task, error) {
+	return of.All(ctx, c.ecs)
+}
+
+// Verdicts is what ECS says of tasks of an ECS cluster, by their IDs.
+func (c *Client) Verdicts(ctx context.Context, ecsCluster string, ids []string) (map[string]reap.Verdict, error) {
+	return occupancy.Verdicts(ctx, c.ecs, ecsCluster, ids)
 }

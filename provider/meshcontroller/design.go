@@ -38,7 +38,7 @@ func (p Place) Family() string { return p.Name + "-" + block.EcsClusterName(row.
 // Design works out the controller that the settings ask for.
 func (s *Settings) Design(at Place, d block.Defaults, home iamrole.Home, draft bool) (deploy.Design, error) {
 	spec := s.spec(at.Family(), d)
-	own := ECSClusterARN(row.Value(at.ECSCluster), home)
+	own := block.ECSClusterARN(row.Value(at.ECSCluster), home)
 	spec.Controller.ECSClusters = slices.DeleteFunc(spec.Controller.ECSClusters, func(arn string) bool { return arn == own })
 	all := append([]string{own}, spec.Controller.ECSClusters...)
 	want := deploy.Design{
@@ -100,19 +100,11 @@ func (s *Settings) Service(at Place) *block.ECSService {
 // CheckECSClusters wants the further ECS clusters, named at a place of the configuration, to be where the controller is: it hears of no
 // others, and its role sees none.
 func (s *Settings) CheckECSClusters(home iamrole.Home, at path.Path, diags *diag.Diagnostics) {
-	here := ECSClusterARN("", home)
+	here := block.ECSClusterARN("", home)
 	for _, arn := range s.ECSClusters {
 		if !strings.HasPrefix(arn, here) {
 			diags.AddAttributeError(at, "ECS cluster elsewhere",
 				fmt.Sprintf("%s has %s, want ECS clusters of the controller's own account and Region, %s<name>: give that one a controller of its own.", at, arn, here))
 		}
 	}
-}
-
-// ECSClusterARN is the ARN of an ECS cluster that is named by its name or ARN.
-func ECSClusterARN(nameOrARN string, home iamrole.Home) string {
-	if strings.HasPrefix(nameOrARN, "arn:") {
-		return nameOrARN
-	}
-	return fmt.Sprintf("arn:%s:ecs:%s:%s:cluster/%s", home.Partition, home.Region, home.Account, nameOrARN)
 }

@@ -36,12 +36,17 @@ func (m *model) importStopWithin(cfg agentconfig.Proxy, d block.Defaults) {
 // ImportState implements resource.ResourceWithImportState: the task definition and the agents' configuration in it are read
 // back into attributes. What AWS does not keep (timeouts, wait_for_steady_state, revision_policy) stays unset.
 func (r *meshTask) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	m, err := read(ctx, r.Client, req.ID)
+	id, err := r.ImportID(ctx, req)
+	var m *model
+	if err == nil {
+		m, err = read(ctx, r.Client, id)
+	}
 	if err != nil {
-		resp.Diagnostics.AddError("Mesh task was not imported", fmt.Sprintf("import %s: %v", req.ID, err))
+		resp.Diagnostics.AddError("Mesh task was not imported", fmt.Sprintf("import %s: %v", id, err))
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+	resp.Diagnostics.Append(r.Identify(ctx, m, resp.Identity)...)
 }
 
 func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {

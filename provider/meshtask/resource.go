@@ -24,6 +24,7 @@ var (
 	_ resource.ResourceWithValidateConfig = (*meshTask)(nil)
 	_ resource.ResourceWithModifyPlan     = (*meshTask)(nil)
 	_ resource.ResourceWithImportState    = (*meshTask)(nil)
+	_ resource.ResourceWithIdentity       = (*meshTask)(nil)
 )
 
 const typeName = "consulecs_mesh_task"
@@ -67,6 +68,10 @@ func New() resource.Resource {
 
 		Companion: sharedController(),
 		Following: following(),
+		Identity: stack.Identity[model]{
+			Attributes: []stack.IdentityAttribute[model]{{Name: "family", Description: "Family of the task definition.", Of: func(m *model) string { return row.Value(m.Family) }}},
+			ImportID:   func(values map[string]string) string { return values["family"] },
+		},
 	}}}
 }
 

@@ -16,6 +16,8 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
 )
 
 // Mesh says which tasks are meant: those of the mesh in the ECS clusters.
@@ -66,9 +68,9 @@ func (m Mesh) look(ctx context.Context, client *ecs.Client, ecsCluster string, s
 		if len(page.TaskArns) == 0 {
 			continue
 		}
-		described, err := client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &ecsCluster, Tasks: page.TaskArns, Include: []ecstypes.TaskField{ecstypes.TaskFieldTags}})
+		described, err := describe(ctx, client, ecsCluster, page.TaskArns)
 		if err != nil {
-			return fmt.Errorf("describe tasks of ECS cluster %s: %w", ecsCluster, err)
+			return err
 		}
 		for _, task := range described.Tasks {
 			if m.has(task) {
@@ -77,6 +79,50 @@ func (m Mesh) look(ctx context.Context, client *ecs.Client, ecsCluster string, s
 		}
 	}
 	return nil
+}
+
+// All are the tasks that run, or are to run, and are of the mesh.
+func (m Mesh) All(ctx context.Context, client *ecs.Client) ([]ecstypes.Task, error) {
+	var all []ecstypes.Task
+	for _, ecsCluster := range m.ECSClusters {
+		pages := ecs.NewListTasksPaginator(client, &ecs.ListTasksInput{Cluster: &ecsCluster, DesiredStatus: ecstypes.DesiredStatusRunning, MaxResults: aws.Int32(pageSize)})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("list tasks of ECS cluster %s: %w", ecsCluster, err)
+			}
+			if len(page.TaskArns) == 0 {
+				continue
+			}
+			described, err := describe(ctx, client, ecsCluster, page.TaskArns)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, slices.DeleteFunc(described.Tasks, func(t ecstypes.Task) bool { return !m.has(t) })...)
+		}
+	}
+	return all, nil
+}
+
+// Verdicts is what ECS says of tasks of an ECS cluster, by their IDs.
+func Verdicts(ctx context.Context, client *ecs.Client, ecsCluster string, ids []string) (map[string]reap.Verdict, error) {
+	all := map[string]reap.Verdict{}
+	for some := range slices.Chunk(ids, taskverdict.MaxDescribed) {
+		described, err := describe(ctx, client, ecsCluster, some)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, taskverdict.Of(described))
+	}
+	return all, nil
+}
+
+func describe(ctx context.Context, client *ecs.Client, ecsCluster string, tasks []string) (*ecs.DescribeTasksOutput, error) {
+	described, err := client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &ecsCluster, Tasks: tasks, Include: []ecstypes.TaskField{ecstypes.TaskFieldTags}})
+	if err != nil {
+		return nil, fmt.Errorf("describe tasks of ECS cluster %s: %w", ecsCluster, err)
+	}
+	return described, nil
 }
 
 // has reports whether the task is of the mesh, and of the partition.

@@ -54,6 +54,7 @@ type Kind[M any] struct {
 	Release  func(context.Context, *deploy.Client, *M) error                                         // waits until the resource may be removed; nil: it always may
 
 	Companion *Companion[M] // nil: the resource has none
+	Identity  Identity[M]
 	Following *Following[M] // nil: foreign revisions are reverted without a word
 }
 
@@ -186,6 +187,7 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 	}
 	s.settle(&m, out)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+	resp.Diagnostics.Append(s.Identify(ctx, &m, resp.Identity)...)
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, revisionsKey, out.Revisions.JSON())...)
 }
 
@@ -224,6 +226,7 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	p := s.Kind.Parts(&m)
 	had, diags := s.before(ctx, &m, req.Private)
 	resp.Diagnostics.Append(diags...)
+	resp.Diagnostics.Append(s.Identify(ctx, &m, resp.Identity)...) // of what is gone, too: the framework asks for it
 	owner := s.Kind.Owner(&m, s.Client.Region)
 	service, exists, err := s.Client.Look(ctx, p.Family, owner, p.Outcome, p.Service)
 	if p.Events != nil && err == nil {
@@ -285,6 +288,7 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	}
 	s.settle(&m, out)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+	resp.Diagnostics.Append(s.Identify(ctx, &m, resp.Identity)...)
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, revisionsKey, out.Revisions.JSON())...)
 }
 

@@ -4,14 +4,11 @@ package taskdefinition
 
 import (
 	"context"
-	"fmt"
 	"maps"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
@@ -80,7 +77,7 @@ func (d *dataSource) ValidateConfig(ctx context.Context, req datasource.Validate
 
 // Read implements datasource.DataSource.
 func (d *dataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
-	refuseUnknown(d.client.Defaults.Unknown, &resp.Diagnostics)
+	d.client.Defaults.RefuseUnknown(&resp.Diagnostics, "consul_servers", "login", "agent_image", "iam_role_path", "log_configuration", "default_tags")
 	task, diags := meshtask.Render(ctx, req.Config.Raw, d.client.Defaults)
 	resp.Diagnostics.Append(diags...)
 	home, ok := d.client.HomeOrReport(ctx, &resp.Diagnostics)
@@ -102,14 +99,6 @@ func (d *dataSource) Read(ctx context.Context, req datasource.ReadRequest, resp 
 		all[name] = value
 	}
 	resp.State.Raw = tftypes.NewValue(req.Config.Raw.Type(), all)
-}
-
-// refuseUnknown reports settings of the provider that a definition follows from. A data source cannot leave them open, as resources do.
-func refuseUnknown(unknown []problem.Path, diags *diag.Diagnostics) {
-	for _, place := range unknown {
-		diags.AddError("Provider setting not known", fmt.Sprintf(
-			"The provider's %s depends on a resource that does not exist yet, and the data source is read now. Apply that resource first, for instance with -target, or set %s to a value that is known.", place, place))
-	}
 }
 
 func valuesOf(p meshtask.Parts) map[string]tftypes.Value {
