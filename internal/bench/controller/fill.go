@@ -94,7 +94,8 @@ func (w *world) register(ctx context.Context, tasks []*simTask) (refused int, er
 	return refused, nil
 }
 
-// logIn has each of the tasks log in as often as it keeps tokens.
+// logIn has each of the tasks log in as often as it keeps tokens. A login whose answer is lost leaves a token that nobody here knows:
+// it goes with its task's others.
 func (w *world) logIn(ctx context.Context, tasks []*simTask) (refused int, err error) {
 	return paced(ctx, len(tasks)*tokensPerTask, "log in", func(ctx context.Context, i int) error {
 		t := tasks[i/tokensPerTask]

@@ -249,8 +249,8 @@ func (w *world) reportLatency(what string, took []float64) {
 	w.report(what+", worst", "ms", "", took[len(took)-1])
 }
 
-// goneLimit is the most that so many deaths may take, on a machine that is busy with other things: by ECS's and Consul's ceilings
-// a second is enough for 120.
+// goneLimit is the most that so many deaths may take. The controller's ceilings alone let 200 tasks go in a second, a machine that is
+// busy with other things lets fewer.
 func goneLimit(tasks int) time.Duration {
 	return 3*time.Minute + time.Duration(tasks)*50*time.Millisecond
 }

@@ -51,6 +51,9 @@ func TestTheUsageOfAControlGroupIsFoundInBothVersions(t *testing.T) {
 
 func TestTheOwnProcessIsSeen(t *testing.T) {
 	t.Parallel()
+	if n, err := Free(); n < 1<<20 || err != nil {
+		t.Errorf("the machine has %d bytes of memory left, %v", n, err)
+	}
 	if n, err := Resident(os.Getpid()); n < 1<<20 || err != nil {
 		t.Errorf("memory %d, %v", n, err)
 	}

@@ -41,7 +41,7 @@ func main() {
 	}
 }
 
-const longer = `
+const controllerUsage = `
 The part controller takes about twenty minutes on two cores with its own numbers of tasks. More are measured when asked for,
 each where there is enough free memory, and take longer:
 
@@ -52,7 +52,7 @@ func usage() {
 	fmt.Fprintf(os.Stderr, "Usage: make bench [PARTS=dns,xds] [SAMPLES=5], or bin/bench [-parts dns,xds] [-n 5] [-tasks 500]\n\n")
 	flag.PrintDefaults()
 	fmt.Fprintf(os.Stderr, "\nThe parts:\n%s", bench.PartNames())
-	fmt.Fprint(os.Stderr, longer)
+	fmt.Fprint(os.Stderr, controllerUsage)
 }
 
 func run(ctx context.Context, s bench.Settings) (err error) {
