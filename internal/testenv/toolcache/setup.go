@@ -99,7 +99,7 @@ func (s Setup) built(found *Paths) []step {
 	}
 }
 
-// releasing is the lane of what makes a release: a thousand modules are downloaded for it, which need not wait for what is compiled.
+// releasing is the lane of what makes a release: hundreds of modules are downloaded for it, which need not wait for what is compiled.
 func (s Setup) releasing(found *Paths) []step {
 	pins := s.Cache.Pins
 	return []step{
