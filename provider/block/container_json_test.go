@@ -36,21 +36,20 @@ func compare(t *testing.T, blocks map[string]schema.Block, model reflect.Type, a
 		field := fieldOf(t, model, name)
 		key := strings.ToLower(field.Name[:1]) + field.Name[1:]
 		below, at := fmt.Sprintf("%q:{%%s}", key), depth+1
-		var inner map[string]schema.Attribute
 		var deeper map[string]schema.Block
 		var want []string
 		switch b := b.(type) {
 		case schema.SingleNestedBlock:
-			inner, deeper = b.Attributes, b.Blocks
+			deeper = b.Blocks
 			for _, v := range b.Validators {
 				if required, ok := v.(row.Requires); ok {
 					want = append(want, required...)
 				}
 			}
 		case schema.ListNestedBlock:
-			inner, deeper = b.NestedObject.Attributes, b.NestedObject.Blocks
+			deeper = b.NestedObject.Blocks
 			below, at = fmt.Sprintf("%q:[{%%s}]", key), depth+2
-			for attribute, a := range inner {
+			for attribute, a := range b.NestedObject.Attributes {
 				if a.IsRequired() {
 					want = append(want, attribute)
 				}
