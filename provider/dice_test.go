@@ -179,6 +179,8 @@ var texts = []string{
 	"", " ", "a", "web", "Web_1", "a.b", "-", "ä", "日本語", "💥", "a\nb", "\t", "\u200b", "100%d", "%s%v", "${x}", `"`, `\`, "null", "true", "0", "-1", "1e400", strings.Repeat("x", 300), strings.Repeat("é", 1000),
 	"app:1", "app:1 ", "app@sha256:x", "5s", "-5s", "1h", "10", "/", "/a/b/", "a/b", "10.0.0.0/8", "::1", "localhost", "127.0.0.1", "http", "tcp", "{}", `{"a":1}`, `{"a":null}`, "[]", "{", "on", "EC2", "FARGATE",
 	"https://example.com", "http://", "://", "ftp://x", "s3://b/k", "subnet-1", "exec=discover", "8000-8010", "8010-8000", "1-70000", "*", "ALL",
+	`[]`, `[null]`, `[{"name":"extra","image":"extra:1"}]`, `[{"name":"app","image":7,"cpu":"1","dependsOn":[{"containerName":"x"}]}]`,
+	`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"a:b","Resource":"*"}]}`, `{"Statement":{"Effect":"Maybe"}}`,
 }
 
 var arns = []string{

@@ -1,6 +1,8 @@
 package iamrole_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +17,9 @@ func TestPairsOfRolesThatIAMWouldRefuse(t *testing.T) {
 		return iamrole.Pair{Family: "web", Task: &iamrole.Settings{Name: task}, Execution: &iamrole.Settings{Name: execution}}
 	}
 	policies := func(arns ...string) iamrole.Pair { return iamrole.Pair{Task: &iamrole.Settings{PolicyARNs: arns}} }
+	inline := func(name string) iamrole.Pair {
+		return iamrole.Pair{Task: &iamrole.Settings{InlinePolicies: map[string]string{name: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"a:b","Resource":"*"}]}`}}}
+	}
 	keys := func(arn string) iamrole.Pair {
 		return iamrole.Pair{Execution: &iamrole.Settings{}, KMSKeyARNs: []string{arn}}
 	}
@@ -33,6 +38,7 @@ func TestPairsOfRolesThatIAMWouldRefuse(t *testing.T) {
 		refused, passes iamrole.Pair
 		want            string
 	}{
+		"a policy of the mesh's name":   {inline("start-task"), inline("start-tasks"), `iam.taskRole.inlinePolicies["start-task"]: has the name of a policy of the mesh: choose another`},
 		"one name":                      {named("app", "app"), named("app", "app-execution"), `iam.executionRole.name: is "app", the name of the other role, too: want a role for each, so choose another name or leave iam.executionRole.name out`},
 		"one name but for its case":     {named("app", "APP"), named("app", "APP2"), `iam.executionRole.name: is "app", the name of the other role, too: want a role for each, so choose another name or leave iam.executionRole.name out`},
 		"the other's default":           {named("web-execution", ""), named("web-Execution2", ""), `iam.taskRole.name: is "web-execution", the name of the other role, too: want a role for each, so choose another name or leave iam.taskRole.name out`},
@@ -66,6 +72,35 @@ func TestNamesOfRolesThatFollowFromUnknownOnesAreNotReported(t *testing.T) {
 	for _, unknown := range []problem.Path{problem.At("family"), problem.At("iam", "executionRole", "name"), problem.At("iam", "taskRole", "arn"), problem.At("iam")} {
 		if err := pair.Check().Without(unknown).Err(); err != nil {
 			t.Errorf("%s unknown: %v", unknown, err)
+		}
+	}
+}
+
+// TestInlinePoliciesShareALimit wants the user's to be counted with the mesh's own, as IAM does, without white space.
+func TestInlinePoliciesShareALimit(t *testing.T) {
+	t.Parallel()
+	const around = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"%s","Resource":"*"}]}`
+	task := func(action string, acls bool) error {
+		_, err := iamrole.Task(iamrole.TaskSpec{Home: home, Family: "web", ACLs: acls, Settings: iamrole.Settings{InlinePolicies: map[string]string{"own": fmt.Sprintf(around, action)}}})
+		return err
+	}
+	room := 10240 - len(fmt.Sprintf(around, ""))
+	for name, c := range map[string]struct {
+		action string
+		acls   bool
+		want   string
+	}{
+		"all of it":       {strings.Repeat("a", room), false, ""},
+		"and blanks":      {strings.Repeat("a", room) + "   ", false, ""},
+		"one more":        {strings.Repeat("a", room+1), false, "make role web-task: its inline policies have 10241 characters together, 0 of them the mesh's own, IAM takes 10240: put yours into managed policies"},
+		"beside the mesh": {strings.Repeat("a", room), true, "make role web-task: its inline policies have 10407 characters together, 167 of them the mesh's own, IAM takes 10240: put yours into managed policies"},
+	} {
+		got := ""
+		if err := task(c.action, c.acls); err != nil {
+			got = err.Error()
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

@@ -287,12 +287,21 @@ func TestRestartLosesNothing(t *testing.T) {
 		first := newPlane(t, file)
 		must(first.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("demo")}))(t)
 		first.create(webService(first.register("ok"), 1))
+		shares := webTask("ok")
+		shares.Family, shares.RequiresCompatibilities = aws.String("shares"), []ecstypes.Compatibility{ecstypes.CompatibilityEc2}
+		shares.ContainerDefinitions[0].ResourceRequirements = []ecstypes.ResourceRequirement{{Type: ecstypes.ResourceTypeGpu,
+			SharingStrategy: &ecstypes.SharingStrategyMemberNvidiaMps{Value: ecstypes.NvidiaMpsAllocation{Memory: aws.Int32(1024)}}}}
+		must(first.RegisterTaskDefinition(t.Context(), shares))(t)
 		first.after(5 * time.Second)
 		must(first.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String("demo"), Service: aws.String("web"), TaskDefinition: aws.String(first.register("ok"))}))(t)
 		first.after(time.Second)
 		first.control.Close()
 
 		second := newPlane(t, file)
+		known := must(second.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: aws.String("shares")}))(t)
+		if mps, ok := known.TaskDefinition.ContainerDefinitions[0].ResourceRequirements[0].SharingStrategy.(*ecstypes.SharingStrategyMemberNvidiaMps); !ok || *mps.Value.Memory != 1024 {
+			t.Errorf("the GPU that is shared is %+v", known.TaskDefinition.ContainerDefinitions[0].ResourceRequirements)
+		}
 		if diff := cmp.Diff(summary(first.service()), summary(second.service())); diff != "" {
 			t.Errorf("service before and after (-before +after):\n%s", diff)
 		}
