@@ -151,7 +151,7 @@ func (m providerModel) aws(version string) awsapi.Config {
 	c := awsapi.Config{
 		Region: row.Value(m.Region), Profile: row.Value(m.Profile), Endpoints: m.Endpoints.set(),
 		UserAgent:         "terraform-provider-consulecs/" + version,
-		SharedConfigFiles: m.ConfigFiles, SharedCredentialsFiles: m.CredentialsFiles, FIPS: row.Value(m.FIPS), DualStack: row.Value(m.DualStack),
+		SharedConfigFiles: m.ConfigFiles, SharedCredentialsFiles: m.CredentialsFiles, FIPS: m.FIPS, DualStack: m.DualStack,
 		Retries: &awsapi.Retries{MaxAttempts: int(row.Value(m.MaxRetries)), Mode: aws.RetryMode(row.Value(m.RetryMode))},
 	}
 	if r := m.WebIdentity; r != nil {

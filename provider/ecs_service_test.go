@@ -28,7 +28,7 @@ func servedTasks(at surroundings) map[string]fields {
 		return full(fields{"deployment": with(fields{"minimum_healthy_percent": 100, "maximum_percent": 200, "bake_time_in_minutes": 10}, changes), "availability_zone_rebalancing": nil})
 	}
 	return map[string]fields{
-		"rolling":    full(fields{"availability_zone_rebalancing": "DISABLED"}),
+		"rolling":    full(nil),
 		"blue_green": deployment(fields{"strategy": "BLUE_GREEN"}),
 		"canary":     deployment(fields{"strategy": "CANARY", "canary_configuration": fields{"canary_percent": 2.5, "canary_bake_time_in_minutes": 3}}),
 		"linear":     deployment(fields{"strategy": "LINEAR", "linear_configuration": fields{"step_percent": 12, "step_bake_time_in_minutes": 3}}),

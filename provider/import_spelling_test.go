@@ -122,6 +122,8 @@ func taskSpellings(at, named surroundings) map[string]spelling {
 		"plain": plain(nil), "plain_cluster_name": {resource, plainID, plainSpelling(named, nil), ""}, "plain_by_family": {resource, "spell-plain", plainSpelling(at, nil), ""},
 		"plain_count": plain(fields{"desired_count": 1}), "plain_no_address": plain(fields{"assign_public_ip": false}), "plain_no_exec": plain(fields{"enable_execute_command": false}),
 		"plain_no_wait": plain(fields{"wait_for_steady_state": false}), "plain_no_grace": plain(fields{"health_check_grace_period_seconds": 0}), "plain_name": plain(fields{"name": "spell-plain"}),
+		"plain_replica": plain(fields{"scheduling_strategy": "REPLICA"}), "plain_ecs": plain(fields{"deployment_controller": "ECS"}), "plain_no_managed_tags": plain(fields{"enable_ecs_managed_tags": false}),
+		"plain_counts": plain(fields{"ignore_desired_count": false}), "plain_triggers": differs(plain(fields{"triggers": fields{"a": "b"}}), "AWS does not keep it"),
 		"plain_receives":  top(fields{"outbound_only": false}),
 		"plain_essential": top(fields{"container": container(fields{"essential": true})}), "plain_flags": top(fields{"container": container(fields{"privileged": false, "readonly_root_filesystem": false, "interactive": false, "pseudo_terminal": false, "disable_networking": false})}),
 		"plain_task":       differs(top(fields{"task": fields{"cpu": 256, "memory": 512, "launch_types": []any{"EC2", "FARGATE"}}}), onlyDefaults),
@@ -131,7 +133,9 @@ func taskSpellings(at, named surroundings) map[string]spelling {
 		"plain_keep":       differs(top(fields{"revision_policy": fields{"keep": 0}}), "AWS does not keep it"),
 
 		"whole": whole("", nil), "whole_task_cpu": whole("task", fields{"cpu": 256}), "whole_no_faults": whole("task", fields{"enable_fault_injection": false}), "whole_task_types": whole("task", fields{"launch_types": []any{"FARGATE", "EC2"}}),
-		"whole_maximum": whole("deployment", fields{"maximum_percent": 200}), "whole_rollback": whole("circuit_breaker", fields{"rollback": false}), "whole_latest": whole("ecs_service", fields{"platform_version": "LATEST"}),
+		"whole_maximum": whole("deployment", fields{"maximum_percent": 200}), "whole_rollback": whole("circuit_breaker", fields{"rollback": false}),
+		"whole_rolling": whole("deployment", fields{"strategy": "ROLLING"}), "whole_reset": whole("circuit_breaker", fields{"reset_on_healthy_task": true}),
+		"whole_latest":   whole("ecs_service", fields{"platform_version": "LATEST"}),
 		"whole_protocol": whole("port_mapping", fields{"protocol": "tcp"}), "whole_host_port": whole("port_mapping", fields{"host_port": 9090}), "whole_writable": whole("mount_point", fields{"read_only": false}),
 		"whole_health_check": whole("health_check", fields{"interval": 30, "timeout": 5, "retries": 3, "start_period": 0}), "whole_service_name": whole("service", fields{"name": "spell-whole"}), "whole_override": whole("service", fields{"enable_tag_override": false}),
 	}

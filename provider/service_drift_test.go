@@ -36,6 +36,10 @@ func outOfBandChanges(around surroundings) map[string]outOfBand {
 			MinimumHealthyPercent: &least, MaximumPercent: &most, DeploymentCircuitBreaker: &ecstypes.DeploymentCircuitBreaker{Enable: breaker},
 		}}
 	}
+	rollout := func(is ecstypes.DeploymentConfiguration) *ecs.UpdateServiceInput {
+		is.MinimumHealthyPercent, is.MaximumPercent = aws.Int32(100), aws.Int32(200)
+		return &ecs.UpdateServiceInput{DeploymentConfiguration: &is}
+	}
 	balancers := &ecs.UpdateServiceInput{LoadBalancers: []ecstypes.LoadBalancer{{TargetGroupArn: &group, ContainerName: aws.String("app"), ContainerPort: aws.Int32(9090)}}}
 	return map[string]outOfBand{
 		"tags-not-propagated":    {resource: task, update: &ecs.UpdateServiceInput{PropagateTags: ecstypes.PropagateTagsService}},
@@ -47,6 +51,10 @@ func outOfBandChanges(around surroundings) map[string]outOfBand {
 		"balancers-changed":      {resource: task, update: balancers},
 		"percents-changed":       {resource: task, update: deployment(0, 200, false)},
 		"breaker-set":            {resource: task, update: deployment(100, 200, true)},
+		"strategy-changed":       {resource: task, update: rollout(ecstypes.DeploymentConfiguration{Strategy: "CANARY", CanaryConfiguration: &ecstypes.CanaryConfiguration{CanaryPercent: aws.Float64(20)}})},
+		"alarms-set":             {resource: task, update: rollout(ecstypes.DeploymentConfiguration{Alarms: &ecstypes.DeploymentAlarms{AlarmNames: []string{"late"}, Enable: true}})},
+		"hook-added":             {resource: task, update: rollout(ecstypes.DeploymentConfiguration{LifecycleHooks: []ecstypes.DeploymentLifecycleHook{{TargetType: "PAUSE", LifecycleStages: []ecstypes.DeploymentLifecycleHookStage{"PRE_SCALE_UP"}}}})},
+		"registry-added":         {resource: task, update: &ecs.UpdateServiceInput{ServiceRegistries: []ecstypes.ServiceRegistry{{RegistryArn: aws.String("arn:aws:servicediscovery:us-east-1:123456789012:service/srv-1")}}}},
 		"groups-removed":         {resource: task, update: network(nil, ecstypes.AssignPublicIpDisabled)},
 		"public-address-set":     {resource: task, update: network([]string{around.group}, ecstypes.AssignPublicIpEnabled)},
 		"c-tags-not-propagated":  {resource: control, update: &ecs.UpdateServiceInput{PropagateTags: ecstypes.PropagateTagsNone}},

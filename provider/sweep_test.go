@@ -287,10 +287,10 @@ func replacedAll(t *testing.T, object fields, places []sweepPlace, holder string
 
 // forgotten are the settings of a service that the emulator takes and forgets, but shows again once an update says them.
 func forgotten(ecsService fields) fields {
-	return with(fields{
-		"health_check_grace_period_seconds": 10, "enable_execute_command": true,
+	return with(maps.Clone(ecsService), fields{
+		"health_check_grace_period_seconds": 10, "enable_execute_command": true, "availability_zone_rebalancing": "DISABLED",
 		"placement_constraint": []any{fields{"type": "memberOf", "expression": "attribute:x == y"}}, "placement_strategy": []any{fields{"type": "spread", "field": "instanceId"}},
-	}, ecsService)
+	})
 }
 
 // remembered is a service without what the emulator never shows: it does not know these settings. provider/block compares them with

@@ -47,8 +47,8 @@ type Config struct {
 	Endpoints map[string]string // service (see Services) to URL; beats the SDK's own settings
 	// Nil: AWS_CONFIG_FILE, else the SDK's default; so it is with the credentials.
 	SharedConfigFiles, SharedCredentialsFiles []string
-	// AWS's own endpoints of that kind; false: as the environment or the profile has it.
-	FIPS, DualStack bool
+	// Whether to use AWS's own endpoints of that kind; nil: as the environment or the profile has it.
+	FIPS, DualStack *bool
 	WebIdentity     *WebIdentity // nil: credentials are looked for where the SDK looks
 	AssumeRole      *AssumeRole  // nil: the found credentials are used as they are
 	UserAgent       string       // "product/version", added to the SDK's own
@@ -92,12 +92,7 @@ func Load(ctx context.Context, c Config) (aws.Config, error) {
 	if c.SharedCredentialsFiles != nil {
 		options = append(options, config.WithSharedCredentialsFiles(c.SharedCredentialsFiles))
 	}
-	if c.FIPS {
-		options = append(options, config.WithUseFIPSEndpoint(aws.FIPSEndpointStateEnabled))
-	}
-	if c.DualStack {
-		options = append(options, config.WithUseDualStackEndpoint(aws.DualStackEndpointStateEnabled))
-	}
+	options = append(options, c.endpointKinds()...)
 	if c.UserAgent != "" {
 		options = append(options, config.WithAPIOptions([]func(*smithymiddleware.Stack) error{userAgent(c.UserAgent)}))
 	}
@@ -193,6 +188,25 @@ func assume(cfg aws.Config, role AssumeRole) *stscreds.AssumeRoleProvider {
 		}
 		o.Duration = role.Duration
 	})
+}
+
+// endpointKinds are the options for FIPS and dual-stack endpoints, as far as the caller says anything of them.
+func (c Config) endpointKinds() (options []func(*config.LoadOptions) error) {
+	if c.FIPS != nil {
+		state := aws.FIPSEndpointStateDisabled
+		if *c.FIPS {
+			state = aws.FIPSEndpointStateEnabled
+		}
+		options = append(options, config.WithUseFIPSEndpoint(state))
+	}
+	if c.DualStack != nil {
+		state := aws.DualStackEndpointStateDisabled
+		if *c.DualStack {
+			state = aws.DualStackEndpointStateEnabled
+		}
+		options = append(options, config.WithUseDualStackEndpoint(state))
+	}
+	return options
 }
 
 func identify(cfg aws.Config, identity WebIdentity) *stscreds.WebIdentityRoleProvider {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
@@ -204,14 +205,16 @@ func TestEndpointsAreOfTheKindThatIsAskedFor(t *testing.T) {
 	t.Setenv("AWS_MAX_ATTEMPTS", "1")
 	for want, c := range map[string]awsapi.Config{
 		"ecs.us-east-1.amazonaws.com":                 {Region: "us-east-1"},
-		"ecs-fips.us-east-1.amazonaws.com":            {Region: "us-east-1", FIPS: true},
-		"ecs.us-east-1.api.aws":                       {Region: "us-east-1", DualStack: true},
-		"ecs-fips.us-east-1.api.aws":                  {Region: "us-east-1", FIPS: true, DualStack: true},
-		"ecs.cn-north-1.api.amazonwebservices.com.cn": {Region: "cn-north-1", DualStack: true},
+		"ecs.us-west-2.amazonaws.com":                 {Region: "us-west-2", FIPS: aws.Bool(false)},
+		"ecs-fips.us-east-1.amazonaws.com":            {Region: "us-east-1", FIPS: aws.Bool(true)},
+		"ecs.us-east-1.api.aws":                       {Region: "us-east-1", DualStack: aws.Bool(true)},
+		"ecs-fips.us-east-1.api.aws":                  {Region: "us-east-1", FIPS: aws.Bool(true), DualStack: aws.Bool(true)},
+		"ecs.cn-north-1.api.amazonwebservices.com.cn": {Region: "cn-north-1", DualStack: aws.Bool(true)},
 		"ecs.us-iso-east-1.c2s.ic.gov":                {Region: "us-iso-east-1"},
 		"ecs.us-isob-east-1.sc2s.sgov.gov":            {Region: "us-isob-east-1"},
-		"ecs-fips.us-gov-west-1.amazonaws.com":        {Region: "us-gov-west-1", FIPS: true},
+		"ecs-fips.us-gov-west-1.amazonaws.com":        {Region: "us-gov-west-1", FIPS: aws.Bool(true)},
 	} {
+		t.Setenv("AWS_USE_FIPS_ENDPOINT", fmt.Sprint(c.FIPS != nil && !*c.FIPS)) // what is said beats the environment
 		cfg, err := awsapi.Load(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)

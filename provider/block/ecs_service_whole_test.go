@@ -2,7 +2,9 @@ package block
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -156,10 +158,23 @@ func TestEverySettingOfAServiceIsReadBack(t *testing.T) {
 	if diff := cmp.Diff(m, same); diff != "" {
 		t.Errorf("as it was (want -, got +):\n%s", diff)
 	}
-	learnt := kept(m)
-	learnt.Refresh(is)
-	if diff := cmp.Diff(m, learnt); diff != "" {
-		t.Errorf("learnt (want -, got +):\n%s", diff)
+	for _, strategy := range []string{"ROLLING", "CANARY", "LINEAR"} {
+		learnt, want := kept(m), m
+		deployment := *m.Deployment
+		want.Deployment, deployment.Strategy = &deployment, &strategy
+		if strategy != "CANARY" {
+			deployment.CanaryConfiguration = nil
+		}
+		if strategy != "LINEAR" {
+			deployment.LinearConfiguration = nil
+		}
+		learnt.Refresh(shown(want.CreateInput("arn", nil)))
+		if strategy == "ROLLING" { // the default, which nobody asked for
+			deployment.Strategy = nil
+		}
+		if diff := cmp.Diff(want, learnt); diff != "" {
+			t.Errorf("%s, learnt (want -, got +):\n%s", strategy, diff)
+		}
 	}
 }
 
@@ -306,5 +321,75 @@ func TestDetailsOfAHookAreJSON(t *testing.T) {
 	m.Refresh(is)
 	if got := row.Value(m.Deployment.LifecycleHooks[0].HookDetails); got != `{"a":"y"}` {
 		t.Errorf("changed is %s", fmt.Sprint(got))
+	}
+}
+
+// leaves are the places of a model that can be unset, each by a function that does so.
+func leaves(v reflect.Value, at string) map[string]func() {
+	all := map[string]func(){}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Slice:
+		all[at] = v.SetZero
+		if v.Kind() == reflect.Pointer {
+			maps.Copy(all, leaves(v.Elem(), at))
+			all[at] = v.SetZero
+		}
+		if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct {
+			maps.Copy(all, leaves(v.Index(0), at+"[0]"))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			maps.Copy(all, leaves(v.Field(i), at+"."+v.Type().Field(i).Name))
+		}
+	}
+	return all
+}
+
+// overlay is what ECS keeps and changes when an update says something: lists and blocks are replaced, and so is each setting of a
+// deployment.
+func overlay(dst, said reflect.Value) {
+	for i := range said.NumField() {
+		to := dst.FieldByName(said.Type().Field(i).Name)
+		switch from := said.Field(i); {
+		case !said.Type().Field(i).IsExported() || !to.IsValid() || from.IsZero():
+		case from.Type() == reflect.TypeFor[*ecstypes.DeploymentConfiguration]():
+			overlay(to.Elem(), from.Elem())
+		case from.Kind() == reflect.Pointer && to.Kind() != reflect.Pointer:
+			to.Set(from.Elem())
+		default:
+			to.Set(from)
+		}
+	}
+}
+
+// Each setting that is no longer asked for goes back to ECS's default, and nothing is left to do.
+func TestEachSettingOfAServiceCanBeUnset(t *testing.T) {
+	t.Parallel()
+	service := func(strategy string) *ECSService {
+		m := wholeService()
+		m.IgnoreDesiredCount, m.ServiceConnectConfiguration, m.SchedulingStrategy, m.DeploymentController = nil, nil, nil, nil
+		m.Deployment.Strategy = &strategy
+		return m
+	}
+	for _, strategy := range []string{"ROLLING", "BLUE_GREEN", "CANARY", "LINEAR"} {
+		names := slices.Sorted(maps.Keys(leaves(reflect.ValueOf(service(strategy)).Elem(), "")))
+		for _, at := range names {
+			had, want := service(strategy), service(strategy)
+			if at == "" || at == ".Subnets" || at == ".Name" || at == ".Cluster" || at == ".LaunchType" || at == ".CapacityProviderStrategy" {
+				continue // they cannot be unset, or are for the ECS cluster to say
+			}
+			leaves(reflect.ValueOf(want).Elem(), "")[at]()
+			input := want.UpdateInput("arn")
+			is := shown(had.CreateInput("arn", nil))
+			want.ResetInput(input, is, had)
+			after := shown(service(strategy).CreateInput("arn", nil))
+			overlay(reflect.ValueOf(&after).Elem(), reflect.ValueOf(*input))
+			overlay(reflect.ValueOf(&after.Deployments[1]).Elem(), reflect.ValueOf(*input))
+			refreshed := *want
+			refreshed.Refresh(after)
+			if diff := cmp.Diff(*want, refreshed); diff != "" {
+				t.Errorf("%s, %s unset (want -, got +):\n%s", strategy, at, diff)
+			}
+		}
 	}
 }

@@ -126,8 +126,13 @@ func (m *Deployment) Refreshed(is *ecstypes.DeploymentConfiguration, daemon bool
 	}
 	next.CircuitBreaker = refreshedBlock(was.CircuitBreaker, is.DeploymentCircuitBreaker, spellBreaker)
 	next.Alarms = refreshedBlock(was.Alarms, is.Alarms, spellAlarms)
-	next.CanaryConfiguration = refreshedBlock(was.CanaryConfiguration, is.CanaryConfiguration, spellCanary)
-	next.LinearConfiguration = refreshedBlock(was.LinearConfiguration, is.LinearConfiguration, spellLinear)
+	next.CanaryConfiguration, next.LinearConfiguration = was.CanaryConfiguration, was.LinearConfiguration // of another strategy they do not count
+	switch is.Strategy {
+	case ecstypes.DeploymentStrategyCanary:
+		next.CanaryConfiguration = refreshedBlock(was.CanaryConfiguration, is.CanaryConfiguration, spellCanary)
+	case ecstypes.DeploymentStrategyLinear:
+		next.LinearConfiguration = refreshedBlock(was.LinearConfiguration, is.LinearConfiguration, spellLinear)
+	}
 	next.EarlySuccessCriteria = refreshedBlock(was.EarlySuccessCriteria, is.EarlySuccessCriteria, spellEarlySuccess)
 	next.LifecycleHooks = refreshedHooks(was.LifecycleHooks, is.LifecycleHooks)
 	if m == nil && row.SameMeaning(next, Deployment{}, func(*Deployment) {}) {

@@ -123,3 +123,135 @@ func volumeNames(list []ecstypes.ServiceVolumeConfiguration) []string {
 	}
 	return names
 }
+
+// ECS's limits for one service.
+const (
+	maxTargetGroups = 5
+	maxBake         = 1440 // minutes
+)
+
+// settings are those of a service that follow from nothing else than one another.
+type settings struct {
+	deployment  *ecstypes.DeploymentConfiguration
+	scheduling  ecstypes.SchedulingStrategy
+	rebalancing ecstypes.AvailabilityZoneRebalancing
+	connect     *ecstypes.ServiceConnectConfiguration
+	gateways    []ecstypes.GatewayConnector
+	monitoring  *ecstypes.MonitoringConfiguration
+}
+
+// check returns the first setting that ECS refuses, or that there is nobody here to do anything about.
+func (s settings) check() error {
+	switch {
+	case s.connect != nil && s.connect.Enabled:
+		return badParameter("This local ECS knows no Service Connect.")
+	case len(s.gateways) > 0:
+		return badParameter("This local ECS knows no gateways.")
+	case s.rebalancing != "" && !slices.Contains(s.rebalancing.Values(), s.rebalancing):
+		return badParameter("Invalid availabilityZoneRebalancing '%s'.", s.rebalancing)
+	case s.rebalancing == ecstypes.AvailabilityZoneRebalancingEnabled && s.scheduling == ecstypes.SchedulingStrategyDaemon:
+		return badParameter("The daemon scheduling strategy does not support Availability Zone rebalancing.")
+	case s.rebalancing == ecstypes.AvailabilityZoneRebalancingEnabled && aws.ToInt32(s.deployment.MaximumPercent) <= 100:
+		return badParameter("Availability Zone rebalancing needs a maximumPercent above 100.")
+	}
+	if s.monitoring != nil {
+		for _, m := range s.monitoring.MetricConfigurations {
+			if seconds := aws.ToInt32(m.ResolutionSeconds); len(m.MetricNames) == 0 || seconds != 20 && seconds != 60 {
+				return badParameter("Metrics have names and a resolution of 20 or 60 seconds.")
+			}
+		}
+	}
+	return checkDeployment(s.deployment)
+}
+
+// checkRollout returns what ECS refuses of how a deployment goes on, beyond its percentages.
+func checkRollout(d *ecstypes.DeploymentConfiguration) error {
+	early, breaker := d.EarlySuccessCriteria, d.DeploymentCircuitBreaker
+	switch {
+	case d.Strategy != "" && d.Strategy != ecstypes.DeploymentStrategyRolling:
+		return badParameter("This local ECS knows the deployment strategy ROLLING only.")
+	case d.CanaryConfiguration != nil:
+		return badParameter("canaryConfiguration is only valid when the deployment strategy is CANARY.")
+	case d.LinearConfiguration != nil:
+		return badParameter("linearConfiguration is only valid when the deployment strategy is LINEAR.")
+	case len(d.LifecycleHooks) > 0:
+		return badParameter("This local ECS calls no lifecycle hooks.")
+	case aws.ToInt32(d.BakeTimeInMinutes) < 0 || aws.ToInt32(d.BakeTimeInMinutes) > maxBake:
+		return badParameter("bakeTimeInMinutes must be between 0 and %d.", maxBake)
+	case d.Alarms != nil && d.Alarms.Enable && len(d.Alarms.AlarmNames) == 0:
+		return badParameter("Alarms need at least one alarm name when they are enabled.")
+	case early != nil && early.Enable && (early.HealthyPercent == nil || early.SourceServiceRevisionCleanup == ""):
+		return badParameter("earlySuccessCriteria needs healthyPercent and sourceServiceRevisionCleanup when it is enabled.")
+	case early != nil && early.Enable && *early.HealthyPercent < *d.MinimumHealthyPercent:
+		return badParameter("healthyPercent must not be less than minimumHealthyPercent.")
+	case breaker != nil && breaker.ThresholdConfiguration != nil && breaker.ThresholdConfiguration.Value < 1:
+		return badParameter("The threshold of the deployment circuit breaker must be positive.")
+	}
+	return nil
+}
+
+// checkDaemon returns what has no meaning where there is a task on each container instance.
+func checkDaemon(kind ecstypes.LaunchType, strategies []ecstypes.PlacementStrategy) error {
+	switch {
+	case kind == ecstypes.LaunchTypeFargate:
+		return badParameter("The daemon scheduling strategy is not supported with FARGATE launch type.")
+	case len(strategies) > 0:
+		return badParameter("The daemon scheduling strategy does not support placement strategies.")
+	}
+	return nil
+}
+
+// checkRegistries wants one registry, and one way to its port.
+func checkRegistries(def *ecstypes.TaskDefinition, all []ecstypes.ServiceRegistry) error {
+	if len(all) > 1 {
+		return badParameter("A service can have at most one service registry.")
+	}
+	for _, r := range all {
+		switch {
+		case aws.ToString(r.RegistryArn) == "":
+			return badParameter("A service registry needs a registryArn.")
+		case r.Port != nil && (r.ContainerName != nil || r.ContainerPort != nil):
+			return badParameter("Specify either a port or a container name and port of a service registry.")
+		case (r.ContainerName == nil) != (r.ContainerPort == nil):
+			return badParameter("A service registry needs both containerName and containerPort.")
+		case r.ContainerName != nil:
+			if err := checkTarget(def, *r.ContainerName, *r.ContainerPort); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkLattice wants the ports of VPC Lattice to be named ones.
+func checkLattice(def *ecstypes.TaskDefinition, all []ecstypes.VpcLatticeConfiguration) error {
+	for _, l := range all {
+		named := func(d ecstypes.ContainerDefinition) bool {
+			return slices.ContainsFunc(d.PortMappings, func(p ecstypes.PortMapping) bool { return p.Name != nil && *p.Name == aws.ToString(l.PortName) })
+		}
+		switch {
+		case aws.ToString(l.RoleArn) == "" || aws.ToString(l.TargetGroupArn) == "":
+			return badParameter("A VPC Lattice configuration needs roleArn and targetGroupArn.")
+		case !slices.ContainsFunc(def.ContainerDefinitions, named):
+			return badParameter("The port name %s does not exist in the task definition.", aws.ToString(l.PortName))
+		}
+	}
+	return nil
+}
+
+// checkVolumes wants volumes that EBS can make.
+func checkVolumes(all []ecstypes.ServiceVolumeConfiguration) error {
+	for _, v := range all {
+		switch e := v.ManagedEBSVolume; {
+		case e == nil || aws.ToString(e.RoleArn) == "":
+			return badParameter("The volume %s needs a managedEBSVolume with a roleArn.", aws.ToString(v.Name))
+		case e.SizeInGiB == nil && e.SnapshotId == nil:
+			return badParameter("The volume %s needs a sizeInGiB or a snapshotId.", aws.ToString(v.Name))
+		case e.VolumeInitializationRate != nil && e.SnapshotId == nil:
+			return badParameter("The volume %s has a volumeInitializationRate without a snapshotId.", aws.ToString(v.Name))
+		case e.Throughput != nil && aws.ToString(e.VolumeType) != "" && *e.VolumeType != "gp3":
+			return badParameter("The volume type %s does not support throughput.", *e.VolumeType)
+		}
+	}
+	return nil
+}

@@ -147,7 +147,9 @@ func TestServiceIsCreatedOnlyAsItsDefinitionAllows(t *testing.T) {
 		"no Service Connect": {"web", "", func(in *ecs.CreateServiceInput) {
 			in.ServiceConnectConfiguration = &ecstypes.ServiceConnectConfiguration{}
 		}},
-		"a gateway": {"web", "InvalidParameterException: This local ECS knows no gateways.", func(in *ecs.CreateServiceInput) { in.GatewayConnectors = []ecstypes.GatewayConnector{{PortName: aws.String("http")}} }},
+		"a gateway": {"web", "InvalidParameterException: This local ECS knows no gateways.", func(in *ecs.CreateServiceInput) {
+			in.GatewayConnectors = []ecstypes.GatewayConnector{{PortName: aws.String("http")}}
+		}},
 		"a metric each second": {"web", "InvalidParameterException: Metrics have names and a resolution of 20 or 60 seconds.", func(in *ecs.CreateServiceInput) {
 			in.Monitoring = &ecstypes.MonitoringConfiguration{MetricConfigurations: []ecstypes.MetricConfiguration{{MetricNames: []string{"CPUUtilization"}, ResolutionSeconds: aws.Int32(1)}}}
 		}},
@@ -158,7 +160,9 @@ func TestServiceIsCreatedOnlyAsItsDefinitionAllows(t *testing.T) {
 			d.LifecycleHooks = make([]ecstypes.DeploymentLifecycleHook, 1)
 		})},
 		"a bake of two days": {"web", "InvalidParameterException: bakeTimeInMinutes must be between 0 and 1440.", deployed(func(d *ecstypes.DeploymentConfiguration) { d.BakeTimeInMinutes = aws.Int32(2880) })},
-		"alarms of no name":  {"web", "InvalidParameterException: Alarms need at least one alarm name when they are enabled.", deployed(func(d *ecstypes.DeploymentConfiguration) { d.Alarms = &ecstypes.DeploymentAlarms{AlarmNames: []string{}, Enable: true} })},
+		"alarms of no name": {"web", "InvalidParameterException: Alarms need at least one alarm name when they are enabled.", deployed(func(d *ecstypes.DeploymentConfiguration) {
+			d.Alarms = &ecstypes.DeploymentAlarms{AlarmNames: []string{}, Enable: true}
+		})},
 		"half a success": {"web", "InvalidParameterException: earlySuccessCriteria needs healthyPercent and sourceServiceRevisionCleanup when it is enabled.", deployed(func(d *ecstypes.DeploymentConfiguration) {
 			d.EarlySuccessCriteria = &ecstypes.DeploymentEarlySuccessCriteria{Enable: true}
 		})},
