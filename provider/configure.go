@@ -97,7 +97,7 @@ func (p *consulECS) Configure(ctx context.Context, req provider.ConfigureRequest
 		return
 	}
 	client := deploy.NewClient(cfg, m.defaults(p.version, unknown))
-	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = client, client, client
+	resp.ResourceData, resp.ListResourceData, resp.DataSourceData, resp.EphemeralResourceData = client, client, client, client
 }
 
 // refuseUnknown reports the settings that decide which AWS is meant: no plan can be made without them.
