@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -106,7 +107,10 @@ func (p protocol) imported(t *testing.T, resource, id string, identity *tfprotov
 func (p protocol) listed(t *testing.T, resource, name string, whole bool) (found tfprotov6.ListResourceResult, ok bool) {
 	t.Helper()
 	none := dynamic(t, tftypes.NewValue(tftypes.Object{}, map[string]tftypes.Value{}))
-	stream, err := p.ProviderServer.(tfprotov6.ProviderServerWithListResource).ListResource(t.Context(), &tfprotov6.ListResourceRequest{TypeName: resource, Config: none, IncludeResource: whole})
+	lister := p.ProviderServer.(interface {
+		ListResource(context.Context, *tfprotov6.ListResourceRequest) (*tfprotov6.ListResourceServerStream, error)
+	})
+	stream, err := lister.ListResource(t.Context(), &tfprotov6.ListResourceRequest{TypeName: resource, Config: none, IncludeResource: whole})
 	if err != nil {
 		t.Fatal(err)
 	}
