@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -102,6 +103,29 @@ func (p protocol) imported(t *testing.T, resource, id string, identity *tfprotov
 	return identified{one.State, one.Private, one.Identity}, ""
 }
 
+// listed is a resource of the name that is shown, if it is listed. Others may be, too: the emulator is shared.
+func (p protocol) listed(t *testing.T, resource, name string, whole bool) (found tfprotov6.ListResourceResult, ok bool) {
+	t.Helper()
+	none := dynamic(t, tftypes.NewValue(tftypes.Object{}, map[string]tftypes.Value{}))
+	lister := p.ProviderServer.(interface {
+		ListResource(context.Context, *tfprotov6.ListResourceRequest) (*tfprotov6.ListResourceServerStream, error)
+	})
+	stream, err := lister.ListResource(t.Context(), &tfprotov6.ListResourceRequest{TypeName: resource, Config: none, IncludeResource: whole})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for one := range stream.Results {
+		if one.DisplayName != name {
+			continue
+		}
+		if len(one.Diagnostics) > 0 {
+			t.Fatal(detailsOf(one.Diagnostics))
+		}
+		found, ok = one, true
+	}
+	return found, ok
+}
+
 func TestResourcesAreImportedByTheirIdentity(t *testing.T) {
 	t.Parallel()
 	c := startMoto(t)
@@ -163,7 +187,23 @@ func TestResourcesAreImportedByTheirIdentity(t *testing.T) {
 					t.Errorf("%s: %s, want %s", what, said, wrong.want)
 				}
 			}
+			for _, whole := range []bool{false, true} {
+				one, found := p.listed(t, resource, r.id, whole)
+				if !found {
+					t.Fatalf("%s is not listed", r.id)
+				}
+				expect("list", identified{identity: one.Identity})
+				if whole {
+					state := attributesOf(t, one.Resource, p.block(resource))
+					if id := textOf(t, state["id"]); id != r.id {
+						t.Errorf("%s is listed as %s", r.id, id)
+					}
+				}
+			}
 			destroy(t, p, resource, created)
+			if _, found := p.listed(t, resource, r.id, false); found {
+				t.Error("what was destroyed is listed")
+			}
 			for _, was := range []identified{created, old} { // somebody else has removed it, as this state has it
 				gone := p.refresh(t, resource, was)
 				if state, err := gone.state.Unmarshal(p.block(resource).ValueType()); err != nil || !state.IsNull() {

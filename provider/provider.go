@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/function"
+	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
@@ -33,6 +34,7 @@ var (
 	_ provider.ProviderWithFunctions      = (*consulECS)(nil)
 
 	_ provider.ProviderWithEphemeralResources = (*consulECS)(nil)
+	_ provider.ProviderWithListResources      = (*consulECS)(nil)
 )
 
 // Metadata implements provider.Provider.
@@ -58,4 +60,9 @@ func (p *consulECS) Functions(context.Context) []func() function.Function {
 // EphemeralResources implements provider.ProviderWithEphemeralResources.
 func (p *consulECS) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
 	return []func() ephemeral.EphemeralResource{consultoken.New}
+}
+
+// ListResources implements provider.ProviderWithListResources.
+func (p *consulECS) ListResources(context.Context) []func() list.ListResource {
+	return []func() list.ListResource{meshtask.NewList, controller.NewList}
 }

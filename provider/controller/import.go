@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
@@ -16,21 +15,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// ImportState implements resource.ResourceWithImportState, by cluster/service or the ARN of the service.
-func (r *controller) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	id, err := r.ImportID(ctx, req)
-	var m *model
-	if err == nil {
-		m, err = read(ctx, r.Client, id)
-	}
-	if err != nil {
-		resp.Diagnostics.AddError("Controller was not imported", fmt.Sprintf("import %s: %v", id, err))
-		return
-	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
-	resp.Diagnostics.Append(r.Identify(ctx, m, resp.Identity)...)
-}
-
+// read is what an import makes of what is there, by cluster/service or the ARN of the service.
 func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	id, err := c.ReadImportID(ctx, text)
 	if err != nil {

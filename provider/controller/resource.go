@@ -6,6 +6,7 @@ import (
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
@@ -27,12 +28,18 @@ var (
 	_ resource.ResourceWithModifyPlan     = (*controller)(nil)
 	_ resource.ResourceWithImportState    = (*controller)(nil)
 	_ resource.ResourceWithIdentity       = (*controller)(nil)
+	_ list.ListResourceWithConfigure      = (*controller)(nil)
 )
 
 const typeName = meshcontroller.ResourceType
 
 // New is the resource as the provider lists it.
-func New() resource.Resource {
+func New() resource.Resource { return newController() }
+
+// NewList lists the resources that there are.
+func NewList() list.ListResource { return newController() }
+
+func newController() *controller {
 	return &controller{stack.Stack[model]{Kind: stack.Kind[model]{
 		TypeName: typeName,
 		Title:    "Controller",
@@ -71,10 +78,15 @@ func New() resource.Resource {
 		Observe:  (*model).observe,
 		Release:  release,
 		Adopt:    func(m, other *model) { m.Network = other.Network },
+		Import:   read,
 		Identity: stack.Identity[model]{
-			Attributes: []stack.IdentityAttribute[model]{
-				{Name: "cluster", Description: "Name of the ECS cluster.", Of: func(m *model) string { return block.EcsClusterName(row.Value(m.ECSCluster)) }},
-				{Name: "name", Description: "Name of the controller: of its ECS service.", Of: (*model).name},
+			Attributes: map[string]string{"cluster": "Name of the ECS cluster.", "name": "Name of the controller: of its ECS service."},
+			Of: func(m *model) map[string]string {
+				return map[string]string{"cluster": block.EcsClusterName(row.Value(m.ECSCluster)), "name": m.name()}
+			},
+			Values: func(id string) map[string]string {
+				cluster, name, _ := strings.Cut(id, "/")
+				return map[string]string{"cluster": cluster, "name": name}
 			},
 			ImportID: func(values map[string]string) string {
 				return block.EcsClusterName(values["cluster"]) + "/" + values["name"]

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -119,6 +120,35 @@ func (c *Client) DescribeRevision(ctx context.Context, arn string) (*Revision, e
 		return nil, fmt.Errorf("describe task definition %s: %w", arn, err)
 	}
 	return &Revision{Definition: described.TaskDefinition, Tags: c.Defaults.IgnoredTags.Without(awsapi.TagMap(described.Tags))}, nil
+}
+
+// OwnedNames are the names of the resources of a kind that made a family, by the tags of its newest revision. It goes on after a family that
+// could not be read.
+func (c *Client) OwnedNames(ctx context.Context, kind string) iter.Seq2[string, error] {
+	prefix := ownership.Name(kind, c.Region, "")
+	return func(yield func(string, error) bool) {
+		pages := ecs.NewListTaskDefinitionFamiliesPaginator(c.ecs, &ecs.ListTaskDefinitionFamiliesInput{Status: ecstypes.TaskDefinitionFamilyStatusActive})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield("", fmt.Errorf("list task definition families: %w", err))
+				return
+			}
+			for _, family := range page.Families {
+				revision, err := c.DescribeRevision(ctx, family)
+				if awsapi.IsNotFound(err) { // deregistered since
+					continue
+				}
+				name, owned := "", true
+				if err == nil {
+					name, owned = strings.CutPrefix(revision.Tags[ownership.TagECS], prefix)
+				}
+				if owned && !yield(name, err) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // tagResource makes the tags of an ECS object so; of had's keys, those that want lacks are removed, unless the user ignores them.

@@ -3,10 +3,8 @@ package meshtask
 import (
 	"cmp"
 	"context"
-	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
@@ -33,22 +31,7 @@ func (m *model) importStopWithin(cfg agentconfig.Proxy, d block.Defaults) {
 	row.FromSpec(&m.Proxy.StopWithin, within)
 }
 
-// ImportState implements resource.ResourceWithImportState: the task definition and the agents' configuration in it are read
-// back into attributes. What AWS does not keep (timeouts, wait_for_steady_state, revision_policy) stays unset.
-func (r *meshTask) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	id, err := r.ImportID(ctx, req)
-	var m *model
-	if err == nil {
-		m, err = read(ctx, r.Client, id)
-	}
-	if err != nil {
-		resp.Diagnostics.AddError("Mesh task was not imported", fmt.Sprintf("import %s: %v", id, err))
-		return
-	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
-	resp.Diagnostics.Append(r.Identify(ctx, m, resp.Identity)...)
-}
-
+// read is what an import makes of what is there.
 func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	id, err := c.ReadImportID(ctx, text)
 	if err != nil {

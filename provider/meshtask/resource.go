@@ -6,6 +6,7 @@ import (
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
@@ -25,6 +26,7 @@ var (
 	_ resource.ResourceWithModifyPlan     = (*meshTask)(nil)
 	_ resource.ResourceWithImportState    = (*meshTask)(nil)
 	_ resource.ResourceWithIdentity       = (*meshTask)(nil)
+	_ list.ListResourceWithConfigure      = (*meshTask)(nil)
 )
 
 const typeName = "consulecs_mesh_task"
@@ -32,7 +34,12 @@ const typeName = "consulecs_mesh_task"
 var places = row.PlacesOf(model{})
 
 // New is the resource as the provider lists it.
-func New() resource.Resource {
+func New() resource.Resource { return newMeshTask() }
+
+// NewList lists the resources that there are.
+func NewList() list.ListResource { return newMeshTask() }
+
+func newMeshTask() *meshTask {
 	return &meshTask{stack.Stack[model]{Kind: stack.Kind[model]{
 		TypeName: typeName,
 		Title:    "Mesh task",
@@ -68,8 +75,11 @@ func New() resource.Resource {
 
 		Companion: sharedController(),
 		Following: following(),
+		Import:    read,
 		Identity: stack.Identity[model]{
-			Attributes: []stack.IdentityAttribute[model]{{Name: "family", Description: "Family of the task definition.", Of: func(m *model) string { return row.Value(m.Family) }}},
+			Attributes: map[string]string{"family": "Family of the task definition."},
+			Of:         func(m *model) map[string]string { return map[string]string{"family": row.Value(m.Family)} },
+			Values:     func(id string) map[string]string { return map[string]string{"family": id} },
 			ImportID:   func(values map[string]string) string { return values["family"] },
 		},
 	}}}

@@ -3,6 +3,8 @@ package stack
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -20,14 +22,10 @@ import (
 
 // Identity is what a kind of resource adds to its identity.
 type Identity[M any] struct {
-	Attributes []IdentityAttribute[M]
-	ImportID   func(values map[string]string) string // the ID of an import that means the same
-}
-
-// IdentityAttribute is one attribute of an identity.
-type IdentityAttribute[M any] struct {
-	Name, Description string
-	Of                func(*M) string
+	Attributes map[string]string                       // descriptions by name
+	Of         func(*M) map[string]string              // what the attributes of a resource say
+	Values     func(importID string) map[string]string // what they say where an import has the ID
+	ImportID   func(values map[string]string) string   // the way back
 }
 
 // The attributes that every identity has.
@@ -42,8 +40,8 @@ func (s *Stack[M]) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRe
 		identityAccount: identityschema.StringAttribute{OptionalForImport: true, Description: "AWS account. Default: that of the provider."},
 		identityRegion:  identityschema.StringAttribute{OptionalForImport: true, Description: "AWS Region. Default: that of the provider."},
 	}
-	for _, a := range s.Kind.Identity.Attributes {
-		all[a.Name] = identityschema.StringAttribute{RequiredForImport: true, Description: a.Description}
+	for name, description := range s.Kind.Identity.Attributes {
+		all[name] = identityschema.StringAttribute{RequiredForImport: true, Description: description}
 	}
 	resp.IdentitySchema = identityschema.Schema{Attributes: all}
 }
@@ -60,14 +58,18 @@ func (s *Stack[M]) Identify(ctx context.Context, m *M, identity *tfsdk.ResourceI
 		diags.AddError("AWS account not known", err.Error())
 		return diags
 	}
+	s.identity(ctx, s.Kind.Identity.Of(m), account, region, identity)
+	return diags
+}
+
+func (s *Stack[M]) identity(ctx context.Context, of map[string]string, account, region string, to *tfsdk.ResourceIdentity) {
 	values := map[string]tftypes.Value{
 		identityAccount: tftypes.NewValue(tftypes.String, account), identityRegion: tftypes.NewValue(tftypes.String, region),
 	}
-	for _, a := range s.Kind.Identity.Attributes {
-		values[a.Name] = tftypes.NewValue(tftypes.String, a.Of(m))
+	for name, value := range of {
+		values[name] = tftypes.NewValue(tftypes.String, value)
 	}
-	identity.Raw = tftypes.NewValue(identity.Schema.Type().TerraformType(ctx), values)
-	return diags
+	to.Raw = tftypes.NewValue(to.Schema.Type().TerraformType(ctx), values)
 }
 
 func (s *Stack[M]) home(ctx context.Context, m *M) (account, region string, err error) {
@@ -78,8 +80,24 @@ func (s *Stack[M]) home(ctx context.Context, m *M) (account, region string, err 
 	return home.Account, home.Region, err
 }
 
-// ImportID is the ID that an import means, which names it or the identity.
-func (s *Stack[M]) ImportID(ctx context.Context, req resource.ImportStateRequest) (string, error) {
+// ImportState implements resource.ResourceWithImportState: the task definition and the agents' configuration in it are read back into
+// attributes. What AWS does not keep, such as timeouts and wait_for_steady_state, stays unset or is what it is by default.
+func (s *Stack[M]) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	id, err := s.askedID(ctx, req)
+	var m *M
+	if err == nil {
+		m, err = s.Kind.Import(ctx, s.Client, id)
+	}
+	if err != nil {
+		resp.Diagnostics.AddError(s.Kind.Title+" was not imported", fmt.Sprintf("import %s: %v", id, err))
+		return
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+	resp.Diagnostics.Append(s.Identify(ctx, m, resp.Identity)...)
+}
+
+// askedID is the ID that an import names, or that its identity means.
+func (s *Stack[M]) askedID(ctx context.Context, req resource.ImportStateRequest) (string, error) {
 	if req.ID != "" || req.Identity == nil || req.Identity.Raw.IsNull() {
 		return req.ID, nil
 	}
@@ -102,9 +120,9 @@ func (s *Stack[M]) ImportID(ctx context.Context, req resource.ImportStateRequest
 }
 
 func (s *Stack[M]) importID(values map[string]string, home iamrole.Home) (string, error) {
-	for _, a := range s.Kind.Identity.Attributes {
-		if values[a.Name] == "" {
-			return "", fmt.Errorf("identity.%s is missing", a.Name)
+	for _, name := range slices.Sorted(maps.Keys(s.Kind.Identity.Attributes)) {
+		if values[name] == "" {
+			return "", fmt.Errorf("identity.%s is missing", name)
 		}
 	}
 	for name, is := range map[string]string{identityAccount: home.Account, identityRegion: home.Region} {

@@ -53,7 +53,8 @@ type Kind[M any] struct {
 	Adopt    func(m, other *M)                                                                       // takes other's ECS service over
 	Release  func(context.Context, *deploy.Client, *M) error                                         // waits until the resource may be removed; nil: it always may
 
-	Companion *Companion[M] // nil: the resource has none
+	Companion *Companion[M]                                                      // nil: the resource has none
+	Import    func(ctx context.Context, c *deploy.Client, id string) (*M, error) // reads what is there
 	Identity  Identity[M]
 	Following *Following[M] // nil: foreign revisions are reverted without a word
 }
