@@ -267,3 +267,22 @@ func TestAFailedCreateTakesItsControllerBack(t *testing.T) {
 	destroyed(t, tf)
 	c.wantNotShared(t, around)
 }
+
+// An import knows a mesh task that takes part by its service's tag, so that its destroy does not leave the controller behind.
+func TestAnImportedMeshTaskTakesPart(t *testing.T) {
+	t.Parallel()
+	c := binaries()[0].startMoto(t)
+	around := c.surroundings(t, "imports-sharing")
+	resources := tasks(fields{"this": sharing("imported-sharing", around, nil)})
+	_, first := c.state(t, resources)
+	if err := first.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, second := c.state(t, resources)
+	if _, err := second.Output(t.Context(), "import", "-input=false", "-no-color", "-state="+second.State(), "-state-out="+second.State(), "consulecs_mesh_task.this", "imported-sharing"); err != nil {
+		t.Fatal(err)
+	}
+	applied(t, second)
+	destroyed(t, second)
+	c.wantNotShared(t, around)
+}
