@@ -37,6 +37,7 @@ func TestAnUnknownValueHidesWhatFollowsFromIt(t *testing.T) {
 		"one sidecar":                    {nil, sidecars(fields{"dynamic": fields{"mesh_ready": fields{"for_each": "${split(\",\", terraform_data.later.output)}", "content": fields{"image": "x"}}}}), []string{"consul-ecs-mesh-ready"}, true, false},
 		"a sidecar that there is not":    {nil, sidecars(fields{"ready_gate": "off", "mesh_ready": fields{"image": later}}), nil, true, false},
 		"the dataplane's stop timeout":   {nil, sidecars(fields{"dataplane": fields{"stop_timeout": later}}), []string{all}, true, true},
+		"a shared controller's token":    {nil, with(sharing("x", surroundings{ecsCluster: "none", subnet: "subnet-1", group: "sg-1"}, fields{"token_secret_arn": later}), fields{"sidecars": fields{"image": "agent:1"}}), nil, false, false},
 		"health-sync's own stop timeout": {nil, sidecars(fields{"health_sync": fields{"stop_timeout": later}}), []string{"consul-ecs-health-sync"}, false, false},
 	}
 	dir, c := workDir(t), startMoto(t)

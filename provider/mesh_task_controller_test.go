@@ -267,3 +267,45 @@ func TestAFailedCreateTakesItsControllerBack(t *testing.T) {
 	destroyed(t, tf)
 	c.wantNotShared(t, around)
 }
+
+// An import knows a mesh task that takes part by its service's tag, so that its destroy does not leave the controller behind.
+func TestAnImportedMeshTaskTakesPart(t *testing.T) {
+	t.Parallel()
+	c := binaries()[0].startMoto(t)
+	around := c.surroundings(t, "imports-sharing")
+	resources := tasks(fields{"this": sharing("imported-sharing", around, nil)})
+	_, first := c.state(t, resources)
+	if err := first.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, second := c.state(t, resources)
+	if _, err := second.Output(t.Context(), "import", "-input=false", "-no-color", "-state="+second.State(), "-state-out="+second.State(), "consulecs_mesh_task.this", "imported-sharing"); err != nil {
+		t.Fatal(err)
+	}
+	applied(t, second)
+	destroyed(t, second)
+	c.wantNotShared(t, around)
+}
+
+// Ctrl-C while the controller is waited for leaves neither the mesh task nor the controller that was made for it; a limit of time does as
+// well, and says so.
+func TestAnInterruptedWaitForAControllerLeavesNothing(t *testing.T) {
+	t.Parallel()
+	c := binaries()[0].startMoto(t)
+	around := c.surroundings(t, "waits-to-share")
+	waiting := sharing("waits", around, fields{"desired_count": 1})
+	dir, tf := c.state(t, tasks(fields{"this": waiting}))
+	said := inOneLine(interrupted(t, tf, func() bool { return c.serves(t, around, sharedController) }))
+	if !strings.Contains(said, "Error: Mesh task was not created") || strings.Contains(said, "hint: ") {
+		t.Errorf("got %s", said)
+	}
+	c.wantNotShared(t, around)
+	dir.write(t, "main.tf.json", c.frame(tasks(fields{"this": with(waiting, fields{"timeouts": fields{"create": "5s"}})})))
+	if err := tf.Apply(t.Context()); err == nil || !strings.Contains(inOneLine(err.Error()), "not done within 5s, the limit in timeouts") {
+		t.Errorf("got %v", err)
+	}
+	c.wantNotShared(t, around)
+	if left := c.roles(t, "waits"); len(left) > 0 {
+		t.Errorf("left are the roles %v", left)
+	}
+}

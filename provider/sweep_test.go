@@ -81,16 +81,21 @@ func fullMeshTask(family string, at surroundings) fields {
 	}
 }
 
-// fullSharing has something of everything in the block controller. Moto's tasks never run, so that only a controller of none is steady.
+// fullSharing has something of each kind in the block controller, whose other settings are swept as the resource's. Moto's tasks never run,
+// so that only a controller of none is steady.
 func fullSharing(family string, at surroundings) fields {
-	block := with(fullController("", at), fields{"desired_count": 0})
-	for _, key := range []string{"cluster", "name", "force_destroy", "wait_for_steady_state"} {
-		delete(block, key)
+	full, block := fullController("", at), fields{}
+	for _, key := range []string{"token_secret_arn", "image", "log_level", "manage_acl", "ecs_clusters", "brake", "partition", "acls", "events", "log_configuration", "subnets", "security_groups", "launch_type", "tags"} {
+		block[key] = full[key]
 	}
-	block["iam"] = fields{"path": "/x/", "name_prefix": "x-", "task_role": fields{"policy_arns": []any{at.policy}}}
-	return meshTask(fields{"family": family, "controller": block, "ecs_service": fields{
-		"cluster": at.ecsCluster, "desired_count": 0, "subnets": []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2",
-	}, "task": fields{"launch_types": []any{"EC2"}}})
+	return meshTask(fields{
+		"family": family, "task": fields{"launch_types": []any{"EC2"}},
+		"ecs_service": fields{"cluster": at.ecsCluster, "desired_count": 0, "subnets": []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2"},
+		"controller": with(block, fields{
+			"desired_count": 0, "consul_servers": fields{"hosts": "consul.example.com"}, "login": fields{"auth_method": "iam"}, "task": fields{"launch_types": []any{"EC2"}},
+			"iam": fields{"path": "/x/", "task_role": fields{"policy_arns": []any{at.policy}}},
+		}),
+	})
 }
 
 // fullService has something of everything that a service has on container instances while ECS replaces its tasks one by one.

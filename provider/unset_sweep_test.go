@@ -26,13 +26,13 @@ var kept = map[string][]string{
 		"container 0 resource_requirement 0 sharing_strategy", "container 0 resource_requirement 0 sharing_strategy nvidia_mps",
 	},
 	"without it there is FARGATE, which has less":     {"task launch_types"},
-	"an empty set says nothing":                       {"task launch_types 0"},
-	"rights come from somewhere":                      {"consulecs_controller token_secret_arn", "l login", "l login enabled", "l first_token_secret_arn"},
-	"roles are not moved":                             {"iam path"},
+	"an empty set says nothing":                       {"task launch_types 0", "controller task launch_types 0", "controller subnets 0"},
+	"rights come from somewhere":                      {"consulecs_controller token_secret_arn", "controller token_secret_arn", "l login", "l login enabled", "l first_token_secret_arn"},
+	"roles are not moved":                             {"iam path", "controller iam", "controller iam path"},
 	"awslogs needs it":                                {"options", "options awslogs-group"}, // of every log_configuration
 	"made anew, of which the emulator forgets a part": {toForget + " ecs_service launch_type"},
 	"it waits until it is steady, as the emulator's never is": {
-		"consulecs_controller wait_for_steady_state", "consulecs_controller iam", "consulecs_controller iam task_role", "consulecs_controller iam task_role name", "consulecs_controller iam execution_role", "consulecs_controller iam execution_role name",
+		"controller desired_count", "consulecs_controller wait_for_steady_state", "consulecs_controller iam", "consulecs_controller iam task_role", "consulecs_controller iam task_role name", "consulecs_controller iam execution_role", "consulecs_controller iam execution_role name",
 	},
 }
 

@@ -3,6 +3,7 @@ package controller
 
 import (
 	"context"
+	"strings"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/diag"

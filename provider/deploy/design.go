@@ -61,8 +61,10 @@ func (d Design) roles() []RoleView {
 	var kept []RoleView
 	for _, r := range []RoleDesign{d.TaskRole, d.ExecutionRole} {
 		if r.Given == "" {
-			view := viewOf(r.Role)
-			maps.Copy(view.Tags, d.Owner.OnRole())
+			view, tags := viewOf(r.Role), map[string]string{}
+			maps.Copy(tags, r.Role.Tags)
+			maps.Copy(tags, d.Owner.OnRole())
+			view.Tags = tags
 			kept = append(kept, view)
 		}
 	}

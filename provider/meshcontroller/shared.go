@@ -40,6 +40,9 @@ func BlockRow(name, description string) schema.SingleNestedBlock {
 		"ecs_clusters":    row.TextSet("ARNs of further ECS clusters, of the same account and Region, that the controller looks after. Default: that of `ecs_service` alone."),
 		"subnets":         row.TextSet("IDs of the subnets. Default: those of `ecs_service`.", setvalidator.SizeAtLeast(1)),
 		"security_groups": row.TextSet("IDs of the security groups. Default: those of `ecs_service`."),
+
+		"assign_public_ip": row.Flag("A public address for every task, on Fargate. Default: as `ecs_service` says."),
+		"platform_version": row.Text("Fargate's platform version. Default: that of `ecs_service`, where the controller runs as its tasks do, else `LATEST`."),
 	})
 	text("launch_type", "`FARGATE`, `EC2` or `MANAGED_INSTANCES`, one of `controller.task.launch_types`. Default: where `ecs_service` runs its tasks. Changing it deletes the controller's service, then makes a new one.")
 	return row.Object(description, fields)

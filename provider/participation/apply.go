@@ -29,9 +29,11 @@ func (s *Share) Join(ctx context.Context, w Wish, act func(context.Context) erro
 	s.count(1)
 	controller, made, err := s.ensure(ctx, w)
 	if err != nil {
-		err = fmt.Errorf("%s: %w", s.name(), err)
+		err = fmt.Errorf("make %s ready: %w", s.name(), err)
 	} else if err = act(ctx); err == nil {
-		controller, err = s.confirm(ctx, w, made)
+		if controller, err = s.confirm(ctx, w, made); err != nil {
+			err = fmt.Errorf("look at %s again: %w", s.name(), err)
+		}
 	}
 	s.count(-1)
 	if err == nil || !s.mayLeave() {
@@ -39,7 +41,7 @@ func (s *Share) Join(ctx context.Context, w Wish, act func(context.Context) erro
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), givenUpWithin) // the resource's own time may be over
 	defer cancel()
-	if left := s.Leave(ctx, w); left != nil {
+	if left := s.leave(ctx, w); left != nil {
 		err = fmt.Errorf("%w\nhint: the %s may be left, without a mesh task that takes part (%w): the next apply uses it, and the destroy of the last mesh task with a controller block removes it", err, s.name(), left)
 	}
 	return controller, err
@@ -193,6 +195,13 @@ func sameProviders(is []ecstypes.CapacityProviderStrategyItem, want []block.Capa
 // Leave removes the shared controller once no mesh task takes part any more. The one that leaves must not be there any more, or not bear
 // the tag. What is gone already is no error.
 func (s *Share) Leave(ctx context.Context, w Wish) error {
+	if err := s.leave(ctx, w); err != nil {
+		return fmt.Errorf("leave %s: %w", s.name(), err)
+	}
+	return nil
+}
+
+func (s *Share) leave(ctx context.Context, w Wish) error {
 	release, err := s.take(ctx)
 	if err != nil {
 		return err
