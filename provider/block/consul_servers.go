@@ -4,8 +4,8 @@
 // # Organization
 //
 // A file has the name of its block and holds the model, the rows of the schema, and the ways to a Spec and back. What belongs to
-// one of them but is long lies beside it: a file *_check.go refuses, *_import.go and *_refresh.go read AWS back, *_rendered.go shows
-// what no attribute says. defaults.go is what the provider's configuration gives to every resource.
+// one of them but is long lies beside it: a file *_check.go refuses, *_refresh.go reads AWS back, import.go reads back what others
+// made. defaults.go is what the provider's configuration gives to every resource.
 package block
 
 import (

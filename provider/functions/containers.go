@@ -64,7 +64,7 @@ func missing(was, is any, at problem.Path, found *problem.List) {
 		other, _ := is.(map[string]any)
 		for _, key := range slices.Sorted(maps.Keys(was)) {
 			if other[key] == nil && !canonical.SaysNothing(key, was[key]) {
-				found.Add(at.Child(key), "has no counterpart in the block container of consulecs_mesh_task")
+				found.Add(at.Child(key), "has no counterpart in the block container of consulecs_mesh_task: leave it out")
 				continue
 			}
 			missing(was[key], other[key], at.Child(key), found)

@@ -1,13 +1,17 @@
 package meshtask
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/provider/attachment"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
@@ -90,4 +94,25 @@ func (m *model) atContainers(found problem.List) problem.List {
 		found[i] = p.In(func(at problem.Path) problem.Path { return moved(at, p.Path) })
 	}
 	return found
+}
+
+// warnOfGuardedTargets says which load balancers would end in the proxy. It takes them only where Consul was told to be
+// permissive, of which nothing is known here.
+func (m *model) warnOfGuardedTargets(diags *diag.Diagnostics) {
+	if m.Transparent == nil || !row.Value(m.Transparent.Enabled) || m.ECSService == nil {
+		return
+	}
+	open := slices.Clone(m.Transparent.ExcludeInboundPorts)
+	if m.Proxy != nil && m.Proxy.Expose != nil {
+		for _, p := range m.Proxy.Expose.Paths {
+			open = append(open, row.Value(p.ListenerPort))
+		}
+	}
+	for i, balancer := range m.ECSService.LoadBalancers {
+		if port := row.Value(balancer.ContainerPort); !slices.Contains(open, port) && !attachment.IsListener(balancer.ContainerName) {
+			diags.AddAttributeWarning(path.Root("ecs_service").AtName("load_balancer").AtListIndex(i).AtName("container_port"), "Load balancer ends in the proxy",
+				fmt.Sprintf("Transparent proxy leads connections to port %d into the proxy, which refuses who has no certificate of the mesh: the target group would find no task healthy. "+
+					"Add %[1]d to transparent_proxy.exclude_inbound_ports.", port))
+		}
+	}
 }
