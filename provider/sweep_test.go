@@ -108,7 +108,7 @@ func fullService(name string, at surroundings) fields {
 			"strategy": "ROLLING", "minimum_healthy_percent": 50, "maximum_percent": 150, "bake_time_in_minutes": 5,
 			"circuit_breaker":        fields{"enable": true, "rollback": true, "reset_on_healthy_task": false, "threshold_configuration": fields{"type": "COUNT", "value": 5}},
 			"alarms":                 fields{"alarm_names": []any{"late"}, "enable": true, "rollback": true},
-			"early_success_criteria": fields{"enable": true, "healthy_percent": 80, "source_service_revision_cleanup": "DEFERRED"},
+			"early_success_criteria": fields{"enable": true, "healthy_percent": 100, "source_service_revision_cleanup": "DEFERRED"},
 			"lifecycle_hook": []any{fields{
 				"target_type": "AWS_LAMBDA", "hook_target_arn": "arn:aws:lambda:us-east-1:123456789012:function:f", "role_arn": role, "lifecycle_stages": []any{"POST_SCALE_UP"},
 				"hook_details": `{"suite":"smoke"}`, "timeout_configuration": fields{"action": "CONTINUE", "timeout_in_minutes": 5},
