@@ -93,7 +93,7 @@ func estateTask(at surroundings, number int) fields {
 
 // estateMember is a mesh task between Terraform and the provider.
 type estateMember struct {
-	written, prior  tftypes.Value
+	written         tftypes.Value
 	config, state   *tfprotov6.DynamicValue
 	stored, private []byte
 	proposed        *tfprotov6.DynamicValue

@@ -89,9 +89,6 @@ func TestEveryValueOfTheProviderMayBeKnownLater(t *testing.T) {
 	})
 }
 
-// asSteps writes a path as sweepPlace does.
-var asSteps = strings.NewReplacer(".", " ", "[", " ", "]", "")
-
 // Which AWS is meant has to be known: each of its settings is refused by its name, with what to do.
 func TestWhichAWSIsMeantHasToBeKnown(t *testing.T) {
 	t.Parallel()

@@ -47,7 +47,7 @@ type injected struct {
 func sweeping() []injected {
 	always := func(f Fault) func(func()) Fault { return func(func()) Fault { return f } }
 	all := func(string) bool { return true }
-	whole := []string{"ListTagsForResource", "ListQueueTags"} // lists that AWS answers in one piece
+	whole := []string{"ListTagsForResource", "ListQueueTags"}                   // lists that AWS answers in one piece
 	otherwise := []string{"DescribeServices", "GetAccountAuthorizationDetails"} // lists by other names
 	lists := func(action string) bool {
 		return strings.HasPrefix(action, "List") && !slices.Contains(whole, action) || slices.Contains(otherwise, action)
