@@ -301,7 +301,11 @@ func forgotten(ecsService fields) fields {
 // remembered is a service without what the emulator never shows: it does not know these settings. provider/block compares them with
 // what ECS is asked for.
 func remembered(ecsService any) fields {
-	return with(maps.Clone(ecsService.(fields)), fields{"enable_ecs_managed_tags": nil, "volume_configuration": nil, "vpc_lattice_configuration": nil})
+	all, kept := ecsService.(fields), fields{"deployment": fields{"minimum_healthy_percent": 50, "maximum_percent": 150, "circuit_breaker": fields{"enable": true, "rollback": true}}}
+	for _, key := range []string{"cluster", "name", "desired_count", "wait_for_steady_state", "subnets", "security_groups", "launch_type"} {
+		kept[key] = all[key]
+	}
+	return kept
 }
 
 // alone are places of a service that are changed one at a time in this process, without Terraform: by TestEveryPlaceOfAServiceMayBeKnownLater,
