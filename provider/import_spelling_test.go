@@ -27,7 +27,7 @@ func TestAnImportIsPlannedEmptyInEverySpelling(t *testing.T) {
 	named.ecsCluster = around.ecsCluster[strings.LastIndexByte(around.ecsCluster, '/')+1:]
 	dir := workDir(t)
 	dir.write(t, "main.tf.json", c.frame(fields{
-		"consulecs_mesh_task":  fields{"plain": plainSpelling(around, nil), "whole": wholeSpelling(around, nil)},
+		"consulecs_mesh_task":  fields{"plain": plainSpelling(around, nil), "whole": wholeSpelling(around, nil), "nothing": nothingSpelling()},
 		"consulecs_controller": fields{"this": controllerSpelling(around, fields{"wait_for_steady_state": false}), "whole": with(wholeController(around), fields{"wait_for_steady_state": false})},
 	}))
 	if err := dir.terraform(t).Apply(t.Context()); err != nil {
@@ -91,6 +91,20 @@ func wholeSpelling(at surroundings, changes map[string]fields) fields {
 	})
 }
 
+// nothingSpelling says nothing at length: false and 0 where the one or the other may be said and is no default of the row.
+func nothingSpelling() fields {
+	return meshTask(fields{
+		"family": "spell-nothing", "task": fields{"memory": 1024, "launch_types": []any{"EC2"}, "volume": []any{fields{"name": "scratch"}}},
+		"service": fields{"port": 8080, "weights": fields{"passing": 2, "warning": 0}},
+		"container": []any{fields{
+			"name": "app", "image": "app:1", "cpu": 0, "essential": true, "privileged": false, "readonly_root_filesystem": false, "stop_timeout": 0,
+			"health_check": fields{"command": []any{"CMD", "/ok"}, "start_period": 0}, "restart_policy": fields{"enabled": false},
+			"linux_parameters": fields{"init_process_enabled": false, "max_swap": 0, "swappiness": 0, "shared_memory_size": 0},
+			"mount_point":      []any{fields{"source_volume": "scratch", "container_path": "/scratch", "read_only": false}},
+		}},
+	})
+}
+
 func controllerSpelling(at surroundings, changes fields) fields {
 	return controller(with(fields{"cluster": at.ecsCluster, "name": "spell-controller", "subnets": []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2"}, changes))
 }
@@ -119,7 +133,8 @@ func taskSpellings(at, named surroundings) map[string]spelling {
 	differs := func(s spelling, why string) spelling { s.differs = why; return s }
 	top := func(changes fields) spelling { s := plain(nil); s.config = with(s.config, changes); return s }
 	return map[string]spelling{
-		"plain": plain(nil), "plain_cluster_name": {resource, plainID, plainSpelling(named, nil), ""}, "plain_by_family": {resource, "spell-plain", plainSpelling(at, nil), ""},
+		"nothing": {resource, "spell-nothing", nothingSpelling(), ""},
+		"plain":   plain(nil), "plain_cluster_name": {resource, plainID, plainSpelling(named, nil), ""}, "plain_by_family": {resource, "spell-plain", plainSpelling(at, nil), ""},
 		"plain_count": plain(fields{"desired_count": 1}), "plain_no_address": plain(fields{"assign_public_ip": false}), "plain_no_exec": plain(fields{"enable_execute_command": false}),
 		"plain_no_wait": plain(fields{"wait_for_steady_state": false}), "plain_no_grace": plain(fields{"health_check_grace_period_seconds": 0}), "plain_name": plain(fields{"name": "spell-plain"}),
 		"plain_replica": plain(fields{"scheduling_strategy": "REPLICA"}), "plain_ecs": plain(fields{"deployment_controller": "ECS"}), "plain_no_managed_tags": plain(fields{"enable_ecs_managed_tags": false}),

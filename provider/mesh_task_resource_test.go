@@ -12,7 +12,6 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -458,7 +457,9 @@ func TestANewVersionOfTheProviderChangesNothing(t *testing.T) {
 	t.Parallel()
 	const family = "upgraded"
 	c := startMoto(t)
-	newer := map[string]func() (tfprotov6.ProviderServer, error){"consulecs": providerserver.NewProtocol6WithError(provider.New("newer")())}
+	newer := map[string]func() (tfprotov6.ProviderServer, error){
+		"consulecs": func() (tfprotov6.ProviderServer, error) { return provider.Server("newer"), nil },
+	}
 	config := c.provider() + plainTask(family, "1", "")
 	resource.UnitTest(t, resource.TestCase{
 		Steps: []resource.TestStep{

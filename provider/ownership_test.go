@@ -144,10 +144,12 @@ func TestAReplacementMayHaveTheNames(t *testing.T) {
 	around := c.surroundings(t, family)
 	_, tf := c.state(t, fields{"consulecs_mesh_task": fields{"web": owned(family, around, nil)}})
 	applied(t, tf)
-	if _, err := tf.Output(t.Context(), "taint", "-state="+tf.State(), "consulecs_mesh_task.web"); err != nil {
-		t.Fatal(err)
-	}
-	for _, with := range [][]string{nil, {"-replace=consulecs_mesh_task.web"}, {"-replace=consulecs_mesh_task.web", "-refresh=false"}} {
+	for _, with := range [][]string{nil, {"-refresh=false"}, {"-replace=consulecs_mesh_task.web"}, {"-replace=consulecs_mesh_task.web", "-refresh=false"}} {
+		if !slices.Contains(with, "-replace=consulecs_mesh_task.web") {
+			if _, err := tf.Output(t.Context(), "taint", "-state="+tf.State(), "consulecs_mesh_task.web"); err != nil {
+				t.Fatal(err)
+			}
+		}
 		was := c.ownerOf(t, family)
 		args := append([]string{"apply", "-auto-approve", "-input=false", "-no-color", "-state=" + tf.State()}, with...)
 		if _, err := tf.Output(t.Context(), args...); err != nil {

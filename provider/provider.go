@@ -5,28 +5,67 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
+	"sync/atomic"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/consultoken"
 	"github.com/consulecs/terraform-provider-consulecs/provider/controller"
+	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/functions"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshview"
 	"github.com/consulecs/terraform-provider-consulecs/provider/taskdefinition"
 )
 
+// Server serves the provider, of the given version, to Terraform.
+func Server(version string) tfprotov6.ProviderServer {
+	p := &consulECS{version: version}
+	return server{providerserver.NewProtocol6(p)().(served), p} // which the framework's is
+}
+
+// served is all that Terraform may ask for.
+type served interface {
+	tfprotov6.ProviderServerWithListResource
+	tfprotov6.ProviderServerWithActions
+}
+
+// server hears of each state that Terraform has. It plans a tainted resource as if there were none, and with -refresh=false it reads
+// nothing: that the names are taken by what is to be replaced could not be told otherwise.
+type server struct {
+	served
+	provider *consulECS
+}
+
+// UpgradeResourceState implements tfprotov6.ProviderServer.
+func (s server) UpgradeResourceState(ctx context.Context, req *tfprotov6.UpgradeResourceStateRequest) (*tfprotov6.UpgradeResourceStateResponse, error) {
+	var state struct {
+		OwnerID string `json:"owner_id"`
+	}
+	client := s.provider.client.Load()
+	if client != nil && req.RawState != nil && json.Unmarshal(req.RawState.JSON, &state) == nil { // what is no state is refused below
+		client.HasInState(state.OwnerID)
+	}
+	return s.served.UpgradeResourceState(ctx, req)
+}
+
 // New returns the constructor of the provider, of the given version.
 func New(version string) func() provider.Provider {
 	return func() provider.Provider { return &consulECS{version: version} }
 }
 
-type consulECS struct{ version string }
+type consulECS struct {
+	version string
+	client  atomic.Pointer[deploy.Client] // of the latest configuration
+}
 
 var (
 	_ provider.Provider                   = (*consulECS)(nil)

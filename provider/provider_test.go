@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider"
@@ -13,7 +12,7 @@ import (
 // factories serve the provider to Terraform in this process.
 func factories() map[string]func() (tfprotov6.ProviderServer, error) {
 	return map[string]func() (tfprotov6.ProviderServer, error){
-		"consulecs": providerserver.NewProtocol6WithError(provider.New("test")()),
+		"consulecs": func() (tfprotov6.ProviderServer, error) { return provider.Server("test"), nil },
 	}
 }
 

@@ -30,8 +30,8 @@ func (d Design) mayTakeRevision(tags map[string]string) bool {
 type Named struct{ Family, TaskRole, ExecutionRole, Service bool }
 
 // Clashes asks, before anything is made, for what has the names that the resource does not have yet. What may not be looked at is
-// left to the apply. replaced is the ID of the resource that this one is to replace; what bears it, or that of a resource that was
-// read in this run and may be replaced for being tainted, will be gone.
+// left to the apply. replaced is the ID of the resource that this one is to replace; what bears it, or that of a resource that
+// Terraform has in its state and may replace for being tainted, will be gone.
 func (c *Client) Clashes(ctx context.Context, d Design, had Before, named Named, replaced string) ([]ownership.Clash, error) {
 	if d.Adopt {
 		return nil, nil

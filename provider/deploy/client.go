@@ -77,6 +77,9 @@ func Kept[T any](c *Client, key any, begin func() T) T {
 	return kept.(T)
 }
 
+// HasInState notes the ID of a resource that Terraform has in its state.
+func (c *Client) HasInState(ownerID string) { c.run.reads(ownerID) }
+
 // Home is the AWS partition, Region and account that the credentials belong to. AWS is asked once.
 func (c *Client) Home(ctx context.Context) (iamrole.Home, error) {
 	c.homeMutex.Lock()

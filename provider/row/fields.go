@@ -19,10 +19,10 @@ import (
 func ToSpec(dst, src any) { forward(reflect.ValueOf(dst).Elem(), reflect.ValueOf(src)) }
 
 // FromSpec is the way back: it sets the model that dst points to from src. Zero values and empty ones become nil, since
-// ECS does not tell them from unset.
+// ECS does not tell them from unset; a number or a flag that src points to is said, also 0 and false.
 func FromSpec(dst, src any) { backward(reflect.ValueOf(dst).Elem(), reflect.ValueOf(src), false) }
 
-// FromWritten is FromSpec for what a person wrote: a number, a flag or a text that src points to stays, even if it is zero.
+// FromWritten is FromSpec for what a person wrote: a text that src points to is said, too, even if it is empty.
 func FromWritten(dst, src any) { backward(reflect.ValueOf(dst).Elem(), reflect.ValueOf(src), true) }
 
 func forward(dst, src reflect.Value) {
@@ -58,7 +58,7 @@ func forward(dst, src reflect.Value) {
 func backward(dst, src reflect.Value, written bool) {
 	switch {
 	case empty(src):
-	case written && src.Kind() == reflect.Pointer && dst.Kind() == reflect.Pointer && src.Elem().Kind() != reflect.Struct:
+	case src.Kind() == reflect.Pointer && dst.Kind() == reflect.Pointer && src.Elem().Kind() != reflect.Struct && (written || src.Elem().Kind() != reflect.String):
 		dst.Set(reflect.New(dst.Type().Elem()))
 		dst.Elem().Set(src.Elem().Convert(dst.Type().Elem()))
 	case src.Kind() == reflect.Pointer:
@@ -136,7 +136,7 @@ func eachField(model, other reflect.Value, visit func(model, other reflect.Value
 func empty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
-		return v.IsNil() || v.Elem().Kind() == reflect.Struct && empty(v.Elem())
+		return v.IsNil() || (v.Elem().Kind() == reflect.Struct || v.Elem().Kind() == reflect.String) && empty(v.Elem())
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if !empty(v.Field(i)) {

@@ -45,6 +45,7 @@ func TestModelsAreTranslatedThereAndBack(t *testing.T) {
 		spec  spec
 	}{
 		"nothing":           {model{}, spec{}},
+		"said, though zero": {model{Number: of(int32(0)), inline: inline{&innerModel{of(false)}}}, spec{Renamed: of(0), Inner: &innerSpec{of(false)}}},
 		"plain values":      {model{Text: of("a"), Number: of(int32(7))}, spec{Text: "a", Renamed: of(7)}},
 		"pairs, sorted":     {model{Pairs: map[string]string{"b": "2", "a": "1"}}, spec{Pairs: []pair{{of("a"), of("1")}, {of("b"), of("2")}}}},
 		"maps":              {model{Labels: map[string]string{"a": "b"}}, spec{Labels: map[string]string{"a": "b"}}},
@@ -76,7 +77,7 @@ func TestWhatAModelLeavesOutStays(t *testing.T) {
 func TestEmptyIsReadAsLeftOut(t *testing.T) {
 	t.Parallel()
 	var m model
-	row.FromSpec(&m, spec{Renamed: of(0), Pairs: []pair{}, Labels: map[string]string{}, Inner: &innerSpec{}})
+	row.FromSpec(&m, spec{Pairs: []pair{}, Labels: map[string]string{}, Inner: &innerSpec{}})
 	if want := (model{}); !cmp.Equal(want, m, cmp.AllowUnexported(model{}, inline{})) {
 		t.Errorf("got %s", cmp.Diff(want, m, cmp.AllowUnexported(model{}, inline{})))
 	}
