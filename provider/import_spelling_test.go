@@ -97,7 +97,7 @@ func nothingSpelling() fields {
 		"family": "spell-nothing", "task": fields{"memory": 1024, "launch_types": []any{"EC2"}, "volume": []any{fields{"name": "scratch"}}},
 		"service": fields{"port": 8080, "weights": fields{"passing": 2, "warning": 0}},
 		"container": []any{fields{
-			"name": "app", "image": "app:1", "cpu": 0, "essential": true, "privileged": false, "readonly_root_filesystem": false, "stop_timeout": 0,
+			"name": "app", "image": "app:1", "essential": true, "privileged": false, "readonly_root_filesystem": false, "stop_timeout": 0,
 			"health_check": fields{"command": []any{"CMD", "/ok"}, "start_period": 0}, "restart_policy": fields{"enabled": false},
 			"linux_parameters": fields{"init_process_enabled": false, "max_swap": 0, "swappiness": 0, "shared_memory_size": 0},
 			"mount_point":      []any{fields{"source_volume": "scratch", "container_path": "/scratch", "read_only": false}},
