@@ -10,13 +10,9 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
-	"github.com/consulecs/terraform-provider-consulecs/internal/awsjson"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
-
-// maxDefinitionSize is ECS's limit for the registered JSON, in bytes.
-const maxDefinitionSize = 64 << 10
 
 // Check lists everything that ECS, Consul or the agents would refuse, or that would leave the task dead in the mesh. Values
 // that are not known yet, as in a Terraform plan, are left empty in s; what follows from them is for List.Without to leave out.
@@ -249,16 +245,4 @@ func meshMemory(containers []ecstypes.ContainerDefinition) int {
 		}
 	}
 	return memory
-}
-
-func checkSize(d *Definition, found *problem.List) {
-	registered, err := awsjson.Marshal(d)
-	if err != nil {
-		found.Add(problem.At("containers"), "%v", err)
-		return
-	}
-	if len(registered) > maxDefinitionSize {
-		found.Add(problem.At("containers"), "makes a task definition of %d bytes, want at most %d; the agents' configuration, which grows with upstreams, stands in it twice",
-			len(registered), maxDefinitionSize)
-	}
 }

@@ -209,8 +209,8 @@ containers[2].user: is 1000:5997, which belongs to the mesh's own containers, wh
 		}, "task.volumes[0].host.sourcePath: is not allowed on FARGATE, which has no host of yours"},
 		"memory together":         {func(s *taskdef.Spec) { app(s).Memory = aws.Int32(512) }, "task.memory: is 512 MiB, but the containers ask for 632 together, 120 of them for the mesh's own"},
 		"CPU together":            {func(s *taskdef.Spec) { app(s).Cpu, s.Sidecars.Dataplane.CPU = 200, 100 }, "task.cpu: is 256, but the containers ask for 300 together"},
-		"too large":               {func(s *taskdef.Spec) { app(s).Command = []string{strings.Repeat("x", 64<<10)} }, "containers: makes a task definition of 68552 bytes, want at most 65536; the agents' configuration, which grows with upstreams, stands in it twice"},
-		"sidecar image":           {func(s *taskdef.Spec) { s.Sidecars.Image = "" }, "sidecars.image: is missing"},
+		"too large":               {func(s *taskdef.Spec) { app(s).Command = []string{strings.Repeat("x", 64<<10)} }, "containers: makes a task definition of 68552 bytes, want at most 65536: the largest parts are command of container app (65540 bytes), the agents' configuration, which grows with upstreams and their config (762 bytes), dependsOn of container app (122 bytes)"},
+		"sidecar image":           {func(s *taskdef.Spec) { s.Sidecars.Image = "" }, "sidecars.image: is missing, and only a release of the provider has an image of its own: set it here or in the provider's agent_image"},
 		"ready gate":              {func(s *taskdef.Spec) { s.Sidecars.ReadyGate = "yes" }, `sidecars.readyGate: is "yes", want auto, on or off`},
 		"ready gate has no place": {func(s *taskdef.Spec) { s.Containers, s.Sidecars.ReadyGate = containers(7), "on" }, "sidecars.readyGate: is on, but the task would have 11 containers, want at most 10: set auto or off"},
 		"config of a sidecar": {func(s *taskdef.Spec) {
@@ -411,7 +411,7 @@ func TestControllersThatCannotWorkAreRefused(t *testing.T) {
 controller.iamRolePath: is "/x", want an IAM path that begins and ends with '/'
 controller.partition: is "p", but controller.partitionsEnabled is not true
 task.cpu: is 1, which FARGATE does not offer: want 256, 512, 1024, 2048, 4096, 8192 or 16384
-image: is missing
+image: is missing, and only a release of the provider has an image of its own: set it here or in the provider's agent_image
 tokenSecretArn: is missing: set it to the secret with the ACL token that the controller works with; or logsIn to true, beside controller.firstTokenSecretArn or controller.manageACL = false; or, where Consul's ACL system is off, acls to false
 container.environment["CONSUL_HTTP_TOKEN"]: is set by the mesh
 container.memory: is 1 MiB, want at least 6
