@@ -136,7 +136,7 @@ func eachField(model, other reflect.Value, visit func(model, other reflect.Value
 func empty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
-		return v.IsNil() || (v.Elem().Kind() == reflect.Struct || v.Elem().Kind() == reflect.String) && empty(v.Elem())
+		return v.IsNil() || v.Elem().Kind() == reflect.Struct && empty(v.Elem())
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if !empty(v.Field(i)) {
