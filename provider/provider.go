@@ -34,7 +34,9 @@ func Server(version string) tfprotov6.ProviderServer {
 
 // served is all that Terraform may ask for.
 type served interface {
+	//lint:ignore SA1019 until tfprotov6.ProviderServer has the methods itself
 	tfprotov6.ProviderServerWithListResource
+	//lint:ignore SA1019 until tfprotov6.ProviderServer has the methods itself
 	tfprotov6.ProviderServerWithActions
 }
 
