@@ -34,6 +34,8 @@ var (
 
 const typeName = meshcontroller.ResourceType
 
+var places = row.PlacesOf(model{})
+
 // New is the resource as the provider lists it.
 func New() resource.Resource { return newController() }
 
@@ -69,7 +71,7 @@ func newController() *controller {
 			"event_rule_arn":              {"cluster", "name", "events"},
 			"rendered_events_json":        {"cluster", "name", "events", "ecs_clusters", "tags", "default_tags"},
 		},
-		Places:   row.PlacesOf(model{}),
+		Places:   places,
 		Own:      []problem.Path{problem.At("login", "enabled")}, // the provider's is that of the tasks
 		Problems: (*model).problems,
 		Design:   (*model).design,

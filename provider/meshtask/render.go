@@ -68,7 +68,7 @@ func Render(ctx context.Context, raw tftypes.Value, d block.Defaults) (*Rendered
 	if _, ok := row.Decode(ctx, config, &m, &diags); !ok {
 		return nil, diags
 	}
-	stack.Report(config, m.problems(d).In(row.PlacesOf(m).Attribute), &diags)
+	stack.Report(config, m.problems(d).In(places.Attribute), &diags)
 	return &Rendered{&m, d}, diags
 }
 
