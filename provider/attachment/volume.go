@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
@@ -85,7 +86,7 @@ func VolumeConfigurations(volumes []Volume) []ecstypes.ServiceVolumeConfiguratio
 	row.ToSpec(&all, volumes)
 	for i, v := range volumes {
 		for j, t := range row.Value(v.ManagedEBSVolume).TagSpecifications {
-			all[i].ManagedEBSVolume.TagSpecifications[j].Tags = TagList(t.Tags)
+			all[i].ManagedEBSVolume.TagSpecifications[j].Tags = awsapi.TagList(t.Tags)
 		}
 	}
 	return all
@@ -98,7 +99,7 @@ func RefreshedVolumes(was []Volume, is []ecstypes.ServiceVolumeConfiguration) []
 	row.FromSpec(&next, is)
 	for i, v := range is {
 		for j := range row.Value(v.ManagedEBSVolume).TagSpecifications {
-			next[i].ManagedEBSVolume.TagSpecifications[j].Tags = TagMap(v.ManagedEBSVolume.TagSpecifications[j].Tags)
+			next[i].ManagedEBSVolume.TagSpecifications[j].Tags = tagMap(v.ManagedEBSVolume.TagSpecifications[j].Tags)
 		}
 		if at := slices.IndexFunc(was, func(w Volume) bool { return row.Value(w.Name) == row.Value(next[i].Name) }); at >= 0 {
 			next[i].ManagedEBSVolume.keepUnsaid(was[at].ManagedEBSVolume)
@@ -202,4 +203,12 @@ func (e EBS) check(at problem.Path, found *problem.List) {
 	if e.Throughput != nil && !of.throughput {
 		found.AddWith([]problem.Path{typ}, at.Child("throughput"), "is not allowed together with %s %s: only gp3 has it", typ, kind)
 	}
+}
+
+// tagMap is tags as users write them; nil of none.
+func tagMap(tags []ecstypes.Tag) map[string]string {
+	if len(tags) == 0 {
+		return nil
+	}
+	return awsapi.TagMap(tags)
 }

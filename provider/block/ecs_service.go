@@ -16,8 +16,6 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-func EcsTags(tags map[string]string) []ecstypes.Tag { return attachment.TagList(tags) }
-
 // Network is where the tasks of a service run.
 type Network struct {
 	Subnets                  []string           `tfsdk:"subnets"`

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/provider/attachment"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
@@ -23,7 +24,7 @@ func (m *ECSService) CreateInput(definitionARN string, tags map[string]string) *
 		GatewayConnectors: u.GatewayConnectors, LoadBalancers: u.LoadBalancers, Monitoring: u.Monitoring, NetworkConfiguration: u.NetworkConfiguration,
 		PlacementConstraints: u.PlacementConstraints, PlacementStrategy: u.PlacementStrategy, PlatformVersion: u.PlatformVersion, PropagateTags: u.PropagateTags,
 		ServiceRegistries: u.ServiceRegistries, VolumeConfigurations: u.VolumeConfigurations, VpcLatticeConfigurations: u.VpcLatticeConfigurations,
-		LaunchType: ecstypes.LaunchType(row.Value(m.LaunchType)), Tags: EcsTags(tags),
+		LaunchType: ecstypes.LaunchType(row.Value(m.LaunchType)), Tags: awsapi.TagList(tags),
 	}
 	if m.isDaemon() {
 		input.SchedulingStrategy = ecstypes.SchedulingStrategyDaemon

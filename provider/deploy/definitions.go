@@ -18,7 +18,6 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
-	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 )
@@ -155,7 +154,7 @@ func (c *Client) OwnedNames(ctx context.Context, kind string) iter.Seq2[string, 
 func (c *Client) tagResource(ctx context.Context, arn string, want, had map[string]string) error {
 	changed, gone := ownership.Change(want, c.Defaults.IgnoredTags.Without(maps.Clone(had)), had)
 	if len(changed) > 0 {
-		if _, err := c.ecs.TagResource(ctx, &ecs.TagResourceInput{ResourceArn: &arn, Tags: block.EcsTags(changed)}); err != nil {
+		if _, err := c.ecs.TagResource(ctx, &ecs.TagResourceInput{ResourceArn: &arn, Tags: awsapi.TagList(changed)}); err != nil {
 			return fmt.Errorf("tag %s: %w", arn, err)
 		}
 	}

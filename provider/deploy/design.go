@@ -106,7 +106,7 @@ func (d Design) IsFinished() bool { return d.definition != nil }
 
 // Tag has the task definition and the ECS service of a finished design bear a tag more. Tags are no content.
 func (d *Design) Tag(key, value string) {
-	d.definition.Tags = append(d.definition.Tags, block.EcsTags(map[string]string{key: value})...)
+	d.definition.Tags = append(d.definition.Tags, awsapi.TagList(map[string]string{key: value})...)
 }
 
 // Finish adds the definition, and the execution role, which follows from the definition's containers. Of a draft, the role's policy
@@ -128,7 +128,7 @@ func (d *Design) Finish(definition *taskdef.Definition, roles *block.IAM, path s
 		d.ExecutionRole.Role = role
 	}
 	definition.ExecutionRoleArn = aws.String(d.ExecutionRole.ARN())
-	definition.Tags = append(definition.Tags, block.EcsTags(d.Owner.OnECS())...)
+	definition.Tags = append(definition.Tags, awsapi.TagList(d.Owner.OnECS())...)
 	d.definition = definition
 	var err error
 	if d.canonical, err = canonical.Of(definition); err != nil {

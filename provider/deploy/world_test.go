@@ -144,7 +144,7 @@ func wantedBy(t *testing.T, id, family, image string) Design {
 	}
 	d.TaskRole.Role = role
 	definition.TaskRoleArn = &role.ARN
-	definition.Tags = block.EcsTags(tags)
+	definition.Tags = awsapi.TagList(tags)
 	if err := d.Finish(definition, m, mesh.RolePath, tags, home, false); err != nil {
 		t.Fatal(err)
 	}
