@@ -1,18 +1,22 @@
 package provider_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/awsfault"
 )
 
 const sharedController = "consul-ecs-shared-controller"
@@ -308,4 +312,62 @@ func TestAnInterruptedWaitForAControllerLeavesNothing(t *testing.T) {
 	if left := c.roles(t, "waits"); len(left) > 0 {
 		t.Errorf("left are the roles %v", left)
 	}
+}
+
+// Ctrl-C while an update adds the block, wherever it is, again and again: the mesh task is still known, and nothing of the controller is
+// left until the task's service says that it takes part. The last apply, which nobody interrupts, does the rest.
+func TestAnInterruptedUpdateThatAddsAControllerIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	c := binaries()[0].startMoto(t)
+	around := c.surroundings(t, "interrupts")
+	proxy := awsfault.Start(t, c.url)
+	dir, tf := cloudAt(proxy.URL).state(t, tasks(fields{"this": owned("adds", around, nil)}))
+	applied(t, tf)
+	dir.write(t, "main.tf.json", cloudAt(proxy.URL).frame(tasks(fields{"this": sharing("adds", around, nil)})))
+	for _, moment := range []struct {
+		call   string
+		skip   int
+		lost   bool // it is given up before AWS hears of it
+		stands bool // the controller stays
+	}{
+		{"CreateQueue", 0, false, false},
+		{"CreateService", 0, true, false},
+		{"TagResource", 1, true, false}, // by which the mesh task's service is to say that it takes part, after its revision
+		{"TagResource", 1, false, true},
+	} {
+		said := interruptedAt(t, tf, proxy, awsfault.Rule{Action: moment.call, Skip: moment.skip}, moment.lost)
+		if got := c.sharedOf(t, around); slices.Contains(got, "service") != moment.stands || len(got) > 0 && !moment.stands {
+			t.Errorf("interrupted at %+v: of the controller there is %v, and Terraform said\n%s", moment, got, said)
+		}
+		changes, err := tf.PlanChanges(t.Context())
+		if err != nil || !slices.Equal(changes, []string{"consulecs_mesh_task.this (update)"}) {
+			t.Errorf("interrupted at %+v: to do is %v, %v; want an update", moment, changes, err)
+		}
+	}
+	applied(t, tf)
+	c.wantShared(t, around, strings.Join(c.active(t, sharedController+"-interrupts"), ", "))
+	if tags := c.serviceTagsOf(t, around, "adds"); tags[mesh.TaskTagController] != sharedController {
+		t.Errorf("the service's tags are %v", tags)
+	}
+	destroyed(t, tf)
+	c.wantNotShared(t, around)
+}
+
+// interruptedAt applies, and sends the process SIGINT when the call of the rule is on its way. It returns what the process said.
+func interruptedAt(t *testing.T, tf *testenv.Terraform, proxy *awsfault.Proxy, call awsfault.Rule, lost bool) string {
+	t.Helper()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	call.Times = 1
+	call.Fault = awsfault.Do(func() {
+		if interrupt(); lost {
+			time.Sleep(2 * time.Second) // the signal goes from Terraform to the provider, which gives the call up
+		}
+	})
+	proxy.Inject(call)
+	err := tf.Apply(ctx)
+	if ctx.Err() == nil || err == nil {
+		t.Fatalf("the apply was not interrupted: %v", err)
+	}
+	return inOneLine(err.Error())
 }

@@ -149,7 +149,8 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 		return nil, err
 	}
 	k.rights.settings.Sent = k.counts.ConsulRequest
-	k.see(newECSViews(awsapi.ECS(awsConfig), k.ecsClusters()))
+	looks, urgent := pacedECS(awsConfig)
+	k.see(newECSViews(looks, urgent, k.ecsClusters()))
 	if k.settings.EventQueueURL == "" {
 		return k, nil
 	}

@@ -20,7 +20,7 @@ func (k *keeper) engine(view ecsView) *reap.Engine {
 		own = k.task.ID
 	}
 	e := &reap.Engine{
-		Own: own, ECS: view, Catalog: &catalog{keeper: k, node: view.cluster}, DryRun: k.settings.DryRun,
+		Own: own, ECS: view, Urgent: view.forEvents(), Catalog: &catalog{keeper: k, node: view.cluster}, DryRun: k.settings.DryRun,
 		Limits:   reap.Limits{BrakeTasks: *k.settings.Brake.Tasks, BrakePercent: *k.settings.Brake.Percent},
 		Observer: reap.Observer{Removed: k.removed, Finished: k.finished},
 	}

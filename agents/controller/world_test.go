@@ -27,7 +27,6 @@ import (
 	iamauth "github.com/hashicorp/consul-awsauth"
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
-	"golang.org/x/time/rate"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
@@ -325,9 +324,7 @@ func (w *world) newKeeper(r rights) *keeper {
 // views are the ECS cluster as a controller sees it that may call ECS as often as it likes.
 func (w *world) views() []ecsView {
 	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
-	views := newECSViews(client, []string{w.self.ClusterARN})
-	views[0].lists, views[0].describes = rate.NewLimiter(rate.Inf, 0), rate.NewLimiter(rate.Inf, 0)
-	return views
+	return newECSViews(client, client, []string{w.self.ClusterARN})
 }
 
 // minute puts the controller's clock forward.

@@ -33,11 +33,16 @@ func count(counter Counter) func(*smithymiddleware.Stack) error {
 				counter(service, awsmiddleware.GetOperationName(ctx), failure(ctx, err))
 				return out, metadata, err
 			})
-		if _, retries := stack.Finalize.Get("Retry"); retries {
-			return stack.Finalize.Insert(m, "Retry", smithymiddleware.After)
-		}
-		return stack.Finalize.Add(m, smithymiddleware.Before)
+		return eachRequest(stack, m)
 	}
+}
+
+// eachRequest puts a middleware where it sees the SDK's repeated requests, too.
+func eachRequest(stack *smithymiddleware.Stack, m smithymiddleware.FinalizeMiddleware) error {
+	if _, retries := stack.Finalize.Get("Retry"); retries {
+		return stack.Finalize.Insert(m, "Retry", smithymiddleware.After)
+	}
+	return stack.Finalize.Add(m, smithymiddleware.Before)
 }
 
 // failure is the reason for an error. A call that its own caller gave up, as a long poll at the end of a program, is none.

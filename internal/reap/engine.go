@@ -63,6 +63,7 @@ type Engine struct {
 	Own      string // ID of the controller's own task, the witness that ECS sees the ECS cluster; empty if it runs in another one
 	Catalog  Catalog
 	ECS      ECS
+	Urgent   ECS // asked about the tasks of events, which do not wait for a full look; nil: ECS
 	Limits   Limits
 	DryRun   bool // do everything but remove; what would be removed is told in the same way
 	Observer Observer
@@ -90,7 +91,7 @@ func (e *Engine) Sync(ctx context.Context) error {
 		removed := map[string]bool{}
 		defer func() { p.Removed = len(removed) }()
 		var failures []error
-		describeErr := e.describe(ctx, p, rest, func(verdicts map[string]Verdict) {
+		describeErr := e.describe(ctx, p, e.ECS, rest, func(verdicts map[string]Verdict) {
 			maps.Copy(look.Verdicts, verdicts)
 			failures = append(failures, e.remove(ctx, look.stopped(slices.Sorted(maps.Keys(verdicts))), removed)...)
 		})
@@ -154,12 +155,12 @@ func (e *Engine) Look(ctx context.Context) (Look, error) {
 	if look.Held == nil {
 		return look, err
 	}
-	return look, e.describe(ctx, &Pass{Trips: map[Guard]int{}}, rest, func(verdicts map[string]Verdict) { maps.Copy(look.Verdicts, verdicts) })
+	return look, e.describe(ctx, &Pass{Trips: map[Guard]int{}}, e.ECS, rest, func(verdicts map[string]Verdict) { maps.Copy(look.Verdicts, verdicts) })
 }
 
 func (e *Engine) handle(ctx context.Context, p *Pass, tasks []string) (done []string, err error) {
 	look := Look{At: e.now(), Own: e.Own, Verdicts: map[string]Verdict{}}
-	err = e.describe(ctx, p, tasks, func(verdicts map[string]Verdict) { maps.Copy(look.Verdicts, verdicts) })
+	err = e.describe(ctx, p, e.urgent(), tasks, func(verdicts map[string]Verdict) { maps.Copy(look.Verdicts, verdicts) })
 	byVerdict := map[Verdict][]string{}
 	for _, id := range tasks {
 		byVerdict[look.Verdicts[id]] = append(byVerdict[look.Verdicts[id]], id)
@@ -185,6 +186,14 @@ func (e *Engine) handle(ctx context.Context, p *Pass, tasks []string) (done []st
 		}
 	}
 	return done, errors.Join(err, few(failures))
+}
+
+// urgent is the ECS that is asked about the tasks of events.
+func (e *Engine) urgent() ECS {
+	if e.Urgent != nil {
+		return e.Urgent
+	}
+	return e.ECS
 }
 
 // pass does the work and tells of it.
@@ -244,7 +253,7 @@ func (e *Engine) begin(ctx context.Context, listed func(context.Context, map[str
 // own task, an answer has to show the other witness before it counts that ECS does not know a task; what ECS describes
 // outright is told by that. A batch without an answer leaves its tasks unknown and does not keep the others. told hears the verdicts
 // of each batch before ECS is asked about the next one.
-func (e *Engine) describe(ctx context.Context, p *Pass, ids []string, told func(map[string]Verdict)) error {
+func (e *Engine) describe(ctx context.Context, p *Pass, of ECS, ids []string, told func(map[string]Verdict)) error {
 	var failures []error
 	witness := e.chosen()
 	for batch := range slices.Chunk(ids, cmp.Or(e.most, MaxDescribed)-1) {
@@ -256,7 +265,7 @@ func (e *Engine) describe(ctx context.Context, p *Pass, ids []string, told func(
 		if witness != "" && !slices.Contains(batch, witness) {
 			asked = append(slices.Clone(batch), witness)
 		}
-		answer, err := e.ECS.Describe(ctx, asked)
+		answer, err := of.Describe(ctx, asked)
 		if err != nil {
 			failures = append(failures, err)
 		}

@@ -339,6 +339,26 @@ func (p paced) Remove(ctx context.Context, removals []Removal) ([]Removal, error
 	return p.still.Remove(ctx, removals)
 }
 
+func TestWhatEventsNameIsAskedOfTheECSForThat(t *testing.T) {
+	t.Parallel()
+	dead := alive(map[string]Verdict{idA: Stopped})
+	looks, urgent := &still{held: holdings(idA), verdicts: dead}, &still{verdicts: dead}
+	e, last, _ := engineOf(looks)
+	e.Urgent = urgent
+	if _, err := e.Handle(t.Context(), []string{idA}); err != nil || last.Removed != 1 {
+		t.Fatalf("%d removed, %v", last.Removed, err)
+	}
+	if err := e.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"describe 2"}, urgent.calls); diff != "" {
+		t.Errorf("asked for an event (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"of 1", "remove 1", "all", "list", "describe 2", "remove 1"}, looks.calls); diff != "" {
+		t.Errorf("the rest (-want +got):\n%s", diff)
+	}
+}
+
 func TestTenThousandDeathsThatNoEventToldOfTakeTheLongerOfTwoTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held, verdicts := many(10_000)

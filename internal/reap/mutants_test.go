@@ -163,7 +163,7 @@ func inParts(e *Engine) func(context.Context) error {
 			if err != nil {
 				return err
 			}
-			return e.describe(ctx, p, rest, func(verdicts map[string]Verdict) {
+			return e.describe(ctx, p, e.ECS, rest, func(verdicts map[string]Verdict) {
 				part := Look{At: look.At, Full: true, Own: look.Own, Held: map[string]Holding{}, Verdicts: verdicts}
 				for id := range verdicts {
 					part.Held[id] = look.Held[id]

@@ -109,7 +109,8 @@ func (c *Consul) start(ctx context.Context, dir string) (err error) {
 	return err
 }
 
-// ready is nil once writes are taken and the CA of the mesh signs.
+// ready is nil once writes are taken, the server has written itself into its catalog, and the CA of the mesh signs. Tests count
+// what is written to the catalog and the ACLs, and that is the last of both that the start of a server writes.
 func (c *Consul) ready(ctx context.Context) error {
 	if c.BootstrapToken != "" {
 		if err := c.bootstrap(ctx); err != nil {
@@ -119,7 +120,14 @@ func (c *Consul) ready(ctx context.Context) error {
 	if _, _, err := c.API.ConfigEntries().Set(&api.MeshConfigEntry{}, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
 		return err
 	}
-	_, _, err := c.API.Connect().CARoots((&api.QueryOptions{}).WithContext(ctx))
+	query := (&api.QueryOptions{}).WithContext(ctx)
+	switch nodes, _, err := c.API.Catalog().Nodes(query); {
+	case err != nil:
+		return err
+	case len(nodes) == 0:
+		return errors.New("the server is not in its catalog yet")
+	}
+	_, _, err := c.API.Connect().CARoots(query)
 	return err
 }
 
