@@ -164,7 +164,7 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 // see gives each ECS cluster its engine.
 func (k *keeper) see(views []ecsView) {
 	for _, view := range views {
-		k.clusters = append(k.clusters, &ecsCluster{view.cluster, k.engine(view)})
+		k.clusters = append(k.clusters, &ecsCluster{view.Cluster, k.engine(view)})
 	}
 }
 

@@ -9,75 +9,28 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"golang.org/x/time/rate"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
-	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
-)
-
-const (
-	// What the controller takes of the account's quota, which all of an account's programs share: ECS allows 20 calls a second
-	// of ListTasks and DescribeTasks together.
-	listsPerSecond     = 2
-	describesPerSecond = 2
-	describesAtOnce    = 11 // a thousand tasks that die together are described at once, with the controller's own in each call
 )
 
 // ecsView is one ECS cluster as ECS shows it.
 type ecsView struct {
-	client  *ecs.Client
-	cluster string // ARN
-
-	lists, describes *rate.Limiter // shared by the ECS clusters of a controller
+	taskverdict.View
 
 	tagged map[string]mesh.Scope // by task ID, those of the mesh whose tags are known; full looks' alone
 }
 
-// newECSViews are views of ECS clusters.
+// newECSViews are views of ECS clusters, which share what a controller takes of the account's quota.
 func newECSViews(client *ecs.Client, clusters []string) []ecsView {
-	lists, describes := rate.NewLimiter(listsPerSecond, 1), rate.NewLimiter(describesPerSecond, describesAtOnce)
+	lists, describes := taskverdict.Limiters()
 	var views []ecsView
 	for _, cluster := range clusters {
-		views = append(views, ecsView{client, cluster, lists, describes, map[string]mesh.Scope{}})
+		view := taskverdict.View{Client: client, Cluster: cluster, Who: "the controller's task role", Lists: lists, Describes: describes}
+		views = append(views, ecsView{view, map[string]mesh.Scope{}})
 	}
 	return views
-}
-
-// Running lists the tasks that ECS means to run, those that are yet starting among them.
-func (e ecsView) Running(ctx context.Context) (map[string]bool, error) {
-	running := map[string]bool{}
-	input := &ecs.ListTasksInput{Cluster: &e.cluster, DesiredStatus: ecstypes.DesiredStatusRunning}
-	for {
-		if err := e.lists.Wait(ctx); err != nil {
-			return nil, fmt.Errorf("list tasks of ECS cluster %s: %w", e.cluster, err)
-		}
-		page, err := e.client.ListTasks(ctx, input)
-		if err != nil {
-			return nil, explainAWS("list tasks of ECS cluster "+e.cluster, "ecs:ListTasks", err)
-		}
-		for _, arn := range page.TaskArns {
-			running[taskverdict.ID(arn)] = true
-		}
-		if aws.ToString(page.NextToken) == "" { // an empty page is not the last one
-			return running, nil
-		}
-		input.NextToken = page.NextToken
-	}
-}
-
-// Describe asks for the status of tasks, 100 at the most.
-func (e ecsView) Describe(ctx context.Context, ids []string) (map[string]reap.Verdict, error) {
-	what := fmt.Sprintf("describe %d tasks of ECS cluster %s", len(ids), e.cluster)
-	if err := e.describes.Wait(ctx); err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	out, err := e.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &e.cluster, Tasks: ids})
-	if err != nil {
-		return nil, explainAWS(what, "ecs:DescribeTasks", err)
-	}
-	return taskverdict.Of(out), nil
 }
 
 // Namespaces are those that mesh tasks of the admin partition name by their tags, of the tasks that Running has listed. A mesh task
@@ -107,13 +60,13 @@ func (e ecsView) Namespaces(ctx context.Context, running map[string]bool, partit
 
 // readTags reads where tasks are in Consul, of those that are in the mesh.
 func (e ecsView) readTags(ctx context.Context, ids []string) error {
-	what := fmt.Sprintf("read the tags of %d tasks of ECS cluster %s", len(ids), e.cluster)
-	if err := e.lists.Wait(ctx); err != nil {
+	what := fmt.Sprintf("read the tags of %d tasks of ECS cluster %s", len(ids), e.Cluster)
+	if err := e.Lists.Wait(ctx); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	out, err := e.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &e.cluster, Tasks: ids, Include: []ecstypes.TaskField{ecstypes.TaskFieldTags}})
+	out, err := e.Client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &e.Cluster, Tasks: ids, Include: []ecstypes.TaskField{ecstypes.TaskFieldTags}})
 	if err != nil {
-		return explainAWS(what, "ecs:DescribeTasks", err)
+		return e.Explain(what, "ecs:DescribeTasks", err)
 	}
 	for _, t := range out.Tasks {
 		if tags := awsapi.TagMap(t.Tags); tags[mesh.TaskTagMesh] == "true" {
@@ -121,11 +74,4 @@ func (e ecsView) readTags(ctx context.Context, ids []string) error {
 		}
 	}
 	return nil
-}
-
-func explainAWS(what, action string, err error) error {
-	if awsapi.IsAccessDenied(err) {
-		return fmt.Errorf("%s: %w\nhint: the controller's task role lacks %s", what, err, action)
-	}
-	return fmt.Errorf("%s: %w", what, err)
 }

@@ -326,7 +326,7 @@ func (w *world) newKeeper(r rights) *keeper {
 func (w *world) views() []ecsView {
 	client := ecs.NewFromConfig(w.aws, func(o *ecs.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &w.ecsURL, 1 })
 	views := newECSViews(client, []string{w.self.ClusterARN})
-	views[0].lists, views[0].describes = rate.NewLimiter(rate.Inf, 0), rate.NewLimiter(rate.Inf, 0)
+	views[0].Lists, views[0].Describes = rate.NewLimiter(rate.Inf, 0), rate.NewLimiter(rate.Inf, 0)
 	return views
 }
 
