@@ -1,13 +1,19 @@
 package provider_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hashicorp/consul/api"
+	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
@@ -70,6 +76,7 @@ func TestActionsAtTheProtocol(t *testing.T) {
 	t.Run("a service is drained and restored", w.testDrain)
 	t.Run("what dead tasks left is removed", w.testReap)
 	t.Run("what is wrong is told", w.testActionRefusals)
+	t.Run("Terraform invokes them", w.testInvoked)
 }
 
 // serving are the tasks whose instances Consul gives to callers.
@@ -248,4 +255,100 @@ func (w watched) tokenWith(t *testing.T, rules string) string {
 		t.Fatal(err)
 	}
 	return token.SecretID
+}
+
+// actionExamples are the configurations of the actions' examples, by type and name. A Terraform before 1.14 cannot read them.
+func actionExamples(t *testing.T) map[[2]string]fields {
+	t.Helper()
+	files, err := filepath.Glob("../examples/actions/*/action.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[[2]string]fields{}
+	for _, name := range files {
+		file, diags := hclparse.NewParser().ParseHCLFile(name)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		for _, block := range file.Body.(*hclsyntax.Body).Blocks {
+			config := fields{}
+			for key, a := range block.Body.Blocks[0].Body.Attributes {
+				v, diags := a.Expr.Value(nil)
+				switch {
+				case diags.HasErrors():
+					t.Fatal(diags)
+				case v.Type() == cty.Bool:
+					config[key] = v.True()
+				default:
+					config[key] = v.AsString()
+				}
+			}
+			all[[2]string{block.Labels[0], block.Labels[1]}] = config
+		}
+	}
+	return all
+}
+
+func TestExamplesOfActionsAreValid(t *testing.T) {
+	t.Parallel()
+	p := speak(t)
+	examples, shown := actionExamples(t), map[string]bool{}
+	for of, config := range examples {
+		shown[of[0]] = true
+		text := dynamic(t, object(t, p.schemas.ActionSchemas[of[0]].Schema.Block, config))
+		validated, err := p.ProviderServer.(acting).ValidateActionConfig(t.Context(), &tfprotov6.ValidateActionConfigRequest{ActionType: of[0], Config: text})
+		if err != nil || len(validated.Diagnostics) > 0 {
+			t.Errorf("%v: %v, %v", of, err, detailsOf(validated.Diagnostics))
+		}
+	}
+	for name := range p.schemas.ActionSchemas {
+		if !shown[name] {
+			t.Errorf("there is no example of %s", name)
+		}
+	}
+}
+
+// hasActions reports whether this is a Terraform that knows actions: 1.14 or a later one.
+func (b *binary) hasActions(t *testing.T) bool {
+	t.Helper()
+	if b.name() == "tofu" {
+		return false
+	}
+	out, err := exec.CommandContext(t.Context(), b.path, "version", "-json").Output()
+	var is struct {
+		Version string `json:"terraform_version"`
+	}
+	if err == nil {
+		err = json.Unmarshal(out, &is)
+	}
+	var major, minor int
+	if err == nil {
+		_, err = fmt.Sscanf(is.Version, "%d.%d.", &major, &minor)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return major > 1 || minor >= 14
+}
+
+// testInvoked has the real Terraform drain a task, where it is one that can.
+func (w watched) testInvoked(t *testing.T) {
+	for _, on := range binaries() {
+		if !on.hasActions(t) {
+			continue // the protocol has been spoken above
+		}
+		task := strings.Repeat("3", 32)
+		w.hasService(t, "till", mesh.ServiceID("till", task), task)
+		dir := workDir(t)
+		dir.write(t, "main.tf.json", fields{
+			"terraform": requirements(), "provider": fields{"consulecs": with(w.ours(), fields{"consul": w.api(w.consul.BootstrapToken)})},
+			"action": fields{drainService: fields{"till": fields{"config": fields{"cluster": w.cluster, "service": "till"}}}},
+		})
+		if _, err := on.terraform(t, dir).Output(t.Context(), "apply", "-auto-approve", "-no-color", "-invoke=action."+drainService+".till"); err != nil {
+			t.Fatal(err)
+		}
+		if serving := w.serving(t, "till"); len(serving) > 0 {
+			t.Errorf("%v take traffic", serving)
+		}
+	}
 }
