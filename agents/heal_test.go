@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/remote"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
@@ -99,6 +101,62 @@ func (p *player) turn(t *testing.T, id, status string) {
 	if _, err := stage.Consul.API.Catalog().Register(entry, nil); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestTheMaintenanceCheckIsLeftAlone has a task drained as the action consulecs_drain_service does it: neither what health-sync writes
+// nor what it heals puts the task back into traffic.
+func TestTheMaintenanceCheckIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	p := newPlayer(t)
+	r := p.begin(t)
+	eventually.Nil(t, "the task serves", 20*time.Second, func() error { return p.serves(t, true) })
+	outside, err := remote.New(remote.Server{
+		Address: fmt.Sprintf("https://%s:%d", stage.Consul.Address, stage.Consul.HTTPPort), CAPEM: stage.Consul.CAPEM, ServerName: stage.Consul.ServerName, Token: stage.Consul.BootstrapToken,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	survey := func() []remote.Service {
+		found, err := outside.Survey(t.Context(), p.node)
+		if err != nil || len(found.Services) != 2 {
+			t.Fatal(found, err)
+		}
+		return found.Services
+	}
+	if err := outside.Maintain(t.Context(), p.node, survey(), "a test"); err != nil {
+		t.Fatal(err)
+	}
+	for _, check := range []string{mesh.CheckID("web-"+p.id, "app"), mesh.CheckID(mesh.ProxyID("web-"+p.id), mesh.ContainerDataplane)} {
+		before := mended(r)
+		p.turn(t, check, "critical")
+		eventually.Nil(t, check+" is turned back", 20*time.Second, func() error {
+			if c := stage.Checks(t, p.node)[check]; c.Status != "passing" || mended(r) == before {
+				return fmt.Errorf("%s: %s", c.Status, c.Output)
+			}
+			return p.serves(t, false)
+		})
+	}
+	if err := outside.Resume(t.Context(), p.node, survey()); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.serves(t, true), p.whole(t)); err != nil {
+		t.Error(err)
+	}
+	p.end(t, r)
+}
+
+// serves checks whether Consul names the task to the proxies of callers.
+func (p *player) serves(t *testing.T, want bool) error {
+	t.Helper()
+	entries, _, err := stage.Consul.API.Health().Connect("web", "", true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := slices.ContainsFunc(entries, func(e *api.ServiceEntry) bool { return e.Node.Node == p.node })
+	if got != want {
+		return fmt.Errorf("named to callers: %v, want %v", got, want)
+	}
+	return nil
 }
 
 func TestNothingIsHealedOnceTheTaskStops(t *testing.T) {

@@ -129,6 +129,7 @@ func (p *consulECS) Configure(ctx context.Context, req provider.ConfigureRequest
 	client := deploy.NewClient(cfg, m.defaults(p.version, unknown))
 	client.Accounts = deploy.Accounts{Allowed: m.Allowed, Forbidden: m.Forbidden}
 	resp.ResourceData, resp.ListResourceData, resp.DataSourceData, resp.EphemeralResourceData = client, client, client, client
+	resp.ActionData = client
 	p.client.Store(client)
 }
 

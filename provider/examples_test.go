@@ -41,10 +41,12 @@ func changesNothing(folder string) bool {
 }
 
 // unplanned are the examples that other tests run: one takes a provider other than ours, which would have to come from a registry
-// (agents/bootstrap looks whether it says what the agent makes), one logs in to Consul.
+// (agents/bootstrap looks whether it says what the agent makes), one logs in to Consul, and actions take a Terraform that knows them.
 var unplanned = []string{
 	filepath.Join("..", "examples", "consul-bootstrap"),
 	filepath.Join("..", "examples", "ephemeral-resources", "consulecs_consul_token"),
+	filepath.Join("..", "examples", "actions", "consulecs_drain_service"),
+	filepath.Join("..", "examples", "actions", "consulecs_reap_cluster"),
 }
 
 // configurations are the folders below root that hold Terraform files to plan.

@@ -24,6 +24,8 @@ func natural(t testing.TB, written any) tftypes.Value {
 	switch v := written.(type) {
 	case nil:
 		return tftypes.NewValue(tftypes.DynamicPseudoType, nil)
+	case tftypes.Value:
+		return v
 	case string:
 		return tftypes.NewValue(tftypes.String, v)
 	case bool:

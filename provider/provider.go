@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"sync/atomic"
 
+	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/function"
@@ -17,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
+	"github.com/consulecs/terraform-provider-consulecs/provider/actions"
 	"github.com/consulecs/terraform-provider-consulecs/provider/consultoken"
 	"github.com/consulecs/terraform-provider-consulecs/provider/controller"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
@@ -76,6 +78,7 @@ var (
 
 	_ provider.ProviderWithEphemeralResources = (*consulECS)(nil)
 	_ provider.ProviderWithListResources      = (*consulECS)(nil)
+	_ provider.ProviderWithActions            = (*consulECS)(nil)
 )
 
 // Metadata implements provider.Provider.
@@ -107,3 +110,6 @@ func (p *consulECS) EphemeralResources(context.Context) []func() ephemeral.Ephem
 func (p *consulECS) ListResources(context.Context) []func() list.ListResource {
 	return []func() list.ListResource{meshtask.NewList, controller.NewList}
 }
+
+// Actions implements provider.ProviderWithActions.
+func (p *consulECS) Actions(context.Context) []func() action.Action { return actions.All() }

@@ -2,10 +2,10 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/holdings"
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 )
 
@@ -45,7 +45,7 @@ func (c *catalog) All(ctx context.Context) (map[string]reap.Holding, error) {
 			return nil, err
 		}
 	}
-	held := holdings(services, tokens)
+	held := holdings.Sort(services, tokens)
 	c.remember(services, held)
 	c.keeper.knows(c.node, held, others)
 	return held, nil
@@ -56,7 +56,7 @@ func (c *catalog) All(ctx context.Context) (map[string]reap.Holding, error) {
 func (c *catalog) Of(ctx context.Context, taskIDs []string) (map[string]reap.Holding, error) {
 	services, _, err := c.keeper.consul.ServicesOf(ctx, c.node, taskIDs)
 	if err != nil || !c.keeper.reapsTokens() {
-		return holdings(services, nil), err
+		return holdings.Sort(services, nil), err
 	}
 	tokens, unsure := c.known(services, taskIDs)
 	if len(unsure) > 0 {
@@ -66,7 +66,7 @@ func (c *catalog) Of(ctx context.Context, taskIDs []string) (map[string]reap.Hol
 		}
 		tokens = withOthers(tokens, listed)
 	}
-	return holdings(services, tokens), nil
+	return holdings.Sort(services, tokens), nil
 }
 
 // remember keeps of a full look what saves reading it again for a single task.
@@ -126,48 +126,7 @@ func withOthers(tokens, others []consul.LoginToken) []consul.LoginToken {
 
 // Remove takes services out of the catalog, so that traffic stops, and then deletes tokens.
 func (c *catalog) Remove(ctx context.Context, removals []reap.Removal) (removed []reap.Removal, err error) {
-	var services []consul.NodeService
-	var tokens []consul.LoginToken
-	for _, r := range removals {
-		for _, s := range r.Services {
-			services = append(services, consul.NodeService{ID: s.ID, Name: s.Name, TaskID: r.TaskID, Namespace: s.Namespace})
-		}
-		for _, t := range r.Tokens {
-			tokens = append(tokens, consul.LoginToken{AccessorID: t.AccessorID, TaskID: r.TaskID, Namespace: t.Namespace})
-		}
-	}
-	left := map[string]bool{}
-	gone := c.keeper.consul.DeregisterServices(ctx, c.node, services)
-	for i, s := range services {
-		left[s.TaskID] = left[s.TaskID] || gone[i] != nil
-	}
-	deleted := c.keeper.consul.DeleteTokens(ctx, tokens)
-	for i, t := range tokens {
-		left[t.TaskID] = left[t.TaskID] || deleted[i] != nil
-	}
-	for _, r := range removals {
-		if !left[r.TaskID] {
-			removed = append(removed, r)
-		}
-	}
+	removed, err = holdings.Remove(ctx, c.keeper.consul, c.node, removals)
 	c.forget(removed)
-	return removed, errors.Join(gone.Err(), deleted.Err())
-}
-
-// holdings sorts services and tokens by their tasks. What has no task at all stands under "", and is nobody's here.
-func holdings(services []consul.NodeService, tokens []consul.LoginToken) map[string]reap.Holding {
-	held := map[string]reap.Holding{}
-	for _, s := range services {
-		h := held[s.TaskID]
-		h.TaskID = s.TaskID
-		h.Services = append(h.Services, reap.Service{ID: s.ID, Name: s.Name, Namespace: s.Namespace})
-		held[s.TaskID] = h
-	}
-	for _, t := range tokens {
-		h := held[t.TaskID]
-		h.TaskID = t.TaskID
-		h.Tokens = append(h.Tokens, reap.Token{AccessorID: t.AccessorID, Namespace: t.Namespace})
-		held[t.TaskID] = h
-	}
-	return held
+	return removed, err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/holdings"
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 )
 
@@ -26,7 +27,7 @@ func TestTheTokensOfAFullLookAreKnownUntilTheirTaskIsGone(t *testing.T) {
 	}
 	tokens := []consul.LoginToken{token("small0", "a"), token("some0", "b"), token("some0", "c"), token("large0", "d"), token("deregistered", "e")}
 	c := &catalog{}
-	c.remember(all, holdings(all, tokens))
+	c.remember(all, holdings.Sort(all, tokens))
 	for name, want := range map[string]struct {
 		taskID string
 		tokens []consul.LoginToken

@@ -43,6 +43,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
@@ -149,7 +150,7 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 		return nil, err
 	}
 	k.rights.settings.Sent = k.counts.ConsulRequest
-	looks, urgent := pacedECS(awsConfig)
+	looks, urgent := taskverdict.Paced(awsConfig)
 	k.see(newECSViews(looks, urgent, k.ecsClusters()))
 	if k.settings.EventQueueURL == "" {
 		return k, nil
@@ -165,7 +166,7 @@ func (a Agent) newKeeper(ctx context.Context, getenv func(string) string, stderr
 // see gives each ECS cluster its engine.
 func (k *keeper) see(views []ecsView) {
 	for _, view := range views {
-		k.clusters = append(k.clusters, &ecsCluster{view.cluster, k.engine(view)})
+		k.clusters = append(k.clusters, &ecsCluster{view.Cluster, k.engine(view)})
 	}
 }
 

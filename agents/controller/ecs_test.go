@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 )
 
@@ -98,7 +99,7 @@ func TestAFullLookNeverAsksECSMoreThanTwiceInASecond(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				e := &clockedECS{pages: tc.pages, throttle: tc.throttle}
-				looks, urgent := pacedECS(clockedConfig(e))
+				looks, urgent := taskverdict.Paced(clockedConfig(e))
 				var clusters []string
 				for i := range max(1, tc.ecsClusters) {
 					clusters = append(clusters, fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:cluster/mesh-%d", i))
@@ -127,7 +128,7 @@ func TestAThousandDeathsDoNotWaitForAFullLook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := &clockedECS{pages: 100}
-		looks, urgent := pacedECS(clockedConfig(e))
+		looks, urgent := taskverdict.Paced(clockedConfig(e))
 		view := newECSViews(looks, urgent, []string{"mesh"})[0]
 		looked := make(chan struct{})
 		go func() {

@@ -16,11 +16,11 @@ import (
 // engine is what removes the dead tasks of one ECS cluster, and tells of it.
 func (k *keeper) engine(view ecsView) *reap.Engine {
 	own := ""
-	if view.cluster == k.task.ClusterARN {
+	if view.Cluster == k.task.ClusterARN {
 		own = k.task.ID
 	}
 	e := &reap.Engine{
-		Own: own, ECS: view, Urgent: view.forEvents(), Catalog: &catalog{keeper: k, node: view.cluster}, DryRun: k.settings.DryRun,
+		Own: own, ECS: view, Urgent: view.forEvents(), Catalog: &catalog{keeper: k, node: view.Cluster}, DryRun: k.settings.DryRun,
 		Limits:   reap.Limits{BrakeTasks: *k.settings.Brake.Tasks, BrakePercent: *k.settings.Brake.Percent},
 		Observer: reap.Observer{Removed: k.removed, Finished: k.finished},
 	}

@@ -5,7 +5,7 @@
 //
 // connect.go is the connection, settings.go what it is made of, attempt.go and examine.go the same without patience. session.go keeps the
 // token, which bearer.go asks for. http.go, stream.go, pace.go, retry.go and refusal.go are how calls are made and what a refusal means.
-// catalog.go, registration.go, watch.go, central.go and outlier.go serve a task. node.go, removal.go, departure.go, acl.go, acl_tokens.go,
+// outside.go is the connection of somebody who is no task. catalog.go, registration.go, watch.go, central.go and outlier.go serve a task. node.go, removal.go, departure.go, acl.go, acl_tokens.go,
 // wanted.go and leader.go serve a controller; what they write of the ACL system is decided in package acl, who leads in package lock.
 package consul
 
@@ -48,12 +48,13 @@ type Connection struct {
 	settings Settings
 	log      hclog.Logger
 	session  *session
-	http     *api.Client     // keeps to the pace, if there is one
-	direct   *api.Client     // does not, for what cannot wait
-	sockets  *http.Transport // of both
-	pace     *pace           // nil: there is none
-	narrow   atomic.Bool     // the token may deregister by the node alone
-	spoken   atomic.Bool     // an answer has come by them
+	http     *api.Client       // keeps to the pace, if there is one
+	direct   *api.Client       // does not, for what cannot wait
+	sockets  *http.Transport   // of both
+	outside  http.RoundTripper // sends what goes past the library where there is no session; nil: there is one
+	pace     *pace             // nil: there is none
+	narrow   atomic.Bool       // the token may deregister by the node alone
+	spoken   atomic.Bool       // an answer has come by them
 
 	watcher    *discovery.Watcher
 	watcherLog hclog.Logger
@@ -92,20 +93,6 @@ func connectBy(ctx context.Context, s Settings, log hclog.Logger, logIn func(*se
 		go c.renewInTime(life)
 	}
 	return c, nil
-}
-
-// ConnectByEnvironment is for somebody at a terminal: it reaches the HTTP API alone, by the environment of Consul's own
-// command (CONSUL_HTTP_ADDR and its kin), and nothing is asked yet. What takes gRPC does not work on the connection.
-func ConnectByEnvironment(partition string) (*Connection, error) {
-	cfg := api.DefaultConfig()
-	if partition != "" {
-		cfg.Partition = partition
-	}
-	client, err := api.NewClient(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("connect to Consul at %s: %w", cfg.Address, err)
-	}
-	return &Connection{http: client}, nil
 }
 
 // follow starts the server manager and waits until it has a server. The manager gets no credentials of its own: it would

@@ -20,7 +20,11 @@ func (c *Connection) stream(ctx context.Context, path string, query url.Values, 
 	if err != nil {
 		return err
 	}
-	resp, err := serverTransport{c}.RoundTrip(req)
+	var sender http.RoundTripper = serverTransport{c}
+	if c.outside != nil {
+		sender = c.outside
+	}
+	resp, err := sender.RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("GET %s: %w", path, err)
 	}

@@ -2,9 +2,11 @@
 package taskverdict
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
@@ -27,3 +29,15 @@ func Of(out *ecs.DescribeTasksOutput) map[string]reap.Verdict {
 
 // ID is the last part of a task's ARN.
 func ID(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
+
+// ParseID is the ID of a task, of which an ID or an ARN is given.
+func ParseID(given string) (string, error) {
+	id := given
+	if parsed, err := arn.Parse(given); err == nil && parsed.Service == "ecs" && strings.HasPrefix(parsed.Resource, "task/") {
+		id = ID(given)
+	}
+	if !reap.IsTaskID(id) {
+		return "", fmt.Errorf("%q is neither the ID of an ECS task, 32 hexadecimal digits, nor its ARN: arn:<partition>:ecs:<region>:<account>:task/<cluster>/<id>", given)
+	}
+	return id, nil
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
 	"github.com/consulecs/terraform-provider-consulecs/provider/lag"
 	"github.com/consulecs/terraform-provider-consulecs/provider/occupancy"
 )
@@ -204,4 +205,10 @@ func (c *Client) MeshTasks(ctx context.Context, of occupancy.Mesh) ([]ecstypes.T
 // Verdicts is what ECS says of tasks of an ECS cluster, by their IDs.
 func (c *Client) Verdicts(ctx context.Context, ecsCluster string, ids []string) (map[string]reap.Verdict, error) {
 	return occupancy.Verdicts(ctx, c.ecs, ecsCluster, ids)
+}
+
+// TaskView is an ECS cluster as ECS shows its tasks, for whoever removes what dead ones left.
+func (c *Client) TaskView(ecsClusterARN string) taskverdict.View {
+	looks, _ := taskverdict.Paced(c.AWS)
+	return taskverdict.View{Client: looks, Cluster: ecsClusterARN, Who: "whoever runs Terraform"}
 }

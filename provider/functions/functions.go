@@ -16,6 +16,7 @@ func All(version string) []func() function.Function {
 	var all []func() function.Function
 	for _, f := range []pure{
 		containerDefinitions(version), taskTags(version), agentConfig(), parseContainerDefinitions(), serviceID(), proxyID(), taskRoleTags(),
+		fromAppMesh(), fromServiceConnect(),
 	} {
 		all = append(all, func() function.Function { return f })
 	}

@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
-	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
 )
 
 // serviceID names the instance of a service that a task is.
@@ -44,7 +43,7 @@ func named(name, summary, description string, of func(service, taskID string) st
 			if err := mesh.CheckServiceName(service); err != nil {
 				problems = function.ConcatFuncErrors(problems, refusal(0, err.Error()))
 			}
-			id, err := taskID(task)
+			id, err := taskverdict.ParseID(task)
 			if err != nil {
 				problems = function.ConcatFuncErrors(problems, refusal(1, err.Error()))
 			}
@@ -54,18 +53,6 @@ func named(name, summary, description string, of func(service, taskID string) st
 			return result.Set(ctx, of(service, id))
 		},
 	}
-}
-
-// taskID is the ID of a task, of which an ID or an ARN is given.
-func taskID(given string) (string, error) {
-	id := given
-	if parsed, err := arn.Parse(given); err == nil && parsed.Service == "ecs" && strings.HasPrefix(parsed.Resource, "task/") {
-		id = given[strings.LastIndexByte(given, '/')+1:]
-	}
-	if !reap.IsTaskID(id) {
-		return "", fmt.Errorf("%q is neither the ID of an ECS task, 32 hexadecimal digits, nor its ARN: arn:<partition>:ecs:<region>:<account>:task/<cluster>/<id>", given)
-	}
-	return id, nil
 }
 
 // taskRoleTags are the tags of a task role.

@@ -70,11 +70,11 @@ func definition(ctx context.Context, args function.ArgumentsData, version string
 	if failed != nil || !known {
 		return nil, false, failed
 	}
-	of := meshtask.RenderedSchema(ctx)
+	of := meshtask.RenderedSchema()
 	raw, wrong := given.Read(value, of.Type().TerraformType(ctx))
 	var found problem.List
 	for _, p := range wrong {
-		if len(p.Path) == 1 && meshtask.OfResourceAlone(ctx, p.Path.String()) {
+		if len(p.Path) == 1 && meshtask.OfResourceAlone(p.Path.String()) {
 			found.Add(p.Path, "belongs to the resource consulecs_mesh_task alone: leave it out")
 		} else {
 			found = append(found, p)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -25,29 +26,32 @@ import (
 // notRendered are what the resource's attributes say beside the definition and its roles: of no use to who makes neither.
 var notRendered = []string{"adopt_existing", "ecs_service", "revision_policy", "timeouts"}
 
-func wholeSchema(ctx context.Context) schema.Schema {
+// wholeSchema is the resource's schema, made once: it is large, and a function wants it several times a call. Nobody changes it.
+var wholeSchema = sync.OnceValue(func() schema.Schema {
 	var resp resource.SchemaResponse
-	(&meshTask{}).Schema(ctx, resource.SchemaRequest{}, &resp)
+	(&meshTask{}).Schema(context.Background(), resource.SchemaRequest{}, &resp)
 	return resp.Schema
-}
+})
 
-// OfResourceAlone reports whether the resource has an attribute or a block that RenderedSchema does not have.
-func OfResourceAlone(ctx context.Context, name string) bool {
-	whole, rendered := wholeSchema(ctx), RenderedSchema(ctx)
-	has := func(s schema.Schema) bool { return s.Attributes[name] != nil || s.Blocks[name] != nil }
-	return has(whole) && !has(rendered)
-}
-
-// RenderedSchema is what of the resource's schema a task definition and its roles follow from.
-func RenderedSchema(ctx context.Context) schema.Schema {
-	whole := wholeSchema(ctx)
+// renderedSchema is RenderedSchema, made once.
+var renderedSchema = sync.OnceValue(func() schema.Schema {
+	whole := wholeSchema()
 	out := schema.Schema{MarkdownDescription: whole.MarkdownDescription, Attributes: maps.Clone(whole.Attributes), Blocks: maps.Clone(whole.Blocks)}
 	maps.DeleteFunc(out.Attributes, func(name string, a schema.Attribute) bool {
 		return slices.Contains(notRendered, name) || !a.IsOptional() && !a.IsRequired()
 	})
 	maps.DeleteFunc(out.Blocks, func(name string, _ schema.Block) bool { return slices.Contains(notRendered, name) })
 	return out
+})
+
+// OfResourceAlone reports whether the resource has an attribute or a block that RenderedSchema does not have.
+func OfResourceAlone(name string) bool {
+	has := func(s schema.Schema) bool { return s.Attributes[name] != nil || s.Blocks[name] != nil }
+	return has(wholeSchema()) && !has(renderedSchema())
 }
+
+// RenderedSchema is what of the resource's schema a task definition and its roles follow from. It is not to be changed.
+func RenderedSchema() schema.Schema { return renderedSchema() }
 
 // Rendered is a mesh task that nobody makes.
 type Rendered struct {
@@ -78,9 +82,9 @@ func wholeConfig(ctx context.Context, raw tftypes.Value) (tfsdk.Config, error) {
 	if err := raw.As(&said); err != nil {
 		return tfsdk.Config{}, err
 	}
-	whole := wholeSchema(ctx)
+	whole := wholeSchema()
 	typ := whole.Type().TerraformType(ctx).(tftypes.Object)
-	rendered := RenderedSchema(ctx)
+	rendered := renderedSchema()
 	all := map[string]tftypes.Value{}
 	for name, of := range typ.AttributeTypes {
 		_, isAttribute := rendered.Attributes[name]

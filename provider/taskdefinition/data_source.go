@@ -31,7 +31,7 @@ func (*dataSource) Metadata(_ context.Context, _ datasource.MetadataRequest, res
 
 // Schema implements datasource.DataSource.
 func (*dataSource) Schema(ctx context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
-	of := meshtask.RenderedSchema(ctx)
+	of := meshtask.RenderedSchema()
 	fields := outputs()
 	for name, a := range of.Attributes {
 		fields[name] = a

@@ -28,6 +28,7 @@ type Server struct {
 // Client speaks with a server.
 type Client struct {
 	api       *api.Client
+	conn      *consul.Connection
 	address   string
 	partition string
 }
@@ -49,12 +50,15 @@ func New(s Server) (*Client, error) {
 		cfg.TLSConfig.CAPem, cfg.TLSConfig.CAFile, cfg.TLSConfig.CAPath = []byte(s.CAPEM), "", ""
 	}
 	address := cfg.Address // without the token
-	client, err := api.NewClient(cfg)
+	conn, client, err := consul.ConnectOutside(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("reach Consul at %s: %w", address, err)
+		return nil, err
 	}
-	return &Client{client, address, cfg.Partition}, nil
+	return &Client{client, conn, address, cfg.Partition}, nil
 }
+
+// Connection is the client as a connection, for what a controller does too. What takes gRPC does not work on it.
+func (c *Client) Connection() *consul.Connection { return c.conn }
 
 // Address is where the server is.
 func (c *Client) Address() string { return c.address }
@@ -65,6 +69,9 @@ type Service struct {
 	TaskID              string            // "": it is no task's
 	Checks              map[string]string // status by check ID
 }
+
+// Passing is the status of an instance whose checks all pass.
+const Passing = api.HealthPassing
 
 // Status is the worst status of its checks, as Consul sees the instance.
 func (s Service) Status() string {

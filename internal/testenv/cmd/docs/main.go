@@ -86,9 +86,30 @@ func providerSchema(ctx context.Context, work string) ([]byte, error) {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
 	for _, s := range document.Schemas { // one: Terraform and OpenTofu name its registry differently
+		if s, err = withActions(ctx, s); err != nil {
+			return nil, err
+		}
 		document.Schemas = map[string]json.RawMessage{schemaKey: s}
 	}
 	return json.Marshal(document)
+}
+
+// withActions puts the actions into a provider's schema, which a Terraform before 1.14 leaves out.
+func withActions(ctx context.Context, schema json.RawMessage) (json.RawMessage, error) {
+	const actions = "action_schemas"
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(schema, &parts); err != nil {
+		return nil, fmt.Errorf("read the schema: %w", err)
+	}
+	if _, there := parts[actions]; there {
+		return schema, nil
+	}
+	var out bytes.Buffer
+	if err := command(ctx, nil, &out, "go", "run", "./provider/actions/cmd/actionschemas"); err != nil {
+		return nil, err
+	}
+	parts[actions] = out.Bytes()
+	return json.Marshal(parts)
 }
 
 // command runs a program and shows what it printed only when it fails.
