@@ -27,6 +27,18 @@ func devServer(at surroundings, changes fields) fields {
 	return with(fields{"cluster": at.ecsCluster, "subnets": []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2", "wait_for_steady_state": false}, changes)
 }
 
+// fullDevServer has something of everything, but for what the block of a task has in common with a mesh task's.
+func fullDevServer(name string, at surroundings) fields {
+	const registry, secret = "arn:aws:servicediscovery:us-east-1:123456789012:service/srv-1", "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
+	return devServer(at, fields{
+		"name": name, "datacenter": "dc2", "dns_name": "consul.example.com", "image": "consul:1", "log_level": "DEBUG", "pull_credentials_secret_arn": secret + "registry",
+		"log_configuration": fields{"log_driver": "awslogs", "options": fields{"awslogs-group": "/app", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "app"}},
+		"task":              fields{"cpu": 512, "memory": 1024, "launch_types": []any{"EC2"}, "volume": []any{fields{"name": "data"}}}, "data_volume": "data",
+		"service_registry": []any{fields{"registry_arn": registry}}, "iam": fields{"path": "/x/", "task_role": fields{"name": name + "-t"}, "execution_role": fields{"name": name + "-e"}},
+		"tags": fields{"env": "test"},
+	})
+}
+
 const devServerName = "consulecs_dev_server.this"
 
 // devServerConfig is a configuration of a server that has attributes alone.

@@ -98,7 +98,7 @@ const (
 var (
 	validDatacenter = regexp.MustCompile(`^[a-z0-9_-]{1,63}$`)
 	validNodeName   = regexp.MustCompile(`^[A-Za-z0-9-]{1,63}$`)
-	validDNSName    = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+	validDNSName    = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 )
 
 // maxDNSName is how long a DNS name may be.
