@@ -22,6 +22,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/consultoken"
 	"github.com/consulecs/terraform-provider-consulecs/provider/controller"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
+	"github.com/consulecs/terraform-provider-consulecs/provider/devserver"
 	"github.com/consulecs/terraform-provider-consulecs/provider/functions"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshview"
@@ -88,7 +89,7 @@ func (p *consulECS) Metadata(_ context.Context, _ provider.MetadataRequest, resp
 
 // Resources implements provider.Provider.
 func (p *consulECS) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{meshtask.New, controller.New}
+	return []func() resource.Resource{meshtask.New, controller.New, devserver.New}
 }
 
 // DataSources implements provider.Provider.
@@ -108,7 +109,7 @@ func (p *consulECS) EphemeralResources(context.Context) []func() ephemeral.Ephem
 
 // ListResources implements provider.ProviderWithListResources.
 func (p *consulECS) ListResources(context.Context) []func() list.ListResource {
-	return []func() list.ListResource{meshtask.NewList, controller.NewList}
+	return []func() list.ListResource{meshtask.NewList, controller.NewList, devserver.NewList}
 }
 
 // Actions implements provider.ProviderWithActions.

@@ -26,6 +26,7 @@ var identities = []string{
 	"family", "name", "iam path", "kms_key_arns", "first_token_kms_key_arn", // of roles, services and definitions
 	"ecs_clusters 0",                                               // in the event rule's pattern
 	"image", "container_name", "source_container", "source_volume", // of containers
+	"datacenter", "dns_name", // in the name and the addresses of a dev server
 	"token_secret_arn", "first_token_secret_arn", "ca_secret_arn", "pull_credentials_secret_arn", "credentials_parameter", "secrets", // references to secrets
 	"awslogs-group", "environment_file", "credential_specs", // rights of the execution role name them
 	"file_system_arn", "access_point_arn", // of volumes
@@ -88,6 +89,7 @@ func testSensitiveValues(t *testing.T, on *binary) {
 	}
 	frame := c.frame(fields{
 		"consulecs_mesh_task":  fields{"this": marked("mesh_task", fullMeshTask("sensitive", around)), "that": marked("mesh_task", fullSharing("sensitive-sharing", around))},
+		"consulecs_dev_server": fields{"this": marked("dev_server", fullDevServer("sensitive-server", around))},
 		"consulecs_controller": fields{"this": marked("controller", fullController("sensitive-controller", around)), "that": marked("controller", loggingIn("sensitive-login", around))},
 	})
 	frame["variable"] = variables

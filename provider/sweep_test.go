@@ -353,6 +353,7 @@ func subjects(at surroundings) []subject {
 		part(toForget, "ecs_service"),
 		{"consulecs_mesh_task", "h", func(name string) fields { return fullSharing(name, at) }, []string{"controller"}},
 		{"consulecs_controller", "k", func(name string) fields { return fullController(name, at) }, nil},
+		{"consulecs_dev_server", "v", func(name string) fields { return fullDevServer(name, at) }, nil},
 		{"consulecs_controller", "l", func(name string) fields { return loggingIn(name, at) }, []string{"login", "first_token_secret_arn", "first_token_kms_key_arn"}},
 	}
 }

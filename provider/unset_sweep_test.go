@@ -33,6 +33,7 @@ var kept = map[string][]string{
 	"made anew, of which the emulator forgets a part": {toForget + " ecs_service launch_type"},
 	"it waits until it is steady, as the emulator's never is": {
 		"controller desired_count", "consulecs_controller wait_for_steady_state", "consulecs_controller iam", "consulecs_controller iam task_role", "consulecs_controller iam task_role name", "consulecs_controller iam execution_role", "consulecs_controller iam execution_role name",
+		"consulecs_dev_server wait_for_steady_state", "consulecs_dev_server iam", "consulecs_dev_server iam task_role", "consulecs_dev_server iam task_role name", "consulecs_dev_server iam execution_role", "consulecs_dev_server iam execution_role name",
 	},
 }
 

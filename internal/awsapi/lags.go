@@ -37,16 +37,21 @@ func IsRoleInUse(err error) bool {
 	return hasCode(err, "DeleteConflict", "DeleteConflictException") && says(err, "polic")
 }
 
-// IsTaken reports whether the name of a new role, queue or ECS service is in use, perhaps by the very call whose answer was
+// IsTaken reports whether the name of a new role, queue, secret or ECS service is in use, perhaps by the very call whose answer was
 // lost.
 func IsTaken(err error) bool {
-	return hasCode(err, "EntityAlreadyExists", "EntityAlreadyExistsException", "QueueAlreadyExists", "QueueNameExists") ||
+	return hasCode(err, "EntityAlreadyExists", "EntityAlreadyExistsException", "QueueAlreadyExists", "QueueNameExists", "ResourceExistsException") ||
 		hasCode(err, "InvalidParameterException") && says(err, "not idempotent")
 }
 
 // IsQueueDeletedRecently reports whether a queue of the name was deleted so short a time ago that SQS makes no other one yet.
 func IsQueueDeletedRecently(err error) bool {
 	return hasCode(err, "AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently")
+}
+
+// IsSecretBeingDeleted reports whether a secret of the name is on its way out: Secrets Manager does so in the background.
+func IsSecretBeingDeleted(err error) bool {
+	return hasCode(err, "InvalidRequestException") && (says(err, "scheduled for deletion") || says(err, "marked for deletion") || says(err, "marked deleted"))
 }
 
 // IsDeadLetterQueueMissing reports whether SQS does not know the queue yet that another one is to name for its dead letters.

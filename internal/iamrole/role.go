@@ -52,6 +52,13 @@ type ControllerSpec struct {
 	KMSKeyARN           string   // of that secret, where the key is not AWS's own
 }
 
+// ServerSpec asks for the task role of a Consul server.
+type ServerSpec struct {
+	Home     Home
+	Settings Settings
+	Family   string
+}
+
 // Role is a role ready to be made.
 type Role struct {
 	Name                string

@@ -50,6 +50,9 @@ func TestRolesMatchGoldens(t *testing.T) {
 		"execution-nothing": func() (iamrole.Role, error) {
 			return iamrole.Execution(iamrole.ExecutionSpec{Home: home, Family: "web", Containers: []ecstypes.ContainerDefinition{{Image: aws.String("registry.example/app:1")}}})
 		},
+		"server": func() (iamrole.Role, error) {
+			return iamrole.Server(iamrole.ServerSpec{Home: home, Family: "consul-dev-server-prod", Settings: iamrole.Settings{Tags: map[string]string{"env": "trial"}}})
+		},
 		"execution":    execution,
 		"execution-cn": executionChina,
 		"controller": func() (iamrole.Role, error) {

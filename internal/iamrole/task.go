@@ -71,3 +71,12 @@ func Controller(s ControllerSpec) (Role, error) {
 	}
 	return role.inline(policyController, statements)
 }
+
+// Server is the task role of a Consul server that runs as a task. A server asks nothing of AWS: it may do what its user adds.
+func Server(s ServerSpec) (Role, error) {
+	role, err := s.Settings.role(s.Home, s.Family, suffixTask, "/")
+	if err != nil {
+		return Role{}, err
+	}
+	return role.inline("", nil)
+}

@@ -123,6 +123,13 @@ func (s ControllerSpec) definition() (*Definition, error) {
 
 func (s ControllerSpec) family() string { return cmp.Or(s.Family, DefaultControllerFamily) }
 
+// Frame is the definition of a task that is not in the mesh, without its containers.
+func Frame(s Spec) *Definition {
+	d := s.Task.frame(s.Family, s.TaskRoleARN, s.ExecutionRoleARN)
+	d.Volumes, d.Tags = s.Task.Volumes, tags(s.Tags, nil)
+	return d
+}
+
 // frame is the definition without its containers.
 func (t Task) frame(family, taskRoleARN, executionRoleARN string) *Definition {
 	d := &Definition{

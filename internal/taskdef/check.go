@@ -72,6 +72,26 @@ func CheckController(s ControllerSpec) problem.List {
 	return found
 }
 
+// CheckOutside is what is wrong with a task that is not in the mesh, and whose one container, as d has it, its user does not write: with
+// the frame, the roles and the tags. Image and log of the container are those of the sidecars.
+func CheckOutside(s Spec, d *Definition) problem.List {
+	var found problem.List
+	checkFamily(s.Family, &found)
+	s.Task.check(&found)
+	s.checkVolumes(&found)
+	checkImage(s.Sidecars.Image, problem.At("image"), &found)
+	checkLog(log(s.Sidecars.LogConfiguration), problem.At("logConfiguration"), s.Task, &found)
+	if log := s.Sidecars.LogConfiguration; log != nil && log.LogDriver == ecstypes.LogDriverAwsfirelens {
+		found.Add(problem.At("logConfiguration", "logDriver"), "is awsfirelens, but the container has its task to itself: there is no log router")
+	}
+	roleARN.check(s.TaskRoleARN, problem.At("taskRoleArn"), &found)
+	roleARN.check(s.ExecutionRoleARN, problem.At("executionRoleArn"), &found)
+	checkTags(s.Tags, 0, &found)
+	checkSums(d, s.Task, nil, &found)
+	checkSize(d, &found)
+	return found
+}
+
 // checkRights wants the controller to get its rights in Consul in one way: by a token, by logins for which the controller itself
 // prepares Consul at first, or by logins for which an operator has. Only where there are no ACLs it needs none.
 func (s ControllerSpec) checkRights(found *problem.List) {

@@ -9,21 +9,26 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/devserver"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// AgentConfig is what the injected containers, or the controller's, read; "" if there is none. A doctor that a user added may
+// AgentConfig is what the injected containers, the controller's or that of a Consul server for trials read; "" if there is none. A doctor that a user added may
 // have another.
 func AgentConfig(containers []ecstypes.ContainerDefinition) string {
 	ours := append(mesh.InjectedContainers(), mesh.ContainerController)
 	for _, c := range containers {
-		if !slices.Contains(ours, aws.ToString(c.Name)) {
+		name := mesh.ConfigVariable
+		switch {
+		case aws.ToString(c.Name) == devserver.Container:
+			name = devserver.ConfigVariable
+		case !slices.Contains(ours, aws.ToString(c.Name)):
 			continue
 		}
 		for _, variable := range c.Environment {
-			if aws.ToString(variable.Name) == mesh.ConfigVariable {
+			if aws.ToString(variable.Name) == name {
 				return aws.ToString(variable.Value)
 			}
 		}

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"maps"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -44,16 +42,8 @@ func controllerCount(of row.Field) schema.Int32Attribute {
 }
 
 func controllerName() schema.StringAttribute {
-	a := row.TextOr(taskdef.DefaultControllerFamily, "Name of the ECS service. With the name of the ECS cluster it is the family of the task definition, so that each cluster may have a controller of one name. Default `consul-ecs-controller`. Changing it makes a new resource.",
+	return row.FixedTextOr(taskdef.DefaultControllerFamily, "Name of the ECS service. With the name of the ECS cluster it is the family of the task definition, so that each cluster may have a controller of one name. Default `consul-ecs-controller`. Changing it makes a new resource.",
 		stringvalidator.RegexMatches(row.ValidFamily, row.FamilyRule))
-	a.PlanModifiers = append(a.PlanModifiers, stringplanmodifier.RequiresReplaceIf(otherName, "another name makes a new resource", "another name makes a new resource"))
-	return a
-}
-
-// otherName wants a new resource unless only the spelling of the default differs.
-func otherName(_ context.Context, req planmodifier.StringRequest, resp *stringplanmodifier.RequiresReplaceIfFuncResponse) {
-	named := func(v types.String) string { return cmp.Or(v.ValueString(), taskdef.DefaultControllerFamily) }
-	resp.RequiresReplace = req.PlanValue.IsUnknown() || named(req.StateValue) != named(req.PlanValue)
 }
 
 func controllerComputed() row.Fields {

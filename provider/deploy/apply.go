@@ -14,12 +14,14 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/events"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+	"github.com/consulecs/terraform-provider-consulecs/provider/secrets"
 )
 
 // Before is what a resource had made before an apply. Its zero value is that of a resource of which nothing is known.
 type Before struct {
 	Outcome   Outcome
 	Events    events.Outputs
+	Secrets   secrets.Outputs
 	Service   *block.ECSService // with its name filled in
 	Revisions Revisions
 	Foreign   bool // the newest revision, that of the outcome, is one of others
@@ -29,6 +31,7 @@ type Before struct {
 type Progress struct {
 	Outcome
 	Events    events.Outputs
+	Secrets   secrets.Outputs
 	Revisions Revisions
 	Left      bool // a create failed, and something that it made may be left
 	begun     begun
@@ -39,13 +42,14 @@ type Progress struct {
 type begun struct {
 	roles      []string
 	events     *events.Progress
+	secrets    *secrets.Progress
 	definition bool
 	service    bool
 }
 
 // Begin is the progress of an apply that has done nothing yet.
 func (b Before) Begin() *Progress {
-	return &Progress{Outcome: b.Outcome, Events: b.Events, Revisions: b.Revisions}
+	return &Progress{Outcome: b.Outcome, Events: b.Events, Secrets: b.Secrets, Revisions: b.Revisions}
 }
 
 // Apply makes AWS as the design wants it. It is the same for a new resource, a changed one and one whose first apply was
@@ -83,11 +87,18 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	if err := c.applyEvents(ctx, d, out); err != nil {
 		return err
 	}
+	var set secrets.Set
+	if d.Service, set, err = c.applySecrets(ctx, d, out); err != nil {
+		return err
+	}
 	if err := c.applyDefinition(ctx, d, had, out); err != nil {
 		return err
 	}
 	if err := c.applyService(ctx, d, had, out); err != nil {
 		return err
+	}
+	if d.Secrets != nil {
+		out.Secrets.Version, out.Secrets.CACertificate = &set.Version, &set.CACertificate
 	}
 	if err := c.dropEvents(ctx, d, out); err != nil {
 		return err
@@ -289,7 +300,7 @@ func (c *Client) remove(ctx context.Context, family string, owner ownership.Owne
 		}
 	}
 	c.run.removes(owner.ID)
-	errs := []error{c.removeEvents(ctx, owner, had.Events), c.removeRevisions(ctx, family, owner, had)}
+	errs := []error{c.removeEvents(ctx, owner, had.Events), c.secrets.Remove(ctx, secrets.Claim{Owner: owner}, had.Secrets), c.removeRevisions(ctx, family, owner, had)}
 	kept, err := decodeRoles(had.Outcome.Roles)
 	errs = append(errs, err)
 	for _, role := range kept {

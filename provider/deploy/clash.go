@@ -62,6 +62,13 @@ func (c *Client) Clashes(ctx context.Context, d Design, had Before, named Named,
 		}
 		errs = append(errs, err)
 	}
+	if named.Family {
+		there, err := c.secretClashes(ctx, d.Secrets, had.Secrets)
+		for _, clash := range there {
+			note(clash.What, clash.Tags[ownership.TagECSID], clash.Tags)
+		}
+		errs = append(errs, err)
+	}
 	if named.Service && d.Service != nil && !d.Service.SameName(had.Service) {
 		tags, err := c.serviceTags(ctx, d.Service)
 		note(whatService(d.Service), tags[ownership.TagECSID], tags)

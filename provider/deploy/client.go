@@ -3,7 +3,7 @@
 // # Organization
 //
 // design.go is what a resource wants, outcome.go what came of it; apply.go, create.go and look.go lead from the one to the other.
-// definitions.go and revisions.go, roles.go, role_view.go and existing_roles.go, ecs_service.go and its service_*.go, and events.go each keep one kind
+// definitions.go and revisions.go, roles.go, role_view.go and existing_roles.go, ecs_service.go and its service_*.go, events.go and secrets.go each keep one kind
 // of object. clash.go and foreign.go tell whose something is, import.go reads what has no state yet. client.go, run.go and services.go
 // gather calls, lags.go and waiting.go wait, explain.go says why a wait was in vain.
 package deploy
@@ -26,6 +26,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/events"
+	"github.com/consulecs/terraform-provider-consulecs/provider/secrets"
 )
 
 // Client is what the provider hands to its resources: one for all of them, so that they share each AWS client and its pace.
@@ -35,6 +36,7 @@ type Client struct {
 	sts      *sts.Client
 	services *services
 	events   *events.Keeper
+	secrets  *secrets.Keeper
 	run      *run
 	Region   string
 	Defaults block.Defaults
@@ -64,7 +66,8 @@ func NewClient(cfg aws.Config, d block.Defaults) *Client {
 	c := &Client{ecs: awsapi.ECS(cfg), iam: awsapi.IAM(cfg), sts: awsapi.STS(cfg), Region: cfg.Region, Defaults: d, AWS: cfg}
 	c.services, c.run = newServices(c.ecs, d.IgnoredTags), newRun()
 	c.events = events.NewKeeper(cfg, c.run.hasRemoved)
-	c.events.Ignored = d.IgnoredTags
+	c.secrets = secrets.NewKeeper(cfg, c.run.hasRemoved)
+	c.events.Ignored, c.secrets.Ignored = d.IgnoredTags, d.IgnoredTags
 	return c
 }
 

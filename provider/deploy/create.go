@@ -14,6 +14,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/events"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+	"github.com/consulecs/terraform-provider-consulecs/provider/secrets"
 )
 
 // Create is Apply for a new resource. An error leaves nothing, or an ECS service that stays up, with its ARN in out: nothing that
@@ -64,6 +65,12 @@ func (c *Client) takeBack(ctx context.Context, d Design, out *Progress, err erro
 			left = append(left, fmt.Sprintf("queues and the event rule (%v)", problem))
 		}
 	}
+	if begun := out.begun.secrets; begun != nil && begun.Begun() {
+		made = true
+		if problem := c.secrets.TakeBack(ctx, secrets.Claim{Owner: d.Owner}, begun); problem != nil {
+			left = append(left, fmt.Sprintf("secrets (%v)", problem))
+		}
+	}
 	if out.begun.definition {
 		if problem := c.takeBackRevision(ctx, d, out); problem != nil {
 			left = append(left, fmt.Sprintf("the newest revision of task definition %s (%v)", d.Family, problem))
@@ -95,9 +102,12 @@ func (p *Progress) leave(d Design, roles []string) {
 	if err != nil { // then no role is known to be left
 		text = nil
 	}
-	p.Left, p.Roles, p.Revisions, p.Events = true, text, nil, events.Outputs{}
+	p.Left, p.Roles, p.Revisions, p.Events, p.Secrets = true, text, nil, events.Outputs{}, secrets.Outputs{}
 	if p.begun.events != nil {
 		p.Events.Rendered = p.begun.events.Left(d.Owner)
+	}
+	if p.begun.secrets != nil {
+		p.Secrets.Rendered = p.begun.secrets.Left(d.Owner)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+	"github.com/consulecs/terraform-provider-consulecs/provider/secrets"
 )
 
 // Design is everything that a resource wants to exist in AWS. Making one touches nothing.
@@ -29,6 +30,7 @@ type Design struct {
 	canonical     canonical.Definition
 	shown         canonical.Shown
 	Events        *eventqueue.Design // nil: none
+	Secrets       *secrets.Design    // nil: none
 	Service       *block.ECSService  // with its name filled in; nil: none
 	Keep          int                // earlier revisions that stay ACTIVE
 	FollowImages  bool               // the images are those of foreign revisions, as far as the plan knew of any

@@ -9,6 +9,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/events"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
+	"github.com/consulecs/terraform-provider-consulecs/provider/secrets"
 )
 
 // Outcome is what both resources compute.
@@ -64,6 +65,7 @@ func (o Outcome) tags() map[string]string {
 type Planned struct {
 	Outcome
 	Events         events.Outputs
+	Secrets        secrets.Outputs
 	Open           map[string]bool
 	OpenContainers []string
 }
@@ -81,6 +83,10 @@ func (d Design) Plan(before Before) (Planned, error) {
 	if p.Events, err = events.Decided(d.Events, d.Owner); err != nil {
 		return Planned{}, err
 	}
+	if p.Secrets, err = secrets.Decided(d.Secrets, d.Owner, before.Secrets); err != nil {
+		return Planned{}, err
+	}
+	p.Open["secrets_version"], p.Open["ca_certificate_pem"] = p.Secrets.Version == nil, p.Secrets.CACertificate == nil
 	if d.keeps(before, decided) {
 		p.ARN, p.Revision = had.ARN, had.Revision
 	} else {
@@ -101,7 +107,7 @@ func (d Design) Plan(before Before) (Planned, error) {
 // AllOpen is the plan of a resource of which too much is not known yet.
 func AllOpen() Planned {
 	p := Planned{Open: map[string]bool{}}
-	for _, computed := range []reflect.Type{reflect.TypeFor[Outcome](), reflect.TypeFor[events.Outputs]()} {
+	for _, computed := range []reflect.Type{reflect.TypeFor[Outcome](), reflect.TypeFor[events.Outputs](), reflect.TypeFor[secrets.Outputs]()} {
 		for i := range computed.NumField() {
 			p.Open[computed.Field(i).Tag.Get("tfsdk")] = true
 		}

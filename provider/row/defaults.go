@@ -1,6 +1,7 @@
 package row
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -42,6 +44,18 @@ func DecimalOr(otherwise float64, description string, validators ...validator.Fl
 func TextOr(otherwise, description string, validators ...validator.String) schema.StringAttribute {
 	a := Text(description, validators...)
 	a.Computed, a.PlanModifiers = true, []planmodifier.String{keepDefault{types.StringValue(otherwise)}}
+	return a
+}
+
+// FixedTextOr is TextOr for a text whose change makes a new resource, unless only the spelling of the default differs.
+func FixedTextOr(otherwise, description string, validators ...validator.String) schema.StringAttribute {
+	a := TextOr(otherwise, description, validators...)
+	other := func(_ context.Context, req planmodifier.StringRequest, resp *stringplanmodifier.RequiresReplaceIfFuncResponse) {
+		meant := func(v types.String) string { return cmp.Or(v.ValueString(), otherwise) }
+		resp.RequiresReplace = req.PlanValue.IsUnknown() || meant(req.StateValue) != meant(req.PlanValue)
+	}
+	const why = "another value makes a new resource"
+	a.PlanModifiers = append(a.PlanModifiers, stringplanmodifier.RequiresReplaceIf(other, why, why))
 	return a
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/events"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+	"github.com/consulecs/terraform-provider-consulecs/provider/secrets"
 )
 
 // Stack is what the resources have in common: a task definition, its roles and its ECS service, planned and applied as one.
@@ -64,6 +65,7 @@ type Parts struct {
 	ID, Family string
 	Outcome    *deploy.Outcome
 	Events     *events.Outputs   // nil: the resource has none
+	Secrets    *secrets.Outputs  // nil: the resource has none
 	Service    *block.ECSService // with its name filled in
 	Timeouts   timeouts.Value
 }
@@ -141,6 +143,9 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	resp.Diagnostics.Append(writePlan(&resp.Plan, p.Outcome, p.Open)...)
 	if s.Kind.Parts(&m).Events != nil {
 		resp.Diagnostics.Append(writePlan(&resp.Plan, p.Events, p.Open)...)
+	}
+	if s.Kind.Parts(&m).Secrets != nil {
+		resp.Diagnostics.Append(writePlan(&resp.Plan, p.Secrets, p.Open)...)
 	}
 	resp.Diagnostics.Append(openContainers(ctx, &resp.Plan, p)...)
 	resp.Diagnostics.Append(writePlan(&resp.Plan, names, open)...)
@@ -233,6 +238,11 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	if p.Events != nil && err == nil {
 		var there bool
 		there, err = s.Client.LookAtEvents(ctx, owner, p.Events)
+		exists = exists || there
+	}
+	if p.Secrets != nil && err == nil {
+		var there bool
+		there, err = s.Client.LookAtSecrets(ctx, owner, p.Family, p.Secrets)
 		exists = exists || there
 	}
 	if s.Kind.Companion != nil && err == nil && exists {
@@ -342,6 +352,9 @@ func (s *Stack[M]) stateOf(state *M) deploy.Before {
 	if p.Events != nil {
 		had.Events = *p.Events
 	}
+	if p.Secrets != nil {
+		had.Secrets = *p.Secrets
+	}
 	return had
 }
 
@@ -365,5 +378,8 @@ func (s *Stack[M]) settle(m *M, out *deploy.Progress) {
 	p.Outcome.ID = &p.ID
 	if p.Events != nil {
 		*p.Events = out.Events
+	}
+	if p.Secrets != nil {
+		*p.Secrets = out.Secrets
 	}
 }

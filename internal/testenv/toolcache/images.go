@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ const (
 	BaseImage    = "consulecs-base:local"     // Debian's iptables and certificates, and Envoy
 	AgentImage   = "consulecs-agent:local"    // the base and consulecs-agent
 	DemoAppImage = "consulecs-demo-app:local" // the demo's HTTP app, alone
+	ConsulImage  = "consulecs-consul:local"   // the base, Consul and a shell, where HashiCorp's image has them
 	PauseImage   = "localecs-pause:local"     // holds a task's network namespace
 )
 
@@ -130,6 +132,29 @@ func agentContext(t tarball, dockerfile, binary string) error {
 		}
 	}
 	return t.file("local/consulecs-agent", 0o755, binary)
+}
+
+// shell is this machine's, which needs no more of the base than its C library.
+const shell = "/bin/sh"
+
+// consul makes the image of the Consul that was built, on the base.
+func (m images) consul(ctx context.Context, binary string) (how string, err error) {
+	const dockerfile = "FROM " + BaseImage + "\nCOPY local/ /bin/\n"
+	content, err := fileDigests(binary, shell)
+	if err != nil {
+		return "", err
+	}
+	base, err := m.engine.inspect(ctx, BaseImage)
+	if err != nil {
+		return "", err
+	}
+	return m.ensure(ctx, ConsulImage, digest(content, dockerfile, base.ID), func(labels map[string]string) error {
+		buildContext := stream(func(t tarball) error {
+			return errors.Join(t.text("Dockerfile", dockerfile), t.file("local/consul", 0o755, binary), t.file("local/sh", 0o755, shell))
+		})
+		defer buildContext.Close()
+		return m.engine.build(ctx, ConsulImage, nil, labels, buildContext)
+	})
 }
 
 // static builds a Go program and an image that holds nothing else.

@@ -41,7 +41,13 @@ func (s Setup) Run(ctx context.Context) error {
 		return err
 	}
 	found := s.Cache.recorded()
-	err = runLanes(ctx, s.Out, s.built(&found), s.fetched(host, &found), s.releasing(&found))
+	var socket string
+	err = runLanes(ctx, s.Out, s.built(&found), s.fetched(host, &found, &socket), s.releasing(&found))
+	if err == nil { // it is made of what came by two lanes
+		err = runLanes(ctx, s.Out, []step{{name: "image " + ConsulImage, do: func(ctx context.Context) (string, error) {
+			return images{newEngine(socket), s.Repo, s.LDFlags}.consul(ctx, found.Consul)
+		}}})
+	}
 	if saved := s.Cache.save(found); saved != nil {
 		return errors.Join(err, saved)
 	}
@@ -122,17 +128,16 @@ func (s Setup) onDemand(name, flag string, asked bool, tool goTool, path *string
 }
 
 // fetched is the lane of what is downloaded, and of the images made of it.
-func (s Setup) fetched(h Host, found *Paths) []step {
+func (s Setup) fetched(h Host, found *Paths, socket *string) []step {
 	c, pins := s.Cache, s.Cache.Pins
 	docker, envoy := "Docker daemon", "Envoy "+pins.Envoy.Version
 	rootfs, base := "container base", "image "+BaseImage
-	var socket string
 	made := func(ctx context.Context, produce func(images) (string, error)) (string, error) {
-		return produce(images{newEngine(socket), s.Repo, s.LDFlags})
+		return produce(images{newEngine(*socket), s.Repo, s.LDFlags})
 	}
 	return []step{
 		{name: docker, do: func(ctx context.Context) (how string, err error) {
-			socket, how, err = c.bringDaemon(ctx, h)
+			*socket, how, err = c.bringDaemon(ctx, h)
 			return how, err
 		}},
 		{name: envoy, do: func(ctx context.Context) (how string, err error) {
