@@ -29,6 +29,7 @@ var (
 	_ resource.ResourceWithModifyPlan     = (*controller)(nil)
 	_ resource.ResourceWithImportState    = (*controller)(nil)
 	_ resource.ResourceWithIdentity       = (*controller)(nil)
+	_ resource.ResourceWithMoveState      = (*controller)(nil)
 	_ list.ListResourceWithConfigure      = (*controller)(nil)
 )
 

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/canonical"
 	"github.com/consulecs/terraform-provider-consulecs/provider/events"
@@ -74,12 +74,13 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	if err := c.refuseNewer(ctx, d, had); err != nil {
 		return err
 	}
-	if err := c.applyRoles(ctx, d, kept, out); err != nil {
+	listed, err := c.applyRoles(ctx, d, kept, out)
+	if err != nil {
 		return err
 	}
-	obsolete := obsoleteRoles(kept, d.roles())
-	out.obsolete = len(obsolete) > 0 || d.Events == nil && out.Events.Rendered != nil
-	if len(obsolete) == 0 { // they are as they will stay, however a wait for the service ends
+	gone := obsoleteOf(listed, d.roles())
+	out.obsolete = !gone.isEmpty() || d.Events == nil && out.Events.Rendered != nil
+	if gone.isEmpty() { // they are as they will stay, however a wait for the service ends
 		if out.Roles, err = encodedRoles(d.shownRoles()); err != nil {
 			return err
 		}
@@ -103,7 +104,7 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	if err := c.dropEvents(ctx, d, out); err != nil {
 		return err
 	}
-	if err := c.dropRoles(ctx, d, obsolete, out.Outcome); err != nil {
+	if err := c.drop(ctx, d, gone, out.Outcome); err != nil {
 		return err
 	}
 	if out.Roles, err = encodedRoles(d.shownRoles()); err != nil {
@@ -112,8 +113,8 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	if !slices.Contains(out.Revisions, revisionOf(out.Outcome)) { // a foreign one: none of the resource's own takes over from the earlier ones
 		return nil
 	}
-	own, gone := out.Revisions.split(revisionOf(out.Outcome), d.Keep)
-	left, err := c.retire(ctx, d.Family, gone)
+	own, earlier := out.Revisions.split(revisionOf(out.Outcome), d.Keep)
+	left, err := c.retire(ctx, d.Family, earlier)
 	for _, number := range left {
 		own = own.with(number)
 	}
@@ -121,21 +122,30 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	return err
 }
 
-// dropRoles deletes roles that are no longer wanted, once no task of the service uses them.
-func (c *Client) dropRoles(ctx context.Context, d Design, names []string, out Outcome) error {
+// drop deletes what is no longer wanted, once no task of the service uses it.
+func (c *Client) drop(ctx context.Context, d Design, gone obsolete, out Outcome) error {
 	switch {
-	case len(names) == 0 || d.Service == nil:
+	case d.Service == nil && len(gone.policies) > 0: // who runs the tasks is not known, nor when they have begun anew
+		if !sleep.For(ctx, policiesKnown) {
+			return fmt.Errorf("wait until IAM knows the policies that take the place of %s: %w", gone, context.Cause(ctx))
+		}
+	case gone.isEmpty() || d.Service == nil:
 	case d.Service.ByCodeDeploy():
 		if runs := row.Value(out.ECSServiceRunning); runs != row.Value(out.ARN) {
-			return fmt.Errorf("roles %s stay, as the service %s still runs %s, which uses them\nhint: deploy %s by CodeDeploy, then apply again",
-				strings.Join(names, ", "), row.Value(d.Service.Name), runs, row.Value(out.ARN))
+			return fmt.Errorf("%s stay, as the service %s still runs %s, which uses them\nhint: deploy %s by CodeDeploy, then apply again",
+				gone, row.Value(d.Service.Name), runs, row.Value(out.ARN))
 		}
 	default:
 		if err := c.awaitSteadyState(ctx, row.Value(d.Service.Cluster), row.Value(d.Service.Name), row.Value(out.ECSServiceRunning)); err != nil {
 			return err
 		}
 	}
-	for _, name := range names {
+	for _, policy := range gone.policies {
+		if err := c.dropPolicy(ctx, policy.role, policy.arn); err != nil {
+			return err
+		}
+	}
+	for _, name := range gone.roles {
 		if err := c.deleteRole(ctx, name, d.Owner); err != nil {
 			return err
 		}
@@ -145,14 +155,14 @@ func (c *Client) dropRoles(ctx context.Context, d Design, names []string, out Ou
 
 // applyRoles makes the roles. The outcome lists each before it is made, together with those that are to go, so that whatever
 // becomes of the rest, a destroy finds them.
-func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out *Progress) error {
+func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out *Progress) (listed []RoleView, err error) {
 	decided, err := d.Decided()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	out.TaskRoleARN, out.TaskRoleName = decided.TaskRoleARN, decided.TaskRoleName
 	out.ExecutionRoleARN, out.ExecutionRoleName = decided.ExecutionRoleARN, decided.ExecutionRoleName
-	listed := slices.Clone(kept)
+	listed = slices.Clone(kept)
 	for _, want := range d.roles() {
 		var had RoleView
 		at := slices.IndexFunc(listed, func(v RoleView) bool { return v.Name == want.Name })
@@ -161,22 +171,28 @@ func (c *Client) applyRoles(ctx context.Context, d Design, kept []RoleView, out 
 		}
 		found, err := c.ownRole(ctx, d, want, had)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if at < 0 {
-			listed = append(listed, want.shownTo(d.Owner))
+			view := want.shownTo(d.Owner)
+			if found != nil {
+				if view, err = c.takenOver(ctx, *found, view); err != nil {
+					return nil, err
+				}
+			}
+			listed = append(listed, view)
 			if out.Roles, err = encodedRoles(listed); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if found == nil {
 			out.begun.roles = append(out.begun.roles, want.Name)
 		}
 		if err := c.ensureRole(ctx, d, want, had, found); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return listed, nil
 }
 
 // applyDefinition registers a revision if the content changed; tags alone are changed in place.
@@ -304,6 +320,9 @@ func (c *Client) remove(ctx context.Context, family string, owner ownership.Owne
 	kept, err := decodeRoles(had.Outcome.Roles)
 	errs = append(errs, err)
 	for _, role := range kept {
+		for _, arn := range role.Superseded {
+			errs = append(errs, c.dropPolicy(ctx, role.Name, arn))
+		}
 		errs = append(errs, c.deleteRole(ctx, role.Name, owner))
 	}
 	return errors.Join(errs...)
@@ -319,17 +338,6 @@ func (c *Client) removeRevisions(ctx context.Context, family string, owner owner
 	}
 	c.deleteRevisions(ctx, family, own)
 	return nil
-}
-
-// obsoleteRoles are the names of the roles that the resource made and no longer wants.
-func obsoleteRoles(kept, want []RoleView) []string {
-	var obsolete []string
-	for _, v := range kept {
-		if !slices.ContainsFunc(want, func(w RoleView) bool { return w.Name == v.Name }) {
-			obsolete = append(obsolete, v.Name)
-		}
-	}
-	return obsolete
 }
 
 func encodedRoles(views []RoleView) (*string, error) {

@@ -31,7 +31,7 @@ func (c cloud) makeRoles(t *testing.T, name string, n int) (kept []RoleView) {
 	t.Helper()
 	for i := range n {
 		d := wanted(t, fmt.Sprintf("%s-%02d", name, i), "app:1")
-		if err := c.sure.applyRoles(t.Context(), d, nil, &Progress{}); err != nil {
+		if _, err := c.sure.applyRoles(t.Context(), d, nil, &Progress{}); err != nil {
 			t.Fatal(err)
 		}
 		kept = append(kept, d.roles()...)

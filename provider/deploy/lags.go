@@ -19,6 +19,7 @@ const (
 	conflictsWithin  = 30 * time.Second // until IAM has forgotten the policies of a role that is to go
 	describeWithin   = 5 * time.Minute  // for one call that many wait for
 	gatheredWithin   = time.Minute      // for reading all roles at once, before they are read one by one
+	policiesKnown    = 10 * time.Second // until IAM knows everywhere the policies of a role that has others so far
 	takenBackWithin  = 2 * time.Minute  // for taking back what a failed create made
 	unmovedWithin    = 5 * time.Minute  // until tasks of the mesh that do not stop keep a controller from being destroyed
 	reapedWithin     = 10 * time.Second // for a controller to remove from Consul what stopped last

@@ -20,6 +20,7 @@ type RoleView struct {
 	PolicyARNs          []string                   `json:"policyArns,omitempty"`
 	PermissionsBoundary string                     `json:"permissionsBoundary,omitempty"`
 	Tags                map[string]string          `json:"tags,omitempty"`
+	Superseded          []string                   `json:"supersededPolicyArns,omitempty"` // of others, to go with the next apply
 }
 
 // viewOf is the role as it is wanted.
@@ -40,9 +41,11 @@ func viewOf(r iamrole.Role) RoleView {
 
 // within is what v, a role as IAM has it, shows of the role that the resource keeps.
 func (v RoleView) within(kept RoleView) RoleView {
+	is := v
 	v.Policies = maps.Clone(v.Policies)
 	maps.DeleteFunc(v.Policies, func(name string, _ json.RawMessage) bool { _, ok := kept.Policies[name]; return !ok })
 	v.PolicyARNs = slices.DeleteFunc(slices.Clone(v.PolicyARNs), func(arn string) bool { return !slices.Contains(kept.PolicyARNs, arn) })
+	v.Superseded = slices.DeleteFunc(slices.Clone(kept.Superseded), func(arn string) bool { return !slices.Contains(is.PolicyARNs, arn) })
 	v.Tags = maps.Clone(v.Tags)
 	maps.DeleteFunc(v.Tags, func(key, _ string) bool { _, ok := kept.Tags[key]; return !ok })
 	return v

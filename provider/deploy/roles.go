@@ -214,7 +214,7 @@ func (c *Client) readKeptRole(ctx context.Context, name string, kept ...RoleView
 	}
 	attachments := false
 	for _, view := range kept {
-		attachments = attachments || len(view.PolicyARNs) > 0
+		attachments = attachments || len(view.PolicyARNs)+len(view.Superseded) > 0
 		for _, policy := range slices.Sorted(maps.Keys(view.Policies)) {
 			if _, read := v.Policies[policy]; read {
 				continue

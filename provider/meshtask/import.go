@@ -18,6 +18,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/participation"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
 )
 
 // importStopWithin sets proxy.stop_within where the dataplane is told something else than what follows from the stop
@@ -162,4 +163,36 @@ func (m *model) wouldBe(def block.Defaults) map[string]ecstypes.ContainerDefinit
 		return nil
 	}
 	return block.Injected(definition.ContainerDefinitions)
+}
+
+// moving is how a mesh task goes on with the task definition that another type of resource registered.
+func moving() *stack.Moving[model] {
+	return &stack.Moving[model]{
+		Begin: func(family string) *model {
+			m := &model{Family: &family, Timeouts: row.NoTimeouts()}
+			m.ID = &family
+			return m
+		},
+		Continue: goOn,
+	}
+}
+
+// goOn reads the newest revision of the family, as an import does, but for the ECS service: whoever leaves it to another resource would
+// have it deleted, and whoever writes ecs_service adopts it by its name. A definition that is not in the mesh yet has no configuration of
+// the agents: of it, the next plan shows the containers alone.
+func goOn(ctx context.Context, c *deploy.Client, m *model) (found bool, err error) {
+	newest, err := c.DescribeRevision(ctx, row.Value(m.Family))
+	if awsapi.IsClientException(err) { // none that is ACTIVE
+		return false, nil
+	}
+	if err != nil || newest.Definition.Status != ecstypes.TaskDefinitionStatusActive {
+		return false, err
+	}
+	if block.AgentConfig(newest.Definition.ContainerDefinitions) == "" {
+		return true, nil
+	}
+	if err := importDefinition(ctx, c, m, newest); err != nil {
+		return false, err
+	}
+	return true, importOutcome(ctx, c, m)
 }

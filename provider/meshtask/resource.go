@@ -26,6 +26,7 @@ var (
 	_ resource.ResourceWithModifyPlan     = (*meshTask)(nil)
 	_ resource.ResourceWithImportState    = (*meshTask)(nil)
 	_ resource.ResourceWithIdentity       = (*meshTask)(nil)
+	_ resource.ResourceWithMoveState      = (*meshTask)(nil)
 	_ list.ListResourceWithConfigure      = (*meshTask)(nil)
 )
 
@@ -75,6 +76,7 @@ func newMeshTask() *meshTask {
 
 		Companion: sharedController(),
 		Following: following(),
+		Moving:    moving(),
 		Import:    read,
 		Identity: stack.Identity[model]{
 			Attributes: map[string]string{"family": "Family of the task definition."},

@@ -65,7 +65,23 @@ func (s *Stack[M]) checkNames(ctx context.Context, want deploy.Design, had deplo
 			diags.AddAttributeWarning(at, "Name taken", text)
 		}
 	}
+	diags.Append(s.sayTakenOver(ctx, want, had, named)...)
 	diags.Append(s.checkECSCluster(ctx, want, had, named)...)
+	return diags
+}
+
+// sayTakenOver warns of what adopt_existing takes over: it is changed by the apply, and deleted by a destroy.
+func (s *Stack[M]) sayTakenOver(ctx context.Context, want deploy.Design, had deploy.Before, named deploy.Named) diag.Diagnostics {
+	var diags diag.Diagnostics
+	at := path.Root("adopt_existing")
+	taken, err := s.Client.TakenOver(ctx, want, had, named)
+	if err != nil {
+		diags.AddAttributeError(at, "Names not looked up", err.Error())
+	}
+	if len(taken) > 0 {
+		diags.AddAttributeWarning(at, "Existing objects taken over", fmt.Sprintf(
+			"The apply makes these its own, and a destroy deletes them:\n- %s\nTake them out of every other state without destroying them.", strings.Join(taken, "\n- ")))
+	}
 	return diags
 }
 

@@ -1,12 +1,16 @@
 package stack
 
 import (
+	"context"
 	"maps"
 	"reflect"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // writePlan sets the computed attributes of a model: those that open names to unknown. It sets them all at once, since the
@@ -43,4 +47,14 @@ func computed(typ tftypes.Type, field any) tftypes.Value {
 		elements[key] = tftypes.NewValue(tftypes.String, text)
 	}
 	return tftypes.NewValue(typ, elements)
+}
+
+// counted is the service with the desired count of the configuration. A plan may keep one that is left to others, which may have
+// changed since: an update must not say it.
+func (s *Stack[M]) counted(ctx context.Context, service *block.ECSService, config tfsdk.Config, diags *diag.Diagnostics) *block.ECSService {
+	var asked M
+	if _, ok := row.Decode(ctx, config, &asked, diags); !ok {
+		return service
+	}
+	return service.WithCountOf(s.Kind.Parts(&asked).Service)
 }

@@ -58,6 +58,7 @@ type Kind[M any] struct {
 	Import    func(ctx context.Context, c *deploy.Client, id string) (*M, error) // reads what is there
 	Identity  Identity[M]
 	Following *Following[M] // nil: foreign revisions are reverted without a word
+	Moving    *Moving[M]    // nil: it goes on with no other type's state
 }
 
 // Parts are what the shared steps need of a model.
@@ -229,10 +230,19 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	if resp.Diagnostics.HasError() || !s.Client.Admitted(ctx, &resp.Diagnostics) {
 		return
 	}
+	resp.Diagnostics.Append(s.Identify(ctx, &m, resp.Identity)...) // of what is gone, too: the framework asks for it
+	arrived, diags := s.arrive(ctx, &m, resp.Private)
+	resp.Diagnostics.Append(diags...)
+	switch {
+	case diags.HasError():
+		return
+	case !arrived:
+		resp.State.RemoveResource(ctx)
+		return
+	}
 	p := s.Kind.Parts(&m)
 	had, diags := s.before(ctx, &m, req.Private)
 	resp.Diagnostics.Append(diags...)
-	resp.Diagnostics.Append(s.Identify(ctx, &m, resp.Identity)...) // of what is gone, too: the framework asks for it
 	owner := s.Kind.Owner(&m, s.Client.Region)
 	service, exists, err := s.Client.Look(ctx, p.Family, owner, p.Outcome, p.Service)
 	if p.Events != nil && err == nil {
@@ -301,6 +311,7 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 	resp.Diagnostics.Append(s.Identify(ctx, &m, resp.Identity)...)
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, revisionsKey, out.Revisions.JSON())...)
+	resp.Diagnostics.Append(s.arrived(ctx, resp.Private)...)
 }
 
 // Delete implements resource.Resource.

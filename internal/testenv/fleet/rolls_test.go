@@ -135,7 +135,7 @@ func wrap(t *testing.T, d *taskdef.Definition, delay string) {
 		switch aws.ToString(c.Name) {
 		case "app":
 			c.EntryPoint, c.Command = []string{mesh.BootstrapDir + "/consul-ecs", "app", "-shutdown-delay", delay}, []string{"/demo-app"}
-			c.MountPoints = append(c.MountPoints, mount(mesh.VolumeName, mesh.BootstrapDir, true))
+			c.MountPoints = append(c.MountPoints, ecstypes.MountPoint{SourceVolume: aws.String(mesh.VolumeName), ContainerPath: aws.String(mesh.BootstrapDir), ReadOnly: aws.Bool(true)})
 		case mesh.ContainerMeshInit:
 			editConfig(t, c, func(cfg *agentconfig.Config) { cfg.ShareAgent = aws.Bool(true) })
 		}
