@@ -156,3 +156,34 @@ func TestExamplesAreFormatted(t *testing.T) {
 		t.Errorf("%v\n%s\nhint: terraform fmt -recursive examples", err, out)
 	}
 }
+
+// The index names the examples, and nothing else.
+func TestTheIndexNamesEveryExample(t *testing.T) {
+	t.Parallel()
+	const root = "../examples"
+	index, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\]\(([\w-]+)\)`).FindAllStringSubmatch(string(index), -1) {
+		named[m[1]] = true
+		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+			t.Errorf("the index names %s, which is not there", m[1])
+		}
+	}
+	readmes, err := filepath.Glob(filepath.Join(root, "*", "README.md"))
+	if err != nil || len(readmes) == 0 {
+		t.Fatal(err, readmes)
+	}
+	for _, readme := range readmes {
+		if name := filepath.Base(filepath.Dir(readme)); !named[name] {
+			t.Errorf("examples/README.md does not name %s: add a row", name)
+		}
+	}
+	for _, name := range tested(t) {
+		if _, err := os.Stat(filepath.Join(root, name, "README.md")); err != nil {
+			t.Errorf("example %s has no README.md", name)
+		}
+	}
+}

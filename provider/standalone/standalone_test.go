@@ -1,6 +1,9 @@
 package standalone_test
 
 import (
+	"encoding/json"
+	"os"
+	"regexp"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -79,5 +82,40 @@ func TestAVolumeThatARunHasToBringIsTold(t *testing.T) {
 	(*standalone.Task)(nil).Check(of, &found)
 	if len(found) != 0 {
 		t.Errorf("without the block: %v", found)
+	}
+}
+
+// The example's schedule takes the parts that it needs by jsondecode, under the AWS provider, which no test can load. So each part that it
+// reads is held against one of everything.
+func TestTheScheduleOfTheExampleReadsWhatIsThere(t *testing.T) {
+	t.Parallel()
+	everything := &standalone.Task{
+		Cluster: aws.String("batch"), EnableECSManagedTags: aws.Bool(true), EnableExecuteCommand: aws.Bool(true),
+		Network: block.Network{LaunchType: aws.String("FARGATE"), PlatformVersion: aws.String("1.4.0"), Subnets: []string{"subnet-1"}, SecurityGroups: []string{"sg-1"},
+			CapacityProviderStrategy: []block.CapacityProvider{{CapacityProvider: aws.String("FARGATE"), Base: aws.Int32(1), Weight: aws.Int32(1)}}},
+	}
+	var run map[string]any
+	if err := json.Unmarshal([]byte(*everything.JSON(definition, home)), &run); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../examples/scheduled-task/schedule/main.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := run["networkConfiguration"].(map[string]any)["awsvpcConfiguration"]
+	from := map[string]any{"local.run": run, "local.network": network, "capacity_provider_strategy.value": run["capacityProviderStrategy"].([]any)[0]}
+	read := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\b(local\.run|local\.network|capacity_provider_strategy\.value)\.(\w+)`).FindAllStringSubmatch(string(text), -1) {
+		read[m[1]+"."+m[2]] = true
+		if _, has := from[m[1]].(map[string]any)[m[2]]; !has {
+			t.Errorf("the schedule reads %s, which is not in run_task_json: %v", m[0], from[m[1]])
+		}
+	}
+	for name, all := range from {
+		for key := range all.(map[string]any) {
+			if !read[name+"."+key] {
+				t.Errorf("the schedule passes %s.%s over", name, key)
+			}
+		}
 	}
 }
