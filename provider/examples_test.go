@@ -13,7 +13,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/world"
 )
 
-// Every folder with a configuration under examples can be planned, so what the documentation shows works.
+// Every folder with a configuration under examples can be planned, so what the documentation shows works. Those with tests of their own
+// are planned by these.
 func TestExamplesPlan(t *testing.T) {
 	t.Parallel()
 	c := startMoto(t)
@@ -40,9 +41,11 @@ func changesNothing(folder string) bool {
 	})
 }
 
-// unplanned are the examples that other tests run: one takes a provider other than ours, which would have to come from a registry
-// (agents/bootstrap looks whether it says what the agent makes), one logs in to Consul, and actions take a Terraform that knows them.
+// unplanned are the examples that other tests run: two take a provider other than ours, which would have to come from a registry
+// (agents/bootstrap looks whether the one says what the agent makes, a test below what the other reads), one logs in to Consul, and
+// actions take a Terraform that knows them.
 var unplanned = []string{
+	filepath.Join("..", "examples", "scheduled-task", "schedule"),
 	filepath.Join("..", "examples", "consul-bootstrap"),
 	filepath.Join("..", "examples", "ephemeral-resources", "consulecs_consul_token"),
 	filepath.Join("..", "examples", "actions", "consulecs_drain_service"),
@@ -54,7 +57,7 @@ func configurations(t *testing.T, root string) []string {
 	t.Helper()
 	folders := map[string]bool{}
 	err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
-		if filepath.Ext(name) == ".tf" && !slices.Contains(unplanned, filepath.Dir(name)) {
+		if filepath.Ext(name) == ".tf" && !slices.Contains(unplanned, filepath.Dir(name)) && !hasTests(filepath.Dir(name)) {
 			folders[planFolder(name)] = true
 		}
 		return err

@@ -77,6 +77,7 @@ func fullMeshTask(family string, at surroundings) fields {
 			"execution_role": fields{"name": family + "-e", "policy_arns": []any{at.policy}, "kms_key_arns": []any{keys}, "inline_policies": fields{"files": policy}},
 		},
 		"ecs_service":     fullService(family, at),
+		"standalone_task": fields{"cluster": at.ecsCluster, "subnets": []any{at.subnet}, "security_groups": []any{at.group}, "launch_type": "EC2", "enable_ecs_managed_tags": true, "enable_execute_command": true},
 		"revision_policy": fields{"keep": 1, "follow_images": true}, "tags": fields{"env": "test"},
 	}
 }
@@ -350,6 +351,7 @@ func subjects(at surroundings) []subject {
 		part("s", "sidecars"),
 		part("i", "iam"),
 		part("e", "ecs_service", "revision_policy", "tags"),
+		part("r", "standalone_task"),
 		part(toForget, "ecs_service"),
 		{"consulecs_mesh_task", "h", func(name string) fields { return fullSharing(name, at) }, []string{"controller"}},
 		{"consulecs_controller", "k", func(name string) fields { return fullController(name, at) }, nil},

@@ -63,7 +63,7 @@ func TestARenderedDefinitionIsTheResources(t *testing.T) {
 	given := fields{"task_role": fields{"arn": "arn:aws:iam::123456789012:role/consul-ecs/a"}, "execution_role": fields{"arn": "arn:aws:iam::123456789012:role/b"}}
 	for name, config := range map[string]fields{
 		"small":       meshTask(fields{"family": "rendered-small", "login": fields{"enabled": true}}),
-		"whole":       with(fullMeshTask("rendered-whole", surroundings{"arn:aws:ecs:us-east-1:123456789012:cluster/x", "arn:aws:iam::123456789012:policy/x", "subnet-1", "sg-1"}), fields{"ecs_service": nil, "revision_policy": nil, "adopt_existing": nil, "timeouts": nil}),
+		"whole":       with(fullMeshTask("rendered-whole", surroundings{"arn:aws:ecs:us-east-1:123456789012:cluster/x", "arn:aws:iam::123456789012:policy/x", "subnet-1", "sg-1"}), fields{"ecs_service": nil, "standalone_task": nil, "revision_policy": nil, "adopt_existing": nil, "timeouts": nil}),
 		"given roles": meshTask(fields{"family": "rendered-given", "iam": given}),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -128,12 +129,17 @@ func TestAMeshIsAppliedChangedAndDestroyed(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			testMesh(t, w, order)
+			beside := func(*terraform.State) error { return nil }
+			if emulator == world.Moto { // once is enough: the emulator has no part in it
+				beside = func(*terraform.State) error { testScheduledTask(t, w, cloudAt(w.AWS)); return nil }
+			}
+			testMesh(t, w, order, beside)
 		})
 	}
 }
 
-func testMesh(t *testing.T, w *world.World, order string) {
+// testMesh has beside done once the controller and a task of api run.
+func testMesh(t *testing.T, w *world.World, order string, beside resource.TestCheckFunc) {
 	c := cloudAt(w.AWS)
 	end := violentEnd{World: w, service: "api"}
 	emptyAfter := resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
@@ -152,7 +158,7 @@ func testMesh(t *testing.T, w *world.World, order string) {
 		Steps: []resource.TestStep{
 			{
 				Config: meshConfig(w, order, "1", 1), ConfigPlanChecks: emptyAfter,
-				Check: c.wantTasks(t, w.Cluster, "api", 1, "api:1"),
+				Check: resource.ComposeAggregateTestCheckFunc(c.wantTasks(t, w.Cluster, "api", 1, "api:1"), beside),
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue(meshTaskName, tfjsonpath.New("ecs_service_name"), knownvalue.StringExact("api")),
 					statecheck.CompareValuePairs(meshTaskName, tfjsonpath.New("ecs_service_running_arn"), meshTaskName, tfjsonpath.New("arn"), sameValue{}),

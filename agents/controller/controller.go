@@ -43,7 +43,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
@@ -57,6 +56,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskevent"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
 )
 
 // Name is the agent's name on the command line and in its log.

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
 	"github.com/consulecs/terraform-provider-consulecs/internal/reap"
+	"github.com/consulecs/terraform-provider-consulecs/internal/taskverdict"
 )
 
 // clockedECS answers from memory, so that a test can play with the clock, and keeps when it was asked. It lists pages of tasks, the
@@ -116,8 +116,8 @@ func TestAFullLookNeverAsksECSMoreThanTwiceInASecond(t *testing.T) {
 				}
 				inASecond, took := e.most()
 				t.Logf("%d requests, %d in a second, within %s", len(e.at), inASecond, took)
-				if len(e.at) != tc.requests || inASecond > looksPerSecond || took > tc.within {
-					t.Errorf("%d requests, up to %d in a second, within %s; want %d, at most %d, within %s", len(e.at), inASecond, took, tc.requests, looksPerSecond, tc.within)
+				if len(e.at) != tc.requests || inASecond > taskverdict.LooksPerSecond || took > tc.within {
+					t.Errorf("%d requests, up to %d in a second, within %s; want %d, at most %d, within %s", len(e.at), inASecond, took, tc.requests, taskverdict.LooksPerSecond, tc.within)
 				}
 			})
 		})
@@ -139,7 +139,7 @@ func TestAThousandDeathsDoNotWaitForAFullLook(t *testing.T) {
 		}()
 		time.Sleep(10 * time.Second)
 		began := time.Now()
-		for range urgentAtOnce {
+		for range taskverdict.UrgentAtOnce {
 			if _, err := view.forEvents().Describe(t.Context(), []string{strings.Repeat("0", 32)}); err != nil {
 				t.Fatal(err)
 			}

@@ -59,7 +59,7 @@ type part struct {
 // parts are in the order in which they run: what needs no world comes first.
 func parts() []part {
 	return []part{
-		{"size", "the program and the images", (*bench).sizes},
+		{"size", "the program, the images and the largest task definition", (*bench).sizes},
 		{"provider", "the provider's start", (*bench).providerStarts},
 		{"plan", "plans of many mesh tasks by the real Terraform", (*bench).plans},
 		{"dns", "the DNS proxy before a real Consul", (*bench).dns},

@@ -53,6 +53,12 @@ func TestRolesMatchGoldens(t *testing.T) {
 		"server": func() (iamrole.Role, error) {
 			return iamrole.Server(iamrole.ServerSpec{Home: home, Family: "consul-dev-server-prod", Settings: iamrole.Settings{Tags: map[string]string{"env": "trial"}}})
 		},
+		"runner": func() (iamrole.Role, error) { // the policy of somebody else's role
+			return iamrole.Role{Policy: iamrole.RunPolicy(iamrole.RunSpec{
+				Home: home, Family: "report", ECSClusterARN: "arn:aws:ecs:eu-west-1:123456789012:cluster/batch",
+				RoleARNs: []string{"arn:aws:iam::123456789012:role/consul-ecs/report-task", "arn:aws:iam::123456789012:role/consul-ecs/report-execution"},
+			})}, nil
+		},
 		"execution":    execution,
 		"execution-cn": executionChina,
 		"controller": func() (iamrole.Role, error) {
@@ -155,6 +161,31 @@ func compareGolden(t *testing.T, name string, got []byte) {
 	}
 	if !bytes.Equal(want, got) {
 		t.Errorf("%s (-want +got):\n%s", name, cmp.Diff(string(want), string(got)))
+	}
+}
+
+func TestTheARNOfARoleIsKnownBeforeTheRole(t *testing.T) {
+	t.Parallel()
+	for name, settings := range map[string]iamrole.Settings{
+		"defaults": {}, "a path": {Path: "/mesh/prod/"}, "a name": {Name: "own", NamePrefix: "not-"}, "a prefix": {NamePrefix: "eu-"},
+	} {
+		task, err := iamrole.Task(iamrole.TaskSpec{Home: home, Settings: settings, Family: "web"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		execution, err := iamrole.Execution(iamrole.ExecutionSpec{Home: home, Settings: settings, Family: "web"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := iamrole.TaskRoleARN(home, settings, "web"); got != task.ARN {
+			t.Errorf("%s: %s, want %s", name, got, task.ARN)
+		}
+		if got := iamrole.ExecutionRoleARN(home, settings, "web"); got != execution.ARN {
+			t.Errorf("%s: %s, want %s", name, got, execution.ARN)
+		}
+	}
+	if got := iamrole.TaskRoleARN(home, iamrole.Settings{Path: "/no-end"}, "web"); got != "" {
+		t.Errorf("a role that cannot be made has the ARN %s", got)
 	}
 }
 

@@ -114,8 +114,8 @@ func (m *ECSService) IsAt(arn string) bool {
 	return m != nil && strings.HasSuffix(arn, "/"+EcsClusterName(row.Value(m.Cluster))+"/"+row.Value(m.Name))
 }
 
-// latestPlatform is ECS's default of Fargate's platform version.
-const latestPlatform = "LATEST"
+// LatestPlatform is ECS's default of Fargate's platform version.
+const LatestPlatform = "LATEST"
 
 func ECSServiceRow() schema.SingleNestedBlock {
 	fields := row.Fields{
@@ -156,7 +156,7 @@ func NetworkFields(strategy path.Expression) row.Fields {
 		"assign_public_ip": row.FlagOr(false, "A public address for every task, on Fargate. Default `false`."),
 		"launch_type": row.Text("`FARGATE`, `EC2` or `MANAGED_INSTANCES`, one of `task.launch_types`. Default: the ECS cluster's capacity providers. Changing it deletes the service, then makes a new one.",
 			stringvalidator.OneOf("EC2", "FARGATE", "MANAGED_INSTANCES"), stringvalidator.ConflictsWith(strategy)),
-		"platform_version": row.TextOr(latestPlatform, "Fargate's platform version. Default `LATEST`."),
+		"platform_version": row.TextOr(LatestPlatform, "Fargate's platform version. Default `LATEST`."),
 		"capacity_provider_strategy": row.Objects("Capacity providers, instead of a launch type.", row.Fields{
 			"capacity_provider": row.RequiredText("Name of the capacity provider."),
 			"base":              row.NumberOr(0, "Number of tasks that this one gets first. Default 0.", row.AtLeast(0)),

@@ -64,7 +64,7 @@ func (m *ECSService) wanted(definitionARN string) *ecs.UpdateServiceInput {
 		EnableECSManagedTags: aws.Bool(row.Value(m.EnableECSManagedTags)), EnableExecuteCommand: aws.Bool(row.Value(m.EnableExecuteCommand)),
 		HealthCheckGracePeriodSeconds: nonzero(m.HealthCheckGracePeriodSeconds), PlatformVersion: m.PlatformVersion, PropagateTags: Propagated,
 		AvailabilityZoneRebalancing: ecstypes.AvailabilityZoneRebalancing(row.Value(m.AvailabilityZoneRebalancing)),
-		NetworkConfiguration:        &ecstypes.NetworkConfiguration{AwsvpcConfiguration: m.awsvpc()},
+		NetworkConfiguration:        &ecstypes.NetworkConfiguration{AwsvpcConfiguration: m.Awsvpc()},
 		LoadBalancers:               []ecstypes.LoadBalancer{}, PlacementConstraints: []ecstypes.PlacementConstraint{}, PlacementStrategy: []ecstypes.PlacementStrategy{},
 		DeploymentConfiguration: m.Deployment.Configuration(m.isDaemon()), VolumeConfigurations: attachment.VolumeConfigurations(m.VolumeConfigurations),
 	}
@@ -107,8 +107,8 @@ func (m *ECSService) ResetInput(input *ecs.UpdateServiceInput, is ecstypes.Servi
 
 // resetTasks is the part that CodeDeploy has the say of otherwise.
 func (m *ECSService) resetTasks(input *ecs.UpdateServiceInput, is ecstypes.Service, was ECSService) {
-	if version := aws.ToString(is.PlatformVersion); m.PlatformVersion == nil && version != "" && version != latestPlatform {
-		input.PlatformVersion = aws.String(latestPlatform)
+	if version := aws.ToString(is.PlatformVersion); m.PlatformVersion == nil && version != "" && version != LatestPlatform {
+		input.PlatformVersion = aws.String(LatestPlatform)
 	}
 	if len(m.ServiceRegistries) == 0 && len(is.ServiceRegistries) > 0 {
 		input.ServiceRegistries = []ecstypes.ServiceRegistry{}
@@ -147,8 +147,9 @@ func nonzero(n *int32) *int32 {
 	return n
 }
 
-func (m *ECSService) awsvpc() *ecstypes.AwsVpcConfiguration {
-	v := &ecstypes.AwsVpcConfiguration{Subnets: m.Subnets, SecurityGroups: m.SecurityGroups, AssignPublicIp: ecstypes.AssignPublicIpDisabled}
+// Awsvpc is the network as ECS has it.
+func (m Network) Awsvpc() *ecstypes.AwsVpcConfiguration {
+	v := &ecstypes.AwsVpcConfiguration{Subnets: slices.Clone(m.Subnets), SecurityGroups: slices.Clone(m.SecurityGroups), AssignPublicIp: ecstypes.AssignPublicIpDisabled}
 	if row.Value(m.AssignPublicIP) {
 		v.AssignPublicIp = ecstypes.AssignPublicIpEnabled
 	}

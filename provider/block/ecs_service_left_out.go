@@ -59,7 +59,7 @@ func (m *ECSService) SpellDefaults(onFargate bool) {
 	m.Deployment.SpellDefaults(m.isDaemon())
 	row.Spell(&m.HealthCheckGracePeriodSeconds, 0)
 	if onFargate {
-		row.Spell(&m.PlatformVersion, latestPlatform)
+		row.Spell(&m.PlatformVersion, LatestPlatform)
 	}
 	for i := range m.CapacityProviderStrategy {
 		row.Spell(&m.CapacityProviderStrategy[i].Base, 0)

@@ -46,7 +46,7 @@ func (m *ECSService) refreshTasks(s ecstypes.Service) {
 		m.CapacityProviderStrategy = row.RefreshedList(m.CapacityProviderStrategy, s.CapacityProviderStrategy)
 	}
 	if version := aws.ToString(s.PlatformVersion); version != "" {
-		m.PlatformVersion = row.Refreshed(m.PlatformVersion, version, latestPlatform)
+		m.PlatformVersion = row.Refreshed(m.PlatformVersion, version, LatestPlatform)
 	}
 	if n := s.NetworkConfiguration; n != nil && n.AwsvpcConfiguration != nil {
 		m.Subnets = row.RefreshedSet(m.Subnets, n.AwsvpcConfiguration.Subnets)

@@ -74,7 +74,7 @@ func importControllerOutcome(ctx context.Context, c *deploy.Client, m *model) er
 	if m.Outputs, err = events.Decided(want.Events, want.Owner); err != nil {
 		return err
 	}
-	m.computeNames(home, nil)
+	m.computeNames(c.Defaults, home, nil)
 	m.Outcome = decided
 	id := m.id()
 	m.ID = &id

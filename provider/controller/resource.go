@@ -113,7 +113,7 @@ type names struct {
 	ECSServiceRest *string `tfsdk:"rendered_ecs_service_json"`
 }
 
-func (m *model) computeNames(_ iamrole.Home, unknown []problem.Path) (computed any, open map[string]bool) {
+func (m *model) computeNames(_ block.Defaults, _ iamrole.Home, unknown []problem.Path) (computed any, open map[string]bool) {
 	service := m.service()
 	m.DesiredCount, m.ECSServiceRest = service.DesiredCount, block.RenderECSService(block.Propagated, service)
 	if row.Affects(unknown, "desired_count") {

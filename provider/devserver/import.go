@@ -101,7 +101,7 @@ func (m *model) readOutcome(ctx context.Context, c *deploy.Client, home iamrole.
 	if m.Outputs, err = secrets.Decided(want.Secrets, want.Owner, m.Outputs); err != nil {
 		return err
 	}
-	m.computeNames(home, nil)
+	m.computeNames(c.Defaults, home, nil)
 	m.Outcome = decided
 	id := m.id()
 	m.ID = &id

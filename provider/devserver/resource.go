@@ -103,7 +103,7 @@ func (m *model) parts() stack.Parts {
 	return p
 }
 
-func (m *model) computeNames(_ iamrole.Home, unknown []problem.Path) (computed any, open map[string]bool) {
+func (m *model) computeNames(_ block.Defaults, _ iamrole.Home, unknown []problem.Path) (computed any, open map[string]bool) {
 	service := m.service()
 	m.names = names{
 		DesiredCount: service.DesiredCount, Host: m.DNSName, ServerName: aws.String(devserver.ServerName(m.datacenter())),

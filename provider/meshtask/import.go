@@ -120,7 +120,7 @@ func importOutcome(ctx context.Context, c *deploy.Client, m *model) error {
 	if err != nil {
 		return err
 	}
-	m.names, m.Outcome = m.computedNames(home), decided
+	m.names, m.Outcome = m.computedNames(c.Defaults, home), decided
 	m.ID = m.Family
 	return nil
 }

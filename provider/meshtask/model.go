@@ -1,6 +1,7 @@
 package meshtask
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
@@ -15,6 +17,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/participation"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+	"github.com/consulecs/terraform-provider-consulecs/provider/standalone"
 )
 
 // design works out a mesh task.
@@ -33,7 +36,7 @@ func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.
 	if want.TaskRole.Given == "" {
 		role, err := iamrole.Task(iamrole.TaskSpec{
 			Home: home, Settings: m.IAM.Settings(m.IAM.TaskRoleOrNone(), d.RolePath, spec.Tags), Family: spec.Family,
-			ServiceName: mesh.ServiceName(spec.Service.Name, spec.Family), Namespace: spec.Service.Namespace, ACLs: spec.Login.Enabled, Exec: m.execs(),
+			ServiceName: mesh.ServiceName(spec.Service.Name, spec.Family), Namespace: spec.Service.Namespace, ACLs: spec.Login.Enabled, Exec: m.execs() != nil,
 		})
 		if err != nil {
 			return deploy.Design{}, err
@@ -58,9 +61,15 @@ func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.
 	return want, err
 }
 
-// execs reports whether people may run commands in the containers.
-func (m *model) execs() bool {
-	return m.ECSService != nil && row.Value(m.ECSService.EnableExecuteCommand)
+// execs is the place that lets people run commands in the containers; nil if none does.
+func (m *model) execs() problem.Path {
+	switch {
+	case m.ECSService != nil && row.Value(m.ECSService.EnableExecuteCommand):
+		return problem.At("ecs_service", "enable_execute_command")
+	case m.Standalone.LetsIn():
+		return problem.At(standalone.Block, "enable_execute_command")
+	}
+	return nil
 }
 
 type model struct {
@@ -78,6 +87,7 @@ type model struct {
 	Sidecars       *block.Sidecars         `tfsdk:"sidecars"`
 	IAM            *block.IAM              `tfsdk:"iam"`
 	ECSService     *block.ECSService       `tfsdk:"ecs_service"`
+	Standalone     *standalone.Task        `tfsdk:"standalone_task"`
 	RevisionPolicy *revisionPolicy         `tfsdk:"revision_policy"`
 	AdoptExisting  *bool                   `tfsdk:"adopt_existing"`
 	Tags           map[string]string       `tfsdk:"tags"`
@@ -104,6 +114,9 @@ type names struct {
 
 	ControllerServiceARN *string `tfsdk:"controller_service_arn"`
 	ControllerHash       *string `tfsdk:"controller_content_hash"`
+
+	RunTask       *string `tfsdk:"run_task_json"`
+	RunTaskPolicy *string `tfsdk:"run_task_policy_json"`
 }
 
 type revisionPolicy struct {
@@ -111,19 +124,33 @@ type revisionPolicy struct {
 	FollowImages *bool  `tfsdk:"follow_images"`
 }
 
-func (m *model) computedNames(home iamrole.Home) names {
+func (m *model) computedNames(d block.Defaults, home iamrole.Home) names {
+	family := row.Value(m.Family)
+	definition := fmt.Sprintf("arn:%s:ecs:%s:%s:task-definition/%s", home.Partition, home.Region, home.Account, family)
 	names := names{
-		ARNWithoutRevision: aws.String(fmt.Sprintf("arn:%s:ecs:%s:%s:task-definition/%s", home.Partition, home.Region, home.Account, row.Value(m.Family))),
+		ARNWithoutRevision: &definition,
 		ServiceName:        aws.String(m.serviceName()),
 		FollowedImages:     m.FollowedImages,
 
 		ControllerServiceARN: m.ControllerServiceARN, ControllerHash: m.ControllerHash,
+
+		RunTask: m.Standalone.JSON(definition, home), RunTaskPolicy: m.Standalone.Policy(family, m.roleARNs(d, home), home),
 	}
 	if m.ECSService != nil {
-		names.ECSServiceName = m.ECSService.Named(row.Value(m.Family)).Name
+		names.ECSServiceName = m.ECSService.Named(family).Name
 		names.ECSServiceRest = block.RenderECSService(block.Propagated, nil)
 	}
 	return names
+}
+
+// roleARNs are those of the two roles, made or given.
+func (m *model) roleARNs(d block.Defaults, home iamrole.Home) []string {
+	family := row.Value(m.Family)
+	task, execution := m.IAM.TaskRoleOrNone(), m.IAM.ExecutionRoleOrNone().TaskRole
+	return []string{
+		cmp.Or(row.Value(task.ARN), iamrole.TaskRoleARN(home, m.IAM.Settings(task, d.RolePath, nil), family)),
+		cmp.Or(row.Value(execution.ARN), iamrole.ExecutionRoleARN(home, m.IAM.Settings(execution, d.RolePath, nil), family)),
+	}
 }
 
 // serviceName is the name of the Consul service.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
+	"github.com/consulecs/terraform-provider-consulecs/provider/standalone"
 )
 
 // All ARNs of a design are those of the partition that the credentials belong to; images of its registries may be pulled.
@@ -31,6 +32,7 @@ func TestADesignIsOfItsPartition(t *testing.T) {
 		m := &model{
 			Family: aws.String("web"), Service: &block.Service{Port: aws.Int32(8080)}, ConsulServers: &block.ConsulServers{Hosts: aws.String("consul.example.com")},
 			Login:      &block.Login{Enabled: aws.Bool(true)},
+			Standalone: &standalone.Task{Cluster: aws.String("batch")},
 			Containers: []block.Container{{Name: aws.String("app"), Image: aws.String(registry + "/app:1"), Secrets: map[string]string{"A": "by-its-name"}, LogConfiguration: &log}},
 		}
 		home := iamrole.Home{Partition: partition, Region: at.region, Account: "123456789012"}
@@ -42,7 +44,7 @@ func TestADesignIsOfItsPartition(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := json.Marshal([]any{decided, m.computedNames(home), *decided.Roles})
+		text, err := json.Marshal([]any{decided, m.computedNames(block.Defaults{}, home), *decided.Roles})
 		if err != nil {
 			t.Fatal(err)
 		}

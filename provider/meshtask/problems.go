@@ -27,6 +27,7 @@ func (m *model) problems(d block.Defaults) problem.List {
 	if m.ECSService != nil {
 		m.ECSService.Check(spec, &found)
 	}
+	m.Standalone.Check(spec, &found)
 	m.checkExec(spec.Containers, &found)
 	found = append(found, m.controllerProblems(d, found)...)
 	return m.withJSON(found)
@@ -35,12 +36,12 @@ func (m *model) problems(d block.Defaults) problem.List {
 // execFolders are where the agent writes by which people run commands in a container (ECS Exec).
 var execFolders = []string{"/var/lib/amazon", "/var/log/amazon"}
 
-// checkExec warns of containers that nobody could enter though the service is to let people do so. Others may be what it is for.
+// checkExec warns of containers that nobody could enter though people are to be let do so. Others may be what it is for.
 func (m *model) checkExec(containers []taskdef.Container, found *problem.List) {
-	if !m.execs() {
+	exec := m.execs()
+	if exec == nil {
 		return
 	}
-	exec := problem.At("ecs_service", "enable_execute_command")
 	for i, c := range containers {
 		at := problem.At("containers", i)
 		with := []problem.Path{exec, at.Child("mountPoints"), at.Child("linuxParameters", "tmpfs")}

@@ -21,10 +21,11 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
+	"github.com/consulecs/terraform-provider-consulecs/provider/standalone"
 )
 
 // notRendered are what the resource's attributes say beside the definition and its roles: of no use to who makes neither.
-var notRendered = []string{"adopt_existing", "ecs_service", "revision_policy", "timeouts"}
+var notRendered = []string{"adopt_existing", "ecs_service", standalone.Block, "revision_policy", "timeouts"}
 
 // wholeSchema is the resource's schema, made once: it is large, and a function wants it several times a call. Nobody changes it.
 var wholeSchema = sync.OnceValue(func() schema.Schema {

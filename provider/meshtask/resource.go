@@ -16,6 +16,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
+	"github.com/consulecs/terraform-provider-consulecs/provider/standalone"
 )
 
 type meshTask struct{ stack.Stack[model] }
@@ -59,7 +60,7 @@ func newMeshTask() *meshTask {
 			"execution_role_name":      {"family", "iam.name_prefix", "iam.execution_role"},
 			"tags_all":                 {"family", "service.name", "service.namespace", "service.partition", "tags", "default_tags", controllerThere},
 			"rendered_definition_json": {"family", "task", "iam", "iam_role_path"},
-			"rendered_roles_json":      {"ecs_service.enable_execute_command"},
+			"rendered_roles_json":      {"ecs_service.enable_execute_command", standalone.Block + ".enable_execute_command"},
 			"ecs_service_arn":          {"family", "ecs_service.cluster", "ecs_service.name", "ecs_service.launch_type", "ecs_service.scheduling_strategy"},
 			"ecs_service_running_arn":  {"ecs_service.cluster"}, // is it there at all?
 		},
@@ -92,8 +93,8 @@ func (m *model) parts() stack.Parts {
 	return stack.Parts{ID: family, Family: family, Outcome: &m.Outcome, Service: m.ECSService.Named(family), Timeouts: m.Timeouts}
 }
 
-func (m *model) computeNames(home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) {
-	m.names = m.computedNames(home)
+func (m *model) computeNames(d block.Defaults, home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) {
+	m.names = m.computedNames(d, home)
 	return m.names, map[string]bool{
 		"service_name":         row.Affects(unknown, "family", "service.name"),
 		"ecs_service_name":     row.Affects(unknown, "family", "ecs_service.name"),
@@ -104,6 +105,9 @@ func (m *model) computeNames(home iamrole.Home, unknown []problem.Path) (names a
 		"controller_content_hash": m.asksForController(unknown) && m.ControllerHash == nil,
 
 		"rendered_ecs_service_json": row.Affects(unknown, "ecs_service.cluster"), // is it there at all?
+
+		"run_task_json":        row.Affects(unknown, "family", standalone.Block),
+		"run_task_policy_json": row.Affects(unknown, "family", standalone.Block+".cluster", "iam.path", "iam.name_prefix", "iam.task_role", "iam.execution_role", "iam_role_path"),
 	}
 }
 

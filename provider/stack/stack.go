@@ -49,10 +49,10 @@ type Kind[M any] struct {
 	Design   func(m *M, d block.Defaults, home iamrole.Home, draft bool) (deploy.Design, error)
 	Check    func(context.Context, *deploy.Client, *M, deploy.Design, *diag.Diagnostics) // against what is in AWS already
 	Parts    func(*M) Parts
-	Name     func(m *M, home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) // sets the further computed attributes
-	Observe  func(m *M, service *ecstypes.Service)                                                   // takes over what the ECS service is; nil: there is none
-	Adopt    func(m, other *M)                                                                       // takes other's ECS service over
-	Release  func(context.Context, *deploy.Client, *M) error                                         // waits until the resource may be removed; nil: it always may
+	Name     func(m *M, d block.Defaults, home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) // sets the further computed attributes
+	Observe  func(m *M, service *ecstypes.Service)                                                                     // takes over what the ECS service is; nil: there is none
+	Adopt    func(m, other *M)                                                                                         // takes other's ECS service over
+	Release  func(context.Context, *deploy.Client, *M) error                                                           // waits until the resource may be removed; nil: it always may
 
 	Companion *Companion[M]                                                      // nil: the resource has none
 	Import    func(ctx context.Context, c *deploy.Client, id string) (*M, error) // reads what is there
@@ -140,7 +140,7 @@ func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanReques
 	if s.Kind.Companion != nil {
 		s.Kind.Companion.Plan(ctx, s.Client, &m, &state, unknown, &resp.Diagnostics)
 	}
-	names, open := s.Kind.Name(&m, home, unknown)
+	names, open := s.Kind.Name(&m, s.Client.Defaults, home, unknown)
 	resp.Diagnostics.Append(writePlan(&resp.Plan, p.Outcome, p.Open)...)
 	if s.Kind.Parts(&m).Events != nil {
 		resp.Diagnostics.Append(writePlan(&resp.Plan, p.Events, p.Open)...)
@@ -353,7 +353,7 @@ func (s *Stack[M]) prepare(ctx context.Context, m *M, diags *diag.Diagnostics) (
 	if err != nil {
 		diags.AddError(s.Kind.Title+" cannot be built", err.Error())
 	}
-	s.Kind.Name(m, home, nil)
+	s.Kind.Name(m, s.Client.Defaults, home, nil)
 	return want, !diags.HasError()
 }
 

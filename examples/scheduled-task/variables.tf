@@ -1,0 +1,42 @@
+variable "region" {
+  type    = string
+  default = "eu-central-1"
+}
+
+variable "network" {
+  description = "Where tasks run: name or ARN of an ECS cluster, IDs of subnets and of security groups."
+  type = object({
+    ecs_cluster     = string
+    subnets         = list(string)
+    security_groups = list(string)
+  })
+}
+
+variable "consul" {
+  description = "How Consul's servers are reached: hosts, the name in their certificates, and the secret with the CA's PEM text."
+  type = object({
+    hosts         = string
+    server_name   = string
+    ca_secret_arn = string
+  })
+}
+
+variable "launch_type" {
+  type    = string
+  default = "FARGATE"
+}
+
+variable "image" {
+  description = "Image of the job."
+  type        = string
+}
+
+variable "command" {
+  type    = list(string)
+  default = null
+}
+
+variable "environment" {
+  type    = map(string)
+  default = { API = "http://127.0.0.1:1234" }
+}
