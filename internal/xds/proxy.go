@@ -59,6 +59,7 @@ type Proxy struct {
 	unbound    error // Envoy cannot listen where it should
 	lost       bool  // the last stream has lost its server
 	status     Status
+	shape      Shape // nil: all is passed on as it comes
 }
 
 // Status is how Envoy's streams to Consul fare.

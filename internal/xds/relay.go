@@ -109,6 +109,7 @@ func (p *Proxy) responses(from grpc.ClientStream, to grpc.ServerStream) error {
 				return err
 			}
 		}
+		f = p.shaped(f)
 		if err := to.SendMsg(&f); err != nil {
 			return err
 		}
