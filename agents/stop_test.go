@@ -208,3 +208,15 @@ func TestMeshInitIsStoppedAtAnyMoment(t *testing.T) {
 		}
 	}
 }
+
+func TestASecondSIGTERMEndsAHealthSyncThatIsStillStarting(t *testing.T) {
+	t.Parallel()
+	p := newPlayer(t)
+	p.cfg.ConsulServers.GRPC.Port = silent(t).Port
+	r := p.start(t, "health-sync")
+	time.Sleep(time.Second) // it is under way
+	r.signal(t, syscall.SIGTERM)
+	time.Sleep(100 * time.Millisecond)
+	r.signal(t, syscall.SIGTERM)
+	t.Logf("ended %s after the second SIGTERM", r.exits(t, 1, 20*time.Second)) // by itself, not by the signal
+}

@@ -112,3 +112,16 @@ func TestAVolumeThatIsNotOursToWriteIsNamed(t *testing.T) {
 	}
 	p.leftNothing(t)
 }
+
+func TestARegistrationThatConsulRefusesEndsMeshInitAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newPlayer(t)
+	p.cfg.Proxy.Upstreams[0].DestinationPeer, p.cfg.Proxy.Upstreams[0].Datacenter = "east", "dc2"
+	r := p.start(t, "mesh-init")
+	r.exits(t, 1, 20*time.Second)
+	log := r.log.String()
+	if strings.Contains(log, "will retry") || !strings.Contains(log, "proxy.upstreams in the configuration") || !strings.Contains(log, "destination peer and datacenter") {
+		t.Errorf("the log tells of another try, or does not say what is wrong and where:\n%s", log)
+	}
+	p.leftNothing(t)
+}

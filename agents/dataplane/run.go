@@ -197,7 +197,7 @@ func (a *agent) startEnvoy(b envoy.Bootstrap) (*process.Child, error) {
 		path = e.ExecutablePath
 	}
 	child, err := envoy.Start(bootstrap, envoy.Settings{
-		Path: path, Concurrency: e.Concurrency, DrainTimeSeconds: e.DrainTimeSeconds, DrainStrategy: e.DrainStrategy,
+		Path: path, Concurrency: e.Concurrency, DrainTimeSeconds: *e.DrainTimeSeconds, DrainStrategy: e.DrainStrategy,
 		LogLevel: a.file.Logging.LogLevel, LogJSON: a.file.Logging.LogJSON, Stdout: a.stdout, Stderr: a.stderr,
 	})
 	if err != nil {

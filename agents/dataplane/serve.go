@@ -147,6 +147,6 @@ func watch(own *metrics.Dataplane, conn *consul.Connection, proxy *xds.Proxy) {
 		for code, n := range s.Ended {
 			ended[code.String()] = n
 		}
-		return metrics.Streams{Open: s.Streams, Ended: ended}
+		return metrics.Streams{Open: s.Streams, Ended: ended, Refusals: s.Refusals, Refusing: s.Refusing}
 	}, func() bool { return connected(conn) })
 }

@@ -74,11 +74,21 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	wait := stopTime(cfg)
 	life, cancel := outlive(ctx, wait+atTheEnd)
 	defer cancel()
+	again := secondSignal(ctx, life)
+	early, started := context.WithCancel(life)
+	defer started()
+	go func() {
+		select {
+		case <-again:
+			started() // there is no time left to look for anything
+		case <-early.Done():
+		}
+	}()
 	metadata, err := taskmeta.New(getenv(taskmeta.Variable))
 	if err != nil {
 		return err
 	}
-	task, err := metadata.Wait(life)
+	task, err := metadata.Wait(early)
 	if err != nil {
 		return err
 	}
@@ -91,8 +101,8 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 		return err
 	}
 	log := agentlog.New(Name, cfg.LogLevel, cfg.LogJSON, stderr).With("service_id", registration.ServiceID, "task_arn", task.ARN)
-	start, started := context.WithTimeout(life, consul.StartTimeout)
-	defer started()
+	start, cancelStart := context.WithTimeout(early, consul.StartTimeout)
+	defer cancelStart()
 	conn, err := consul.Connect(start, settings, log)
 	if err != nil {
 		return err
@@ -112,9 +122,6 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	go settle(ctx, log)
 	go conn.Watch(ctx, registration, m.suspect)
 	m.run(ctx)
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, syscall.SIGTERM, os.Interrupt)
-	defer signal.Stop(again)
 	return errors.Join(m.drain(life, wait, again), conn.Close())
 }
 
@@ -133,6 +140,32 @@ func stopTime(cfg agentconfig.Config) time.Duration {
 		return time.Duration(d.StopWithinSeconds)*time.Second + afterProxy
 	}
 	return stopWithin + afterProxy
+}
+
+// secondSignal is closed at the signal after the one that ends ctx. From here on no signal ends the program, which after the
+// first one would leave the task in Consul's catalog; life is how long that is to be so.
+func secondSignal(ctx, life context.Context) <-chan struct{} {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	first := ctx.Err() == nil // is still to come
+	again := make(chan struct{})
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-life.Done():
+				return
+			case <-signals:
+				if !first {
+					close(again)
+					<-life.Done()
+					return
+				}
+				first = false
+			}
+		}
+	}()
+	return again
 }
 
 // outlive is a context that ends some time after ctx has.

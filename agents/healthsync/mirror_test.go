@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -29,12 +28,12 @@ type surroundings struct {
 	down    error                   // what every call of Consul answers
 	calls   []string                // verbs, with the time since the start in seconds
 
-	start   time.Time
-	signals chan os.Signal // after the first
+	start time.Time
+	again chan struct{} // closed at the second signal
 }
 
 func newSurroundings(containers ...taskmeta.Container) *surroundings {
-	s := &surroundings{task: taskmeta.Task{ARN: "arn", Containers: containers}, start: time.Now(), signals: make(chan os.Signal, 1)}
+	s := &surroundings{task: taskmeta.Task{ARN: "arn", Containers: containers}, start: time.Now(), again: make(chan struct{})}
 	s.registered(born("app"))
 	return s
 }
@@ -261,7 +260,7 @@ func (s *surroundings) drain(t *testing.T, m *mirror, limit, wait time.Duration,
 	s.start = time.Now()
 	done := make(chan error, 1)
 	took := make(chan time.Duration, 1)
-	go func() { done <- m.drain(ctx, wait, s.signals); took <- time.Since(s.start) }()
+	go func() { done <- m.drain(ctx, wait, s.again); took <- time.Since(s.start) }()
 	script()
 	return <-took, <-done
 }
@@ -301,7 +300,7 @@ func TestASecondSignalEndsTheWaitForTheProxy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSurroundings(well()...)
 		took, err := s.drain(t, s.mirror(), 30*time.Second, 26*time.Second, func() {
-			s.after(5*time.Second, func() { s.signals <- os.Interrupt })
+			s.after(5*time.Second, func() { close(s.again) })
 		})
 		if err != nil || s.catalog != nil || took != 5*time.Second {
 			t.Errorf("%s, %v, catalog %v", took, err, s.catalog)
@@ -328,9 +327,12 @@ func TestTheCriticalWriteIsRetriedUntilItLands(t *testing.T) {
 		s.down = errors.New("no server")
 		_, err := s.drain(t, s.mirror(), 30*time.Second, 26*time.Second, func() {
 			s.after(10*time.Second, func() { s.down = nil })
-			s.after(fastPoll, func() {
+			s.after(maxLatchPause*3/2, func() {
 				if passing, critical := s.statuses(); passing != 0 || critical != 3 {
 					t.Errorf("%d checks pass and %d are critical once Consul is back", passing, critical)
+				}
+				if n := s.count("set"); n > 15 {
+					t.Errorf("%d tries in ten seconds", n)
 				}
 				s.task.Containers = []taskmeta.Container{stopped(mesh.ContainerDataplane, 0)}
 			})
@@ -339,6 +341,40 @@ func TestTheCriticalWriteIsRetriedUntilItLands(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A silent server holds each write up for as long as a call may take.
+func TestWhatEndsTheWaitIsSeenWhileAWriteHangs(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*surroundings){
+		"the proxy stops": func(s *surroundings) {
+			s.task.Containers = []taskmeta.Container{stopped(mesh.ContainerDataplane, 0)}
+		},
+		"a second signal": func(s *surroundings) { close(s.again) },
+		"the deadline":    func(*surroundings) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newSurroundings(well()...)
+				m := s.mirror()
+				m.setChecks = func(ctx context.Context, _ consul.Registration, _ []consul.Check) error {
+					select {
+					case <-ctx.Done():
+						return ctx.Err()
+					case <-time.After(10 * time.Second):
+						return errors.New("no answer")
+					}
+				}
+				took, err := s.drain(t, m, 30*time.Second, 3*time.Second, func() {
+					s.after(time.Second, func() { end(s) })
+				})
+				if limit := 3*time.Second + fastPoll; err != nil || s.catalog != nil || took > limit || name != "the deadline" && took > time.Second+fastPoll {
+					t.Errorf("deregistered after %s (%v)", took, err)
+				}
+			})
+		})
+	}
 }
 
 func TestACheckThatAnEarlierWriteTurnedBackIsTurnedCriticalAgain(t *testing.T) {

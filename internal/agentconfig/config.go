@@ -68,7 +68,7 @@ type ConsulLogin struct {
 	STSEndpoint         string            `json:"stsEndpoint,omitempty"`         // default: the AWS SDK's for the region
 	IAMEndpoint         string            `json:"iamEndpoint,omitempty"`         // ours; default: the AWS SDK's
 	ServerIDHeaderValue string            `json:"serverIdHeaderValue,omitempty"` // what the auth method wants in the header X-Consul-IAM-ServerID; default: no header
-	EmbedBearerToken    bool              `json:"embedBearerToken,omitempty"`    // ours: the official dataplane image cannot mint its bearer token; mesh-init writes one, good for minutes, into the shared volume, readable by all of the task
+	EmbedBearerToken    bool              `json:"embedBearerToken,omitempty"`    // ours: the official dataplane image cannot mint its bearer token; mesh-init writes one, good for minutes, into the shared volume, readable by all of the task; default false
 }
 
 // Controller configures the controller agent.
@@ -136,7 +136,7 @@ type NetworkResilience struct {
 type OutlierDetection struct {
 	Interval                           *int64 `json:"interval,omitempty" rule:"min=0"`                             // nanoseconds between two looks; default 10000000000, which is 10 s
 	MaxFailures                        *int   `json:"maxFailures,omitempty" rule:"min=1"`                          // consecutive failures that eject an instance; default 5
-	EnforcingConsecutive5xx            *int   `json:"enforcingConsecutive5xx,omitempty" rule:"max=100"`            // percent
+	EnforcingConsecutive5xx            *int   `json:"enforcingConsecutive5xx,omitempty" rule:"max=100"`            // chance in percent that consecutive 5xx answers eject an instance; default: Envoy's, 100
 	Consecutive5xx                     *int   `json:"consecutive5xx,omitempty" rule:"min=0"`                       // consecutive 5xx answers that eject an instance; default: Envoy's
 	EnforcingConsecutiveGatewayFailure *int   `json:"enforcingConsecutiveGatewayFailure,omitempty" rule:"max=100"` // chance of that ejection in percent; default 100
 	ConsecutiveGatewayFailure          *int   `json:"consecutiveGatewayFailure,omitempty" rule:"min=0"`            // consecutive answers 502, 503 or 504 that eject an instance; default: Envoy's
@@ -188,11 +188,11 @@ type ExposePath struct {
 	Protocol      string `json:"protocol,omitempty" rule:"enum=http|http2"`               // default http
 }
 
-// Dataplane tunes the dataplane agent. Zero fields mean its defaults.
+// Dataplane tunes the dataplane agent. Fields that are nil or zero mean its defaults.
 type Dataplane struct {
-	Concurrency       int `json:"concurrency,omitempty" rule:"max=256"`       // Envoy's worker threads; default: the task's CPUs, at most 2
-	DrainTimeSeconds  int `json:"drainTimeSeconds,omitempty" rule:"max=600"`  // how long Envoy's listeners drain; default 30
-	StopWithinSeconds int `json:"stopWithinSeconds,omitempty" rule:"max=120"` // from SIGTERM to exit at the most, below the container's stop timeout; default 25
+	Concurrency       int  `json:"concurrency,omitempty" rule:"max=256"`       // Envoy's worker threads; default: the task's CPUs, at most 2
+	DrainTimeSeconds  *int `json:"drainTimeSeconds,omitempty" rule:"max=600"`  // how long Envoy's listeners drain, 0 for at once; default 30
+	StopWithinSeconds int  `json:"stopWithinSeconds,omitempty" rule:"max=120"` // from SIGTERM to exit at the most, below the container's stop timeout; default 25
 }
 
 // TransparentProxy redirects the task's traffic through the proxy.

@@ -103,6 +103,12 @@ func CheckRolePath(path string) error {
 	return fmt.Errorf("is %q, want an IAM path that begins and ends with '/'", path)
 }
 
+// Consul's one rule for the opaque configuration of a proxy.
+const (
+	keySocketFolder = "envoy_hcp_metrics_bind_socket_dir"
+	maxSocketFolder = 70
+)
+
 func (p Proxy) check(found *problem.List) {
 	path := problem.At("proxy")
 	checkAddress(p.LocalServiceAddress, path.Child("localServiceAddress"), found)
@@ -111,6 +117,9 @@ func (p Proxy) check(found *problem.List) {
 	}
 	if port := p.HealthCheckPort; port == mesh.PortDNS {
 		found.Add(path.Child("healthCheckPort"), "is %d, which belongs to Consul", port)
+	}
+	if dir, _ := p.Config[keySocketFolder].(string); len(dir) > maxSocketFolder {
+		found.Add(path.Child("config", keySocketFolder), "has %d bytes, want at most %d", len(dir), maxSocketFolder)
 	}
 	first := map[[6]string]int{}
 	for i, u := range p.Upstreams {

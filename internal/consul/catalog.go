@@ -21,7 +21,7 @@ func (c *Connection) Register(ctx context.Context, r Registration) error {
 	defer cancel()
 	for _, service := range []*api.AgentService{&r.service, &r.proxy} {
 		if _, err := c.http.Catalog().Register(r.entry(service, r.Checks), write(ctx)); err != nil {
-			return fmt.Errorf("register %s: %w", service.ID, catalogRefusal(err))
+			return fmt.Errorf("register %s: %w", service.ID, registrationRefusal(err))
 		}
 	}
 	return nil

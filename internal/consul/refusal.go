@@ -171,6 +171,44 @@ var overloads = []string{
 	"timed out enqueuing operation", "raft apply timeout", "No path to datacenter", "rpc error getting client",
 }
 
+// interruptions are causes for which a server could not finish what it was asked to. They say nothing about the request.
+var interruptions = []string{
+	"EOF", "timeout", "timed out", "deadline exceeded", "context canceled", "connection re", "broken pipe", "stream closed", "session shutdown",
+	"shutdown", "abandoned", "not ready to serve", "No known Consul servers", "No available", "lookup failed", "failed node lookup", "failed service lookup",
+}
+
+// rules are those that Consul has for what is registered, by a part of its answer, each with the places of the configuration
+// that it is about. It answers them by the status 500, as it answers its own faults.
+var rules = []struct{ text, place string }{
+	{"Invalid Service Meta", "service.meta"},
+	{"Proxy.Config", "proxy.config"},
+	{"expose.paths", "proxy.expose.paths"},
+	{"not supported for path", "proxy.expose.paths"},
+	{"upstream", "proxy.upstreams"},
+	{"DestinationServiceName", "service.name"},
+	{"service name", "service.name"},
+	{"Port or SocketPath", "proxy.publicListenerPort"},
+	{"without region", "the task's Region, or AWS_REGION,"},
+	{"Invalid service address", "the task's address"},
+	{anyRule, "service or proxy"},
+}
+
+// anyRule is the form of whatever Consul's validation finds: a rule that is not listed is told from a fault by it.
+const anyRule = " occurred:\n"
+
+// registrationRefusal is catalogRefusal for a registration, and names the place in the configuration that Consul refuses.
+func registrationRefusal(err error) error {
+	var status api.StatusError
+	if errors.As(err, &status) && status.Code == http.StatusInternalServerError {
+		for _, r := range rules {
+			if strings.Contains(status.Body, r.text) {
+				return &Refusal{Err: err, Tries: 1, Hint: "Consul takes no such registration, however often it is asked: see " + r.place + " in the configuration"}
+			}
+		}
+	}
+	return catalogRefusal(err)
+}
+
 // isUnanswered reports whether nobody knows if Consul has done what it was asked to: no answer came from the server, or the server
 // got none from the leader.
 func isUnanswered(err error) bool {
@@ -208,8 +246,18 @@ func explainCatalog(err error, code int, text string) error {
 		return &Refusal{Err: err, Tries: 1, Hint: hintHTTPS}
 	case code == http.StatusForbidden:
 		return &Refusal{Err: err, Tries: briefly}
+	case strings.Contains(text, "Enterprise feature"), code == http.StatusBadRequest && strings.Contains(text, `unknown field "Partition"`):
+		return &Refusal{Err: err, Tries: 1, Hint: "namespaces and partitions are there in Consul Enterprise alone: leave them out of service and proxy.upstreams"}
 	case code == http.StatusBadRequest:
 		return &Refusal{Err: err, Tries: 1}
+	case code != http.StatusInternalServerError || isOverload(code, text):
+		return err
 	}
-	return err
+	if strings.Contains(text, anyRule) {
+		return &Refusal{Err: err, Tries: 1}
+	}
+	if slices.ContainsFunc(interruptions, func(part string) bool { return strings.Contains(text, part) }) {
+		return err
+	}
+	return &Refusal{Err: err, Tries: briefly} // nobody knows; the same answer will come again if it is a rule
 }

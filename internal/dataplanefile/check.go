@@ -41,7 +41,9 @@ func withDefaults(f File) File {
 	e.AdminBindPort = cmp.Or(e.AdminBindPort, mesh.PortEnvoyAdmin)
 	e.ReadyBindAddress = cmp.Or(e.ReadyBindAddress, loopback)
 	e.ReadyBindPort = cmp.Or(e.ReadyBindPort, mesh.PortReadiness)
-	e.DrainTimeSeconds = cmp.Or(e.DrainTimeSeconds, defaultDrainTime)
+	if e.DrainTimeSeconds == nil {
+		e.DrainTimeSeconds = new(defaultDrainTime)
+	}
 	e.DrainStrategy = cmp.Or(e.DrainStrategy, immediate)
 	e.StopWithinSeconds = cmp.Or(e.StopWithinSeconds, min(max(defaultStopWithin, e.ShutdownGracePeriodSeconds+afterGrace), maxStopWithin))
 	e.GracefulAddr = cmp.Or(e.GracefulAddr, loopback)
@@ -143,7 +145,7 @@ func (f File) checkNumbers(p *problems) {
 		{"envoy.readyBindPort", e.ReadyBindPort, 1, 65535},
 		{"envoy.gracefulPort", e.GracefulPort, 1, 65535},
 		{"envoy.concurrency", e.Concurrency, 0, maxEnvoyThreads},
-		{"envoy.drainTimeSeconds", e.DrainTimeSeconds, 1, maxDrainTime},
+		{"envoy.drainTimeSeconds", *e.DrainTimeSeconds, 0, maxDrainTime},
 		{"envoy.stopWithinSeconds", e.StopWithinSeconds, 1, maxStopWithin},
 		{"envoy.shutdownGracePeriodSeconds", e.ShutdownGracePeriodSeconds, 0, maxStopWithin - afterGrace},
 		{"envoy.startupGracePeriodSeconds", e.StartupGracePeriodSeconds, 0, maxStartupGrace},

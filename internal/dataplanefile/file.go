@@ -154,7 +154,7 @@ type Envoy struct {
 	ReadyBindAddress  string `json:"readyBindAddress"`            // default 127.0.0.1
 	ReadyBindPort     int    `json:"readyBindPort"`               // default 22000
 	Concurrency       int    `json:"concurrency,omitempty"`       // worker threads; default: the task's CPUs, at most 2
-	DrainTimeSeconds  int    `json:"drainTimeSeconds,omitempty"`  // how long listeners drain; default 30
+	DrainTimeSeconds  *int   `json:"drainTimeSeconds,omitempty"`  // how long listeners drain, 0 for at once; default 30
 	DrainStrategy     string `json:"drainStrategy,omitempty"`     // immediate (default) or gradual
 	ExecutablePath    string `json:"executablePath,omitempty"`    // Envoy's program; default: envoy on the PATH
 	StopWithinSeconds int    `json:"stopWithinSeconds,omitempty"` // ours: from SIGTERM to exit at the most; default 25, more with a long grace period

@@ -28,7 +28,7 @@ func full() dataplanefile.File {
 		XDSServer: dataplanefile.XDSServer{BindAddress: "127.0.0.1", BindPort: 1234},
 		Envoy: dataplanefile.Envoy{
 			AdminBindAddress: "127.0.0.2", AdminBindPort: 19001, ReadyBindAddress: "127.0.0.1", ReadyBindPort: 22001,
-			Concurrency: 3, DrainTimeSeconds: 9, DrainStrategy: "gradual", ExecutablePath: "/envoy", StopWithinSeconds: 20,
+			Concurrency: 3, DrainTimeSeconds: new(9), DrainStrategy: "gradual", ExecutablePath: "/envoy", StopWithinSeconds: 20,
 			GracefulAddr: "127.0.0.2", GracefulPort: 20301, GracefulStartupPath: "/up", StartupGracePeriodSeconds: 4,
 			GracefulShutdownPath: "/down", ShutdownGracePeriodSeconds: 5, ShutdownDrainListenersEnabled: true, DumpEnvoyConfigOnExitEnabled: true,
 		},
@@ -122,7 +122,7 @@ func TestAFileOfTheIncumbentIsReadWithDefaults(t *testing.T) {
 		XDSServer: dataplanefile.XDSServer{BindAddress: "127.0.0.1"},
 		Envoy: dataplanefile.Envoy{
 			AdminBindAddress: "127.0.0.1", AdminBindPort: 19000, ReadyBindAddress: "127.0.0.1", ReadyBindPort: 22000,
-			DrainTimeSeconds: 30, DrainStrategy: "immediate", StopWithinSeconds: 25,
+			DrainTimeSeconds: new(30), DrainStrategy: "immediate", StopWithinSeconds: 25,
 			GracefulAddr: "127.0.0.1", GracefulPort: 20300, GracefulStartupPath: "/graceful_startup", GracefulShutdownPath: "/graceful_shutdown",
 		},
 		Logging:   dataplanefile.Logging{LogLevel: "INFO"},

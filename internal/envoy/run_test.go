@@ -166,3 +166,19 @@ func waitFor(t *testing.T, child *process.Child, what string, holds func() bool)
 		return nil
 	})
 }
+
+func TestADrainTimeOfZeroDrainsAtOnce(t *testing.T) {
+	t.Parallel()
+	server := ads.Start(t)
+	server.Answer(xds.TypeCluster, xds.TypeListener)
+	b := bootstrap()
+	b.XDS, b.Admin, b.Ready = server.Addr, freeport.Loopback(t), freeport.Loopback(t)
+	child := run(t, b, envoy.Settings{Path: program(t), Concurrency: 1, DrainTimeSeconds: 0, DrainStrategy: "immediate", LogLevel: "warn"})
+	waitFor(t, child, "Envoy is ready", func() bool { return envoy.CheckReady(t.Context(), b.Ready) == nil })
+	if err := envoy.NewAdmin(b.Admin).Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := child.Stop(t.Context(), 5*time.Second); err != nil {
+		t.Error(err)
+	}
+}

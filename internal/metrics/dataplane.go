@@ -10,10 +10,12 @@ import (
 // Prefix begins the name of each metric of the dataplane's own.
 const Prefix = "consul_dataplane_"
 
-// Streams is how Envoy's configuration streams fare: how many are open, and how many ended with which status.
+// Streams is how Envoy's configuration streams fare.
 type Streams struct {
-	Open  int
-	Ended map[string]int
+	Open     int            // now
+	Ended    map[string]int // how many ended, by status
+	Refusals map[string]int // how often Envoy refused a configuration, by its type
+	Refusing map[string]int // how many resources it refuses now, by their type
 }
 
 // Dataplane are the metrics of a dataplane. They are gathered when they are asked for.
@@ -62,22 +64,28 @@ func (d *Dataplane) Watch(streams func() Streams, connected func() bool) {
 			func() float64 { return truth(streams().Open > 0) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "consul_connected", Help: "Whether the dataplane has a connection to a Consul server."},
 			func() float64 { return truth(connected()) }),
-		streamErrors{prometheus.NewDesc("connection_errors", "How many configuration streams ended with an error.", []string{"error_code"}, nil), streams},
+		counts{prometheus.NewDesc("connection_errors", "How many configuration streams ended with an error.", []string{"error_code"}, nil),
+			prometheus.CounterValue, func() map[string]int { return streams().Ended }},
+		counts{prometheus.NewDesc("configuration_refusals_total", "How often Envoy has refused a configuration.", []string{"type"}, nil),
+			prometheus.CounterValue, func() map[string]int { return streams().Refusals }},
+		counts{prometheus.NewDesc("configuration_refused", "How many resources of its configuration Envoy refuses.", []string{"type"}, nil),
+			prometheus.GaugeValue, func() map[string]int { return streams().Refusing }},
 	)
 }
 
-// streamErrors counts by status.
-type streamErrors struct {
-	desc    *prometheus.Desc
-	streams func() Streams
+// counts is a metric with one label, as it is when it is asked for.
+type counts struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	now  func() map[string]int
 }
 
 // Describe is of a prometheus.Collector.
-func (e streamErrors) Describe(to chan<- *prometheus.Desc) { to <- e.desc }
+func (c counts) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
 
 // Collect is of a prometheus.Collector.
-func (e streamErrors) Collect(to chan<- prometheus.Metric) {
-	for code, n := range e.streams().Ended {
-		to <- prometheus.MustNewConstMetric(e.desc, prometheus.CounterValue, float64(n), code)
+func (c counts) Collect(to chan<- prometheus.Metric) {
+	for label, n := range c.now() {
+		to <- prometheus.MustNewConstMetric(c.desc, c.kind, float64(n), label)
 	}
 }

@@ -1,7 +1,7 @@
 // Package xds is the local end of Envoy's configuration stream: a gRPC server on loopback that passes Envoy's aggregated
 // delta xDS stream on to a Consul server with the task's current token. Messages are passed as they come, in both
 // directions, and so is the status that ends the stream; when the server is lost the stream ends, and Envoy opens a new
-// one, which goes to the next server.
+// one, which goes to the next server. A configuration that Envoy refuses is paced, see pacer.
 package xds
 
 import (
@@ -59,6 +59,7 @@ type Proxy struct {
 	unbound    error // Envoy cannot listen where it should
 	lost       bool  // the last stream has lost its server
 	status     Status
+	pacer      *pacer // of the last stream; nil before the first
 	shape      Shape // nil: all is passed on as it comes
 }
 
@@ -67,6 +68,8 @@ type Status struct {
 	Streams   int                // that are open up to a server
 	Ended     map[codes.Code]int // streams that ended otherwise than by Envoy's will, by Consul's status
 	TokenLost bool               // Consul has refused the token, and there is no other
+	Refusals  map[string]int     // how often Envoy has refused a configuration, by the name of its type
+	Refusing  map[string]int     // how many resources it refuses now
 }
 
 // Start listens at addr, which must be loopback, and serves. Port 0 means any free port.
@@ -81,7 +84,7 @@ func Start(addr netip.AddrPort, consul Consul, log hclog.Logger) (*Proxy, error)
 	p := &Proxy{
 		consul: consul, log: log, listener: listener, done: make(chan struct{}),
 		waiting: map[string]bool{TypeCluster: true, TypeListener: true}, configured: make(chan struct{}),
-		status: Status{Ended: map[codes.Code]int{}},
+		status: Status{Ended: map[codes.Code]int{}, Refusals: map[string]int{}},
 	}
 	p.server = grpc.NewServer(
 		grpc.ForceServerCodecV2(rawCodec{}),
@@ -116,7 +119,10 @@ func (p *Proxy) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.status
-	s.Ended = maps.Clone(s.Ended)
+	s.Ended, s.Refusals = maps.Clone(s.Ended), maps.Clone(s.Refusals)
+	if p.pacer != nil {
+		s.Refusing = p.pacer.refusing()
+	}
 	return s
 }
 
@@ -200,31 +206,53 @@ func (p *Proxy) renew(ctx context.Context, cause error, stale string) {
 	p.log.Info("token renewed")
 }
 
-// refused tells of a configuration that Envoy does not take. If it cannot listen where its first listeners should be,
-// there is no use in going on: Envoy calls itself ready nonetheless, and nobody would reach the task.
-func (p *Proxy) refused(r request) {
-	p.log.Warn("configuration refused by envoy", "type", r.typeURL, "reason", r.complain)
+// refused tells of a configuration that Envoy does not take, once for each resource. If it cannot listen where its first
+// listeners should be, there is no use in going on: Envoy calls itself ready nonetheless, and nobody would reach the task.
+func (p *Proxy) refused(r request, n news) {
+	switch {
+	case len(n.first) > 0:
+		p.log.Warn("configuration refused by envoy", "type", short(r.typeURL), "names", n.first, "reason", r.complain, "hint", hint(r.complain))
+	case !n.ours && !n.among:
+		p.log.Warn("configuration refused by envoy", "type", short(r.typeURL), "reason", r.complain)
+	default:
+		p.log.Debug("configuration refused by envoy again", "type", short(r.typeURL), "reason", r.complain)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r.typeURL == TypeListener && p.waiting[TypeListener] && p.unbound == nil && strings.Contains(r.complain, "cannot bind") {
+	p.status.Refusals[short(r.typeURL)]++
+	if r.typeURL == TypeListener && p.waiting[TypeListener] && p.unbound == nil && strings.Contains(r.complain, cannotBind) {
 		p.unbound = fmt.Errorf("envoy: %s\nhint: another container of the task listens there: let it listen elsewhere, or change proxy.publicListenerPort or the upstream's localBindPort",
 			strings.TrimSpace(r.complain))
 		go p.server.Stop() // it waits for the stream that told us
 	}
 }
 
+// cannotBind is in Envoy's reason where somebody else listens at a listener's address.
+const cannotBind = "cannot bind"
+
+// hint is what an operator can do about Envoy's refusal.
+func hint(reason string) string {
+	if strings.Contains(reason, cannotBind) {
+		return "another program of the task listens there: let it listen elsewhere, or change the upstream's localBindPort; envoy is offered it again, at least once a minute"
+	}
+	return "see what Consul has of this proxy: proxy-defaults, service-defaults, extensions and envoy_ keys; envoy is offered it again, at least once a minute"
+}
+
+// short is the name of a type without its package.
+func short(typeURL string) string { return typeURL[strings.LastIndexByte(typeURL, '.')+1:] }
+
 // saw notes what Envoy tells about the configuration it has got.
-func (p *Proxy) saw(r request) {
-	switch {
-	case !r.answers:
+func (p *Proxy) saw(r request, n news) {
+	if r.refused {
+		p.refused(r, n)
 		return
-	case r.refused:
-		p.refused(r)
-		return
+	}
+	if len(n.taken) > 0 {
+		p.log.Info("configuration taken by envoy that it had refused", "type", short(r.typeURL), "names", n.taken)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.waiting[r.typeURL] {
+	if !p.waiting[r.typeURL] || n.ours && !n.whole {
 		return
 	}
 	delete(p.waiting, r.typeURL)
@@ -232,4 +260,11 @@ func (p *Proxy) saw(r request) {
 		p.log.Info("first configuration applied")
 		close(p.configured)
 	}
+}
+
+// paces makes the pacer the one of the stream that there is.
+func (p *Proxy) paces(pacer *pacer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pacer = pacer
 }

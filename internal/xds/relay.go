@@ -2,8 +2,6 @@ package xds
 
 import (
 	"context"
-	"errors"
-	"io"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -38,10 +36,13 @@ func (p *Proxy) relay(fromEnvoy grpc.ServerStream, token string) error {
 	}
 	p.note(func(s *Status) { s.Streams++ })
 	defer p.note(func(s *Status) { s.Streams-- })
+	e := &exchange{proxy: p, pacer: newPacer(), fromEnvoy: fromEnvoy, toConsul: toConsul}
+	p.paces(e.pacer)
 	up := make(chan error, 1)
-	go func() { up <- p.requests(fromEnvoy, toConsul) }()
+	go func() { up <- e.requests() }()
 	down := make(chan error, 1)
-	go func() { down <- p.responses(toConsul, fromEnvoy) }()
+	go func() { down <- e.responses() }()
+	go e.offerAgain(ctx)
 	replaced := p.consul.Replaced(token)
 	for {
 		select {
@@ -68,50 +69,4 @@ func outgoing(ctx context.Context, token string) context.Context {
 	}
 	md.Set(tokenKey, token)
 	return metadata.NewOutgoingContext(ctx, md)
-}
-
-// requests passes Envoy's messages on until Envoy half-closes, and reads what they tell.
-func (p *Proxy) requests(from grpc.ServerStream, to grpc.ClientStream) error {
-	for {
-		var f frame
-		if err := from.RecvMsg(&f); errors.Is(err, io.EOF) {
-			return to.CloseSend()
-		} else if err != nil {
-			return err
-		}
-		if r, err := parseRequest(f.data.Materialize()); err == nil {
-			p.saw(r)
-		}
-		if err := to.SendMsg(&f); errors.Is(err, io.EOF) {
-			return nil // the stream is over; its status comes by responses
-		} else if err != nil {
-			return err
-		}
-	}
-}
-
-// responses passes Consul's messages on and returns the status that ends them, nil for OK.
-func (p *Proxy) responses(from grpc.ClientStream, to grpc.ServerStream) error {
-	for first := true; ; first = false {
-		var f frame
-		if err := from.RecvMsg(&f); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if first {
-			p.note(func(s *Status) { s.TokenLost = false }) // a static token may come back
-			header, err := from.Header()
-			if err != nil {
-				return err
-			}
-			if err := to.SetHeader(header); err != nil {
-				return err
-			}
-		}
-		f = p.shaped(f)
-		if err := to.SendMsg(&f); err != nil {
-			return err
-		}
-	}
 }

@@ -23,7 +23,7 @@ const (
 // request is what the proxy reads of a DeltaDiscoveryRequest: enough to tell what Envoy has applied or refused.
 type request struct {
 	typeURL  string
-	answers  bool   // it answers an earlier response
+	nonce    string // of the response that it answers; "" for none
 	refused  bool   // that response was refused
 	complain string // why
 }
@@ -35,7 +35,7 @@ func parseRequest(data []byte) (request, error) {
 		case fieldTypeURL:
 			r.typeURL = string(value)
 		case fieldNonce:
-			r.answers = len(value) > 0
+			r.nonce = string(value)
 		case fieldErrorDetail:
 			r.refused = true
 			return fields(value, func(num protowire.Number, value []byte) error {

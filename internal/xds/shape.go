@@ -1,17 +1,13 @@
 package xds
 
 import (
-	"google.golang.org/grpc/mem"
+	"bytes"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
 )
 
-// Fields of envoy.service.discovery.v3.DeltaDiscoveryResponse and of its Resource.
-const (
-	responseResources = 2
-	responseTypeURL   = 4
-	resourceValue     = 2
-)
+// fieldResource is the Any of a Resource.
+const fieldResource wire.Number = 2
 
 // Shape changes a resource on its way from Consul to Envoy. Its name and version stay Consul's, so the same resource has to
 // come out the same.
@@ -24,36 +20,36 @@ func (p *Proxy) Shape(shape Shape) {
 	p.shape = shape
 }
 
-// shaped is a response as Envoy gets it. What cannot be read is passed on as it came: it is Envoy that has to understand it.
-func (p *Proxy) shaped(f frame) frame {
+// reshape changes the resources of a response, and reports whether any is another now. One that cannot be read stays as it came:
+// it is Envoy that has to understand it.
+func (p *Proxy) reshape(r response) (changed bool) {
 	p.mu.Lock()
 	shape := p.shape
 	p.mu.Unlock()
 	if shape == nil {
-		return f
+		return false
 	}
-	data, err := reshape(f.data.Materialize(), shape)
-	if err != nil {
-		p.log.Warn("configuration passed on unchanged", "err", err)
-		return f
+	for i := range r.resources {
+		one := &r.resources[i]
+		data, err := shape.of(r.typeURL, one.data)
+		if err != nil {
+			p.log.Warn("configuration passed on unchanged", "type", short(r.typeURL), "name", one.name, "err", err)
+			continue
+		}
+		changed = changed || !bytes.Equal(data, one.data)
+		one.data = data
 	}
-	f.data.Free()
-	return frame{data: mem.BufferSlice{mem.SliceBuffer(data)}}
+	return changed
 }
 
-func reshape(data []byte, shape Shape) ([]byte, error) {
-	response, err := wire.Parse(data)
+// of is a resource of a response, changed.
+func (s Shape) of(typeURL string, resource []byte) ([]byte, error) {
+	m, err := wire.Parse(resource)
 	if err != nil {
 		return nil, err
 	}
-	typeURL := response.Text(responseTypeURL)
-	err = response.EditEach(responseResources, func(resource *wire.Message) (bool, error) {
-		return true, resource.Edit(resourceValue, func(value *wire.Message) error {
-			return value.EditAny(typeURL, func(m *wire.Message) error { return shape(typeURL, m) })
-		})
+	err = m.Edit(fieldResource, func(value *wire.Message) error {
+		return value.EditAny(typeURL, func(m *wire.Message) error { return s(typeURL, m) })
 	})
-	if err != nil {
-		return nil, err
-	}
-	return response.Bytes(), nil
+	return m.Bytes(), err
 }

@@ -69,9 +69,9 @@ func (m *Proxy) Spec() agentconfig.Proxy {
 	row.ToSpec(&p, m)
 	p.Config = parsedObject(m.Config)
 	p.MeshGateway = meshGateway(m.MeshGatewayMode)
-	if d := (agentconfig.Dataplane{
-		Concurrency: int(row.Value(m.Concurrency)), DrainTimeSeconds: int(row.Value(m.DrainTime)), StopWithinSeconds: int(row.Value(m.StopWithin)),
-	}); d != (agentconfig.Dataplane{}) {
+	d := agentconfig.Dataplane{Concurrency: int(row.Value(m.Concurrency)), StopWithinSeconds: int(row.Value(m.StopWithin))}
+	row.ToSpec(&d.DrainTimeSeconds, m.DrainTime)
+	if d != (agentconfig.Dataplane{}) {
 		p.Dataplane = &d
 	}
 	return p
@@ -85,7 +85,7 @@ func ProxyRow() schema.SingleNestedBlock {
 		"mesh_gateway_mode":     row.Text("How the traffic of all upstreams leaves the datacenter: `none`, `local` or `remote`."),
 		"config":                row.Text("Opaque configuration of the proxy, a JSON object such as `jsonencode({protocol = \"http\"})`.", row.JsonObject{}),
 		"concurrency":           row.Nonzero("Worker threads of Envoy, at most 256. Default: as many as the container has CPUs, at most 2."),
-		"drain_time":            row.Number("Seconds in which the proxy's listeners drain when the task stops, at most 600. Default 0: at once."),
+		"drain_time":            row.Number("Seconds in which the proxy's listeners drain when the task stops, at most 600; 0 for at once. Default 30."),
 		"stop_within":           row.Nonzero("Seconds from SIGTERM to the end of the proxy at the most; below its container's stop timeout. Default: 5 less than that."),
 		"expose": row.Object("Paths of the application that are opened past the proxy, for instance for checks from outside the mesh.", row.Fields{
 			"checks": row.Flag("Opens the paths of the service's HTTP and gRPC checks. Default `false`."),
