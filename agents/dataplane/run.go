@@ -48,6 +48,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
+	"github.com/consulecs/terraform-provider-consulecs/internal/undelivered"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
 
@@ -127,6 +128,9 @@ func (a *agent) run(told context.Context) error {
 	params, err := fetchParams(starting, conn, a.file.Proxy, a.log)
 	if err != nil {
 		return unlessStopped(ctx, err)
+	}
+	if !a.file.Envoy.RetryUndeliveredDisabled {
+		proxy.Shape(undelivered.Shape(params.GetIdentity()))
 	}
 	endDNS, err := a.serveDNS(conn, params)
 	if err != nil {

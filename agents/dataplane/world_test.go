@@ -55,6 +55,7 @@ func TestMain(m *testing.M) {
 // task is a service with its proxy, and the dataplane agent that runs it.
 type task struct {
 	service  string
+	instance string // the end of its IDs
 	token    string
 	file     dataplanefile.File
 	public   netip.AddrPort // of the proxy
@@ -76,7 +77,7 @@ func newTask(t *testing.T, c *testenv.Consul) *task {
 	t.Helper()
 	service := fmt.Sprintf("svc%d", tasks.Add(1))
 	serviceID := mesh.ServiceID(service, "1f3a")
-	k := &task{service: service, public: freeport.Loopback(t), metadata: startMetadata(t), output: &logbuffer.Buffer{}}
+	k := &task{service: service, instance: "1f3a", public: freeport.Loopback(t), metadata: startMetadata(t), output: &logbuffer.Buffer{}}
 	k.file = dataplanefile.File{
 		Consul: dataplanefile.Consul{Addresses: "127.0.0.1", TLS: dataplanefile.TLS{Disabled: true}},
 		Proxy:  dataplanefile.Proxy{NodeName: node, ID: mesh.ProxyID(serviceID)},
@@ -97,7 +98,7 @@ func newTask(t *testing.T, c *testenv.Consul) *task {
 // register puts the service, listening at app, and its proxy into the catalog as mesh-init does.
 func (k *task) register(t *testing.T, c *testenv.Consul, app netip.AddrPort, upstreams ...api.Upstream) {
 	t.Helper()
-	serviceID := mesh.ServiceID(k.service, "1f3a")
+	serviceID := mesh.ServiceID(k.service, k.instance)
 	for _, s := range []*api.AgentService{
 		{ID: serviceID, Service: k.service, Address: "127.0.0.1", Port: int(app.Port())},
 		{

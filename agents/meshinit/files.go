@@ -88,6 +88,7 @@ func dataplaneFile(cfg agentconfig.Config, s consul.Settings, r consul.Registrat
 	}
 	if d := proxy.Dataplane; d != nil {
 		f.Envoy.Concurrency, f.Envoy.DrainTimeSeconds, f.Envoy.StopWithinSeconds = d.Concurrency, d.DrainTimeSeconds, d.StopWithinSeconds
+		f.Envoy.RetryUndeliveredDisabled = d.RetryUndelivered != nil && !*d.RetryUndelivered
 	}
 	if l := s.Login; l != nil {
 		f.Consul.Credentials = &dataplanefile.Credentials{Type: dataplanefile.CredentialsLogin, Login: dataplanefile.Login{

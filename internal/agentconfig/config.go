@@ -193,6 +193,8 @@ type Dataplane struct {
 	Concurrency       int  `json:"concurrency,omitempty" rule:"max=256"`       // Envoy's worker threads; default: the task's CPUs, at most 2
 	DrainTimeSeconds  *int `json:"drainTimeSeconds,omitempty" rule:"max=600"`  // how long Envoy's listeners drain, 0 for at once; default 30
 	StopWithinSeconds int  `json:"stopWithinSeconds,omitempty" rule:"max=120"` // from SIGTERM to exit at the most, below the container's stop timeout; default 25
+
+	RetryUndelivered *bool `json:"retryUndelivered,omitempty"` // Envoy tries elsewhere what no application has got, and says of its own what it could not deliver; default true
 }
 
 // TransparentProxy redirects the task's traffic through the proxy.

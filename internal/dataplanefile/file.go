@@ -159,6 +159,8 @@ type Envoy struct {
 	ExecutablePath    string `json:"executablePath,omitempty"`    // Envoy's program; default: envoy on the PATH
 	StopWithinSeconds int    `json:"stopWithinSeconds,omitempty"` // ours: from SIGTERM to exit at the most; default 25, more with a long grace period
 
+	RetryUndeliveredDisabled bool `json:"retryUndeliveredDisabled,omitempty"` // ours: Envoy does not try requests elsewhere that no application has got
+
 	GracefulAddr                  string `json:"gracefulAddr,omitempty"`                  // of the life-cycle endpoints; default 127.0.0.1
 	GracefulPort                  int    `json:"gracefulPort,omitempty"`                  // default 20300
 	GracefulStartupPath           string `json:"gracefulStartupPath,omitempty"`           // default /graceful_startup

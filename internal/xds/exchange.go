@@ -83,12 +83,13 @@ func (e *exchange) responses() error {
 	}
 }
 
-// handOn passes a response of Consul's on, without what Envoy has refused just so.
+// handOn passes a response of Consul's on, shaped, and without what Envoy has refused just so.
 func (e *exchange) handOn(f *frame) error {
 	r, err := parseResponse(f.data.Materialize())
 	if err != nil {
 		return e.tellEnvoy(f) // whatever it is, it is not ours to judge
 	}
+	changed := e.proxy.reshape(r)
 	left, pass := e.pacer.pass(r)
 	switch {
 	case !pass:
@@ -97,7 +98,7 @@ func (e *exchange) handOn(f *frame) error {
 			return err
 		}
 		return nil
-	case len(left.resources) < len(r.resources):
+	case changed || len(left.resources) < len(r.resources):
 		f.data.Free()
 		f = &frame{mem.BufferSlice{mem.SliceBuffer(left.marshal())}}
 	}

@@ -60,6 +60,7 @@ type Proxy struct {
 	lost       bool  // the last stream has lost its server
 	status     Status
 	pacer      *pacer // of the last stream; nil before the first
+	shape      Shape // nil: all is passed on as it comes
 }
 
 // Status is how Envoy's streams to Consul fare.

@@ -32,8 +32,9 @@ func TestTheDefaultsOfTheProxysAttributesAreTheAgents(t *testing.T) {
 	var none agentconfig.Config
 	want := map[string]any{
 		"proxy.public_listener_port": none.ProxySettings().PublicListenerPort, "proxy.readiness_port": none.ProxySettings().HealthCheckPort,
-		"proxy.drain_time": *file.Envoy.DrainTimeSeconds, "proxy.local_service_address": "127.0.0.1", // Consul's own
-		"transparent_proxy.enabled": none.RedirectsTraffic(), "transparent_proxy.dns": none.ResolvesNames(),
+		"proxy.drain_time": *file.Envoy.DrainTimeSeconds, "proxy.retry_undelivered": !file.Envoy.RetryUndeliveredDisabled,
+		"proxy.local_service_address": "127.0.0.1", // Consul's own
+		"transparent_proxy.enabled":   none.RedirectsTraffic(), "transparent_proxy.dns": none.ResolvesNames(),
 		"login.enabled": none.Login().Enabled, "login.auth_method": none.Login().Method, "login.include_entity": *none.Login().IncludeEntity,
 		"servers.skip_server_watch": none.ConsulServers.SkipServerWatch,
 	}

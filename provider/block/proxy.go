@@ -26,6 +26,7 @@ func ReadProxy(cfg agentconfig.Proxy) (*Proxy, error) {
 	if d := cfg.Dataplane; d != nil {
 		row.FromSpec(&m.Concurrency, d.Concurrency)
 		row.FromSpec(&m.DrainTime, d.DrainTimeSeconds)
+		row.FromSpec(&m.RetryUndelivered, d.RetryUndelivered)
 	}
 	var err error
 	if m.Config, err = importObject(cfg.Config); err != nil {
@@ -46,6 +47,7 @@ type Proxy struct {
 	Concurrency         *int32  `tfsdk:"concurrency" spec:"-" at:"dataplane.concurrency"`
 	DrainTime           *int32  `tfsdk:"drain_time" spec:"-" at:"dataplane.drainTimeSeconds"`
 	StopWithin          *int32  `tfsdk:"stop_within" spec:"-" at:"dataplane.stopWithinSeconds"`
+	RetryUndelivered    *bool   `tfsdk:"retry_undelivered" spec:"-" at:"dataplane.retryUndelivered"`
 	Expose              *Expose `tfsdk:"expose"`
 }
 
@@ -71,6 +73,7 @@ func (m *Proxy) Spec() agentconfig.Proxy {
 	p.MeshGateway = meshGateway(m.MeshGatewayMode)
 	d := agentconfig.Dataplane{Concurrency: int(row.Value(m.Concurrency)), StopWithinSeconds: int(row.Value(m.StopWithin))}
 	row.ToSpec(&d.DrainTimeSeconds, m.DrainTime)
+	row.ToSpec(&d.RetryUndelivered, m.RetryUndelivered)
 	if d != (agentconfig.Dataplane{}) {
 		p.Dataplane = &d
 	}
@@ -87,6 +90,7 @@ func ProxyRow() schema.SingleNestedBlock {
 		"concurrency":           row.Nonzero("Worker threads of Envoy, at most 256. Default: as many as the container has CPUs, at most 2."),
 		"drain_time":            row.Number("Seconds in which the proxy's listeners drain when the task stops, at most 600; 0 for at once. Default 30."),
 		"stop_within":           row.Nonzero("Seconds from SIGTERM to the end of the proxy at the most; below its container's stop timeout. Default: 5 less than that."),
+		"retry_undelivered":     row.Flag("Requests that no application has got are tried elsewhere, and connections too; what Consul is told of retries, timeouts and ejection stays. Default `true`."),
 		"expose": row.Object("Paths of the application that are opened past the proxy, for instance for checks from outside the mesh.", row.Fields{
 			"checks": row.Flag("Opens the paths of the service's HTTP and gRPC checks. Default `false`."),
 			"path": row.Objects("One opened path each.", row.Fields{

@@ -3,7 +3,6 @@ package fleet_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"testing"
 	"time"
 
@@ -31,7 +30,7 @@ const (
 // rolls has ECS services replace their tasks again and again, under requests of every kind: on connections of their own to
 // a service of protocol tcp and to one of http, and on kept connections to the latter. Every other task of these serves on
 // for a second after SIGTERM, the rest are held for as long by the app wrapper and gone at SIGTERM. The third service is
-// always gone at SIGTERM, and it is its callers' proxies that make up for it.
+// always gone at SIGTERM, and it is its callers' proxies that make up for it, with nothing configured in Consul.
 func (s *stage) rolls(t *testing.T, order engine.StopOrder) {
 	t.Helper()
 	r := s.newRolling(t, string(order))
@@ -74,7 +73,6 @@ func (s *stage) newRolling(t *testing.T, name string) *rolling {
 	for _, service := range r.services[1:] {
 		s.configure(t, &api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: service.name, Protocol: "http"})
 	}
-	s.configure(t, resilient(web.name, r.services[2].name)...)
 	for i, service := range r.services {
 		s.allow(t, web.name, service.name)
 		if err := s.Serve(t.Context(), service.name, s.register(t, r.next(t, i))); err != nil {
@@ -94,26 +92,6 @@ func (s *stage) newRolling(t *testing.T, name string) *rolling {
 		r.running[service.name] = task
 	}
 	return r
-}
-
-// resilient is the configuration with which callers get over a service whose tasks are gone at SIGTERM: a request that found
-// nobody is sent again, and whoever was not there is not asked again.
-func resilient(caller, service string) []api.ConfigEntry {
-	number := func(n uint32) *uint32 { return &n }
-	ejected := 5 * time.Second
-	return []api.ConfigEntry{
-		&api.ServiceRouterConfigEntry{Kind: api.ServiceRouter, Name: service, Routes: []api.ServiceRoute{{
-			Match: &api.ServiceRouteMatch{HTTP: &api.ServiceRouteHTTPMatch{PathPrefix: "/"}},
-			Destination: &api.ServiceRouteDestination{
-				NumRetries: 3, RetryOn: []string{"reset", "connect-failure", "refused-stream"}, RetryOnStatusCodes: []uint32{http.StatusServiceUnavailable},
-			},
-		}}},
-		&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: caller, Protocol: "tcp", UpstreamConfig: &api.UpstreamConfiguration{
-			Overrides: []*api.UpstreamConfig{{Name: service, PassiveHealthCheck: &api.PassiveHealthCheck{
-				Interval: time.Second, MaxFailures: 1, EnforcingConsecutive5xx: number(100), MaxEjectionPercent: number(50), BaseEjectionTime: &ejected,
-			}}},
-		}},
-	}
 }
 
 // next is the next release of a service.

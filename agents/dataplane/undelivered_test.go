@@ -1,0 +1,176 @@
+package dataplane_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
+	"github.com/consulecs/terraform-provider-consulecs/internal/undelivered"
+)
+
+// sightings counts how often applications got each request, by its body.
+type sightings struct {
+	sync.Mutex
+	of map[string]int
+}
+
+// instance is one of several of a service. Its application notes what it gets, and can go away while its proxy stays.
+type instance struct {
+	*task
+	app *httptest.Server
+}
+
+// startInstances starts n instances of a new service.
+func startInstances(t *testing.T, c *testenv.Consul, n int, seen *sightings) []instance {
+	t.Helper()
+	var all []instance
+	for i := range n {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			seen.Lock()
+			seen.of[string(body)]++
+			seen.Unlock()
+			w.Header().Set(undelivered.Header, "forged") // an application cannot say it
+			fmt.Fprint(w, "from api")
+		}))
+		t.Cleanup(server.Close)
+		k := newTask(t, c)
+		if i > 0 {
+			k.service, k.token = all[0].service, newToken(t, c, all[0].service)
+		}
+		k.instance = fmt.Sprint("1f3a", i)
+		k.file.Proxy.ID = mesh.ProxyID(mesh.ServiceID(k.service, k.instance))
+		k.register(t, c, netip.MustParseAddrPort(server.Listener.Addr().String()))
+		k.run(t)
+		all = append(all, instance{k, server})
+	}
+	for _, k := range all {
+		k.awaitReady(t)
+	}
+	return all
+}
+
+// outcome is what became of requests: which are lost, by when they were sent, and how many an application has seen twice.
+type outcome struct {
+	sent, twice int
+	lost        []time.Time
+}
+
+// lostAfter is how many are lost of those that were sent later.
+func (o outcome) lostAfter(at time.Time) int {
+	n := 0
+	for _, sent := range o.lost {
+		if sent.After(at) {
+			n++
+		}
+	}
+	return n
+}
+
+// load sends requests with bodies of their own, every second one a GET, 200 a second, until ctx ends.
+func load(ctx context.Context, t *testing.T, name string, at netip.AddrPort, seen *sightings) func() outcome {
+	t.Helper()
+	var o outcome
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	all.Go(func() {
+		for tick := time.NewTicker(5 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+			o.sent++
+			body, method := fmt.Sprint(name, o.sent), []string{http.MethodPost, http.MethodGet}[o.sent%2]
+			all.Go(func() {
+				began := time.Now()
+				req, _ := http.NewRequest(method, "http://"+at.String(), strings.NewReader(body))
+				resp, err := client.Do(req)
+				ok := err == nil && resp.StatusCode == http.StatusOK && resp.Header.Get(undelivered.Header) == ""
+				if err == nil {
+					_, _ = io.Copy(io.Discard, resp.Body)
+					_ = resp.Body.Close()
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if !ok {
+					o.lost = append(o.lost, began)
+				}
+			})
+		}
+	})
+	return func() outcome {
+		all.Wait()
+		seen.Lock()
+		defer seen.Unlock()
+		for body, n := range seen.of {
+			if n > 1 && strings.HasPrefix(body, name) {
+				o.twice++
+			}
+		}
+		return o
+	}
+}
+
+// TestRequestsThatNobodyGotAreTriedElsewhere has an application go away while its proxy stays, and then a whole instance.
+// Consul is told of neither. Two callers ask at once; one of them has the switch off, and shows what is lost by that.
+func TestRequestsThatNobodyGotAreTriedElsewhere(t *testing.T) {
+	t.Parallel()
+	c := sharedConsul(t)
+	seen := &sightings{of: map[string]int{}}
+	apis := startInstances(t, c, 3, seen)
+	var callers []*task
+	var upstreams []netip.AddrPort
+	for i := range 2 {
+		k, at := newTask(t, c), freeport.Loopback(t)
+		k.file.Envoy.RetryUndeliveredDisabled = i == 1
+		k.register(t, c, freeport.Loopback(t), api.Upstream{DestinationName: apis[0].service, LocalBindAddress: "127.0.0.1", LocalBindPort: int(at.Port())})
+		k.run(t)
+		callers, upstreams = append(callers, k), append(upstreams, at)
+	}
+	_, _, err := c.API.ConfigEntries().Set(&api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: apis[0].service, Sources: []*api.SourceIntention{
+		{Name: callers[0].service, Action: api.IntentionActionAllow}, {Name: callers[1].service, Action: api.IntentionActionAllow},
+	}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, k := range callers {
+		k.awaitReady(t)
+		eventually.True(t, k.service+" reaches api", eventually.Soon, func() bool { return get(upstreams[i]) == "200 from api" })
+	}
+	for i, fault := range []struct {
+		name   string
+		happen func()
+	}{
+		{"an application goes away", func() { apis[0].app.CloseClientConnections(); _ = apis[0].app.Listener.Close() }},
+		{"a whole instance goes away", func() { _ = syscall.Kill(apis[1].envoyPID(), syscall.SIGKILL) }},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		tried := load(ctx, t, fmt.Sprint("tried", i, "-"), upstreams[0], seen)
+		plain := load(ctx, t, fmt.Sprint("plain", i, "-"), upstreams[1], seen)
+		time.Sleep(500 * time.Millisecond) // of traffic before the fault
+		fault.happen()
+		happened := time.Now()
+		with, without := tried(), plain()
+		t.Logf("%s: with retries %d of %d lost, %d of them sent later; without %d of %d", fault.name,
+			len(with.lost), with.sent, with.lostAfter(happened), len(without.lost), without.sent)
+		// What was under way on a connection that broke may have been delivered: it is lost, and not sent again.
+		if n := with.lostAfter(happened.Add(50 * time.Millisecond)); n > 1 || with.twice > 0 {
+			t.Errorf("%s: %d requests that were sent later are lost, %d were seen twice", fault.name, n, with.twice)
+		}
+		if n := without.lostAfter(happened); n < 20 {
+			t.Errorf("%s: without retries only %d are lost: the test shows nothing", fault.name, n)
+		}
+	}
+}
