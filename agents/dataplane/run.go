@@ -58,9 +58,6 @@ const Name = mesh.CommandDataplane
 // withholds a configuration because it cannot make the proxy's certificate with the token.
 const lateAfter = 10 * time.Second
 
-// settleWithin is longer than the pause between two servers that are tried.
-const settleWithin = 15 * time.Second
-
 // settleAfter is how long the work of a first configuration lingers.
 const settleAfter = time.Second
 
@@ -177,9 +174,7 @@ func (a *agent) connect(ctx context.Context, own *metrics.Dataplane) (*consul.Co
 }
 
 func (a *agent) serveXDS(conn *consul.Connection) (*xds.Proxy, error) {
-	return xds.Start(a.file.XDSServer.Listen(), xds.Consul{
-		Conn: conn.GRPC, Token: conn.Token, Replaced: conn.Replaced, Renew: conn.Renew, Settle: settleWithin,
-	}, a.log)
+	return xds.Start(a.file.XDSServer.Listen(), conn.Link(), a.log)
 }
 
 func (a *agent) startEnvoy(b envoy.Bootstrap) (*process.Child, error) {
