@@ -12,7 +12,10 @@ import (
 )
 
 // errReplaced makes Envoy open a stream anew: Consul keeps one open whose token is gone, but stops telling it what changes.
-var errReplaced = status.Error(codes.Unavailable, "the stream's ACL token was replaced")
+var errReplaced = status.Error(codes.Unavailable, Replaced)
+
+// Replaced is in what Envoy says of a stream that ended because its token was replaced by another.
+const Replaced = "the stream's ACL token was replaced"
 
 // relay opens the stream to Consul and passes messages both ways until either side ends it. It returns Consul's status
 // as it is.
