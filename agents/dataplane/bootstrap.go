@@ -23,10 +23,13 @@ func (a *agent) bootstrap(params *pbdataplane.GetEnvoyBootstrapParamsResponse, x
 		XDS:        xdsAddr, Admin: e.Admin(), Ready: e.Ready(),
 		Prometheus: envoy.Prometheus{Path: p.ScrapePath, Backend: p.Merged()},
 	}
+	var err error
+	if b.MaxInbound, err = envoy.ConnectionLimit(); err != nil {
+		return b, err
+	}
 	if use := a.file.Telemetry.UseCentralConfig; use != nil && !*use {
 		return b, nil
 	}
-	var err error
 	if b.Central, err = envoy.ParseCentral(params.GetConfig().AsMap(), a.getenv); err != nil {
 		return b, err
 	}

@@ -13,10 +13,10 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
-	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
 
 const (
@@ -76,7 +76,7 @@ func fetchParams(ctx context.Context, conn *consul.Connection, proxy dataplanefi
 		token := conn.Token()
 		var err error
 		resp, err = pbdataplane.NewDataplaneServiceClient(conn.GRPC()).GetEnvoyBootstrapParams(conn.WithToken(ctx), paramsRequest(proxy))
-		if xds.TokenLost(err) {
+		if link.TokenLost(err) {
 			if lost++; lost > lagging {
 				lost = 0
 				return renewed(conn.Renew(ctx, token), err)

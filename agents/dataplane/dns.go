@@ -16,7 +16,7 @@ func (a *agent) serveDNS(conn *consul.Connection, params *pbdataplane.GetEnvoyBo
 		return func() {}, nil
 	}
 	proxy, err := dnsproxy.Start(addr, dnsproxy.Consul{
-		Conn: conn.GRPC, Token: conn.Token,
+		Link:  conn.Link(),
 		Scope: mesh.Scope{Partition: params.GetPartition(), Namespace: params.GetNamespace()},
 	}, a.log)
 	if err != nil {

@@ -270,5 +270,8 @@ func TestEnvoysLogIsShortAtInfo(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &object); err != nil || object["@level"] == nil || object["@message"] == nil || object["@timestamp"] == nil {
 			t.Errorf("not a line of the log (%v): %s", err, line)
 		}
+		if object["@level"] != "info" {
+			t.Errorf("a start and a stop at which nothing is wrong say: %s", line)
+		}
 	}
 }

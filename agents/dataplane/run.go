@@ -59,18 +59,16 @@ const Name = mesh.CommandDataplane
 // withholds a configuration because it cannot make the proxy's certificate with the token.
 const lateAfter = 10 * time.Second
 
-// settleWithin is longer than the pause between two servers that are tried.
-const settleWithin = 15 * time.Second
-
 // settleAfter is how long the work of a first configuration lingers.
 const settleAfter = time.Second
 
 // agent is one run of the dataplane.
 type agent struct {
-	file           dataplanefile.File
-	getenv         func(string) string
-	log            hclog.Logger
-	stdout, stderr io.Writer // Envoy's
+	file     dataplanefile.File
+	getenv   func(string) string
+	log      hclog.Logger
+	stdout   io.Writer // Envoy's
+	envoyLog *envoy.Log
 }
 
 // Run runs the agent until Envoy has ended or ctx, which SIGTERM ends, says to stop.
@@ -88,8 +86,9 @@ func Run(ctx context.Context, getenv func(string) string, args []string, stdout,
 		return err
 	}
 	a := &agent{
-		file: file, getenv: getenv, stdout: stdout, stderr: stderr,
-		log: agentlog.New(Name, file.Logging.LogLevel, file.Logging.LogJSON, stderr).With("proxy_id", file.Proxy.ID),
+		file: file, getenv: getenv, stdout: stdout,
+		log:      agentlog.New(Name, file.Logging.LogLevel, file.Logging.LogJSON, stderr).With("proxy_id", file.Proxy.ID),
+		envoyLog: envoy.NewLog(agentlog.New("envoy", file.Logging.LogLevel, file.Logging.LogJSON, stderr), xds.Replaced),
 	}
 	for _, remark := range file.Remarks {
 		a.log.Warn("configuration file has something odd in it", "remark", remark)
@@ -181,9 +180,7 @@ func (a *agent) connect(ctx context.Context, own *metrics.Dataplane) (*consul.Co
 }
 
 func (a *agent) serveXDS(conn *consul.Connection) (*xds.Proxy, error) {
-	return xds.Start(a.file.XDSServer.Listen(), xds.Consul{
-		Conn: conn.GRPC, Token: conn.Token, Replaced: conn.Replaced, Renew: conn.Renew, Settle: settleWithin,
-	}, a.log)
+	return xds.Start(a.file.XDSServer.Listen(), conn.Link(), a.log)
 }
 
 func (a *agent) startEnvoy(b envoy.Bootstrap) (*process.Child, error) {
@@ -198,7 +195,7 @@ func (a *agent) startEnvoy(b envoy.Bootstrap) (*process.Child, error) {
 	}
 	child, err := envoy.Start(bootstrap, envoy.Settings{
 		Path: path, Concurrency: e.Concurrency, DrainTimeSeconds: *e.DrainTimeSeconds, DrainStrategy: e.DrainStrategy,
-		LogLevel: a.file.Logging.LogLevel, LogJSON: a.file.Logging.LogJSON, Stdout: a.stdout, Stderr: a.stderr,
+		LogLevel: a.file.Logging.LogLevel, Stdout: a.stdout, Stderr: a.envoyLog,
 	})
 	if err != nil {
 		return nil, err
@@ -229,6 +226,7 @@ func (a *agent) supervise(ctx, told context.Context, child *process.Child, ends 
 	case <-child.Done():
 		return unexpected(child)
 	case e := <-first:
+		a.envoyLog.ExpectEnd()
 		return errors.Join(e.err(), child.Stop(context.WithoutCancel(ctx), killAfter))
 	}
 }

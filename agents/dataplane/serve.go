@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"time"
 
-	"google.golang.org/grpc/connectivity"
-
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
@@ -107,7 +105,7 @@ type health struct {
 func (a *agent) health(r *http.Request, conn *consul.Connection, proxy *xds.Proxy) health {
 	h := health{
 		Token:  !proxy.Status().TokenLost,
-		Server: connected(conn),
+		Server: conn.Ready(),
 		Envoy:  envoy.CheckReady(r.Context(), a.file.Envoy.Ready()) == nil,
 	}
 	select {
@@ -125,8 +123,6 @@ func (h health) write(w http.ResponseWriter) {
 	}
 	_ = json.NewEncoder(w).Encode(h) // whoever asked has gone
 }
-
-func connected(conn *consul.Connection) bool { return conn.GRPC().GetState() == connectivity.Ready }
 
 // metricsPage is what Prometheus gets to see: the agent's own metrics, Envoy's, and the application's where they are.
 func (a *agent) metricsPage(own *metrics.Dataplane) http.Handler {
@@ -148,5 +144,5 @@ func watch(own *metrics.Dataplane, conn *consul.Connection, proxy *xds.Proxy) {
 			ended[code.String()] = n
 		}
 		return metrics.Streams{Open: s.Streams, Ended: ended, Refusals: s.Refusals, Refusing: s.Refusing}
-	}, func() bool { return connected(conn) })
+	}, conn.Ready)
 }

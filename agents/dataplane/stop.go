@@ -62,6 +62,7 @@ func (a *agent) stop(ctx context.Context, child *process.Child, signalled bool) 
 		return unexpected(child)
 	default:
 	}
+	a.envoyLog.ExpectEnd()
 	if err := child.Stop(context.WithoutCancel(ctx), kill); err != nil {
 		a.log.Warn("envoy did not end by itself", "err", err)
 	}

@@ -83,3 +83,26 @@ func TestADrainingTaskIsNotRegisteredAgain(t *testing.T) {
 		}
 	})
 }
+
+// The incumbent's definitions have the application wait for ECS's verdict on the proxy, which takes longer than the pause after
+// which a check's output is brought up to date.
+func TestASlowStartCostsNoWriteBeforeTheFirstPassingOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSurroundings(running(mesh.ContainerDataplane, taskmeta.HealthUnknown), running("app", taskmeta.HealthUnknown))
+		m := s.mirror()
+		s.play(t, m, func() {
+			s.after(25*time.Second, func() {
+				if n := s.count("set"); n != 0 {
+					t.Errorf("%d writes while nothing but the output of the checks changed", n)
+				}
+				s.task.Containers = well()
+			})
+			s.after(time.Second, func() {
+				if passing, _ := s.statuses(); passing != 3 || s.count("set") != 1 {
+					t.Errorf("%d checks pass after %d writes", passing, s.count("set"))
+				}
+			})
+		})
+	})
+}

@@ -42,6 +42,7 @@ type mirror struct {
 	suspected chan struct{} // holds one element when somebody else may have changed the registration
 	held      ledger        // what Consul holds
 	whole     bool          // the registration is all there
+	started   bool          // every check has passed once
 	nextLook  time.Time     // at the registration
 	retryAt   time.Time     // after a call that failed; zero else
 	pause     time.Duration // before retryAt
@@ -51,7 +52,7 @@ type mirror struct {
 func (m *mirror) run(ctx context.Context) {
 	var task taskmeta.Task
 	fastUntil := time.Now().Add(fastAtStart)
-	failing, started := false, false
+	failing := false
 	var heard time.Time // when callers have heard of the instance
 	for ctx.Err() == nil {
 		seen, err := m.task(ctx)
@@ -71,11 +72,11 @@ func (m *mirror) run(ctx context.Context) {
 				continue
 			}
 			changed := m.mend(ctx, want)
-			if first := !started && m.held.passing(want); first || started && changed {
+			if first := !m.started && m.held.passing(want); first || m.started && changed {
 				if first {
 					m.passed()
 				}
-				started, fastUntil = true, time.Now().Add(fastAfter)
+				m.started, fastUntil = true, time.Now().Add(fastAfter)
 			}
 		}
 		switch {
@@ -139,7 +140,11 @@ func (m *mirror) try(ctx context.Context, want []consul.Check) (wrote bool, err 
 	if !m.whole {
 		return true, m.heal(ctx, want)
 	}
-	due := m.held.due(want, time.Now())
+	pause := outputPause
+	if !m.started {
+		pause = outputPauseAtStart
+	}
+	due := m.held.due(want, time.Now(), pause)
 	if len(due) == 0 {
 		return false, nil
 	}

@@ -134,6 +134,10 @@ func drained(checks []consul.Check) []consul.Check {
 // starts, and each would be a write in Consul's log.
 const outputPause = 10 * time.Second
 
+// outputPauseAtStart is the same until the checks have passed once. What they say until then is born with them, and a task
+// whose containers wait for each other's ECS health checks takes longer to start than the other pause.
+const outputPauseAtStart = 30 * time.Second
+
 // ledger is what Consul holds, as far as we know.
 type ledger struct {
 	checks  map[string]consul.Check
@@ -144,15 +148,15 @@ func newLedger() ledger {
 	return ledger{map[string]consul.Check{}, map[string]time.Time{}}
 }
 
-// due lists the checks that have to be written: those of another status at once, those of another reason after a while.
-func (l ledger) due(want []consul.Check, now time.Time) []consul.Check {
+// due lists the checks that have to be written: those of another status at once, those of another reason after a pause.
+func (l ledger) due(want []consul.Check, now time.Time, pause time.Duration) []consul.Check {
 	var due []consul.Check
 	for _, w := range want {
 		have, known := l.checks[w.ID]
 		switch {
 		case !known || have.Status != w.Status:
 			due = append(due, w)
-		case have.Output != w.Output && now.Sub(l.written[w.ID]) >= outputPause:
+		case have.Output != w.Output && now.Sub(l.written[w.ID]) >= pause:
 			due = append(due, w)
 		}
 	}

@@ -120,7 +120,7 @@ func TestOnlyWhatChangedIsWritten(t *testing.T) {
 			l := newLedger()
 			l.note([]consul.Check{check}, now)
 			l.note([]consul.Check{check}, now.Add(time.Minute)) // seeing it again is not a change
-			if due := l.due(tc.want, now.Add(tc.at)); len(due) != tc.due {
+			if due := l.due(tc.want, now.Add(tc.at), outputPause); len(due) != tc.due {
 				t.Errorf("due: %v, want %d", due, tc.due)
 			}
 		})

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/bench/figures"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
@@ -131,8 +132,8 @@ func (f configuring) through(ctx context.Context) (configuration, error) {
 		return configuration{}, err
 	}
 	defer conn.Close()
-	proxy, err := xds.Start(netip.MustParseAddrPort("127.0.0.1:0"), xds.Consul{
-		Conn: func() *grpc.ClientConn { return conn }, Token: func() string { return f.token },
+	proxy, err := xds.Start(netip.MustParseAddrPort("127.0.0.1:0"), link.Link{
+		Conn: conn, Token: func() string { return f.token },
 		Replaced: func(string) <-chan struct{} { return nil },
 		Renew:    func(context.Context, string) error { return errors.New("the token was refused") },
 	}, hclog.NewNullLogger())

@@ -25,7 +25,7 @@ func (c *Connection) AccessorID() string { return c.session.current.Load().acces
 
 // Features lists what the current server offers to dataplanes, without the prefix that Consul's names of it have.
 func (c *Connection) Features(ctx context.Context) ([]string, error) {
-	answer, err := pbdataplane.NewDataplaneServiceClient(c.grpc).GetSupportedDataplaneFeatures(c.WithToken(ctx), &pbdataplane.GetSupportedDataplaneFeaturesRequest{})
+	answer, err := pbdataplane.NewDataplaneServiceClient(c.link.Conn).GetSupportedDataplaneFeatures(c.WithToken(ctx), &pbdataplane.GetSupportedDataplaneFeaturesRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("ask for the features of dataplanes: %w", err)
 	}

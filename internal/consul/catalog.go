@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/hashicorp/consul/api"
 )
-
-// ErrUnregistered means that Consul does not know the service, the proxy or the node that checks were written for.
-var ErrUnregistered = errors.New("not in Consul's catalog")
 
 // Register puts the service, then the proxy into the catalog, each together with its checks in one write. Whatever is
 // there already is brought to what r says. A transaction of both is out of reach: Consul's takes neither upstreams nor
@@ -32,14 +28,10 @@ func (c *Connection) SetChecks(ctx context.Context, r Registration, checks []Che
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := c.http.Catalog().Register(r.entry(nil, checks), write(ctx))
-	var status api.StatusError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &status) && (strings.Contains(status.Body, "Unknown service ID") || strings.Contains(status.Body, "node:write")):
-		return fmt.Errorf("set checks of %s: %w: %s", r.ServiceID, ErrUnregistered, status.Body)
+	if err != nil {
+		return fmt.Errorf("set checks of %s: %w", r.ServiceID, checkRefusal(err))
 	}
-	return fmt.Errorf("set checks of %s: %w", r.ServiceID, catalogRefusal(err))
+	return nil
 }
 
 // Deregister takes the service and the proxy, and with them their checks, out of the catalog in one transaction. What is

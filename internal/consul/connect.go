@@ -22,11 +22,10 @@ import (
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
@@ -37,6 +36,7 @@ const (
 	logoutTimeout = 2 * time.Second  // of Close
 	callTimeout   = 10 * time.Second // of one call of the HTTP API, fail-over included
 	guardPause    = 500 * time.Millisecond
+	settleWithin  = 15 * time.Second // longer than the pause between two servers that are tried
 
 	// probePause is between two looks at the current server where it is not watched. It bounds how long a lost one is missed;
 	// the library's own minute is long for a task that is to be deregistered.
@@ -58,7 +58,8 @@ type Connection struct {
 
 	watcher    *discovery.Watcher
 	watcherLog hclog.Logger
-	grpc       *grpc.ClientConn
+	arrivals   *arrivals
+	link       link.Link
 	end        context.CancelFunc // of what runs in the background
 	closed     atomic.Bool
 }
@@ -108,6 +109,7 @@ func (c *Connection) follow(ctx, life context.Context) error {
 	if err != nil {
 		return fmt.Errorf("follow Consul's servers: %w", err)
 	}
+	c.arrivals = newArrivals(life, c.watcher.Subscribe())
 	go c.watcher.Run()
 	found := make(chan discovery.State, 1)
 	go func() {
@@ -117,7 +119,7 @@ func (c *Connection) follow(ctx, life context.Context) error {
 	}()
 	select {
 	case state := <-found:
-		c.grpc = state.GRPCConn
+		c.link = link.Link{Conn: state.GRPCConn, Token: c.Token, Replaced: c.Replaced, Renew: c.Renew, Settle: settleWithin}
 		return nil
 	case <-ctx.Done():
 		c.watcher.Stop()
@@ -130,7 +132,7 @@ func (c *Connection) follow(ctx, life context.Context) error {
 // to do: one without a server has no address to be ready at.
 func (c *Connection) guard(ctx context.Context) {
 	pause := guardPause
-	for c.awaitLoss(ctx) && sleep.For(ctx, pause) {
+	for c.link.AwaitLoss(ctx) && sleep.For(ctx, pause) {
 		state, err := c.watcher.State()
 		if err != nil || !state.Address.Empty() {
 			pause = guardPause
@@ -144,16 +146,6 @@ func (c *Connection) guard(ctx context.Context) {
 		}
 		pause = min(2*pause, maxPause)
 	}
-}
-
-// awaitLoss returns once there is no connection to a server, or false when ctx ends.
-func (c *Connection) awaitLoss(ctx context.Context) bool {
-	for c.grpc.GetState() == connectivity.Ready {
-		if !c.grpc.WaitForStateChange(ctx, connectivity.Ready) {
-			return false
-		}
-	}
-	return true
 }
 
 // A token is renewed when this part of its life is over, or up to that much more of it, so that the tasks of a fleet do not
@@ -249,9 +241,6 @@ func (s Settings) addresses() string {
 	return hosts.Exec(ourselves + " " + agentconfig.DiscoverProgram)
 }
 
-// tokenField is the gRPC metadata key of the ACL token.
-const tokenField = "x-consul-token"
-
 // sessionContext gives every call of the server manager the token that is current when the call is made, where its own
 // credentials would give it the first one for ever.
 type sessionContext struct {
@@ -261,23 +250,22 @@ type sessionContext struct {
 
 // Value adds the token to the outgoing gRPC metadata.
 func (c sessionContext) Value(key any) any {
-	token := c.session.token()
-	if token == "" {
-		return c.Context.Value(key)
-	}
-	return metadata.NewOutgoingContext(c.Context, metadata.Pairs(tokenField, token)).Value(key)
+	return link.Outgoing(c.Context, c.session.token()).Value(key)
 }
+
+// Link is the gRPC connection to the current server, and its token.
+func (c *Connection) Link() link.Link { return c.link }
 
 // GRPC is the connection to the current server; it follows fail-over. Callers add the token to each call's metadata, as
 // WithToken does.
-func (c *Connection) GRPC() *grpc.ClientConn { return c.grpc }
+func (c *Connection) GRPC() *grpc.ClientConn { return c.link.Conn }
+
+// Ready reports whether there is a server that takes calls over gRPC.
+func (c *Connection) Ready() bool { return c.link.Ready() }
 
 // WithToken adds the current token to the metadata of a call on GRPC.
 func (c *Connection) WithToken(ctx context.Context) context.Context {
-	if token := c.Token(); token != "" {
-		return metadata.AppendToOutgoingContext(ctx, tokenField, token)
-	}
-	return ctx
+	return link.Outgoing(ctx, c.Token())
 }
 
 // Token is the current SecretID, "" where Consul needs none. Never log it.
@@ -306,7 +294,7 @@ func (c *Connection) Close() error {
 	defer cancel()
 	c.watcherLog.SetLevel(hclog.Off) // it is about to lose its token, and would complain
 	c.end()
-	err := c.session.logOut(ctx, c.grpc)
+	err := c.session.logOut(ctx, c.link.Conn)
 	c.watcher.Stop()
 	if c.sockets != nil {
 		c.sockets.CloseIdleConnections()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/consul-server-connection-manager/discovery"
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
@@ -280,4 +281,23 @@ func TestPlainHTTPToAPortForHTTPSIsToldTheFix(t *testing.T) {
 	if _, _, err := c.NodeServices(t.Context(), "server"); !errors.As(err, &refusal) || refusal.Hint != hintHTTPS || refusal.Tries != 1 {
 		t.Errorf("got %v, want the hint %q", err, hintHTTPS)
 	}
+}
+
+func TestWhoWaitsForAServerIsToldOfIt(t *testing.T) {
+	t.Parallel()
+	life, end := context.WithCancel(t.Context())
+	found := make(chan discovery.State)
+	a := newArrivals(life, found)
+	for range 2 {
+		next := a.next()
+		select {
+		case <-next:
+			t.Fatal("told before there is one")
+		default:
+		}
+		found <- discovery.State{}
+		<-next
+	}
+	end()
+	<-a.over
 }

@@ -9,10 +9,13 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/hashicorp/consul-server-connection-manager/discovery"
 	"github.com/hashicorp/consul/api"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/lock"
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
@@ -169,7 +172,7 @@ func (c *Connection) refresh(ctx context.Context, token *aclToken) error {
 
 // tokenUnknown reads a refusal.
 func tokenUnknown(resp *http.Response) bool {
-	return strings.Contains(peek(resp), "ACL not found")
+	return strings.Contains(peek(resp), link.Unknown)
 }
 
 // replay is the request with its body from the beginning.
@@ -189,6 +192,7 @@ func replay(req *http.Request) (*http.Request, error) {
 // server is the address of the HTTP API at the current server. While the server manager has none, it waits.
 func (c *Connection) server(ctx context.Context) (string, error) {
 	for {
+		next := c.arrivals.next()
 		state, err := c.watcher.State()
 		if err != nil {
 			return "", fmt.Errorf("find a Consul server: %w", err)
@@ -196,11 +200,45 @@ func (c *Connection) server(ctx context.Context) (string, error) {
 		if !state.Address.Empty() {
 			return net.JoinHostPort(state.Address.IP.String(), strconv.Itoa(c.settings.HTTP.Port)), nil
 		}
-		if !sleep.For(ctx, 50*time.Millisecond) {
+		select {
+		case <-next:
+		case <-c.arrivals.over:
+			return "", errors.New("find a Consul server: the connection is closed")
+		case <-ctx.Done():
 			return "", fmt.Errorf("find a Consul server: %w", context.Cause(ctx))
 		}
 	}
 }
 
-// call hands do the client of the HTTP API.
-func (c *Connection) call(_ context.Context, do func(*api.Client) error) error { return do(c.http) }
+// arrivals tells of each server that the server manager has found.
+type arrivals struct {
+	mu   sync.Mutex
+	at   chan struct{}   // closed at the next one
+	over <-chan struct{} // closed when there will be no more
+}
+
+// newArrivals listens to the manager until life ends.
+func newArrivals(life context.Context, found <-chan discovery.State) *arrivals {
+	a := &arrivals{at: make(chan struct{}), over: life.Done()}
+	go func() {
+		for {
+			select {
+			case <-life.Done():
+				return
+			case <-found:
+			}
+			a.mu.Lock()
+			close(a.at)
+			a.at = make(chan struct{})
+			a.mu.Unlock()
+		}
+	}()
+	return a
+}
+
+// next is closed when a server is found from now on.
+func (a *arrivals) next() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.at
+}

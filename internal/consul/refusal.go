@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
@@ -28,9 +30,16 @@ type reason struct {
 	hint  string
 }
 
-// ErrUnprepared means that Consul lets nobody log in as this role: the auth method is not there, does not admit the role, or
-// binds nothing to it.
-var ErrUnprepared = errors.New("no auth method of Consul admits the login and binds something to it")
+// What callers tell apart.
+var (
+	// ErrUnprepared means that Consul lets nobody log in as this role: the auth method is not there, does not admit the role, or
+	// binds nothing to it.
+	ErrUnprepared = errors.New("no auth method of Consul admits the login and binds something to it")
+	// ErrNoACLs means that Consul's ACL system is off: nobody logs in, and there is nothing to prepare for it.
+	ErrNoACLs = errors.New("the ACL system of Consul is off")
+	// ErrUnregistered means that Consul does not know the service, the proxy or the node that checks were written for.
+	ErrUnregistered = errors.New("not in Consul's catalog")
+)
 
 // unprepared are the answers that mean so.
 var unprepared = []reason{
@@ -50,7 +59,7 @@ var refusals = []reason{
 	{codes.PermissionDenied, "", briefly, "no binding rule of the auth method matches the task role: the controller makes the rules at its start"},
 	{codes.Internal, "failed to create token", 0, "Consul's own log says why; a tag " + mesh.RoleTagServiceName + " that is no name of a service can be the reason"},
 	{codes.Unauthenticated, "must be provided", 1, "Consul's ACL system is on: set consulLogin.enabled to true, or give a token in " + mesh.VariableToken},
-	{codes.Unauthenticated, "ACL not found", 1, "Consul does not know the token in " + mesh.VariableToken},
+	{codes.Unauthenticated, link.Unknown, 1, "Consul does not know the token in " + mesh.VariableToken},
 	{codes.Unauthenticated, "error making request", 0, "Consul's servers do not reach STS or IAM: see stsEndpoint and iamEndpoint of the auth method"},
 	{codes.Unauthenticated, "response body is invalid", 0, "what answers Consul's servers is neither STS nor IAM: see stsEndpoint and iamEndpoint of the auth method"},
 	{codes.Unauthenticated, "received error code 5", 0, ""},
@@ -165,6 +174,9 @@ func unspoken(err error, spoken bool) error {
 	return &Refusal{Err: err, Hint: r.hint, Tries: r.tries}
 }
 
+// nodeWrite is the right that only the controller has: Consul asks for it where the node of a registration is not there.
+const nodeWrite = "node:write"
+
 // overloads are causes for which a server has not done what it was asked to, and may do it when asked again.
 var overloads = []string{
 	"rate limit exceeded", "oo many requests", "No cluster leader", "is not the leader", "leadership lost", "leadership transfer in progress",
@@ -209,6 +221,51 @@ func registrationRefusal(err error) error {
 	return catalogRefusal(err)
 }
 
+// unregistered are the answers to a write of checks where what they hang on is gone.
+var unregistered = []string{"Unknown service ID", nodeWrite}
+
+// checkRefusal is catalogRefusal for a write of checks.
+func checkRefusal(err error) error {
+	var status api.StatusError
+	if errors.As(err, &status) && slices.ContainsFunc(unregistered, func(part string) bool { return strings.Contains(status.Body, part) }) {
+		return fmt.Errorf("%w: %s", ErrUnregistered, status.Body)
+	}
+	return catalogRefusal(err)
+}
+
+// aclRefusals are answers of the HTTP API to the controller; the first match counts.
+var aclRefusals = []struct {
+	text  string // in the answer; "" for any
+	code  int    // 0 for any
+	cause error  // that it is, nil for no other
+	means error  // what callers are told that it is; nil for nothing
+	tries int
+	hint  string
+}{
+	{"ACL support disabled", 0, nil, ErrNoACLs, 1, "tasks log in through ACLs: set acl.enabled in the configuration of Consul's servers"},
+	{"", 0, acl.ErrNotEnterprise, nil, 1, "controller.partitionsEnabled takes Consul Enterprise: leave it out"},
+	{link.Unknown, 0, nil, nil, briefly, "Consul does not know the controller's token: it was deleted, or is another datacenter's"},
+	{plainToTLS, 0, nil, nil, 1, hintHTTPS},
+	{"", http.StatusForbidden, nil, nil, 1, "the token needs acl = \"write\" and what else consulecs-agent bootstrap -print -controller-writes-acl prints"},
+}
+
+// aclRefusal explains an answer of the HTTP API to the controller.
+func aclRefusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, r := range aclRefusals {
+		if !strings.Contains(err.Error(), r.text) || r.code != 0 && !hasStatus(err, r.code) || r.cause != nil && !errors.Is(err, r.cause) {
+			continue
+		}
+		if r.means != nil {
+			err = fmt.Errorf("%w: %w", r.means, err)
+		}
+		return &Refusal{Err: err, Tries: r.tries, Hint: r.hint}
+	}
+	return err
+}
+
 // isUnanswered reports whether nobody knows if Consul has done what it was asked to: no answer came from the server, or the server
 // got none from the leader.
 func isUnanswered(err error) bool {
@@ -238,7 +295,7 @@ func catalogRefusal(err error) error {
 
 func explainCatalog(err error, code int, text string) error {
 	switch {
-	case strings.Contains(text, "node:write"):
+	case strings.Contains(text, nodeWrite):
 		return &Refusal{Err: err, Hint: "the synthetic node of the ECS cluster is missing in Consul's catalog: the controller must run; it makes the node at its start"}
 	case strings.Contains(text, "service:write"):
 		return &Refusal{Err: err, Tries: 1, Hint: "the token is for another service: the tag " + mesh.RoleTagServiceName + " of the task role must be the name of the service"}

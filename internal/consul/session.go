@@ -19,10 +19,10 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	expcredentials "google.golang.org/grpc/experimental/credentials"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
@@ -187,7 +187,7 @@ func (n *session) unknown(ctx context.Context, token string) bool {
 	for _, addr := range addresses {
 		err := n.at(ctx, addr, func(ctx context.Context, conn grpc.ClientConnInterface) error { return probe(ctx, conn, token) })
 		if err == nil || !isUnreached(err) {
-			return status.Code(err) == codes.Unauthenticated
+			return link.TokenLost(err)
 		}
 	}
 	return false
@@ -232,9 +232,7 @@ func (n *session) tryServer(ctx context.Context, addr, bearer string) (token *ac
 
 // probe makes a call for which Consul wants any valid token.
 func probe(ctx context.Context, conn grpc.ClientConnInterface, token string) error {
-	if token != "" {
-		ctx = metadata.AppendToOutgoingContext(ctx, tokenField, token)
-	}
+	ctx = link.Outgoing(ctx, token)
 	_, err := pbdataplane.NewDataplaneServiceClient(conn).GetSupportedDataplaneFeatures(ctx, &pbdataplane.GetSupportedDataplaneFeaturesRequest{})
 	return err
 }

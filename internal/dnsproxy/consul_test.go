@@ -10,8 +10,8 @@ import (
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
 	"github.com/miekg/dns"
-	"google.golang.org/grpc"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
@@ -88,7 +88,7 @@ func consulWithInstances(t *testing.T) *testenv.Consul {
 func startBefore(t *testing.T, consul *testenv.Consul) *Proxy {
 	t.Helper()
 	conn := connect(t, net.JoinHostPort(consul.Address, strconv.Itoa(consul.GRPCPort)))
-	p, err := Start(anyPort, Consul{Conn: func() *grpc.ClientConn { return conn }, Token: func() string { return consul.BootstrapToken }}, hclog.NewNullLogger())
+	p, err := Start(anyPort, Consul{Link: link.Link{Conn: conn, Token: func() string { return consul.BootstrapToken }}}, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

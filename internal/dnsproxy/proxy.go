@@ -16,10 +16,9 @@ import (
 	"github.com/hashicorp/consul/proto-public/pbdns"
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sync/singleflight"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
@@ -43,9 +42,8 @@ const (
 
 // Consul is how the proxy reaches a Consul server, and for whom it asks.
 type Consul struct {
-	Conn  func() *grpc.ClientConn // the current connection, which follows fail-over
-	Token func() string           // the current SecretID; "" means none
-	Scope mesh.Scope              // names without a partition or namespace of their own are looked up here
+	link.Link
+	Scope mesh.Scope // names without a partition or namespace of their own are looked up here
 }
 
 // Proxy is the local DNS server.
@@ -128,18 +126,16 @@ func (p *Proxy) answer(ctx context.Context, query []byte, protocol pbdns.Protoco
 func (p *Proxy) ask(ctx context.Context, query []byte, protocol pbdns.Protocol) []byte {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	conn := p.consul.Conn()
-	if conn.GetState() == connectivity.Idle {
-		// It has lost its server, and is left to who leads it to the next one: a query would have it ask for the old one
+	if p.consul.Lost() {
+		// The connection has lost its server, and is left to who leads it to the next one: a query would have it ask for the old one
 		// again, and what that answers is taken for the next one's.
 		return failure(query)
 	}
-	ctx = metadata.AppendToOutgoingContext(ctx,
-		"x-consul-token", p.consul.Token(),
+	ctx = metadata.AppendToOutgoingContext(link.Outgoing(ctx, p.consul.Token()),
 		"x-consul-partition", p.consul.Scope.Partition,
 		"x-consul-namespace", p.consul.Scope.Namespace,
 	)
-	resp, err := pbdns.NewDNSServiceClient(conn).Query(ctx, &pbdns.QueryRequest{Msg: query, Protocol: protocol})
+	resp, err := pbdns.NewDNSServiceClient(p.consul.Conn).Query(ctx, &pbdns.QueryRequest{Msg: query, Protocol: protocol})
 	switch {
 	case err != nil:
 		p.log.Debug("query not answered by consul", "err", err)

@@ -26,6 +26,7 @@ type Bootstrap struct {
 	Ready      netip.AddrPort // answers GET /ready
 	Central    Central        // what operators set in Consul
 	Prometheus Prometheus     // counts where Central has a Prometheus listener
+	MaxInbound int64          // connections that may be open to Envoy's listeners; 0 for any number, of which Envoy warns
 }
 
 // Prometheus is what a dataplane sets of the listener that Prometheus scrapes.
@@ -53,7 +54,7 @@ const (
 
 // JSON renders the bootstrap. AccessLogs are JSON objects of Envoy's own; one that is not valid is an error.
 func (b Bootstrap) JSON() ([]byte, error) {
-	admin := adminConfig{Address: address(b.Admin)}
+	admin := adminConfig{Address: address(b.Admin), BeyondLimit: true}
 	for i, log := range b.AccessLogs {
 		if !json.Valid([]byte(log)) {
 			return nil, fmt.Errorf("render bootstrap: access log %d is not JSON", i)
@@ -67,6 +68,7 @@ func (b Bootstrap) JSON() ([]byte, error) {
 		}},
 		LayeredRuntime:     runtimeLayers(),
 		Watchdogs:          watchdogs{Main: calmWatchdog(), Worker: calmWatchdog()},
+		OverloadManager:    b.overload(),
 		StaticResources:    staticResources{Clusters: b.clusters(), Listeners: b.listeners(), Secrets: b.secrets()},
 		StatsSinks:         b.sinks(),
 		StatsConfig:        b.statsConfig(),
@@ -95,6 +97,20 @@ func orDefault(scope string) string {
 // runtimeLayers lifts Envoy's limit on the size of regular expressions, which Consul's own configuration exceeds.
 func runtimeLayers() layeredRuntime {
 	return layeredRuntime{Layers: []runtimeLayer{{Name: "base", Static: map[string]any{"re2.max_program_size.error_level": 1 << 20}}}}
+}
+
+// overload bounds the connections that are let in. Nothing is measured now and then for it: the interval only says how often
+// Envoy would do so.
+func (b Bootstrap) overload() *overloadManager {
+	if b.MaxInbound == 0 {
+		return nil
+	}
+	return &overloadManager{RefreshInterval: "60s", Monitors: []resourceMonitor{{
+		Name: "envoy.resource_monitors.global_downstream_max_connections",
+		TypedConfig: connectionMonitor{
+			Type: typePrefix + "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig", Max: b.MaxInbound,
+		},
+	}}}
 }
 
 // calmWatchdog looks less often whether Envoy's threads are stuck. Envoy's defaults, 200 ms and 1 s, wake each thread ten times

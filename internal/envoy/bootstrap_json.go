@@ -18,6 +18,7 @@ type bootstrapConfig struct {
 	Node               node             `json:"node"`
 	LayeredRuntime     layeredRuntime   `json:"layered_runtime"`
 	Watchdogs          watchdogs        `json:"watchdogs"`
+	OverloadManager    *overloadManager `json:"overload_manager,omitempty"`
 	StaticResources    staticResources  `json:"static_resources"`
 	StatsSinks         []any            `json:"stats_sinks,omitempty"`
 	StatsConfig        any              `json:"stats_config"`
@@ -27,8 +28,24 @@ type bootstrapConfig struct {
 }
 
 type adminConfig struct {
-	AccessLog []json.RawMessage `json:"access_log,omitempty"`
-	Address   anAddress         `json:"address"`
+	AccessLog   []json.RawMessage `json:"access_log,omitempty"`
+	Address     anAddress         `json:"address"`
+	BeyondLimit bool              `json:"ignore_global_conn_limit"`
+}
+
+type overloadManager struct {
+	RefreshInterval string            `json:"refresh_interval"`
+	Monitors        []resourceMonitor `json:"resource_monitors"`
+}
+
+type resourceMonitor struct {
+	Name        string            `json:"name"`
+	TypedConfig connectionMonitor `json:"typed_config"`
+}
+
+type connectionMonitor struct {
+	Type string `json:"@type"`
+	Max  int64  `json:"max_active_downstream_connections"`
 }
 
 type node struct {
@@ -154,6 +171,7 @@ type listener struct {
 	Name         string        `json:"name"`
 	Address      anAddress     `json:"address"`
 	FilterChains []filterChain `json:"filter_chains"`
+	BeyondLimit  bool          `json:"ignore_global_conn_limit"`
 }
 
 type filterChain struct {

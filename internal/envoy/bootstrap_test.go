@@ -32,7 +32,8 @@ func bootstrap() envoy.Bootstrap {
 
 func cases(t *testing.T) map[string]envoy.Bootstrap {
 	t.Helper()
-	plain, scoped, logged, odd, six := bootstrap(), bootstrap(), bootstrap(), bootstrap(), bootstrap()
+	plain, scoped, logged, odd, six, limited := bootstrap(), bootstrap(), bootstrap(), bootstrap(), bootstrap(), bootstrap()
+	limited.MaxInbound = 49152
 	scoped.Namespace, scoped.Partition, scoped.Datacenter = "team-a", "emea", "dc1"
 	logged.AccessLogs = []string{
 		`{"name":"Consul Listener Log","typedConfig":{"@type":"type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog","logFormat":{"jsonFormat":{"code":"%RESPONSE_CODE%"}}}}`,
@@ -40,7 +41,7 @@ func cases(t *testing.T) map[string]envoy.Bootstrap {
 	}
 	odd.ProxyID, odd.NodeName = `a"b\c{{.}}`, ""
 	six.Admin, six.Ready = netip.MustParseAddrPort("[::1]:19000"), netip.MustParseAddrPort("[::1]:22000")
-	all := map[string]envoy.Bootstrap{"plain": plain, "scoped": scoped, "access-logs": logged, "odd-names": odd, "ipv6": six}
+	all := map[string]envoy.Bootstrap{"plain": plain, "scoped": scoped, "access-logs": logged, "odd-names": odd, "ipv6": six, "limited": limited}
 	for name, config := range centralCases() {
 		b := bootstrap()
 		b.Central = central(t, config)

@@ -32,7 +32,7 @@ func (b Bootstrap) listeners() []any {
 // httpListener answers by r, and 404 to anything else.
 func httpListener(name, statPrefix string, at netip.AddrPort, r route) listener {
 	return listener{
-		Name: name, Address: address(at),
+		Name: name, Address: address(at), BeyondLimit: true, // who asks how Envoy is has to hear it above all then
 		FilterChains: []filterChain{{Filters: []filter{{
 			Name: "envoy.filters.network.http_connection_manager",
 			TypedConfig: connectionManager{

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -30,10 +31,9 @@ type Settings struct {
 	Path             string // of the program; "" means imagePath, else the one on PATH
 	Concurrency      int    // worker threads; 0 means as many as the container has CPUs, at most 2
 	DrainTimeSeconds int
-	DrainStrategy    string // immediate (default) or gradual
-	LogLevel         string // trace, debug, info, warn or error
-	LogJSON          bool
-	Stdout, Stderr   io.Writer // access logs go to stdout, Envoy's own log to stderr
+	DrainStrategy    string    // immediate (default) or gradual
+	LogLevel         string    // trace, debug, info, warn or error
+	Stdout, Stderr   io.Writer // access logs go to stdout, Envoy's own log to stderr; see Log
 }
 
 // Start starts Envoy with the bootstrap JSON. Envoy dies with this process.
@@ -43,6 +43,9 @@ func Start(bootstrap []byte, s Settings) (*process.Child, error) {
 		return nil, fmt.Errorf("hand the bootstrap to envoy: %w", err)
 	}
 	defer file.Close()
+	if err := passFileLimit(); err != nil {
+		return nil, fmt.Errorf("let envoy open as many files as this container may: %w", err)
+	}
 	child, err := process.Start(process.Command{
 		Path: program(s.Path), Args: s.args(), Env: environment(os.Environ()),
 		Stdout: s.Stdout, Stderr: s.Stderr, ExtraFiles: []*os.File{file},
@@ -51,6 +54,27 @@ func Start(bootstrap []byte, s Settings) (*process.Child, error) {
 		return nil, fmt.Errorf("%w\nhint: the image has Envoy at %s; %s names another place", err, imagePath, EnvPath)
 	}
 	return child, nil
+}
+
+// ConnectionLimit is how many connections Envoy may let in, by the number of files that this container may open: a quarter of
+// them is left for connections to the application and to other services, of which there are fewer, and for the rest.
+func ConnectionLimit() (int64, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, fmt.Errorf("ask how many files may be open: %w", err)
+	}
+	files := int64(min(limit.Cur, 1<<30))
+	return files - files/4, nil
+}
+
+// passFileLimit makes children of this process inherit its limit of open files, which the Go runtime has raised to what the
+// container may have, rather than the lower one that it was started with.
+func passFileLimit() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 }
 
 // program is the configured one, else the image's, else the one on PATH.
@@ -73,21 +97,13 @@ func (s Settings) args() []string {
 		// immediate: every answer while draining asks its peer to go, not a growing share of them.
 		"--drain-strategy", cmp.Or(s.DrainStrategy, "immediate"),
 		"--log-level", strings.ToLower(s.LogLevel),
-		"--log-format", s.logFormat(),
+		"--log-format", logFormat,
 	}
 	if strings.EqualFold(s.LogLevel, "info") {
 		// At info it lists its extensions at each start, in some seventy long lines.
 		args = append(args, "--component-log-level", "main:warning")
 	}
 	return args
-}
-
-// logFormat matches the agent's own lines, so that one parser reads the container's log.
-func (s Settings) logFormat() string {
-	if s.LogJSON {
-		return `{"@timestamp":"%Y-%m-%dT%T.%f%z","@module":"envoy.%n","@level":"%l","@message":"%j","thread":%t}`
-	}
-	return "%Y-%m-%dT%T.%e%z [%l] envoy.%n(%t) %v"
 }
 
 // environment keeps from Envoy what concerns the agent alone: among it may be a Consul token.

@@ -182,3 +182,24 @@ func TestADrainTimeOfZeroDrainsAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestEnvoyMayOpenAsManyFilesAsItsAgent(t *testing.T) {
+	t.Parallel()
+	server := ads.Start(t)
+	child, _ := start(t, server)
+	files := func(process string) string {
+		data, err := os.ReadFile("/proc/" + process + "/limits")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(data), "Max open files")
+		line, _, _ := strings.Cut(rest, "\n")
+		return line
+	}
+	if own, envoys := files("self"), files(fmt.Sprint(child.PID())); own != envoys {
+		t.Errorf("Envoy may open%s, its agent%s", envoys, own)
+	}
+	if limit, err := envoy.ConnectionLimit(); err != nil || limit < 100 {
+		t.Errorf("a limit of %d connections (%v)", limit, err)
+	}
+}

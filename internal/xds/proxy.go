@@ -18,8 +18,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 )
 
 // method is the only one that is passed on.
@@ -31,22 +32,9 @@ const maxMessage = 50 << 20
 // renewTimeout bounds a login in the midst of a failing stream: Envoy waits for its status meanwhile.
 const renewTimeout = 15 * time.Second
 
-// Consul is how the proxy reaches a Consul server.
-type Consul struct {
-	Conn     func() *grpc.ClientConn                       // the current connection, which follows fail-over
-	Token    func() string                                 // the current SecretID; "" means none
-	Replaced func(token string) <-chan struct{}            // closed once the current token is another; nil for never
-	Renew    func(ctx context.Context, stale string) error // gets another token than stale
-
-	// Settle is how long a stream that has lost its server leaves the connection alone at the most, so that whoever keeps it
-	// can lead it to the next server. A call meanwhile would have it ask for the old one, and what that answers, or does not,
-	// is taken for the next one's. 0 is for a connection that nobody leads.
-	Settle time.Duration
-}
-
 // Proxy is the local xDS server.
 type Proxy struct {
-	consul   Consul
+	consul   link.Link
 	log      hclog.Logger
 	listener net.Listener
 	server   *grpc.Server
@@ -57,7 +45,6 @@ type Proxy struct {
 	waiting    map[string]bool // types whose first response Envoy has not applied yet
 	configured chan struct{}
 	unbound    error // Envoy cannot listen where it should
-	lost       bool  // the last stream has lost its server
 	status     Status
 	pacer      *pacer // of the last stream; nil before the first
 	shape      Shape // nil: all is passed on as it comes
@@ -73,7 +60,7 @@ type Status struct {
 }
 
 // Start listens at addr, which must be loopback, and serves. Port 0 means any free port.
-func Start(addr netip.AddrPort, consul Consul, log hclog.Logger) (*Proxy, error) {
+func Start(addr netip.AddrPort, consul link.Link, log hclog.Logger) (*Proxy, error) {
 	if !addr.Addr().IsLoopback() {
 		return nil, fmt.Errorf("listen for xDS at %s: not a loopback address", addr)
 	}
@@ -156,7 +143,7 @@ func (p *Proxy) handle(_ any, fromEnvoy grpc.ServerStream) error {
 	if name != method {
 		return status.Errorf(codes.Unimplemented, "unknown method %s", name)
 	}
-	p.settle(fromEnvoy.Context())
+	p.consul.AwaitReady(fromEnvoy.Context()) // the stream before this one may have lost its server
 	token := p.consul.Token()
 	err := p.relay(fromEnvoy, token)
 	switch {
@@ -165,34 +152,15 @@ func (p *Proxy) handle(_ any, fromEnvoy grpc.ServerStream) error {
 		p.log.Info("xds stream ended: its ACL token was replaced")
 	default:
 		p.log.Warn("xds stream ended", "err", err)
-		p.note(func(s *Status) {
-			s.Ended[status.Code(err)]++
-			p.lost = status.Code(err) == codes.Unavailable
-		})
+		p.note(func(s *Status) { s.Ended[status.Code(err)]++ })
 		p.renew(fromEnvoy.Context(), err, token)
 	}
 	return err
 }
 
-// settle waits until the connection is usable again after a stream has lost its server.
-func (p *Proxy) settle(ctx context.Context) {
-	p.mu.Lock()
-	lost := p.lost
-	p.lost = false
-	p.mu.Unlock()
-	if !lost || p.consul.Settle == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.consul.Settle)
-	defer cancel()
-	conn := p.consul.Conn()
-	for state := conn.GetState(); state != connectivity.Ready && conn.WaitForStateChange(ctx, state); state = conn.GetState() {
-	}
-}
-
 // renew gets a new token when the stream ended for the want of a good one, so that Envoy's next stream succeeds.
 func (p *Proxy) renew(ctx context.Context, cause error, stale string) {
-	if !TokenLost(cause) {
+	if !link.TokenLost(cause) {
 		return
 	}
 	p.note(func(s *Status) { s.TokenLost = true })

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/ads"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
@@ -83,8 +84,8 @@ func start(t *testing.T, token string) world {
 	w := world{server: ads.Start(t), tokens: &tokens{current: token}}
 	conn := dial(t, w.server.Addr)
 	var err error
-	w.proxy, err = xds.Start(netip.MustParseAddrPort("127.0.0.1:0"), xds.Consul{
-		Conn: func() *grpc.ClientConn { return conn }, Token: w.tokens.get, Replaced: w.tokens.replaced, Renew: w.tokens.renew,
+	w.proxy, err = xds.Start(netip.MustParseAddrPort("127.0.0.1:0"), link.Link{
+		Conn: conn, Token: w.tokens.get, Replaced: w.tokens.replaced, Renew: w.tokens.renew,
 	}, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
@@ -320,7 +321,7 @@ func TestTheAddressIsCheckedAndTaken(t *testing.T) {
 		"0.0.0.0:0":             "listen for xDS at 0.0.0.0:0: not a loopback address",
 		w.proxy.Addr().String(): "listen for xDS: listen tcp " + w.proxy.Addr().String() + ": bind: address already in use",
 	} {
-		_, err := xds.Start(netip.MustParseAddrPort(addr), xds.Consul{}, hclog.NewNullLogger())
+		_, err := xds.Start(netip.MustParseAddrPort(addr), link.Link{}, hclog.NewNullLogger())
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}

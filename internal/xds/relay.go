@@ -2,26 +2,20 @@ package xds
 
 import (
 	"context"
-	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 )
 
-// tokenKey is the metadata key of a Consul token.
-const tokenKey = "x-consul-token"
-
 // errReplaced makes Envoy open a stream anew: Consul keeps one open whose token is gone, but stops telling it what changes.
-var errReplaced = status.Error(codes.Unavailable, "the stream's ACL token was replaced")
+var errReplaced = status.Error(codes.Unavailable, Replaced)
 
-// TokenLost reports whether err is Consul's way to say that it does not know the token (any more).
-func TokenLost(err error) bool {
-	s := status.Convert(err)
-	return s.Code() == codes.Unauthenticated ||
-		s.Code() == codes.PermissionDenied && strings.Contains(s.Message(), "ACL not found")
-}
+// Replaced is in what Envoy says of a stream that ended because its token was replaced by another.
+const Replaced = "the stream's ACL token was replaced"
 
 // relay opens the stream to Consul and passes messages both ways until either side ends it. It returns Consul's status
 // as it is.
@@ -29,7 +23,7 @@ func (p *Proxy) relay(fromEnvoy grpc.ServerStream, token string) error {
 	ctx, cancel := context.WithCancel(outgoing(fromEnvoy.Context(), token))
 	defer cancel() // ends both pumps
 	// While there is no server the stream waits for one, rather than Envoy's back-off for the stream.
-	toConsul, err := p.consul.Conn().NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method,
+	toConsul, err := p.consul.Conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method,
 		grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage), grpc.WaitForReady(true))
 	if err != nil {
 		return err
@@ -60,13 +54,8 @@ func (p *Proxy) relay(fromEnvoy grpc.ServerStream, token string) error {
 	}
 }
 
-// outgoing is the metadata of Envoy's stream with our token.
+// outgoing is the context of Envoy's stream for that to Consul: with Envoy's metadata, and our token.
 func outgoing(ctx context.Context, token string) context.Context {
 	md, _ := metadata.FromIncomingContext(ctx)
-	md = md.Copy()
-	if md == nil {
-		md = metadata.MD{}
-	}
-	md.Set(tokenKey, token)
-	return metadata.NewOutgoingContext(ctx, md)
+	return link.Outgoing(metadata.NewOutgoingContext(ctx, md.Copy()), token)
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/ads"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
@@ -33,9 +34,10 @@ func TestAStreamThatLostItsServerIsLedToTheNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	conn.Connect() // as its keeper has, before anybody calls
 	tokens := &tokens{}
-	proxy, err := xds.Start(netip.MustParseAddrPort("127.0.0.1:0"), xds.Consul{
-		Conn: func() *grpc.ClientConn { return conn }, Token: tokens.get, Replaced: tokens.replaced, Renew: tokens.renew, Settle: time.Minute,
+	proxy, err := xds.Start(netip.MustParseAddrPort("127.0.0.1:0"), link.Link{
+		Conn: conn, Token: tokens.get, Replaced: tokens.replaced, Renew: tokens.renew, Settle: time.Minute,
 	}, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)

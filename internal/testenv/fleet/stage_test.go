@@ -214,7 +214,7 @@ func (s *stage) run(t *testing.T, definition string) ecstypes.Task {
 func (s *stage) showLogs(t *testing.T, task ecstypes.Task) {
 	for _, c := range task.Containers {
 		logs, err := s.Logs(context.Background(), aws.ToString(task.TaskArn), aws.ToString(c.Name))
-		lines := slices.DeleteFunc(strings.Split(logs, "\n"), func(line string) bool { return strings.Contains(line, "[info] envoy.main(") }) // its list of extensions
+		lines := slices.DeleteFunc(strings.Split(logs, "\n"), func(line string) bool { return strings.Contains(line, "[INFO]  envoy.main: ") }) // its list of extensions
 		t.Logf("── task %s container %s (%v)\n%s", fleet.TaskID(task), aws.ToString(c.Name), err, strings.Join(lines, "\n"))
 	}
 }
