@@ -73,6 +73,10 @@ func TestBootstrapWritesOnceAndThenOnlyWhatIsMissing(t *testing.T) {
 		"created binding rule consul-ecs-api-gateway-role",
 		"created binding rule consul-ecs-terminating-gateway-role",
 		"created binding rule consul-ecs-mesh-gateway-role",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-2}",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-3}",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-4}",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-5}",
 		"created ACL policy anonymous-token-policy",
 		"updated ACL token anonymous",
 	}
@@ -92,7 +96,7 @@ func TestBootstrapWritesOnceAndThenOnlyWhatIsMissing(t *testing.T) {
 	}{
 		"auth method, and with it its rules": {
 			func() error { _, err := client.ACL().AuthMethodDelete("iam-ecs-service-token", nil); return err },
-			all[5:10],
+			all[5:14],
 		},
 		"a binding rule": {
 			func() error {
