@@ -55,7 +55,7 @@ func (c Config) Pairs(family string) []Pair {
 func (c Config) checkServices(found *problem.List) {
 	path := problem.At("services")
 	if n := len(c.Services); n >= mesh.MaxServices {
-		found.Add(path, "has %d services, want at most %d: a task is at most %d services, and one of them is in %s", n, mesh.MaxServices-1, mesh.MaxServices, problem.At("service"))
+		found.Add(path, "has %d services besides the first one, want at most %d", n, mesh.MaxServices-1)
 	}
 	if len(c.Services) > 0 && c.RedirectsTraffic() {
 		found.AddWith([]problem.Path{path}, problem.At("transparentProxy", "enabled"), "is true, but the task is several services: callers with a transparent proxy tell services by their addresses, "+

@@ -38,7 +38,7 @@ func TestFurtherServicesThatCannotWorkAreRefused(t *testing.T) {
 		"an unknown key":         {`{"service":{"name":"web-admin","port":8081},"upstreams":[]}`, ``, `services[0].upstreams: unknown key, want one of proxy, service`},
 		"too many": {
 			strings.Join([]string{admin, `{"service":{"name":"b","port":2}}`, `{"service":{"name":"c","port":3}}`, `{"service":{"name":"d","port":4}}`, `{"service":{"name":"e","port":5}}`}, ","), ``,
-			`services: has 5 services, want at most 4: a task is at most 5 services, and one of them is in service`,
+			`services: has 5 services besides the first one, want at most 4`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 )
 
 const taskParameter = "The task: an object with the attributes and blocks of `consulecs_mesh_task`, but for `ecs_service`, `revision_policy`, `adopt_existing` and `timeouts`. " +
-	"A block that may be written many times (`container`, `upstream`) is a list of objects. A function does not know the provider's configuration: what that supplies to a resource, " +
+	"A block that may be written many times (`container`, `upstream`) is a list of objects; of `service`, one object will do. A function does not know the provider's configuration: what that supplies to a resource, " +
 	"such as the agents' image (`sidecars.image`) and `consul_servers`, has to be said."
 
 // containerDefinitions renders the containers of a task.

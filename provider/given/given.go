@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 // Read converts a value, which is wholly known, to a type. What does not fit is told by its place, and is null in what is returned.
@@ -81,6 +82,9 @@ func (r *reader) texts(v tftypes.Value, as tftypes.Map, at problem.Path) tftypes
 
 func (r *reader) list(v tftypes.Value, as, element tftypes.Type, at problem.Path) tftypes.Value {
 	var elements []tftypes.Value
+	if _, isOne := fieldsOf(v); isOne && row.OftenAlone(at) {
+		return tftypes.NewValue(as, []tftypes.Value{r.read(v, element, at)})
+	}
 	if !isList(v.Type()) || v.As(&elements) != nil {
 		return r.refuse(v, "a list", as, at)
 	}

@@ -24,7 +24,7 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 	resp.Schema = row.Schema("An ECS task in the Consul service mesh: its task definition with the injected containers, its IAM roles and, if asked for, the ECS service that runs it.",
 		row.Fields{
 			"family":            family(),
-			"service":           block.ServiceRow(),
+			"service":           block.ServicesRow(),
 			"outbound_only":     row.FlagOr(false, "The application receives no traffic from the mesh; `service.port` stays unset. Default `false`."),
 			"upstream":          row.Objects("Services that the application calls through its proxy, each at a local port.", block.UpstreamFields()),
 			"proxy":             block.ProxyRow(),
@@ -68,6 +68,7 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 			"rendered_definition_json":            row.ComputedText("The task definition without its containers, in canonical form, as ECS has it: a change made there shows here. Texts stand as short hashes, but for names, ARNs and AWS's own words."),
 			"rendered_container_definitions_json": row.ComputedTexts("The container definitions by their names, each as JSON in canonical form, injected ones included, as ECS has them: a change made there shows here. Texts stand as short hashes, but for names, images, ARNs and AWS's own words."),
 		})
+	resp.Schema.Version = schemaVersion
 }
 
 func revisionPolicyRow() schema.SingleNestedBlock {
