@@ -1,0 +1,23 @@
+# billing answers customers at one port and its operators at another. To the mesh these are two services, so that an intention for the
+# one says nothing about the other.
+resource "consulecs_mesh_task" "billing" {
+  family = "billing"
+
+  service {
+    port = 8080
+  }
+
+  service {
+    name = "billing-admin"
+    port = 8081
+
+    proxy {
+      config = jsonencode({ protocol = "http" })
+    }
+  }
+
+  container {
+    name  = "billing"
+    image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/billing:1.8.0"
+  }
+}
