@@ -244,7 +244,7 @@ func TestFunctionsRenderWhatTheResourcePlans(t *testing.T) {
 	for n := range uint64(60) {
 		p, d := speak(t), dice{rand.New(rand.NewPCG(seed, n))} // a provider plans a name once
 		p.configure(t, c.ours())
-		config := d.vary(p.block("consulecs_mesh_task"), []fields{fullMeshTask("alike", at), meshTask(nil)}[n%2], []float64{0, 0.01, 0.03}[n%3])
+		config := d.vary(p.block("consulecs_mesh_task"), []fields{fullMeshTask("alike", at), meshTask(nil), severalServices("alike")}[n%3], []float64{0, 0.01, 0.03}[n/3%3])
 		for _, name := range []string{"ecs_service", "revision_policy", "adopt_existing", "timeouts"} {
 			delete(config, name)
 		}

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,22 +46,6 @@ func twofold(t *testing.T, c *testenv.Consul) (first, second *task) {
 	first.awaitReady(t)
 	second.awaitReady(t)
 	return first, second
-}
-
-// envoys are the IDs of the agent's children.
-func (k *task) envoys() []int {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", k.cmd.Process.Pid))
-	var all []int
-	for _, file := range files {
-		data, _ := os.ReadFile(file)
-		for _, text := range strings.Fields(string(data)) {
-			var pid int
-			if _, err := fmt.Sscan(text, &pid); err == nil {
-				all = append(all, pid)
-			}
-		}
-	}
-	return all
 }
 
 func TestATaskOfTwoServicesIsCalledUnderTwoIntentions(t *testing.T) {

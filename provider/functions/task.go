@@ -13,6 +13,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/given"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 const taskParameter = "The task: an object with the attributes and blocks of `consulecs_mesh_task`, but for `ecs_service`, `revision_policy`, `adopt_existing` and `timeouts`. " +
@@ -71,7 +72,7 @@ func definition(ctx context.Context, args function.ArgumentsData, version string
 		return nil, false, failed
 	}
 	of := meshtask.RenderedSchema(ctx)
-	raw, wrong := given.Read(value, of.Type().TerraformType(ctx))
+	raw, wrong := given.Read(value, of.Type().TerraformType(ctx), row.OftenAlone)
 	var found problem.List
 	for _, p := range wrong {
 		if len(p.Path) == 1 && meshtask.OfResourceAlone(ctx, p.Path.String()) {

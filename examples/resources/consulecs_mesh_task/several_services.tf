@@ -1,14 +1,14 @@
-# billing answers customers at one port and its operators at another. To the mesh these are two services, so that an intention for the
+# ledger answers customers at one port and its operators at another. To the mesh these are two services, so that an intention for the
 # one says nothing about the other.
-resource "consulecs_mesh_task" "billing" {
-  family = "billing"
+resource "consulecs_mesh_task" "ledger" {
+  family = "ledger"
 
   service {
     port = 8080
   }
 
   service {
-    name = "billing-admin"
+    name = "ledger-admin"
     port = 8081
 
     proxy {
@@ -17,7 +17,7 @@ resource "consulecs_mesh_task" "billing" {
   }
 
   container {
-    name  = "billing"
-    image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/billing:1.8.0"
+    name  = "ledger"
+    image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/ledger:1.8.0"
   }
 }

@@ -201,7 +201,10 @@ func checkOperatorsWork(t *testing.T, client *api.Client) {
 	}
 	want := map[string]any{
 		"BoundIAMPrincipalARNs": []any{"arn:aws:iam::999999999999:role/other", "arn:aws:iam::123456789012:role/consul-ecs/*"}, "EnableIAMEntityDetails": true,
-		"IAMEntityTags":       []any{"team", "consul.hashicorp.com.service-name", "consul.hashicorp.com.gateway-kind", "consul.hashicorp.com.namespace"},
+		"IAMEntityTags": []any{
+			"team", "consul.hashicorp.com.service-name", "consul.hashicorp.com.gateway-kind", "consul.hashicorp.com.namespace",
+			"consul.hashicorp.com.service-name-2", "consul.hashicorp.com.service-name-3", "consul.hashicorp.com.service-name-4", "consul.hashicorp.com.service-name-5",
+		},
 		"ServerIDHeaderValue": "consul.example.com", "MaxRetries": 5.0, "STSEndpoint": "http://127.0.0.1:5000", "IAMEndpoint": "http://127.0.0.1:5000",
 	}
 	if diff := cmp.Diff(want, method.Config); diff != "" {
