@@ -69,6 +69,7 @@ func (c *company) ending() ending { return ending{c.failed, func() error { retur
 // claim leaves out those of the proxy's listeners for metrics whose port an earlier one has. Envoy would share it, and who asks
 // would get the metrics of the one or of the other. Such ports come from proxy-defaults, which are for all proxies.
 func (c *company) claim(a *agent, central *envoy.Central) {
+	var own []uint16
 	for _, l := range []struct {
 		key  string
 		addr *netip.AddrPort
@@ -81,7 +82,8 @@ func (c *company) claim(a *agent, central *envoy.Central) {
 				"hint", "give "+l.key+" a port of its own, in the service-defaults of the service or in the proxy's configuration")
 			*l.addr = netip.AddrPort{}
 		default:
-			c.metered = append(c.metered, port)
+			own = append(own, port)
 		}
 	}
+	c.metered = append(c.metered, own...)
 }
