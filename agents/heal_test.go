@@ -25,8 +25,9 @@ func (p *player) whole(t *testing.T) error {
 			return fmt.Errorf("%s is %s: %s", id, c.Status, c.Output)
 		}
 	}
-	if services := stage.Services(t, p.node); len(services) != 2 || len(checks) != 3 {
-		return fmt.Errorf("%d services and %d checks, want 2 and 3", len(services), len(checks))
+	pairs := 1 + len(p.cfg.Services)
+	if services := stage.Services(t, p.node); len(services) != 2*pairs || len(checks) != 3*pairs {
+		return fmt.Errorf("%d services and %d checks, want %d and %d", len(services), len(checks), 2*pairs, 3*pairs)
 	}
 	return nil
 }

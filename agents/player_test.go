@@ -254,8 +254,8 @@ func (p *player) checksAre(t *testing.T, status string, within time.Duration) ti
 				return fmt.Errorf("%s is %s: %s", id, c.Status, c.Output)
 			}
 		}
-		if len(checks) != 3 {
-			return fmt.Errorf("%d checks, want 3", len(checks))
+		if want := 3 * (1 + len(p.cfg.Services)); len(checks) != want {
+			return fmt.Errorf("%d checks, want %d", len(checks), want)
 		}
 		return nil
 	})

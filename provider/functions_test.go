@@ -142,7 +142,10 @@ func TestFunctionsSayWhatIsWrongWithAnArgument(t *testing.T) {
 		"what only a resource has": {"container_definitions", task(fields{"ecs_service": fields{"cluster": "a"}}), 0, "ecs_service: belongs to the resource consulecs_mesh_task alone: leave it out"},
 		"a computed attribute":     {"container_definitions", task(fields{"content_hash": "x"}), 0, "content_hash: belongs to the resource"},
 		"a block for a list":       {"container_definitions", task(fields{"container": fields{"name": "app"}}), 0, "container: got an object, want a list"},
-		"a list for a block":       {"container_definitions", task(fields{"service": []any{}}), 0, "service: got a list, want an object"},
+		"a list for a block":       {"container_definitions", task(fields{"proxy": []any{}}), 0, "proxy: got a list, want an object"},
+		"a number of services":     {"container_definitions", task(fields{"service": 8080}), 0, "service: got a number, want a list"},
+		"two services of one name": {"container_definitions", task(fields{"service": []any{fields{"name": "web", "port": 8080}, fields{"name": "web", "port": 8081}}}), 0,
+			`service[1].name is "web", the name of another service of the task`},
 		"a text for a number":      {"container_definitions", task(fields{"service": fields{"port": "http"}}), 0, "service.port: got a string, want a number"},
 		"half a number":            {"container_definitions", task(fields{"service": fields{"port": big.NewFloat(80.5)}}), 0, "service.port is 80.5, want a whole number"},
 		"a null in a list":         {"container_definitions", task(fields{"container": []any{nil}}), 0, "container[0]: is null: give it a value, or leave it out"},
@@ -243,7 +246,7 @@ func TestFunctionsRenderWhatTheResourcePlans(t *testing.T) {
 	for n := range uint64(60) {
 		p, d := speak(t), dice{rand.New(rand.NewPCG(seed, n))} // a provider plans a name once
 		p.configure(t, c.ours())
-		config := d.vary(p.block("consulecs_mesh_task"), []fields{fullMeshTask("alike", at), meshTask(nil)}[n%2], []float64{0, 0.01, 0.03}[n%3])
+		config := d.vary(p.block("consulecs_mesh_task"), []fields{fullMeshTask("alike", at), meshTask(nil), severalServices("alike")}[n%3], []float64{0, 0.01, 0.03}[n/3%3])
 		for _, name := range []string{"ecs_service", "standalone_task", "revision_policy", "adopt_existing", "timeouts"} {
 			delete(config, name)
 		}

@@ -25,7 +25,7 @@ import (
 
 // spelledOut are attributes that an import spells out where the configuration leaves them to their defaults.
 var spelledOut = slices.Concat([]string{
-	"task", "outbound_only", "service.name", "service.enable_tag_override", "timeouts", "ecs_service.name", "ecs_service.wait_for_steady_state", "ecs_service.enable_execute_command",
+	"task", "outbound_only", "service.0.name", "service.0.enable_tag_override", "service.1.enable_tag_override", "timeouts", "ecs_service.name", "ecs_service.wait_for_steady_state", "ecs_service.enable_execute_command",
 	"ecs_service.deployment_controller", "ecs_service.enable_ecs_managed_tags", "ecs_service.ignore_desired_count", "ecs_service.scheduling_strategy",
 	"ecs_service.assign_public_ip", "ecs_service.health_check_grace_period_seconds", "ecs_service.platform_version", "enable_execute_command", "assign_public_ip", "log_json", "name", "wait_for_steady_state",
 	"acls", "anonymous_reads", "dry_run", "http_address", "manage_acl", "max_writes_per_second", "trust_all_roles",

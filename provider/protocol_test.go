@@ -126,7 +126,10 @@ func blocks(t testing.TB, nested *tfprotov6.SchemaNestedBlock, written any) tfty
 		return tftypes.NewValue(nested.ValueType(), tftypes.UnknownValue)
 	}
 	if nested.Nesting == tfprotov6.SchemaNestedBlockNestingModeList {
-		list, _ := written.([]any)
+		list, ok := written.([]any)
+		if one, isOne := written.(fields); isOne && !ok {
+			list = []any{one}
+		}
 		elements := []tftypes.Value{}
 		for _, element := range list {
 			content, _ := element.(fields)

@@ -67,7 +67,7 @@ var whoseAWS = []string{
 // it thrown anew.
 func (d dice) randomResource(p protocol) (resource string, config fields) {
 	at := surroundings{"arn:aws:ecs:us-east-1:123456789012:cluster/x", "arn:aws:iam::123456789012:policy/x", "subnet-1", "sg-1"}
-	resource, bases := "consulecs_mesh_task", []fields{fullMeshTask("random", at), meshTask(nil), nil}
+	resource, bases := "consulecs_mesh_task", []fields{fullMeshTask("random", at), meshTask(nil), severalServices("random"), nil}
 	if d.oneIn(4) {
 		resource, bases = "consulecs_controller", []fields{fullController("random", at), controller(nil), nil}
 	}

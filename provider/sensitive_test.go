@@ -88,7 +88,7 @@ func testSensitiveValues(t *testing.T, on *binary) {
 		return config
 	}
 	frame := c.frame(fields{
-		"consulecs_mesh_task":  fields{"this": marked("mesh_task", fullMeshTask("sensitive", around)), "that": marked("mesh_task", fullSharing("sensitive-sharing", around))},
+		"consulecs_mesh_task":  fields{"this": marked("mesh_task", fullMeshTask("sensitive", around)), "that": marked("mesh_task", fullSharing("sensitive-sharing", around)), "several": marked("mesh_task", severalServices("sensitive-several"))},
 		"consulecs_dev_server": fields{"this": marked("dev_server", fullDevServer("sensitive-server", around))},
 		"consulecs_controller": fields{"this": marked("controller", fullController("sensitive-controller", around)), "that": marked("controller", loggingIn("sensitive-login", around))},
 	})

@@ -353,11 +353,23 @@ func subjects(at surroundings) []subject {
 		part("e", "ecs_service", "revision_policy", "tags"),
 		part("r", "standalone_task"),
 		part(toForget, "ecs_service"),
+		{"consulecs_mesh_task", "m", severalServices, []string{"service"}},
 		{"consulecs_mesh_task", "h", func(name string) fields { return fullSharing(name, at) }, []string{"controller"}},
 		{"consulecs_controller", "k", func(name string) fields { return fullController(name, at) }, nil},
 		{"consulecs_dev_server", "v", func(name string) fields { return fullDevServer(name, at) }, nil},
 		{"consulecs_controller", "l", func(name string) fields { return loggingIn(name, at) }, []string{"login", "first_token_secret_arn", "first_token_kms_key_arn"}},
 	}
+}
+
+// severalServices has something of everything that a service has which is not the first.
+func severalServices(family string) fields {
+	return meshTask(fields{"family": family, "service": []any{
+		fields{"name": "web", "port": 9090},
+		fields{"name": family + "-admin", "port": 9091, "tags": []any{"v1"}, "meta": fields{"version": "1"}, "proxy": fields{
+			"public_listener_port": 20011, "readiness_port": 22011, "local_service_address": "127.0.0.2", "config": `{"protocol":"http"}`,
+			"expose": fields{"path": []any{fields{"path": "/health", "listener_port": 21500, "local_path_port": 9091, "protocol": "http"}}},
+		}},
+	}})
 }
 
 // places are those that a sweep changes one at a time.

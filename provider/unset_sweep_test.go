@@ -19,8 +19,11 @@ import (
 
 // kept are places that the sweep does not remove, though no schema asks for them, by the reason.
 var kept = map[string][]string{
-	"a task needs it": {"service", "service port", "container"},
-	"a path needs it": {"proxy expose path 0 listener_port", "proxy expose path 0 local_path_port", "proxy expose path 0 path"},
+	"a task needs it": {"service", "service port", "container", "service 0", "service 0 port", "service 1 name", "service 1 port"},
+	"a path needs it": {
+		"proxy expose path 0 listener_port", "proxy expose path 0 local_path_port", "proxy expose path 0 path",
+		"service 1 proxy expose path 0 listener_port", "service 1 proxy expose path 0 local_path_port", "service 1 proxy expose path 0 path",
+	},
 	"what is beside it needs it": {
 		"transparent_proxy enabled", "container 0 entry_point", "container 1 essential", "task", "task volume",
 		"container 0 resource_requirement 0 sharing_strategy", "container 0 resource_requirement 0 sharing_strategy nvidia_mps",

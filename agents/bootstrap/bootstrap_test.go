@@ -112,6 +112,10 @@ func TestALaptopPreparesConsulOnce(t *testing.T) {
 		"created binding rule consul-ecs-api-gateway-role",
 		"created binding rule consul-ecs-terminating-gateway-role",
 		"created binding rule consul-ecs-mesh-gateway-role",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-2}",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-3}",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-4}",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-5}",
 		"created auth method consulecs-controller",
 		"created binding rule " + inProd,
 		"created binding rule " + inStage,
@@ -124,10 +128,10 @@ func TestALaptopPreparesConsulOnce(t *testing.T) {
 	for _, line := range all {
 		would = append(would, "would be "+line)
 	}
-	if diff := cmp.Diff(append(would, "Consul is prepared: 21 to write, 0 kept as an operator has them, the rest as it should be"), mustNotWrite(t, server, append(args, "-dry-run")...)); diff != "" {
+	if diff := cmp.Diff(append(would, "Consul is prepared: 25 to write, 0 kept as an operator has them, the rest as it should be"), mustNotWrite(t, server, append(args, "-dry-run")...)); diff != "" {
 		t.Errorf("dry run (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(append(all, "Consul is prepared: 21 written, 0 kept as an operator has them, the rest as it should be"), mustRun(t, os.Getenv, args...)); diff != "" {
+	if diff := cmp.Diff(append(all, "Consul is prepared: 25 written, 0 kept as an operator has them, the rest as it should be"), mustRun(t, os.Getenv, args...)); diff != "" {
 		t.Errorf("first run (-want +got):\n%s", diff)
 	}
 	const done = "Consul is prepared: 0 written, 0 kept as an operator has them, the rest as it should be"
@@ -255,7 +259,7 @@ func TestTheTokenThatTheManualAsksForWillDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("CONSUL_HTTP_TOKEN", token.SecretID)
-	if lines := mustRun(t, os.Getenv, "-ecs-cluster", prod, "-controller-role", "ctl", "-token-ttl", "0"); len(lines) != 18 {
+	if lines := mustRun(t, os.Getenv, "-ecs-cluster", prod, "-controller-role", "ctl", "-token-ttl", "0"); len(lines) != 22 {
 		t.Errorf("%d lines: %q, want those of a whole run", len(lines), lines)
 	}
 	for name, ttl := range map[string]time.Duration{mesh.AuthMethod: 0, acl.ControllerMethod: time.Hour} {

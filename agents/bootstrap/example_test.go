@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
 // TestTheExampleForTerraformMakesTheSame compares texts: the provider that could plan the example comes from a registry.
@@ -39,6 +40,9 @@ func TestTheExampleForTerraformMakesTheSame(t *testing.T) {
 	mustRun(t, os.Getenv, "-ecs-cluster", prod, "-controller-role", role)
 	for _, part := range made(t, server.API) {
 		part = strings.NewReplacer(`"api-gateway"`, `"${each.key}"`, `"mesh-gateway"`, `"${each.key}"`, `"terminating-gateway"`, `"${each.key}"`).Replace(part)
+		for n := 1; n < mesh.MaxServices; n++ {
+			part = strings.ReplaceAll(part, mesh.RoleTagOfService(n), mesh.RoleTagServiceName+"-${each.key}")
+		}
 		for _, called := range []string{"API gateways", "Terminating gateways", "mesh gateways"} {
 			part = strings.ReplaceAll(part, "based "+called, "based ${each.value.called}")
 		}

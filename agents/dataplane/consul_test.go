@@ -49,10 +49,14 @@ func startConsul(t *testing.T) *testenv.Consul {
 	return c
 }
 
-// newToken makes a token that is the service's.
-func newToken(t *testing.T, c *testenv.Consul, service string) string {
+// newToken makes a token that is the services'.
+func newToken(t *testing.T, c *testenv.Consul, services ...string) string {
 	t.Helper()
-	token, _, err := c.API.ACL().TokenCreate(&api.ACLToken{ServiceIdentities: []*api.ACLServiceIdentity{{ServiceName: service}}}, nil)
+	var identities []*api.ACLServiceIdentity
+	for _, service := range services {
+		identities = append(identities, &api.ACLServiceIdentity{ServiceName: service})
+	}
+	token, _, err := c.API.ACL().TokenCreate(&api.ACLToken{ServiceIdentities: identities}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

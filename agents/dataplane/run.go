@@ -17,6 +17,10 @@
 // Where the keys ask for a Prometheus listener, the agent merges on loopback, port 20100 by default, its own metrics with
 // Envoy's and those of telemetry.prometheus.serviceMetricsURL.
 //
+// With furtherProxies in the file, it runs an Envoy for each proxy, all on one connection and one login. Each has ports of its own:
+// as many above those named here as it is in the list. They start one after the other and stop together, and when one of them ends
+// by itself, the agent ends the others. Where two of them would have the same port for their metrics, the second one has none.
+//
 // SIGTERM: Envoy serves until the application's containers have stopped and envoy.shutdownGracePeriodSeconds are over, or
 // until the time that envoy.stopWithinSeconds allows is nearly over (25 by default, less than the 30 s after which ECS
 // kills). Then it drains, ends, or is killed. A second SIGTERM means now. A log-out follows, and exit code 0.
@@ -59,10 +63,13 @@ const Name = mesh.CommandDataplane
 // withholds a configuration because it cannot make the proxy's certificate with the token.
 const lateAfter = 10 * time.Second
 
+// errStart ends a start that does not come to an end.
+var errStart = errors.New("start took too long")
+
 // settleAfter is how long the work of a first configuration lingers.
 const settleAfter = time.Second
 
-// agent is one run of the dataplane.
+// agent is one run of the dataplane, for one proxy.
 type agent struct {
 	file     dataplanefile.File
 	getenv   func(string) string
@@ -85,40 +92,52 @@ func Run(ctx context.Context, getenv func(string) string, args []string, stdout,
 	if err != nil {
 		return err
 	}
-	a := &agent{
-		file: file, getenv: getenv, stdout: stdout,
-		log:      agentlog.New(Name, file.Logging.LogLevel, file.Logging.LogJSON, stderr).With("proxy_id", file.Proxy.ID),
-		envoyLog: envoy.NewLog(agentlog.New("envoy", file.Logging.LogLevel, file.Logging.LogJSON, stderr), xds.Replaced),
+	log := agentlog.New(Name, file.Logging.LogLevel, file.Logging.LogJSON, stderr)
+	envoyLog := agentlog.New("envoy", file.Logging.LogLevel, file.Logging.LogJSON, stderr)
+	var all []*agent
+	for _, one := range file.Each() {
+		all = append(all, &agent{file: one, getenv: getenv, stdout: stdout, log: log.With("proxy_id", one.Proxy.ID), envoyLog: envoy.NewLog(envoyLog, xds.Replaced)})
 	}
 	for _, remark := range file.Remarks {
-		a.log.Warn("configuration file has something odd in it", "remark", remark)
+		all[0].log.Warn("configuration file has something odd in it", "remark", remark)
 	}
-	return a.run(ctx)
+	return run(ctx, all)
 }
 
-// run is the agent's life. Whatever it started has ended when it returns.
-func (a *agent) run(told context.Context) error {
+// run is the life of the agents, one a proxy. Whatever they started has ended when it returns. They share the connection to Consul,
+// and with it the login, whose token is for all services of the task.
+func run(told context.Context, all []*agent) error {
 	ctx, stop := context.WithCancel(told)
 	defer stop()
-	starting, cancel := context.WithTimeoutCause(ctx, consul.StartTimeout, errors.New("start took too long"))
+	startBy := time.Now().Add(consul.StartTimeout)
+	starting, cancel := context.WithDeadlineCause(ctx, startBy, errStart)
 	defer cancel()
 	own := metrics.NewDataplane()
-	conn, err := a.connect(starting, own)
+	conn, err := all[0].connect(starting, own)
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
 	defer func() {
 		if err := conn.Close(); err != nil {
-			a.log.Warn("not logged out: the token is left to the controller", "err", err)
+			all[0].log.Warn("not logged out: the token is left to the controller", "err", err)
 		}
 	}()
+	c := &company{conn: conn, startBy: startBy, stop: stop, signalled: func() bool { return told.Err() != nil }, failed: make(chan struct{})}
+	return c.run(ctx, all, own)
+}
+
+// run is the agent's life among the others. It closes started when its Envoy has started.
+func (a *agent) run(ctx context.Context, c *company, own *metrics.Dataplane, started chan<- struct{}) error {
+	conn := c.conn
+	starting, cancel := context.WithDeadlineCause(ctx, c.startBy, errStart)
+	defer cancel()
 	proxy, err := a.serveXDS(conn)
 	if err != nil {
 		return err
 	}
 	defer proxy.Close()
 	watch(own, conn, proxy)
-	life, err := serve(a.file.Envoy.Graceful(), a.lifeCycle(stop, func(r *http.Request) health { return a.health(r, conn, proxy) }),
+	life, err := serve(a.file.Envoy.Graceful(), a.lifeCycle(c.stop, func(r *http.Request) health { return a.health(r, conn, proxy) }),
 		"another program of the task listens there; envoy.gracefulPort names another port")
 	if err != nil {
 		return err
@@ -140,7 +159,8 @@ func (a *agent) run(told context.Context) error {
 	if err != nil {
 		return err
 	}
-	ends := []ending{{proxy.Done(), proxy.Err}, life.ending()}
+	c.claim(a, &bootstrap.Central)
+	ends := []ending{{proxy.Done(), proxy.Err}, life.ending(), c.ending()}
 	if bootstrap.Central.Prometheus.IsValid() {
 		page, err := serve(bootstrap.Prometheus.Backend, a.metricsPage(own), "another program of the task listens there; telemetry.prometheus.mergePort names another port")
 		if err != nil {
@@ -153,8 +173,9 @@ func (a *agent) run(told context.Context) error {
 	if err != nil {
 		return err
 	}
+	close(started)
 	go a.watchStart(ctx, proxy.Configured())
-	return a.supervise(ctx, told, child, ends)
+	return a.supervise(ctx, c.signalled, child, ends)
 }
 
 // unlessStopped is err, unless the reason of it is that the agent was told to stop: that is a clean end at any time.
@@ -210,9 +231,9 @@ type ending struct {
 	err  func() error
 }
 
-// supervise waits until Envoy or one of our servers ends, which none should, or until ctx says to stop. told is of the
-// signals alone.
-func (a *agent) supervise(ctx, told context.Context, child *process.Child, ends []ending) error {
+// supervise waits until Envoy or one of our servers ends, which none should, or until ctx says to stop. signalled tells whether a
+// signal has said so.
+func (a *agent) supervise(ctx context.Context, signalled func() bool, child *process.Child, ends []ending) error {
 	first := make(chan ending, len(ends))
 	for _, e := range ends {
 		go func() {
@@ -222,7 +243,7 @@ func (a *agent) supervise(ctx, told context.Context, child *process.Child, ends 
 	}
 	select {
 	case <-ctx.Done():
-		return a.stop(ctx, child, told.Err() != nil)
+		return a.stop(ctx, child, signalled())
 	case <-child.Done():
 		return unexpected(child)
 	case e := <-first:

@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -187,15 +189,25 @@ func (k *task) awaitExit(t *testing.T, within time.Duration) (code int, took tim
 
 // envoyPID is the ID of the agent's Envoy, 0 while it has none.
 func (k *task) envoyPID() int {
-	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", k.cmd.Process.Pid))
-	for _, file := range children {
-		data, _ := os.ReadFile(file)
-		var pid int
-		if _, err := fmt.Sscan(string(data), &pid); err == nil {
-			return pid
-		}
+	for _, pid := range k.envoys() {
+		return pid
 	}
 	return 0
+}
+
+// envoys are the IDs of the agent's children.
+func (k *task) envoys() []int {
+	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", k.cmd.Process.Pid))
+	var all []int
+	for _, file := range children {
+		data, _ := os.ReadFile(file)
+		for text := range strings.FieldsSeq(string(data)) {
+			if pid, err := strconv.Atoi(text); err == nil {
+				all = append(all, pid)
+			}
+		}
+	}
+	return all
 }
 
 // metadata is the task's metadata endpoint: an application container and the injected ones.

@@ -101,6 +101,8 @@ func TestTheRoleIsJudged(t *testing.T) {
 		"name not known":         {roleTagsFinding(tag("web", ""), agentconfig.Service{}), Skip, "needs metadata", ""},
 		"namespace":              {roleTagsFinding(tag("web", "n"), agentconfig.Service{Name: "web", Namespace: "n"}), OK, "", ""},
 		"default namespace":      {roleTagsFinding(tag("web", "default"), web), OK, "", ""},
+		"further tag":            {furtherTagFinding(map[string]string{"t-2": "web-admin"}, "t-2", "web-admin"), OK, `t-2 is "web-admin"`, ""},
+		"no further tag":         {furtherTagFinding(tag("web", ""), "t-2", "web-admin"), Fail, `t-2 is ""`, `the tag t-2 with the value "web-admin"`},
 		"another namespace":      {roleTagsFinding(tag("web", ""), agentconfig.Service{Name: "web", Namespace: "n"}), Fail, mesh.RoleTagNamespace, "namespace"},
 
 		"path":            {rolePathFinding("arn:aws:iam::1:role/consul-ecs/web", "/consul-ecs/"), OK, "/consul-ecs/", ""},
@@ -140,6 +142,7 @@ func TestTheRegistrationIsJudged(t *testing.T) {
 	sick.Health = taskmeta.Unhealthy
 	judge(t, map[string]verdict{
 		"may register":             {permissionsFinding(nil, r, false), OK, "service:write on web and web-sidecar-proxy", ""},
+		"further may not":          {permissionsFinding([]string{"web-admin"}, r, false), Fail, "no service:write on web-admin", mesh.RoleTagOfService(1)},
 		"may not":                  {permissionsFinding([]string{"web"}, r, false), Fail, "no service:write on web", mesh.RoleTagServiceName},
 		"static token may not":     {permissionsFinding([]string{"web"}, r, true), Fail, "", "service:write on web and web-sidecar-proxy"},
 		"passing":                  {registrationFinding(r, passing, true, task()), OK, "1 checks pass", ""},
@@ -159,7 +162,7 @@ func at(address string, uid int) socket { return socket{netip.MustParseAddrPort(
 func TestPortsAreJudged(t *testing.T) {
 	t.Parallel()
 	public := []place{{netip.MustParseAddrPort("0.0.0.0:20000"), "proxy.publicListenerPort"}}
-	upstreams := upstreamPlaces([]agentconfig.Upstream{{LocalBindPort: 1234}, {LocalBindPort: 1235, LocalBindAddress: "127.0.0.2"}})
+	upstreams := upstreamPlaces([]agentconfig.Upstream{{LocalBindPort: 1234}, {LocalBindPort: 1235, LocalBindAddress: "127.0.0.2"}}, 0)
 	envoys, other := mesh.UIDDataplane, 0
 	port := netip.MustParseAddrPort("127.0.0.1:22000")
 	unready := errors.New("GET /ready: 503")

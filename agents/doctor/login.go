@@ -86,9 +86,16 @@ func (f *facts) lookPermissions(ctx context.Context) Finding {
 // permissionsFinding decides whether a token that is refused the names can register the task.
 func permissionsFinding(refused []string, r consul.Registration, static bool) Finding {
 	if len(refused) == 0 {
-		return ok("service:write on %s and %s", r.ServiceName, r.ProxyName)
+		var names []string
+		for _, p := range r.Pairs() {
+			names = append(names, p.ServiceName, p.ProxyName)
+		}
+		return ok("service:write on %s", strings.Join(names, " and "))
 	}
 	fix := "the tag " + mesh.RoleTagServiceName + " of the task role must be the name of the service"
+	if !slices.Contains(refused, r.ServiceName) { // it is a further service that is refused
+		fix = "each further service needs a tag of the task role, " + mesh.RoleTagOfService(1) + " and so on, and a binding rule for it: update the controller, or run consulecs-agent bootstrap of this version again"
+	}
 	if static {
 		fix = fmt.Sprintf("give the token in %s a service identity of %s, or service:write on %[2]s and %[3]s", mesh.VariableToken, r.ServiceName, r.ProxyName)
 	}

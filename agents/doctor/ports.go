@@ -198,32 +198,58 @@ func anyPort(port int) netip.AddrPort {
 }
 
 func (f *facts) lookPublicPort(context.Context) Finding {
-	proxy := f.cfg.ProxySettings()
-	port := proxy.PublicListenerPort
-	if bound, err := strconv.ParseUint(fmt.Sprint(proxy.Config["bind_port"]), 10, 16); err == nil { // Envoy listens there instead
-		port = int(bound)
+	var places []place
+	for i, pair := range f.cfg.Pairs("") {
+		port := pair.Proxy.PublicListenerPort
+		if bound, err := strconv.ParseUint(fmt.Sprint(pair.Proxy.Config["bind_port"]), 10, 16); err == nil { // Envoy listens there instead
+			port = int(bound)
+		}
+		places = append(places, place{anyPort(port), proxyKey(i, "publicListenerPort")})
 	}
-	return f.lookPlaces(place{anyPort(port), "proxy.publicListenerPort"})
+	return f.lookPlaces(places...)
+}
+
+// proxyKey is a key of the n-th proxy in the configuration, counted from 0.
+func proxyKey(n int, key string) string {
+	if n == 0 {
+		return "proxy." + key
+	}
+	return fmt.Sprintf("services[%d].proxy.%s", n-1, key)
 }
 
 func (f *facts) lookReadyPort(context.Context) Finding {
-	return f.lookPlaces(place{f.envoy().Ready(), "proxy.healthCheckPort"})
+	var places []place
+	for i, e := range f.envoys() {
+		places = append(places, place{e.Ready(), proxyKey(i, "healthCheckPort")})
+	}
+	return f.lookPlaces(places...)
 }
 
 func (f *facts) lookAdminPort(context.Context) Finding {
-	return f.lookPlaces(place{f.envoy().Admin(), ""})
+	var places []place
+	for _, e := range f.envoys() {
+		places = append(places, place{e.Admin(), ""})
+	}
+	return f.lookPlaces(places...)
 }
 
-// envoy is where Envoy listens by the file that mesh-init left; before, and where the shared volume is not mounted, by the
-// configuration.
-func (f *facts) envoy() dataplanefile.Envoy {
+// envoys are where the task's Envoys listen by the file that mesh-init left; before, and where the shared volume is not mounted, by
+// the configuration. Most tasks have one.
+func (f *facts) envoys() []dataplanefile.Envoy {
+	var all []dataplanefile.Envoy
 	if file, err := dataplanefile.Read(filepath.Join(f.cfg.BootstrapDir, dataplanefile.Name)); err == nil {
-		return file.Envoy
+		for _, one := range file.Each() {
+			all = append(all, one.Envoy)
+		}
+		return all
 	}
-	return dataplanefile.Envoy{
-		AdminBindAddress: "127.0.0.1", AdminBindPort: mesh.PortEnvoyAdmin,
-		ReadyBindAddress: "127.0.0.1", ReadyBindPort: f.cfg.ProxySettings().HealthCheckPort,
+	for _, pair := range f.cfg.Pairs("") {
+		all = append(all, dataplanefile.Envoy{
+			AdminBindAddress: "127.0.0.1", AdminBindPort: pair.AdminPort,
+			ReadyBindAddress: "127.0.0.1", ReadyBindPort: pair.Proxy.HealthCheckPort,
+		})
 	}
+	return all
 }
 
 func (f *facts) lookOutboundPort(context.Context) Finding {
@@ -241,33 +267,41 @@ func (f *facts) lookDNSPort(context.Context) Finding {
 }
 
 func (f *facts) lookUpstreamPorts(context.Context) Finding {
-	places := upstreamPlaces(f.cfg.ProxySettings().Upstreams)
+	var places []place
+	for i, pair := range f.cfg.Pairs("") {
+		places = append(places, upstreamPlaces(pair.Proxy.Upstreams, i)...)
+	}
 	if len(places) == 0 {
 		return notAsked("there is no upstream in the configuration")
 	}
 	return f.lookPlaces(places...)
 }
 
-func upstreamPlaces(upstreams []agentconfig.Upstream) []place {
+// upstreamPlaces are those of the n-th proxy, counted from 0.
+func upstreamPlaces(upstreams []agentconfig.Upstream, n int) []place {
 	var places []place
 	for i, u := range upstreams {
 		at := loopbackPort(u.LocalBindPort)
 		if addr, err := netip.ParseAddr(u.LocalBindAddress); err == nil {
 			at = netip.AddrPortFrom(addr.Unmap(), at.Port())
 		}
-		places = append(places, place{at, fmt.Sprintf("proxy.upstreams[%d].localBindPort", i)})
+		places = append(places, place{at, proxyKey(n, fmt.Sprintf("upstreams[%d].localBindPort", i))})
 	}
 	return places
 }
 
 func (f *facts) lookExposedPorts(context.Context) Finding {
-	expose := f.cfg.ProxySettings().Expose
-	if expose == nil || len(expose.Paths) == 0 {
-		return notAsked("the configuration exposes no path")
-	}
 	var places []place
-	for i, path := range expose.Paths {
-		places = append(places, place{anyPort(path.ListenerPort), fmt.Sprintf("proxy.expose.paths[%d].listenerPort", i)})
+	for n, pair := range f.cfg.Pairs("") {
+		if pair.Proxy.Expose == nil {
+			continue
+		}
+		for i, path := range pair.Proxy.Expose.Paths {
+			places = append(places, place{anyPort(path.ListenerPort), proxyKey(n, fmt.Sprintf("expose.paths[%d].listenerPort", i))})
+		}
+	}
+	if len(places) == 0 {
+		return notAsked("the configuration exposes no path")
 	}
 	return f.lookPlaces(places...)
 }
@@ -281,8 +315,15 @@ func (f *facts) lookReady(ctx context.Context) Finding {
 	if life == lifeAhead {
 		return skip("needs the container %s, which does not run yet", mesh.ContainerDataplane)
 	}
-	at := f.envoy().Ready()
-	return readyFinding(at, envoy.CheckReady(ctx, at), life, time.Since(c.StartedAt))
+	var found Finding
+	for _, e := range f.envoys() {
+		at := e.Ready()
+		found = readyFinding(at, envoy.CheckReady(ctx, at), life, time.Since(c.StartedAt))
+		if found.Status != OK {
+			break
+		}
+	}
+	return found
 }
 
 // startTime is how long a dataplane may take to get its first configuration before that is worth a failure.

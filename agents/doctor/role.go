@@ -175,7 +175,21 @@ func (f *facts) lookRoleTags(context.Context) Finding {
 	if f.role.arn == "" {
 		return notAsked("nobody asks for the role's tags")
 	}
-	return roleTagsFinding(f.role.tags, f.service())
+	found := roleTagsFinding(f.role.tags, f.service())
+	for n, pair := range f.cfg.Pairs("") {
+		if n > 0 && found.Status == OK {
+			found = furtherTagFinding(f.role.tags, mesh.RoleTagOfService(n), pair.Service.Name)
+		}
+	}
+	return found
+}
+
+// furtherTagFinding decides whether a role with the tags stands for a further service, which has a tag of its own.
+func furtherTagFinding(tags map[string]string, tag, service string) Finding {
+	if got := tags[tag]; got != service {
+		return fail(fmt.Sprintf("%s is %q, but the service is %q: its token would not be for it", tag, got, service), fmt.Sprintf("give the task role the tag %s with the value %q", tag, service))
+	}
+	return ok("%s is %q", tag, service)
 }
 
 // roleTagsFinding decides whether a role with the tags stands for the service.

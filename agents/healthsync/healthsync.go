@@ -11,6 +11,9 @@
 // synthetic node is missing, as soon as the controller has made it again. Every half minute it looks without being told. A
 // restarted health-sync goes on where the last one was.
 //
+// Where the task is several services, each has checks of all tracked containers and of the dataplane: nobody says which container
+// is for which service. They change, leave and come back together.
+//
 // On SIGTERM the checks turn critical at once and stay so. When the dataplane's container has stopped, or one second
 // after the time that the dataplane has for it (proxy.dataplane.stopWithinSeconds, 25 s by default), service and proxy are
 // deregistered and the login ends; a second SIGTERM means now. All of it is retried for as long as there is time: the
@@ -115,7 +118,7 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 	defer gate.close()
 	m := &mirror{
 		log: log, registration: registration, held: newLedger(), passed: gate.passed, suspected: make(chan struct{}, 1),
-		task: metadata.Task, proxyProblem: proxyProblem(cfg.ProxySettings().HealthCheckPort),
+		task: metadata.Task, proxyProblem: proxyProblems(cfg.Pairs("")),
 		probes: newProbes(cfg), lookup: conn.Lookup, register: conn.Register, setChecks: conn.SetChecks, deregister: conn.Deregister,
 	}
 	log.Info("mirroring the task's health", "containers", cfg.HealthSyncContainers)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 )
 
@@ -26,6 +27,23 @@ type proxyWatch struct {
 	ready    bool      // at the last answer
 	next     time.Time // to ask
 	silences int       // since the last answer
+}
+
+// proxyProblems asks the ready listeners of all Envoys of the task. The problem is that of the first that is not ready, "" for none:
+// a task is one thing to ECS, which stops all of it, so callers are sent away from each of its services.
+func proxyProblems(pairs []agentconfig.Pair) (problem func(context.Context) string) {
+	var each []func(context.Context) string
+	for _, pair := range pairs {
+		each = append(each, proxyProblem(pair.Proxy.HealthCheckPort))
+	}
+	return func(ctx context.Context) string {
+		for _, ask := range each {
+			if found := ask(ctx); found != "" {
+				return found
+			}
+		}
+		return ""
+	}
 }
 
 // proxyProblem asks Envoy's ready listener. The problem is "" when it is ready.

@@ -86,6 +86,11 @@ func dataplaneFile(cfg agentconfig.Config, s consul.Settings, r consul.Registrat
 	if cfg.ResolvesNames() {
 		f.DNSServer = &dataplanefile.DNSServer{BindAddress: loopback.String(), BindPort: new(mesh.PortDNS)}
 	}
+	for i, pair := range cfg.Pairs("") {
+		if pair.Further() {
+			f.FurtherProxies = append(f.FurtherProxies, dataplanefile.FurtherProxy{ID: r.Pairs()[i].ProxyID, ReadyBindPort: pair.Proxy.HealthCheckPort})
+		}
+	}
 	if d := proxy.Dataplane; d != nil {
 		f.Envoy.Concurrency, f.Envoy.DrainTimeSeconds, f.Envoy.StopWithinSeconds = d.Concurrency, d.DrainTimeSeconds, d.StopWithinSeconds
 		f.Envoy.RetryUndeliveredDisabled = d.RetryUndelivered != nil && !*d.RetryUndelivered

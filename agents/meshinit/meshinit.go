@@ -11,6 +11,9 @@
 // its own traffic out of the mesh. -dry-run prints the rules that follow from the configuration, without what Consul's own
 // says about the proxy, and does nothing else.
 //
+// Each of services in the configuration is registered like the first, with a proxy of its own, which the dataplane runs beside
+// the first one's.
+//
 // With service.networkResilienceConfig, the service's service-defaults get outlier detection for its upstreams, unless they
 // have one. Settings that Consul's servers are too old for are left out with a warning.
 //
@@ -128,14 +131,19 @@ func register(ctx context.Context, cfg agentconfig.Config, settings consul.Setti
 		return err
 	}
 	err = consul.Retry(try, log, "register the task", func(ctx context.Context) error { return conn.Register(ctx, r) })
-	if outliers := cfg.OutlierDetection(); err == nil && outliers != nil {
-		err = setOutlierDetection(try, conn, r.ServiceName, *outliers, log)
+	for i, pair := range cfg.Pairs("") {
+		if outliers := pair.Service.Outliers(); err == nil && outliers != nil {
+			err = setOutlierDetection(try, conn, r.Pairs()[i].ServiceName, *outliers, log)
+		}
 	}
 	if err == nil && cfg.RedirectsTraffic() {
 		err = redirectTraffic(try, cfg, conn, r, log)
 	}
 	if err == nil && ctx.Err() == nil {
-		log.Info("task registered", "service", r.ServiceName, "proxy_id", r.ProxyID, "took", time.Since(start).Round(time.Millisecond).String())
+		took := time.Since(start).Round(time.Millisecond).String()
+		for _, pair := range r.Pairs() {
+			log.Info("task registered", "service", pair.ServiceName, "proxy_id", pair.ProxyID, "took", took)
+		}
 		return nil
 	}
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)

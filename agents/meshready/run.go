@@ -1,5 +1,5 @@
 // Package meshready is the agent that the application's containers wait for: it exits with code 0 the moment the proxy
-// has its first configuration from Consul and serves. ECS's own health checks would cost the application their interval.
+// has its first configuration from Consul and serves, and in a task of several services all of its proxies do. ECS's own health checks would cost the application their interval.
 //
 // It asks Envoy's ready listener, at the address in the file that mesh-init left (-config-file, default
 // /consul/consul-dataplane.json), 40 times a second. It gives up after -timeout, 5 minutes by default: with its exit code 1
@@ -44,8 +44,12 @@ func Run(ctx context.Context, _ func(string) string, args []string, stdout, stde
 	began := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("not within %s", *timeout))
 	defer cancel()
-	if err := await(ctx, file.Envoy); err != nil {
-		return err
+	for _, one := range file.Each() {
+		if err := await(ctx, one.Envoy); err != nil && len(file.FurtherProxies) > 0 {
+			return fmt.Errorf("proxy %s: %w", one.Proxy.ID, err)
+		} else if err != nil {
+			return err
+		}
 	}
 	log.Info("proxy is ready", "waited", time.Since(began).Round(time.Millisecond).String())
 	return nil

@@ -1,5 +1,6 @@
 // Package ready is the health check of the dataplane's container: it asks Envoy's ready listener once, at the address in
-// the file that mesh-init left (-config-file, default /consul/consul-dataplane.json).
+// the file that mesh-init left (-config-file, default /consul/consul-dataplane.json), and those of the other Envoys in a task of
+// several services.
 //
 // Exit code 0: Envoy is live, its first configuration is applied. 1: it is not, or does not answer within 2 s.
 package ready
@@ -35,8 +36,12 @@ func Run(ctx context.Context, _ func(string) string, args []string, stdout, stde
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := envoy.CheckReady(ctx, file.Envoy.Ready()); err != nil {
-		return fmt.Errorf("envoy is not ready: %w", err)
+	for _, one := range file.Each() {
+		if err := envoy.CheckReady(ctx, one.Envoy.Ready()); err != nil && len(file.FurtherProxies) > 0 {
+			return fmt.Errorf("envoy of proxy %s is not ready: %w", one.Proxy.ID, err)
+		} else if err != nil {
+			return fmt.Errorf("envoy is not ready: %w", err)
+		}
 	}
 	return nil
 }

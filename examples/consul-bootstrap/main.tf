@@ -48,6 +48,8 @@ locals {
     }
   EOT
 
+  further_services = toset(["2", "3", "4", "5"])
+
   gateways = {
     api-gateway         = { role = consul_acl_role.api_gateway.name, called = "API gateways" }
     mesh-gateway        = { role = consul_acl_role.mesh_gateway.name, called = "mesh gateways" }
@@ -66,11 +68,10 @@ resource "consul_acl_auth_method" "tasks" {
   config_json = jsonencode({
     BoundIAMPrincipalARNs  = ["arn:${local.aws_partition}:iam::${local.account_id}:role${var.iam_role_path}*"]
     EnableIAMEntityDetails = true
-    IAMEntityTags = [
-      "consul.hashicorp.com.gateway-kind",
-      "consul.hashicorp.com.namespace",
-      "consul.hashicorp.com.service-name",
-    ]
+    IAMEntityTags = concat(
+      ["consul.hashicorp.com.gateway-kind", "consul.hashicorp.com.namespace", "consul.hashicorp.com.service-name"],
+      [for n in local.further_services : "consul.hashicorp.com.service-name-${n}"],
+    )
   })
 }
 
@@ -79,6 +80,17 @@ resource "consul_acl_binding_rule" "service" {
   description = "Bind a service identity from IAM role tag for ECS"
   bind_type   = "service"
   bind_name   = "$${entity_tags.consul.hashicorp.com.service-name}"
+}
+
+# A task may be up to five services, each of which a tag of its own grants.
+resource "consul_acl_binding_rule" "further_service" {
+  for_each = local.further_services
+
+  auth_method = consul_acl_auth_method.tasks.name
+  description = "Bind a service identity from IAM role tag consul.hashicorp.com.service-name-${each.key} for ECS"
+  bind_type   = "service"
+  bind_name   = "$${entity_tags.consul.hashicorp.com.service-name-${each.key}}"
+  selector    = "entity_tags[\"consul.hashicorp.com.service-name-${each.key}\"] != \"\""
 }
 
 resource "consul_acl_binding_rule" "gateway" {

@@ -17,6 +17,7 @@ type Config struct {
 	ReadinessProbes      []ReadinessProbe  `json:"readinessProbes,omitempty"`                                  // ours: ask the application itself until ECS has a verdict
 	Service              *Service          `json:"service,omitempty"`                                          // the Consul service that the task provides; absent: one named after the task family, without a port
 	Proxy                *Proxy            `json:"proxy,omitempty"`                                            // the service's sidecar proxy; absent: its defaults
+	Services             []FurtherService  `json:"services,omitempty"`                                         // ours: further services that the task provides, each with a sidecar proxy of its own; default: none
 	TransparentProxy     *TransparentProxy `json:"transparentProxy,omitempty"`                                 // redirects the task's traffic through its proxy; absent: nothing is redirected
 	ShareAgent           *bool             `json:"shareAgent,omitempty"`                                       // ours: mesh-init puts the agents' program into the shared volume, for containers of other images; default: true without proxy.dataplane, as the incumbent's definitions run it from there
 }

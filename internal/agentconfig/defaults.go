@@ -116,9 +116,9 @@ func (c Config) ServiceSettings(family string) Service {
 	return service
 }
 
-// OutlierDetection is what the service-defaults of the service shall hold; nil for nothing.
-func (c Config) OutlierDetection() *OutlierDetection {
-	resilience := deref(deref(c.Service).NetworkResilience)
+// Outliers is what the service-defaults of the service shall hold; nil for nothing.
+func (s Service) Outliers() *OutlierDetection {
+	resilience := deref(s.NetworkResilience)
 	if !resilience.Enabled {
 		return nil
 	}

@@ -26,8 +26,7 @@ const reservedMetaPrefix = "consul-"
 var validWord = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // check refuses what Consul refuses of a service. Its tags may be any texts.
-func (s Service) check(found *problem.List) {
-	path := problem.At("service")
+func (s Service) check(path problem.Path, found *problem.List) {
 	if s.Name != "" {
 		if err := mesh.CheckServiceName(s.Name); err != nil {
 			found.Add(path.Child("name"), "%v", err)

@@ -8,6 +8,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
 
+var everywhere, loopback = netip.IPv4Unspecified(), netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
 // listener is a port that something in the task's network namespace listens on.
 type listener struct {
 	what    any          // its name, or the place that asks for it
@@ -48,14 +50,13 @@ func (l listener) places() []problem.Path {
 // listeners is every port that the configuration decides, those whose defaults others build on first. The application
 // counts as bound to every address: most are, and the proxy's own ports are reached there.
 func (c Config) listeners() []listener {
-	everywhere, loopback := netip.IPv4Unspecified(), netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	path, proxy, service := problem.At("proxy"), c.ProxySettings(), deref(c.Service)
-	all := []listener{
-		{what: "Envoy's admin interface", port: mesh.PortEnvoyAdmin, address: loopback},
-		{what: "the public listener", path: path.Child("publicListenerPort"), port: proxy.PublicListenerPort, address: everywhere},
-		{what: "the readiness listener", path: path.Child("healthCheckPort"), port: proxy.HealthCheckPort, address: everywhere},
-		{what: "the service", path: problem.At("service", "port"), port: service.Port, address: address(proxy.LocalServiceAddress, everywhere),
-			with: []problem.Path{path.Child("localServiceAddress")}},
+	var all []listener
+	pairs := c.Pairs("")
+	for _, pair := range pairs {
+		all = append(all, listener{what: "Envoy's admin interface", port: pair.AdminPort, address: loopback})
+	}
+	for _, pair := range pairs {
+		all = append(all, pair.listeners()...)
 	}
 	redirected := []problem.Path{problem.At("transparentProxy", "enabled")}
 	if c.RedirectsTraffic() {
@@ -64,14 +65,34 @@ func (c Config) listeners() []listener {
 	if c.ResolvesNames() {
 		all = append(all, listener{what: "the DNS proxy", port: mesh.PortDNS, address: loopback, with: redirected})
 	}
-	for i, u := range proxy.Upstreams {
-		at := path.Child("upstreams", i)
-		all = append(all, listener{what: at, path: at.Child("localBindPort"), port: u.LocalBindPort,
-			address: address(u.LocalBindAddress, loopback), with: []problem.Path{at.Child("localBindAddress")}})
+	for _, pair := range pairs {
+		path := pair.at.proxy
+		for i, u := range pair.Proxy.Upstreams {
+			at := path.Child("upstreams", i)
+			all = append(all, listener{what: at, path: at.Child("localBindPort"), port: u.LocalBindPort,
+				address: address(u.LocalBindAddress, loopback), with: []problem.Path{at.Child("localBindAddress")}})
+		}
+		for i, p := range deref(pair.Proxy.Expose).Paths {
+			at := path.Child("expose", "paths", i)
+			all = append(all, listener{what: at, path: at.Child("listenerPort"), port: p.ListenerPort, address: everywhere})
+		}
 	}
-	for i, p := range deref(proxy.Expose).Paths {
-		at := path.Child("expose", "paths", i)
-		all = append(all, listener{what: at, path: at.Child("listenerPort"), port: p.ListenerPort, address: everywhere})
+	return all
+}
+
+// listeners are those of the service and its proxy.
+func (p Pair) listeners() []listener {
+	path := p.at.proxy
+	all := []listener{
+		{what: "the public listener", path: path.Child("publicListenerPort"), port: p.Proxy.PublicListenerPort, address: everywhere},
+		{what: "the readiness listener", path: path.Child("healthCheckPort"), port: p.Proxy.HealthCheckPort, address: everywhere},
+		{what: "the service", path: p.at.service.Child("port"), port: p.Service.Port, address: address(p.Proxy.LocalServiceAddress, everywhere),
+			with: []problem.Path{path.Child("localServiceAddress")}},
+	}
+	if p.Further() { // there are several of each
+		for i, l := range all {
+			all[i].what = l.path
+		}
 	}
 	return all
 }

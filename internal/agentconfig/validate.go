@@ -21,14 +21,13 @@ func (c Config) Problems() problem.List {
 	if c.Controller != nil {
 		c.Controller.check(&found)
 	}
-	if c.Service != nil {
-		c.Service.check(&found)
+	for _, pair := range c.Pairs("") {
+		pair.Service.check(pair.at.service, &found)
+		pair.Proxy.check(pair.at.proxy, &found)
 	}
+	c.checkServices(&found)
 	checkMethodName(deref(c.ConsulLogin).Method, problem.At("consulLogin", "method"), &found)
 	c.checkScopeNames(&found)
-	if c.Proxy != nil {
-		c.Proxy.check(&found)
-	}
 	c.checkReadinessProbes(&found)
 	c.checkPorts(&found)
 	if c.TransparentProxy != nil {
@@ -109,8 +108,7 @@ const (
 	maxSocketFolder = 70
 )
 
-func (p Proxy) check(found *problem.List) {
-	path := problem.At("proxy")
+func (p Proxy) check(path problem.Path, found *problem.List) {
 	checkAddress(p.LocalServiceAddress, path.Child("localServiceAddress"), found)
 	if port := p.PublicListenerPort; port != mesh.PortEnvoyAdmin && slices.Contains(mesh.ReservedPorts(), port) { // the admin port: see checkPorts
 		found.Add(path.Child("publicListenerPort"), "is %d, which belongs to Consul or Envoy", port)
@@ -164,10 +162,12 @@ func (c Config) checkScopeNames(found *problem.List) {
 	service, path := deref(c.Service), problem.At("service")
 	checkScopeName(service.Namespace, path.Child("namespace"), found)
 	checkScopeName(service.Partition, path.Child("partition"), found)
-	for i, u := range deref(c.Proxy).Upstreams {
-		at := problem.At("proxy", "upstreams", i)
-		checkScopeName(u.DestinationNamespace, at.Child("destinationNamespace"), found)
-		checkScopeName(u.DestinationPartition, at.Child("destinationPartition"), found)
+	for _, pair := range c.Pairs("") {
+		for i, u := range pair.Proxy.Upstreams {
+			at := pair.at.proxy.Child("upstreams", i)
+			checkScopeName(u.DestinationNamespace, at.Child("destinationNamespace"), found)
+			checkScopeName(u.DestinationPartition, at.Child("destinationPartition"), found)
+		}
 	}
 }
 

@@ -49,7 +49,11 @@ func (c *Connection) HasNode(ctx context.Context, node string) (bool, error) {
 // written. Where Consul's ACLs are off, everybody may.
 func (c *Connection) MayRegister(ctx context.Context, r Registration) (refused []string, err error) {
 	type question struct{ Resource, Access, Segment string }
-	body, err := json.Marshal([]question{{"service", "write", r.ServiceName}, {"service", "write", r.ProxyName}})
+	var questions []question
+	for _, p := range r.Pairs() {
+		questions = append(questions, question{"service", "write", p.ServiceName}, question{"service", "write", p.ProxyName})
+	}
+	body, err := json.Marshal(questions)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ var inForce = map[string]func(agentconfig.Config) any{
 	"controller.dryRun":                                            func(c agentconfig.Config) any { return c.ControllerSettings().DryRun },
 	"controller.httpAddress":                                       func(c agentconfig.Config) any { return c.ControllerSettings().HTTPAddress },
 	"service.enableTagOverride":                                    func(c agentconfig.Config) any { return c.ServiceSettings("f").EnableTagOverride },
-	"service.networkResilienceConfig.enabled":                      func(c agentconfig.Config) any { return c.OutlierDetection() != nil },
+	"service.networkResilienceConfig.enabled":                      func(c agentconfig.Config) any { return c.ServiceSettings("f").Outliers() != nil },
 	"service.networkResilienceConfig.outlierDetection.interval":    outlierSetting("Interval"),
 	"service.networkResilienceConfig.outlierDetection.maxFailures": outlierSetting("MaxFailures"),
 	"service.networkResilienceConfig.outlierDetection.enforcingConsecutiveGatewayFailure": outlierSetting("EnforcingConsecutiveGatewayFailure"),

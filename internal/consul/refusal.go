@@ -293,12 +293,25 @@ func catalogRefusal(err error) error {
 	return explainCatalog(err, status.Code, status.Body)
 }
 
+// furtherRefusal is an explained refusal for the n-th service of a task, counted from 0.
+func furtherRefusal(explained error, n int) error {
+	var refusal *Refusal
+	if n > 0 && errors.As(explained, &refusal) && refusal.Hint == hintOtherService {
+		refusal.Hint = "the token is not for this service: the tag " + mesh.RoleTagOfService(n) + " of the task role must be the name of the service, and Consul needs the binding rule for that tag: " +
+			"update the controller, or run consulecs-agent bootstrap of this version again"
+	}
+	return explained
+}
+
+// hintOtherService is for a token that has no right to a task's first service.
+const hintOtherService = "the token is for another service: the tag " + mesh.RoleTagServiceName + " of the task role must be the name of the service"
+
 func explainCatalog(err error, code int, text string) error {
 	switch {
 	case strings.Contains(text, nodeWrite):
 		return &Refusal{Err: err, Hint: "the synthetic node of the ECS cluster is missing in Consul's catalog: the controller must run; it makes the node at its start"}
 	case strings.Contains(text, "service:write"):
-		return &Refusal{Err: err, Tries: 1, Hint: "the token is for another service: the tag " + mesh.RoleTagServiceName + " of the task role must be the name of the service"}
+		return &Refusal{Err: err, Tries: 1, Hint: hintOtherService}
 	case strings.Contains(text, plainToTLS):
 		return &Refusal{Err: err, Tries: 1, Hint: hintHTTPS}
 	case code == http.StatusForbidden:

@@ -30,15 +30,40 @@ type Check struct {
 	Output                 string // the reason of the status, for people
 }
 
-// Registration is what a task holds in Consul's catalog: its service, the service's proxy, and the checks of both.
+// Registration is what a task holds in Consul's catalog: its service, the service's proxy, further services with theirs, and the
+// checks of all.
 type Registration struct {
 	Node                   string // the ARN of the ECS cluster
 	ServiceID, ServiceName string
 	ProxyID, ProxyName     string
 	Checks                 []Check
+	Further                []Pair
 
 	address        string
 	service, proxy api.AgentService
+}
+
+// Pair is a service of a task and its proxy.
+type Pair struct {
+	ServiceID, ServiceName string
+	ProxyID, ProxyName     string
+
+	service, proxy api.AgentService
+}
+
+// Pairs are all services of the task, each with its proxy.
+func (r Registration) Pairs() []Pair {
+	first := Pair{r.ServiceID, r.ServiceName, r.ProxyID, r.ProxyName, r.service, r.proxy}
+	return append([]Pair{first}, r.Further...)
+}
+
+// entries are all services and proxies of the task, each service before its proxy.
+func (r Registration) entries() []api.AgentService {
+	var all []api.AgentService
+	for _, p := range r.Pairs() {
+		all = append(all, p.service, p.proxy)
+	}
+	return all
 }
 
 // taggedVirtual is Consul's name for the address under which an application may call the service.
@@ -53,37 +78,60 @@ func NewRegistration(cfg agentconfig.Config, task taskmeta.Task, region string) 
 	if region == "" {
 		region = task.Region
 	}
-	s := cfg.ServiceSettings(task.Family)
-	id := mesh.ServiceID(s.Name, task.ID)
+	var all []Pair
+	for _, pair := range cfg.Pairs(task.Family) {
+		all = append(all, pairEntries(cfg, pair, task, region))
+	}
+	first := all[0]
+	for _, f := range all[1:] {
+		if f.ServiceName == first.ServiceName { // whose name may follow from the task family
+			return Registration{}, fmt.Errorf("two services of the task are named %q\nhint: give the first one or the other a name of its own, in service.name or services", f.ServiceName)
+		}
+	}
 	r := Registration{
 		Node:      task.ClusterARN,
-		ServiceID: id, ServiceName: s.Name,
-		ProxyID: mesh.ProxyID(id), ProxyName: mesh.ProxyName(s.Name),
-		address: task.Address.String(),
+		ServiceID: first.ServiceID, ServiceName: first.ServiceName, ProxyID: first.ProxyID, ProxyName: first.ProxyName,
+		Further: all[1:], address: task.Address.String(), service: first.service, proxy: first.proxy,
 	}
-	r.service = api.AgentService{
-		ID: r.ServiceID, Service: r.ServiceName, Address: r.address, Port: s.Port,
+	for _, f := range all {
+		r.Checks = append(r.Checks, bornChecks(cfg, f)...)
+	}
+	return r, nil
+}
+
+// pairEntries are a service of the task and its proxy as the catalog has them.
+func pairEntries(cfg agentconfig.Config, pair agentconfig.Pair, task taskmeta.Task, region string) Pair {
+	s, address := pair.Service, task.Address.String()
+	id := mesh.ServiceID(s.Name, task.ID)
+	f := Pair{ServiceID: id, ServiceName: s.Name, ProxyID: mesh.ProxyID(id), ProxyName: mesh.ProxyName(s.Name)}
+	f.service = api.AgentService{
+		ID: f.ServiceID, Service: f.ServiceName, Address: address, Port: s.Port,
 		Tags: s.Tags, Meta: meta(s.Meta, task), Weights: weights(s.Weights), EnableTagOverride: s.EnableTagOverride,
 		Namespace: s.Namespace, Partition: s.Partition,
 		Locality: &api.Locality{Region: region, Zone: task.AvailabilityZone},
 	}
-	p := cfg.ProxySettings()
 	if cfg.RedirectsTraffic() { // under this address, too, traffic for the service is known
-		r.service.TaggedAddresses = map[string]api.ServiceAddress{taggedVirtual: {Address: r.address, Port: s.Port}}
+		f.service.TaggedAddresses = map[string]api.ServiceAddress{taggedVirtual: {Address: address, Port: s.Port}}
 	}
-	r.proxy = r.service
-	r.proxy.Kind, r.proxy.ID, r.proxy.Service, r.proxy.Port = api.ServiceKindConnectProxy, r.ProxyID, r.ProxyName, p.PublicListenerPort
-	r.proxy.Proxy = proxyConfig(p, r, s.Port)
+	f.proxy = f.service
+	f.proxy.Kind, f.proxy.ID, f.proxy.Service, f.proxy.Port = api.ServiceKindConnectProxy, f.ProxyID, f.ProxyName, pair.Proxy.PublicListenerPort
+	f.proxy.Proxy = proxyConfig(pair.Proxy, f, s.Port)
 	if cfg.RedirectsTraffic() {
-		r.proxy.Proxy.Mode = api.ProxyModeTransparent
+		f.proxy.Proxy.Mode = api.ProxyModeTransparent
 	}
+	return f
+}
+
+// bornChecks are the checks of a service and its proxy. Each service has those of all tracked containers: nobody says which of them
+// it is for.
+func bornChecks(cfg agentconfig.Config, f Pair) []Check {
+	var all []Check
 	for _, container := range slices.DeleteFunc(slices.Clone(cfg.HealthSyncContainers), func(c string) bool { return c == mesh.ContainerDataplane }) {
-		r.Checks = append(r.Checks, born(mesh.CheckNameContainer, container, r.ServiceID, r.ServiceName))
+		all = append(all, born(mesh.CheckNameContainer, container, f.ServiceID, f.ServiceName))
 	}
-	r.Checks = append(r.Checks,
-		born(mesh.CheckNameDataplane, mesh.ContainerDataplane, r.ServiceID, r.ServiceName),
-		born(mesh.CheckNameDataplane, mesh.ContainerDataplane, r.ProxyID, r.ProxyName))
-	return r, nil
+	return append(all,
+		born(mesh.CheckNameDataplane, mesh.ContainerDataplane, f.ServiceID, f.ServiceName),
+		born(mesh.CheckNameDataplane, mesh.ContainerDataplane, f.ProxyID, f.ProxyName))
 }
 
 // born is a check before anyone has looked.
@@ -112,9 +160,9 @@ func weights(w *agentconfig.Weights) api.AgentWeights {
 	return api.AgentWeights{Passing: w.Passing, Warning: w.Warning}
 }
 
-func proxyConfig(p agentconfig.Proxy, r Registration, servicePort int) *api.AgentServiceConnectProxyConfig {
+func proxyConfig(p agentconfig.Proxy, f Pair, servicePort int) *api.AgentServiceConnectProxyConfig {
 	c := &api.AgentServiceConnectProxyConfig{
-		DestinationServiceName: r.ServiceName, DestinationServiceID: r.ServiceID,
+		DestinationServiceName: f.ServiceName, DestinationServiceID: f.ServiceID,
 		LocalServicePort: servicePort, LocalServiceAddress: p.LocalServiceAddress,
 		Config: p.Config, MeshGateway: meshGateway(p.MeshGateway),
 	}

@@ -37,14 +37,14 @@ const (
 // there and one that waits, and then a pause. Asking after the pause for changes since the round before would not do: the
 // index is one of all checks in the catalog, which in a busy mesh has always moved.
 func (c *Connection) Watch(ctx context.Context, r Registration, changed func()) {
-	var both sync.WaitGroup
-	for _, s := range []api.AgentService{r.service, r.proxy} {
-		both.Go(func() { c.watchChecks(ctx, r, s, changed) })
+	var all sync.WaitGroup
+	for _, s := range r.entries() {
+		all.Go(func() { c.watchChecks(ctx, r, s, changed) })
 	}
-	both.Wait()
+	all.Wait()
 }
 
-// watchChecks is Watch for the service or for the proxy.
+// watchChecks is Watch for one of the services or proxies.
 func (c *Connection) watchChecks(ctx context.Context, r Registration, s api.AgentService, changed func()) {
 	complete := 0
 	for _, check := range r.Checks {

@@ -92,6 +92,7 @@ func (f File) check() error {
 	f.checkAddresses(&p)
 	f.checkTelemetry(&p)
 	f.checkDNS(&p)
+	f.checkFurther(&p)
 	both(&p, "consul.tls", f.Consul.TLS.CertFile, f.Consul.TLS.KeyFile)
 	oneOf(&p, "envoy.drainStrategy", f.Envoy.DrainStrategy, immediate, gradual)
 	oneOf(&p, "logging.logLevel", strings.ToLower(f.Logging.LogLevel), "trace", "debug", "info", "warn", "error")

@@ -56,7 +56,11 @@ func (s Settings) role(home Home, family, suffix, defaultPath string) (Role, err
 }
 
 // MeshTags are the tags by which Consul's binding rules know a task role. The namespace is there even if it is empty, as
-// on the incumbent's roles.
-func MeshTags(service, namespace string) map[string]string {
-	return map[string]string{mesh.RoleTagServiceName: service, mesh.RoleTagNamespace: namespace}
+// on the incumbent's roles. Each further service has a tag of its own: what no tag names, no token of the task is for.
+func MeshTags(service, namespace string, further ...string) map[string]string {
+	tags := map[string]string{mesh.RoleTagServiceName: service, mesh.RoleTagNamespace: namespace}
+	for i, name := range further {
+		tags[mesh.RoleTagOfService(i+1)] = name
+	}
+	return tags
 }

@@ -24,7 +24,8 @@ type TaskSpec struct {
 	Home        Home
 	Settings    Settings
 	Family      string
-	ServiceName string // as registered in Consul
+	ServiceName string   // as registered in Consul
+	Further     []string // names of further services that the task is
 	Namespace   string
 	ACLs        bool // the agents log in to Consul with the role
 	Exec        bool // people may run commands in the containers (ECS Exec)

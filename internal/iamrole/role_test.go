@@ -40,6 +40,9 @@ func TestRolesMatchGoldens(t *testing.T) {
 				},
 			})
 		},
+		"task-services": func() (iamrole.Role, error) {
+			return iamrole.Task(iamrole.TaskSpec{Home: home, Family: "web", ServiceName: "web", Further: []string{"web-admin", "web-grpc"}, ACLs: true})
+		},
 		"task-exec": func() (iamrole.Role, error) {
 			return iamrole.Task(iamrole.TaskSpec{Home: home, Family: "web", ServiceName: "web", ACLs: true, Exec: true,
 				Settings: iamrole.Settings{InlinePolicies: map[string]string{"queue": `{"Version":"2012-10-17","Statement":[]}`}}})

@@ -24,7 +24,7 @@ func Task(s TaskSpec) (Role, error) {
 	if err != nil {
 		return Role{}, err
 	}
-	maps.Copy(role.Tags, MeshTags(s.ServiceName, s.Namespace))
+	maps.Copy(role.Tags, MeshTags(s.ServiceName, s.Namespace, s.Further...))
 	var statements []statement
 	if s.ACLs {
 		statements = append(statements, allow("ReadItself", []string{"iam:GetRole"}, []string{role.ARN}))

@@ -28,6 +28,7 @@ func AgentConfig(s Spec) agentconfig.Config {
 		ReadinessProbes:      s.ReadinessProbes,
 		Service:              &service,
 		Proxy:                &proxy,
+		Services:             s.services(),
 		TransparentProxy:     &transparent,
 		ShareAgent:           s.sharesAgent(),
 	}
@@ -37,6 +38,32 @@ func AgentConfig(s Spec) agentconfig.Config {
 		cfg.ConsulLogin = &login
 	}
 	return cfg
+}
+
+// services are the further ones, the ports of their proxies written out.
+func (s Spec) services() []agentconfig.FurtherService {
+	var all []agentconfig.FurtherService
+	for i, further := range s.Services {
+		var proxy agentconfig.Proxy
+		if further.Proxy != nil {
+			proxy = *further.Proxy
+		}
+		proxy.PublicListenerPort = cmp.Or(proxy.PublicListenerPort, mesh.PortPublicListener+i+1)
+		proxy.HealthCheckPort = cmp.Or(proxy.HealthCheckPort, mesh.PortReadiness+i+1)
+		all = append(all, agentconfig.FurtherService{Service: further.Service, Proxy: &proxy})
+	}
+	return all
+}
+
+// ServiceNames are the names of the Consul services that the task is, in order.
+func (s Spec) ServiceNames() []string {
+	names := []string{mesh.ServiceName(s.Service.Name, s.Family)}
+	for _, further := range s.Services {
+		if further.Service != nil {
+			names = append(names, further.Service.Name)
+		}
+	}
+	return names
 }
 
 // ControllerAgentConfig is what the controller is told.

@@ -152,6 +152,7 @@ func (s Spec) checkService(found *problem.List) {
 		}
 	}
 	checkMeta(service.Meta, mesh.ServiceMeta(), problem.At("service", "meta"), found)
+	s.checkServices(found)
 	checkMeta(s.Login.Meta, reservedLoginMeta, problem.At("login", "meta"), found)
 }
 
@@ -265,4 +266,22 @@ func meshMemory(containers []ecstypes.ContainerDefinition) int {
 		}
 	}
 	return memory
+}
+
+// checkServices checks of further services what the agents' configuration does not say.
+func (s Spec) checkServices(found *problem.List) {
+	if len(s.Services) > 0 && s.OutboundOnly {
+		found.AddWith([]problem.Path{problem.At("services")}, problem.At("outboundOnly"), "is true, but the task is several services, and each of them is there to be called: leave it out")
+	}
+	first := mesh.ServiceName("", s.Family)
+	for i, further := range s.Services {
+		if further.Service == nil {
+			continue
+		}
+		at := problem.At("services", i, "service")
+		checkMeta(further.Service.Meta, mesh.ServiceMeta(), at.Child("meta"), found)
+		if s.Service.Name == "" && further.Service.Name == first && first != "" {
+			found.AddWith([]problem.Path{problem.At("family"), problem.At("service", "name")}, at.Child("name"), "is %q, which %s gives the first service as its name: give each a name of its own", first, problem.At("family"))
+		}
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 )
 
@@ -23,10 +22,15 @@ type socket struct {
 // checkPortMappings wants every port once: all containers of a task share one network.
 func (s Spec) checkPortMappings(path problem.Path, found *problem.List) {
 	cfg := AgentConfig(s)
-	seen := map[socket]problem.Path{
-		{int32(cfg.Proxy.PublicListenerPort), ecstypes.TransportProtocolTcp}: problem.At("proxy", "publicListenerPort"),
-		{int32(cfg.Proxy.HealthCheckPort), ecstypes.TransportProtocolTcp}:    problem.At("proxy", "healthCheckPort"),
-		{mesh.PortEnvoyAdmin, ecstypes.TransportProtocolTcp}:                 problem.At("proxy"), // Envoy's admin interface
+	seen := map[socket]problem.Path{}
+	for i, pair := range cfg.Pairs(s.Family) {
+		proxy := problem.At("proxy")
+		if i > 0 {
+			proxy = problem.At("services", i-1, "proxy")
+		}
+		seen[socket{int32(pair.Proxy.PublicListenerPort), ecstypes.TransportProtocolTcp}] = proxy.Child("publicListenerPort")
+		seen[socket{int32(pair.Proxy.HealthCheckPort), ecstypes.TransportProtocolTcp}] = proxy.Child("healthCheckPort")
+		seen[socket{int32(pair.AdminPort), ecstypes.TransportProtocolTcp}] = proxy // Envoy's admin interface
 	}
 	for i, u := range cfg.Proxy.Upstreams {
 		seen[socket{int32(u.LocalBindPort), ecstypes.TransportProtocolTcp}] = problem.At("proxy", "upstreams", i, "localBindPort")

@@ -25,7 +25,7 @@ const maxContainers = 10
 // restartAfter is how long, in seconds, a container must have run for ECS to restart it in place: ECS's minimum.
 const restartAfter = 60
 
-// Memory reservations in MiB. Envoy lives in the dataplane's.
+// Memory reservations in MiB. Envoy lives in the dataplane's, which grows with the number of services: each has an Envoy.
 const (
 	reserveMeshInit   = 16
 	reserveDataplane  = 64
@@ -79,7 +79,7 @@ func (s Spec) meshInit(config string) ecstypes.ContainerDefinition {
 
 func (s Spec) dataplaneContainer() ecstypes.ContainerDefinition {
 	settings := s.Sidecars.Dataplane
-	c := s.sidecar(mesh.ContainerDataplane, settings, reserveDataplane)
+	c := s.sidecar(mesh.ContainerDataplane, settings, reserveDataplane*int32(1+len(s.Services)))
 	c.Command = []string{mesh.CommandDataplane}
 	c.User = uid(mesh.UIDDataplane)
 	c.MountPoints = meshVolume(true)

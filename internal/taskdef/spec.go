@@ -23,6 +23,7 @@ type Spec struct {
 	Service      agentconfig.Service // an empty name means the family in lower case
 	OutboundOnly bool                // the application receives no traffic: Service.Port stays 0
 	Proxy        agentconfig.Proxy
+	Services     []agentconfig.FurtherService // besides the first
 	Servers      Servers
 	Login        agentconfig.ConsulLogin
 	LogLevel     string // of the agents

@@ -47,7 +47,7 @@ type Proxy struct {
 	unbound    error // Envoy cannot listen where it should
 	status     Status
 	pacer      *pacer // of the last stream; nil before the first
-	shape      Shape // nil: all is passed on as it comes
+	shape      Shape  // nil: all is passed on as it comes
 }
 
 // Status is how Envoy's streams to Consul fare.

@@ -91,14 +91,18 @@ func ProxyRow() schema.SingleNestedBlock {
 		"drain_time":            row.Number("Seconds in which the proxy's listeners drain when the task stops, at most 600; 0 for at once. Default 30."),
 		"stop_within":           row.Nonzero("Seconds from SIGTERM to the end of the proxy at the most; below its container's stop timeout. Default: 5 less than that."),
 		"retry_undelivered":     row.Flag("Requests that no application has got are tried elsewhere, and connections too; what Consul is told of retries, timeouts and ejection stays. Default `true`."),
-		"expose": row.Object("Paths of the application that are opened past the proxy, for instance for checks from outside the mesh.", row.Fields{
-			"checks": row.Flag("Opens the paths of the service's HTTP and gRPC checks. Default `false`."),
-			"path": row.Objects("One opened path each.", row.Fields{
-				"listener_port":   row.Number("Port at which the path is opened."),
-				"path":            row.Text("The path, such as `/health`."),
-				"local_path_port": row.Number("Port of the application that serves the path."),
-				"protocol":        row.Text("`http` (default) or `http2`."),
-			}),
+		"expose":                exposeRow(),
+	})
+}
+
+func exposeRow() schema.SingleNestedBlock {
+	return row.Object("Paths of the application that are opened past the proxy, for instance for checks from outside the mesh.", row.Fields{
+		"checks": row.Flag("Opens the paths of the service's HTTP and gRPC checks. Default `false`."),
+		"path": row.Objects("One opened path each.", row.Fields{
+			"listener_port":   row.Number("Port at which the path is opened."),
+			"path":            row.Text("The path, such as `/health`."),
+			"local_path_port": row.Number("Port of the application that serves the path."),
+			"protocol":        row.Text("`http` (default) or `http2`."),
 		}),
 	})
 }

@@ -1,6 +1,7 @@
 package block
 
 import (
+	"fmt"
 	"reflect"
 	"time"
 
@@ -14,7 +15,26 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-func ReadService(cfg *agentconfig.Service, family string) *Service {
+// ReadServices are the services of a task, the first one first. There is none where nothing is to be said of the only one.
+func ReadServices(cfg agentconfig.Config, family string) ([]Service, error) {
+	first := readService(cfg.Service, family)
+	if first == nil && len(cfg.Services) == 0 {
+		return nil, nil
+	}
+	all := []Service{row.Value(first)}
+	for i, further := range cfg.Services {
+		service := row.Value(readService(further.Service, "")) // none but the first has a name by default
+		proxy, err := readServiceProxy(row.Value(further.Proxy), i+1)
+		if err != nil {
+			return nil, fmt.Errorf("service %s: %w", row.Value(service.Name), err)
+		}
+		service.Proxy = proxy
+		all = append(all, service)
+	}
+	return all, nil
+}
+
+func readService(cfg *agentconfig.Service, family string) *Service {
 	service := row.Value(cfg)
 	if service.Name == mesh.ServiceName("", family) {
 		service.Name = ""
@@ -34,7 +54,9 @@ func ReadService(cfg *agentconfig.Service, family string) *Service {
 	if reflect.DeepEqual(m, Service{}) {
 		return nil
 	}
-	row.Spell(&m.Name, mesh.ServiceName("", family))
+	if family != "" {
+		row.Spell(&m.Name, mesh.ServiceName("", family))
+	}
 	row.Spell(&m.EnableTagOverride, false)
 	return &m
 }
@@ -49,6 +71,17 @@ type Service struct {
 	Partition         *string           `tfsdk:"partition"`
 	Weights           *Weights          `tfsdk:"weights"`
 	OutlierDetection  *Outlier          `tfsdk:"outlier_detection" spec:"-" at:"networkResilienceConfig,networkResilienceConfig.outlierDetection"`
+	Proxy             *ServiceProxy     `tfsdk:"proxy" spec:"-"`
+}
+
+// FurtherServices are those after the first.
+func FurtherServices(all []Service) []agentconfig.FurtherService {
+	var specs []agentconfig.FurtherService
+	for i := 1; i < len(all); i++ {
+		service := all[i].Spec()
+		specs = append(specs, agentconfig.FurtherService{Service: &service, Proxy: all[i].Proxy.Spec()})
+	}
+	return specs
 }
 
 type Weights struct {
@@ -88,16 +121,18 @@ func serviceName(description string) schema.StringAttribute {
 	return a
 }
 
-func ServiceRow() schema.SingleNestedBlock {
-	return row.Object("The Consul service that the task provides.", row.Fields{
-		"name":                serviceName("Name in Consul. Default: the family in lower case. Changing it changes the identity of the task: intentions are written for names."),
-		"port":                row.Number("Port at which the application listens, inside the task. Required unless `outbound_only`."),
+func ServicesRow() schema.ListNestedBlock {
+	return row.Objects("The Consul service that the task provides. A task whose application listens at several ports may be several services, up to five, with a block for each: each has a proxy of its own, with a certificate in "+
+		"its name, and intentions are written for each. The first one is the task's in `service_name`, and its proxy, that of the block `proxy`, carries what the task calls (`upstream`). All of them are healthy together. Not with `transparent_proxy`.", row.Fields{
+		"name":                serviceName("Name in Consul. Default for the first service: the family in lower case. Required for the others. Changing it changes the identity of the task: intentions are written for names."),
+		"port":                row.Number("Port at which the application listens for this service, inside the task. Required unless `outbound_only`."),
+		"proxy":               serviceProxyRow(),
 		"tags":                row.TextSet("Tags of the service in Consul's catalog."),
 		"meta":                row.TextMap("Metadata of the service in Consul's catalog."),
 		"enable_tag_override": row.FlagOr(false, "Lets others change the service's tags in the catalog. Default `false`."),
-		"namespace": row.Text("Consul Enterprise: namespace of the service. Required with `partition`. It is also a tag of the tasks and of the task role, which the binding " +
+		"namespace": row.Text("Consul Enterprise: namespace of the service, and of all other services of the task: only the first one says it. Required with `partition`. It is also a tag of the tasks and of the task role, which the binding " +
 			"rule reads. Changing it changes the identity of the task: intentions are written for names in namespaces."),
-		"partition": row.Text("Consul Enterprise: admin partition of the service. Required with `namespace`. It is also a tag of the tasks. " +
+		"partition": row.Text("Consul Enterprise: admin partition of the service, and of all other services of the task: only the first one says it. Required with `namespace`. It is also a tag of the tasks. " +
 			"`consulecs_controller` looks after the partition `default` alone: elsewhere another controller has to."),
 		"weights": row.Object("Weights of the service in DNS answers.", row.Fields{
 			"passing": row.RequiredNumber("Weight while all checks pass.", row.AtLeast(0)),
@@ -112,5 +147,51 @@ func ServiceRow() schema.SingleNestedBlock {
 			"consecutive_gateway_failure":           row.Number("Consecutive gateway failures (502, 503, 504) that eject an instance."),
 			"max_ejection_percent":                  row.Number("Share of the instances in percent that may be ejected at once. Default 50."),
 		}),
+	})
+}
+
+// readServiceProxy is the proxy of the n-th service, counted from 0.
+func readServiceProxy(cfg agentconfig.Proxy, n int) (*ServiceProxy, error) {
+	if cfg.PublicListenerPort == mesh.PortPublicListener+n {
+		cfg.PublicListenerPort = 0
+	}
+	if cfg.HealthCheckPort == mesh.PortReadiness+n {
+		cfg.HealthCheckPort = 0
+	}
+	var m ServiceProxy
+	row.FromSpec(&m, cfg)
+	var err error
+	if m.Config, err = importObject(cfg.Config); err != nil || reflect.DeepEqual(m, ServiceProxy{}) {
+		return nil, err
+	}
+	return &m, nil
+}
+
+// ServiceProxy is what differs between the proxies of a task's services.
+type ServiceProxy struct {
+	PublicListenerPort  *int32  `tfsdk:"public_listener_port"`
+	ReadinessPort       *int32  `tfsdk:"readiness_port" spec:"HealthCheckPort"`
+	LocalServiceAddress *string `tfsdk:"local_service_address"`
+	Config              *string `tfsdk:"config" spec:"-"`
+	Expose              *Expose `tfsdk:"expose"`
+}
+
+func (m *ServiceProxy) Spec() *agentconfig.Proxy {
+	if m == nil {
+		return nil
+	}
+	var p agentconfig.Proxy
+	row.ToSpec(&p, m)
+	p.Config = parsedObject(m.Config)
+	return &p
+}
+
+func serviceProxyRow() schema.SingleNestedBlock {
+	return row.Object("The sidecar proxy of a service after the first; that of the first is in the block `proxy` of the task, which also says how all of them run.", row.Fields{
+		"public_listener_port":  row.Nonzero("Port at which the proxy receives traffic from the mesh. Default: 20001 for the second service, 20002 for the third and so on. Security groups have to let it in."),
+		"readiness_port":        row.Nonzero("Port of the proxy's ready listener, on loopback. Default: 22001 for the second service, and so on."),
+		"local_service_address": row.Text("Address at which the proxy reaches the application. Default `127.0.0.1`."),
+		"config":                row.Text("Opaque configuration of the proxy, a JSON object such as `jsonencode({protocol = \"http\"})`.", row.JsonObject{}),
+		"expose":                exposeRow(),
 	})
 }

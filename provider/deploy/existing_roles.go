@@ -21,10 +21,12 @@ func (c *Client) CheckTaskRole(ctx context.Context, arn string, spec taskdef.Spe
 	if role == nil || !spec.Login.Enabled {
 		return
 	}
-	for _, tag := range []struct{ key, want, where string }{
-		{mesh.RoleTagServiceName, mesh.ServiceName(spec.Service.Name, spec.Family), "as service"},
-		{mesh.RoleTagNamespace, spec.Service.Namespace, "to the namespace"},
-	} {
+	type tag struct{ key, want, where string }
+	var tags []tag
+	for n, name := range spec.ServiceNames() {
+		tags = append(tags, tag{mesh.RoleTagOfService(n), name, "as service"})
+	}
+	for _, tag := range append(tags, tag{mesh.RoleTagNamespace, spec.Service.Namespace, "to the namespace"}) {
 		if got := role.Tags[tag.key]; tag.want != "" && got != tag.want {
 			diags.AddAttributeError(at, "Task role cannot log in to Consul",
 				fmt.Sprintf("Role %s has the tag %s=%q, but its tasks are to log in %s %q. Set the tag to %[5]q, or leave arn out to have a role made.",

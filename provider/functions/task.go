@@ -13,10 +13,11 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/given"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
+	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
 const taskParameter = "The task: an object with the attributes and blocks of `consulecs_mesh_task`, but for `ecs_service`, `revision_policy`, `adopt_existing` and `timeouts`. " +
-	"A block that may be written many times (`container`, `upstream`) is a list of objects. A function does not know the provider's configuration: what that supplies to a resource, " +
+	"A block that may be written many times (`container`, `upstream`) is a list of objects; of `service`, one object will do. A function does not know the provider's configuration: what that supplies to a resource, " +
 	"such as the agents' image (`sidecars.image`) and `consul_servers`, has to be said."
 
 // containerDefinitions renders the containers of a task.
@@ -71,7 +72,7 @@ func definition(ctx context.Context, args function.ArgumentsData, version string
 		return nil, false, failed
 	}
 	of := meshtask.RenderedSchema()
-	raw, wrong := given.Read(value, of.Type().TerraformType(ctx))
+	raw, wrong := given.Read(value, of.Type().TerraformType(ctx), row.OftenAlone)
 	var found problem.List
 	for _, p := range wrong {
 		if len(p.Path) == 1 && meshtask.OfResourceAlone(p.Path.String()) {

@@ -15,14 +15,18 @@ import (
 )
 
 // Read converts a value, which is wholly known, to a type. What does not fit is told by its place, and is null in what is returned.
-// Values are not printed where their type is wrong: they may be secrets that went astray.
-func Read(value tftypes.Value, as tftypes.Type) (tftypes.Value, problem.List) {
-	var r reader
+// Values are not printed where their type is wrong: they may be secrets that went astray. oftenAlone tells of the lists for which their
+// only element will do.
+func Read(value tftypes.Value, as tftypes.Type, oftenAlone func(problem.Path) bool) (tftypes.Value, problem.List) {
+	r := reader{oftenAlone: oftenAlone}
 	read := r.read(value, as, problem.At())
 	return read, r.found
 }
 
-type reader struct{ found problem.List }
+type reader struct {
+	oftenAlone func(problem.Path) bool
+	found      problem.List
+}
 
 func (r *reader) read(v tftypes.Value, as tftypes.Type, at problem.Path) tftypes.Value {
 	if v.IsNull() {
@@ -81,6 +85,9 @@ func (r *reader) texts(v tftypes.Value, as tftypes.Map, at problem.Path) tftypes
 
 func (r *reader) list(v tftypes.Value, as, element tftypes.Type, at problem.Path) tftypes.Value {
 	var elements []tftypes.Value
+	if _, isOne := fieldsOf(v); isOne && r.oftenAlone(at) {
+		return tftypes.NewValue(as, []tftypes.Value{r.read(v, element, at)})
+	}
 	if !isList(v.Type()) || v.As(&elements) != nil {
 		return r.refuse(v, "a list", as, at)
 	}

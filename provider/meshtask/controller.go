@@ -36,7 +36,7 @@ func controllerRow() schema.SingleNestedBlock {
 
 // controllerContent are the attributes, of the resource and of the provider, that the shared controller follows from.
 var controllerContent = []string{
-	controllerBlock, "ecs_service", "consul_servers", "login", "service.partition", "sidecars.image", "sidecars.log_configuration", "sidecars.pull_credentials_secret_arn",
+	controllerBlock, "ecs_service", "consul_servers", "login", "service.*.partition", "sidecars.image", "sidecars.log_configuration", "sidecars.pull_credentials_secret_arn",
 	"default_tags", "iam_role_path", "log_configuration",
 }
 
@@ -52,8 +52,8 @@ func (m *model) controllerSettings(region string, d block.Defaults) (*meshcontro
 		d.Image, d.LogConfiguration = cmp.Or(row.Value(m.Sidecars.Image), d.Image), cmp.Or(m.Sidecars.LogConfiguration, d.LogConfiguration)
 		settings.PullCredentialsSecretARN = cmp.Or(settings.PullCredentialsSecretARN, m.Sidecars.PullCredentialsSecretARN)
 	}
-	if m.Service != nil {
-		settings.Partition = cmp.Or(settings.Partition, m.Service.Partition)
+	if service := m.service(); service != nil {
+		settings.Partition = cmp.Or(settings.Partition, service.Partition)
 	}
 	roles := row.Value(settings.IAM)
 	if roles.NamePrefix == nil { // clusters of several Regions may have one name, and roles belong to all of them

@@ -78,7 +78,9 @@ func importDefinition(ctx context.Context, c *deploy.Client, m *model, from *dep
 	}
 	family := aws.ToString(d.Family)
 	m.Family = &family
-	m.Service = block.ReadService(cfg.Service, family)
+	if m.Services, err = block.ReadServices(cfg, family); err != nil {
+		return err
+	}
 	m.OutboundOnly = aws.Bool(row.Value(cfg.Service).Port == 0)
 	proxy := row.Value(cfg.Proxy)
 	if m.Upstreams, err = block.ReadUpstreams(proxy.Upstreams); err != nil {

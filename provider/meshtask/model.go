@@ -36,7 +36,7 @@ func (m *model) design(d block.Defaults, home iamrole.Home, draft bool) (deploy.
 	if want.TaskRole.Given == "" {
 		role, err := iamrole.Task(iamrole.TaskSpec{
 			Home: home, Settings: m.IAM.Settings(m.IAM.TaskRoleOrNone(), d.RolePath, spec.Tags), Family: spec.Family,
-			ServiceName: mesh.ServiceName(spec.Service.Name, spec.Family), Namespace: spec.Service.Namespace, ACLs: spec.Login.Enabled, Exec: m.execs() != nil,
+			ServiceName: spec.ServiceNames()[0], Further: spec.ServiceNames()[1:], Namespace: spec.Service.Namespace, ACLs: spec.Login.Enabled, Exec: m.execs() != nil,
 		})
 		if err != nil {
 			return deploy.Design{}, err
@@ -74,7 +74,7 @@ func (m *model) execs() problem.Path {
 
 type model struct {
 	Family         *string                 `tfsdk:"family"`
-	Service        *block.Service          `tfsdk:"service"`
+	Services       []block.Service         `tfsdk:"service" at:"services"`
 	OutboundOnly   *bool                   `tfsdk:"outbound_only"`
 	Upstreams      []block.Upstream        `tfsdk:"upstream" at:"/proxy.upstreams"`
 	Proxy          *block.Proxy            `tfsdk:"proxy"`
@@ -155,17 +155,23 @@ func (m *model) roleARNs(d block.Defaults, home iamrole.Home) []string {
 
 // serviceName is the name of the Consul service.
 func (m *model) serviceName() string {
-	if m.Service == nil {
-		return mesh.ServiceName("", row.Value(m.Family))
+	return mesh.ServiceName(m.service().Spec().Name, row.Value(m.Family))
+}
+
+// service is the first Consul service; nil if nothing is said of it.
+func (m *model) service() *block.Service {
+	if len(m.Services) == 0 {
+		return nil
 	}
-	return mesh.ServiceName(row.Value(m.Service.Name), row.Value(m.Family))
+	return &m.Services[0]
 }
 
 // spec is what the user asked for, with the provider's defaults, but for the ARNs of roles.
 func (m *model) spec(d block.Defaults) taskdef.Spec {
 	s := taskdef.Spec{
 		Family:       row.Value(m.Family),
-		Service:      m.Service.Spec(),
+		Service:      m.service().Spec(),
+		Services:     block.FurtherServices(m.Services),
 		OutboundOnly: row.Value(m.OutboundOnly),
 		Proxy:        m.Proxy.Spec(),
 		Servers:      row.Overlay(d.Servers, m.ConsulServers).Spec(),

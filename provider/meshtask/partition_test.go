@@ -30,7 +30,7 @@ func TestADesignIsOfItsPartition(t *testing.T) {
 		registry := "123456789012.dkr.ecr." + at.region + "." + at.domain
 		log := block.LogConfiguration{LogDriver: aws.String("awslogs"), Options: map[string]string{"awslogs-group": "/mesh", "awslogs-region": at.region, "awslogs-stream-prefix": "mesh"}}
 		m := &model{
-			Family: aws.String("web"), Service: &block.Service{Port: aws.Int32(8080)}, ConsulServers: &block.ConsulServers{Hosts: aws.String("consul.example.com")},
+			Family: aws.String("web"), Services: []block.Service{{Port: aws.Int32(8080)}}, ConsulServers: &block.ConsulServers{Hosts: aws.String("consul.example.com")},
 			Login:      &block.Login{Enabled: aws.Bool(true)},
 			Standalone: &standalone.Task{Cluster: aws.String("batch")},
 			Containers: []block.Container{{Name: aws.String("app"), Image: aws.String(registry + "/app:1"), Secrets: map[string]string{"A": "by-its-name"}, LogConfiguration: &log}},

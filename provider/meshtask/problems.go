@@ -30,7 +30,27 @@ func (m *model) problems(d block.Defaults) problem.List {
 	m.Standalone.Check(spec, &found)
 	m.checkExec(spec.Containers, &found)
 	found = append(found, m.controllerProblems(d, found)...)
+	found = found.In(inServices)
+	if service := m.service(); service != nil && service.Proxy != nil {
+		found.Add(problem.At("services", 0, "proxy"), "is there, but the proxy of the first service is in the block %s of the task: move it there", problem.At("proxy"))
+	}
 	return m.withJSON(found)
+}
+
+// inServices is where in the list of all services lies what a Spec has of the first service or of the further ones.
+func inServices(at problem.Path) problem.Path {
+	switch {
+	case len(at) > 0 && at[0] == "service":
+		return problem.At("services", 0).Child(at[1:]...)
+	case len(at) > 1 && at[0] == "services":
+		index, _ := at[1].(int)
+		below := at[2:]
+		if len(below) > 0 && below[0] == "service" {
+			below = below[1:]
+		}
+		return problem.At("services", index+1).Child(below...)
+	}
+	return at
 }
 
 // execFolders are where the agent writes by which people run commands in a container (ECS Exec).

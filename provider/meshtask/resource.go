@@ -28,6 +28,7 @@ var (
 	_ resource.ResourceWithImportState    = (*meshTask)(nil)
 	_ resource.ResourceWithIdentity       = (*meshTask)(nil)
 	_ resource.ResourceWithMoveState      = (*meshTask)(nil)
+	_ resource.ResourceWithUpgradeState   = (*meshTask)(nil)
 	_ list.ListResourceWithConfigure      = (*meshTask)(nil)
 )
 
@@ -58,7 +59,7 @@ func newMeshTask() *meshTask {
 			"task_role_name":           {"family", "iam.name_prefix", "iam.task_role"},
 			"execution_role_arn":       {"family", "iam.path", "iam.name_prefix", "iam.execution_role", "iam_role_path"},
 			"execution_role_name":      {"family", "iam.name_prefix", "iam.execution_role"},
-			"tags_all":                 {"family", "service.name", "service.namespace", "service.partition", "tags", "default_tags", controllerThere},
+			"tags_all":                 {"family", "service.*.name", "service.*.namespace", "service.*.partition", "tags", "default_tags", controllerThere},
 			"rendered_definition_json": {"family", "task", "iam", "iam_role_path"},
 			"rendered_roles_json":      {"ecs_service.enable_execute_command", standalone.Block + ".enable_execute_command"},
 			"ecs_service_arn":          {"family", "ecs_service.cluster", "ecs_service.name", "ecs_service.launch_type", "ecs_service.scheduling_strategy"},
@@ -96,7 +97,7 @@ func (m *model) parts() stack.Parts {
 func (m *model) computeNames(d block.Defaults, home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) {
 	m.names = m.computedNames(d, home)
 	return m.names, map[string]bool{
-		"service_name":         row.Affects(unknown, "family", "service.name"),
+		"service_name":         row.Affects(unknown, "family", "service.*.name"),
 		"ecs_service_name":     row.Affects(unknown, "family", "ecs_service.name"),
 		"arn_without_revision": row.Affects(unknown, "family"),
 		"followed_images":      m.followedOpen(unknown),

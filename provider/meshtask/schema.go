@@ -1,7 +1,10 @@
 package meshtask
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -9,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
@@ -25,7 +29,7 @@ func family() schema.StringAttribute {
 func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	fields := row.Fields{
 		"family":            family(),
-		"service":           block.ServiceRow(),
+		"service":           block.ServicesRow(),
 		"outbound_only":     row.FlagOr(false, "The application receives no traffic from the mesh; `service.port` stays unset. Default `false`."),
 		"upstream":          row.Objects("Services that the application calls through its proxy, each at a local port.", block.UpstreamFields()),
 		"proxy":             block.ProxyRow(),
@@ -72,6 +76,7 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 	}
 	maps.Copy(fields, standalone.OutputRows())
 	resp.Schema = row.Schema("An ECS task in the Consul service mesh: its task definition with the injected containers, its IAM roles and, if asked for, the ECS service that runs it.", fields)
+	resp.Schema.Version = schemaVersion
 }
 
 func revisionPolicyRow() schema.SingleNestedBlock {
@@ -80,4 +85,38 @@ func revisionPolicyRow() schema.SingleNestedBlock {
 		"follow_images": row.Flag("For images that CI ships: what the newest ACTIVE revision of the family has, if others registered it, takes the place of `container.image`, also in the revisions that " +
 			"Terraform registers later. `followed_images` tells which. Default `false`: a revision of others is followed by one with the configured images, and the plan warns of it."),
 	})
+}
+
+// schemaVersion is that of the resource's schema. It grows when what a state holds cannot be read by the schema any more.
+//
+//	0  a task was one service: an object
+//	1  it may be several: a list
+const schemaVersion = 1
+
+// UpgradeState implements resource.ResourceWithUpgradeState.
+func (*meshTask) UpgradeState(context.Context) map[int64]resource.StateUpgrader {
+	return map[int64]resource.StateUpgrader{0: {StateUpgrader: func(_ context.Context, req resource.UpgradeStateRequest, resp *resource.UpgradeStateResponse) {
+		upgraded, err := listServices(req.RawState.JSON)
+		if err != nil {
+			resp.Diagnostics.AddError("State not readable", fmt.Sprintf("The state of a mesh task of schema version 0 could not be upgraded: %v.", err))
+			return
+		}
+		resp.DynamicValue = &tfprotov6.DynamicValue{JSON: upgraded}
+	}}}
+}
+
+// listServices makes a list of the one service of a state.
+func listServices(state []byte) ([]byte, error) {
+	decoder := json.NewDecoder(bytes.NewReader(state))
+	decoder.UseNumber() // they are Terraform's, to be written as they are
+	var all map[string]any
+	if err := decoder.Decode(&all); err != nil {
+		return nil, err
+	}
+	services := []any{}
+	if one := all["service"]; one != nil {
+		services = append(services, one)
+	}
+	all["service"] = services
+	return json.Marshal(all)
 }

@@ -70,7 +70,7 @@ func RefuseNumbers(ctx context.Context, config tfsdk.Config, diags *diag.Diagnos
 		}
 		if n := unfit(v, from, to); n != nil {
 			place := placeOf(at)
-			diags.AddAttributeError(frameworkPath(place), "Not a whole number", fmt.Sprintf("%s is %s, want a whole number from %d to %d.", place, n.String(), from, to))
+			diags.AddAttributeError(frameworkPath(place), "Not a whole number", fmt.Sprintf("%s is %s, want a whole number from %d to %d.", Spoken(config.Raw, place), n.String(), from, to))
 			found = true
 		}
 		return true, nil

@@ -16,7 +16,12 @@ import (
 // Report turns problems into diagnostics at their attributes.
 func Report(config tfsdk.Config, found problem.List, diags *diag.Diagnostics) {
 	for _, p := range found {
-		named := p.In(func(at problem.Path) problem.Path { return withNames(config.Raw, at) })
+		named := p.In(func(at problem.Path) problem.Path {
+			if alone := row.Spoken(config.Raw, at); len(alone) < len(at) {
+				return alone
+			}
+			return withNames(config.Raw, at)
+		})
 		at, text := attributePath(config.Raw.Type(), p.Path), named.Path.String()+" "+named.Message()+"."
 		if p.Warning {
 			diags.AddAttributeWarning(at, "Doubtful "+named.Path.String(), text)

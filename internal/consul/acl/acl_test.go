@@ -85,6 +85,10 @@ func TestBootstrapWritesOnceAndThenOnlyWhatIsMissing(t *testing.T) {
 		"created binding rule consul-ecs-api-gateway-role",
 		"created binding rule consul-ecs-terminating-gateway-role",
 		"created binding rule consul-ecs-mesh-gateway-role",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-2}",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-3}",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-4}",
+		"created binding rule ${entity_tags.consul.hashicorp.com.service-name-5}",
 		"created ACL policy anonymous-token-policy",
 		"updated ACL token anonymous",
 	}
@@ -107,7 +111,7 @@ func TestBootstrapWritesOnceAndThenOnlyWhatIsMissing(t *testing.T) {
 	}{
 		"auth method, and with it its rules": {
 			func() error { _, err := client.ACL().AuthMethodDelete("iam-ecs-service-token", nil); return err },
-			all[5:10],
+			all[5:14],
 		},
 		"a binding rule": {
 			func() error {
@@ -212,7 +216,10 @@ func checkOperatorsWork(t *testing.T, client *api.Client) {
 	}
 	want := map[string]any{
 		"BoundIAMPrincipalARNs": []any{"arn:aws:iam::999999999999:role/other", "arn:aws:iam::123456789012:role/consul-ecs/*"}, "EnableIAMEntityDetails": true,
-		"IAMEntityTags":       []any{"team", "consul.hashicorp.com.service-name", "consul.hashicorp.com.gateway-kind", "consul.hashicorp.com.namespace"},
+		"IAMEntityTags": []any{
+			"team", "consul.hashicorp.com.service-name", "consul.hashicorp.com.gateway-kind", "consul.hashicorp.com.namespace",
+			"consul.hashicorp.com.service-name-2", "consul.hashicorp.com.service-name-3", "consul.hashicorp.com.service-name-4", "consul.hashicorp.com.service-name-5",
+		},
 		"ServerIDHeaderValue": "consul.example.com", "MaxRetries": 5.0, "STSEndpoint": "http://127.0.0.1:5000", "IAMEndpoint": "http://127.0.0.1:5000",
 	}
 	if diff := cmp.Diff(want, method.Config); diff != "" {

@@ -103,6 +103,11 @@ func TestEnterpriseGetsAPartitionAndWrappedPolicies(t *testing.T) {
 		return "PUT /v1/acl/binding-rule" + inTeam + " " +
 			ruleBody("Bind a Consul role from IAM role tag for ECS based "+described, "role", name, `entity_tags["consul.hashicorp.com.gateway-kind"] == "`+kind+`"`)
 	}
+	further := func(n string) string {
+		tag := "consul.hashicorp.com.service-name-" + n
+		return "PUT /v1/acl/binding-rule" + inTeam + " " +
+			ruleBody("Bind a service identity from IAM role tag "+tag+" for ECS", "service", "${entity_tags."+tag+"}", `entity_tags["`+tag+`"] != ""`)
+	}
 	all := []string{
 		"GET /v1/partitions?partition=default",
 		`PUT /v1/partition?partition=default {"Name":"team","Description":"Tasks of ECS"}`,
@@ -119,7 +124,8 @@ func TestEnterpriseGetsAPartitionAndWrappedPolicies(t *testing.T) {
 		"GET /v1/acl/auth-method/iam-ecs-service-token" + inTeam,
 		"PUT /v1/acl/auth-method" + inTeam + ` {"Name":"iam-ecs-service-token","Type":"aws-iam","Description":"AWS IAM auth method for ECS service tokens",` +
 			`"Config":{"BoundIAMPrincipalARNs":["arn:aws:iam::123456789012:role/consul-ecs/*"],"EnableIAMEntityDetails":true,"IAMEndpoint":"http://127.0.0.1:5000",` +
-			`"IAMEntityTags":["consul.hashicorp.com.gateway-kind","consul.hashicorp.com.namespace","consul.hashicorp.com.service-name"],` +
+			`"IAMEntityTags":["consul.hashicorp.com.gateway-kind","consul.hashicorp.com.namespace","consul.hashicorp.com.service-name",` +
+			`"consul.hashicorp.com.service-name-2","consul.hashicorp.com.service-name-3","consul.hashicorp.com.service-name-4","consul.hashicorp.com.service-name-5"],` +
 			`"STSEndpoint":"http://127.0.0.1:5000"},"CreateIndex":0,"ModifyIndex":0,` +
 			`"NamespaceRules":[{"Selector":"entity_tags[\"consul.hashicorp.com.namespace\"] != \"\"","BindNamespace":"${entity_tags.consul.hashicorp.com.namespace}"}]}`,
 		"GET /v1/acl/binding-rules?authmethod=iam-ecs-service-token&partition=team",
@@ -127,6 +133,7 @@ func TestEnterpriseGetsAPartitionAndWrappedPolicies(t *testing.T) {
 		rule("api-gateway", "API gateways", apiGatewayRole),
 		rule("terminating-gateway", "Terminating gateways", terminatingGatewayRole),
 		rule("mesh-gateway", "mesh gateways", meshGatewayRole),
+		further("2"), further("3"), further("4"), further("5"),
 		"GET /v1/agent/self",
 		"GET /v1/acl/token/00000000-0000-0000-0000-000000000002?ns=default&partition=default",
 		"GET /v1/acl/policy/name/anonymous-token-policy?ns=default&partition=default",

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
-
-	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
 const methodType = "aws-iam"
@@ -39,7 +37,7 @@ type method struct {
 func (w Wanted) methods() []method {
 	all := []method{{
 		Method: w.Method, Description: "AWS IAM auth method for ECS service tokens",
-		tags:       []string{mesh.RoleTagGatewayKind, mesh.RoleTagNamespace, mesh.RoleTagServiceName},
+		tags:       taskTags(),
 		namespaces: w.Partition != "", rules: taskRules(w.Method.Name),
 	}}
 	if w.Controller != nil {

@@ -119,7 +119,7 @@ func taskRules(method string) []bindingRule {
 			Selector:    `entity_tags["` + mesh.RoleTagGatewayKind + `"] == "` + kind + `"`,
 		}}
 	}
-	return []bindingRule{
+	all := []bindingRule{
 		{ACLBindingRule: api.ACLBindingRule{
 			Description: "Bind a service identity from IAM role tag for ECS",
 			AuthMethod:  method,
@@ -130,4 +130,30 @@ func taskRules(method string) []bindingRule {
 		gateway("terminating-gateway", "Terminating gateways", terminatingGatewayRole),
 		gateway("mesh-gateway", "mesh gateways", meshGatewayRole),
 	}
+	for n := 1; n < mesh.MaxServices; n++ {
+		all = append(all, furtherRule(method, mesh.RoleTagOfService(n)))
+	}
+	return all
+}
+
+// furtherRule binds the identity of a further service of a task, by the tag that names it. Consul takes a tag that a role lacks for
+// an empty one, but only where the selector asks for its value: one that asks whether the tag is there (in) matches always, and each
+// login of a role without the tag is then refused (Consul 1.22.7).
+func furtherRule(method, tag string) bindingRule {
+	return bindingRule{ACLBindingRule: api.ACLBindingRule{
+		Description: "Bind a service identity from IAM role tag " + tag + " for ECS",
+		AuthMethod:  method,
+		BindType:    api.BindingRuleBindTypeService,
+		BindName:    "${entity_tags." + tag + "}",
+		Selector:    `entity_tags["` + tag + `"] != ""`,
+	}}
+}
+
+// taskTags are the tags of task roles that the rules name.
+func taskTags() []string {
+	all := []string{mesh.RoleTagGatewayKind, mesh.RoleTagNamespace}
+	for n := range mesh.MaxServices {
+		all = append(all, mesh.RoleTagOfService(n))
+	}
+	return all
 }

@@ -111,7 +111,7 @@ type Difference struct {
 
 // RegisterAs is Register with a difference.
 func (f *Fleet) RegisterAs(ctx context.Context, s taskdef.Spec, differ Difference) (arn string, err error) {
-	task, err := iamrole.Task(iamrole.TaskSpec{Settings: iamrole.Settings{AnySource: true}, Home: f.home(), Family: s.Family, ServiceName: s.Family, ACLs: s.Login.Enabled})
+	task, err := iamrole.Task(iamrole.TaskSpec{Settings: iamrole.Settings{AnySource: true}, Home: f.home(), Family: s.Family, ServiceName: s.Family, Further: s.ServiceNames()[1:], ACLs: s.Login.Enabled})
 	if err != nil {
 		return "", err
 	}

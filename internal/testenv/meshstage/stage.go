@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
+	"github.com/consulecs/terraform-provider-consulecs/internal/consul/acl"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
@@ -48,7 +49,7 @@ func Start(ctx context.Context) (s *Stage, err error) {
 	if s.Consul, err = testenv.StartConsul(ctx, testenv.ConsulConfig{}); err != nil {
 		return s, err
 	}
-	return s, s.authMethod()
+	return s, s.authMethod(ctx)
 }
 
 // Main is the body of a TestMain: it brings the stage up, hands it to use, runs the tests, and takes the stage down. It
@@ -70,22 +71,12 @@ func Main(m *testing.M, use func(*Stage)) int {
 	return code
 }
 
-func (s *Stage) authMethod() error {
-	method := &api.ACLAuthMethod{Name: mesh.AuthMethod, Type: "aws-iam", Config: map[string]any{
-		"BoundIAMPrincipalARNs":  []string{"arn:aws:iam::" + account + ":role" + mesh.RolePath + "*"},
-		"EnableIAMEntityDetails": true,
-		"IAMEntityTags":          []string{mesh.RoleTagServiceName},
-		"STSEndpoint":            s.AWS.URL,
-		"IAMEndpoint":            s.AWS.URL,
-	}}
-	if _, _, err := s.Consul.API.ACL().AuthMethodCreate(method, nil); err != nil {
-		return fmt.Errorf("create auth method: %w", err)
-	}
-	rule := &api.ACLBindingRule{AuthMethod: method.Name, BindType: api.BindingRuleBindTypeService, BindName: "${entity_tags." + mesh.RoleTagServiceName + "}"}
-	if _, _, err := s.Consul.API.ACL().BindingRuleCreate(rule, nil); err != nil {
-		return fmt.Errorf("create binding rule: %w", err)
-	}
-	return nil
+func (s *Stage) authMethod(ctx context.Context) error {
+	_, err := acl.Ensure(ctx, s.Consul.API, acl.Wanted{Method: acl.Method{
+		Name: mesh.AuthMethod, BoundPrincipals: []string{"arn:aws:iam::" + account + ":role" + mesh.RolePath + "*"},
+		STSEndpoint: s.AWS.URL, IAMEndpoint: s.AWS.URL,
+	}})
+	return err
 }
 
 // Close takes the stage down.
@@ -110,14 +101,16 @@ func (s *Stage) Servers() agentconfig.ConsulServers {
 	}
 }
 
-// RoleEnv makes the task role PATH/name, tagged with service unless that is "", and assumes it. It returns the environment
-// by which the AWS SDK acts as the role.
-func (s *Stage) RoleEnv(t *testing.T, path, name, service string) map[string]string {
+// RoleEnv makes the task role PATH/name, tagged with service unless that is "", and with further services, and assumes it. It
+// returns the environment by which the AWS SDK acts as the role.
+func (s *Stage) RoleEnv(t *testing.T, path, name, service string, further ...string) map[string]string {
 	t.Helper()
 	cfg := aws.Config{Region: region, BaseEndpoint: &s.AWS.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")}
 	role := &iam.CreateRoleInput{RoleName: &name, Path: &path, AssumeRolePolicyDocument: aws.String("{}")}
 	if service != "" {
-		role.Tags = []iamtypes.Tag{{Key: aws.String(mesh.RoleTagServiceName), Value: &service}}
+		for n, name := range append([]string{service}, further...) {
+			role.Tags = append(role.Tags, iamtypes.Tag{Key: aws.String(mesh.RoleTagOfService(n)), Value: &name})
+		}
 	}
 	// The SDK asks again when an answer is late; the second request then finds what the first has made.
 	var exists *iamtypes.EntityAlreadyExistsException
