@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	runtimedebug "runtime/debug"
 	"slices"
 	"strings"
 
@@ -21,14 +20,8 @@ import (
 // version is set by the release build.
 var version = "dev"
 
-// garbage is how much may come together before it is collected, in percent of what is in use. A plan makes much garbage and keeps
-// little: with 500 tasks, the runtime's own 100 costs more processor time, and 200 takes more than 250 MB.
-const garbage = 150
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		runtimedebug.SetGCPercent(garbage)
-	}
+	collectRarely()
 	debug := flag.Bool("debug", false, "serve for a debugger: print how Terraform reaches this process, and wait")
 	tell := flag.Bool("version", false, "print the version")
 	flag.Parse()
