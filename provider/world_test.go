@@ -31,8 +31,8 @@ const (
 	atOnce  = ""
 )
 
-// meshConfig is a controller and a mesh task with an ECS service, for a world.
-func meshConfig(w *world.World, order, release string, desired int) string {
+// providerIn is the provider's configuration for a world.
+func providerIn(w *world.World) string {
 	return fmt.Sprintf(`
 provider "consulecs" {
   region = %[1]q
@@ -58,10 +58,15 @@ provider "consulecs" {
     iam_endpoint = %[2]q
   }
 }
+`, w.Region, w.AWS, w.ConsulHost, w.ConsulServerName, w.CASecretARN)
+}
 
+// meshConfig is a controller and a mesh task with an ECS service, for a world.
+func meshConfig(w *world.World, order, release string, desired int) string {
+	return providerIn(w) + fmt.Sprintf(`
 resource "consulecs_controller" "this" {
-  cluster          = %[6]q
-  token_secret_arn = %[7]q
+  cluster          = %[1]q
+  token_secret_arn = %[2]q
   subnets          = ["subnet-0123456789abcdef0"]
   launch_type      = "EC2"
   timeouts {
@@ -83,7 +88,7 @@ resource "consulecs_mesh_task" "this" {
     name        = "app"
     image       = "consulecs-demo-app:local"
     essential   = true
-    environment = { NAME = "api", LISTEN = "127.0.0.1:9090", RELEASE = %[8]q }
+    environment = { NAME = "api", LISTEN = "127.0.0.1:9090", RELEASE = %[3]q }
 
     # The program that delays the end runs in another image than its own, as another user, on a root that nobody can write to.
     entry_point              = [] # the image has none
@@ -100,8 +105,8 @@ resource "consulecs_mesh_task" "this" {
     }
   }
   ecs_service {
-    cluster               = %[6]q
-    desired_count         = %[9]d
+    cluster               = %[1]q
+    desired_count         = %[4]d
     launch_type           = "EC2"
     subnets               = ["subnet-0123456789abcdef0"]
     wait_for_steady_state = true
@@ -111,9 +116,9 @@ resource "consulecs_mesh_task" "this" {
     update = "2m"
     delete = "2m"
   }
-  %[10]s
+  %[5]s
 }
-`, w.Region, w.AWS, w.ConsulHost, w.ConsulServerName, w.CASecretARN, w.Cluster, w.TokenSecretARN, release, desired, order)
+`, w.Cluster, w.TokenSecretARN, release, desired, order)
 }
 
 func TestAMeshIsAppliedChangedAndDestroyed(t *testing.T) {
@@ -129,6 +134,9 @@ func TestAMeshIsAppliedChangedAndDestroyed(t *testing.T) {
 				}
 			})
 			testMesh(t, w, order)
+			if emulator == world.Moto { // one is enough: the controller's calls are the same
+				testMeshWithController(t, w)
+			}
 		})
 	}
 }
