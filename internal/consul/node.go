@@ -16,8 +16,10 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
-// maxFilterTasks is how many tasks one filter asks for: their IDs make a URL of 4 KB. On a node of 40,000 services Consul (1.22.7)
-// takes 60 ms for it, as for one task.
+// maxFilterTasks is how many tasks one filter asks for: their IDs make a URL of 4 KB, and what stands before a server often takes no
+// more than 8. On a node of 40,000 services Consul (1.22.7) takes 60 ms for it, as for one task: it looks at each service of the node.
+// For 10,000 deaths that is 6 s of a server's core in the minute and a half that the removal takes, while another batch is
+// removed. Consul has no list by what a service's meta says, and one by the services' names has a read each.
 const maxFilterTasks = 100
 
 // NodeService is a service instance on the synthetic node. TaskID is "" where it is not a task's, Namespace where Consul has none.
