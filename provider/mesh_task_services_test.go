@@ -1,8 +1,10 @@
 package provider_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"testing"
 
@@ -221,5 +223,38 @@ func TestAStateOfOneServiceIsUpgraded(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAnAppliedStateOfOneServiceGoesOn has Terraform read a state that it wrote when a task was one service: nothing is to be done, and
+// what was made can be destroyed.
+func TestAnAppliedStateOfOneServiceGoesOn(t *testing.T) {
+	t.Parallel()
+	c := startMoto(t)
+	_, tf := c.state(t, fields{"consulecs_mesh_task": fields{"this": meshTask(fields{"family": "earlier", "service": fields{"port": 8080, "tags": []any{"v1"}}})}})
+	applied(t, tf)
+	text, err := os.ReadFile(tf.State())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var state fields
+	if err := json.Unmarshal(text, &state); err != nil {
+		t.Fatal(err)
+	}
+	instance := state["resources"].([]any)[0].(fields)["instances"].([]any)[0].(fields)
+	attributes := instance["attributes"].(fields)
+	service := attributes["service"].([]any)[0].(fields)
+	delete(service, "proxy")
+	attributes["service"], instance["schema_version"] = service, 0
+	if text, err = json.Marshal(state); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(tf.State(), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	nothingToDo(t, tf)
+	destroyed(t, tf)
+	if left := c.roles(t, "earlier"); len(left) > 0 {
+		t.Errorf("the roles %v are left", left)
 	}
 }

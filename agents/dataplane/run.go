@@ -17,9 +17,10 @@
 // Where the keys ask for a Prometheus listener, the agent merges on loopback, port 20100 by default, its own metrics with
 // Envoy's and those of telemetry.prometheus.serviceMetricsURL.
 //
-// With furtherProxies in the file, it runs an Envoy for each proxy, all on one connection and one login. Each has ports of its own:
-// as many above those named here as it is in the list. They start one after the other and stop together, and when one of them ends
-// by itself, the agent ends the others. Where two of them would have the same port for their metrics, the second one has none.
+// With furtherProxies in the file, it runs an Envoy for each proxy, all on one connection and one login. The first of them has the
+// ports that follow on those named here, 20301 and so on, the next one those after that. They start one after the other and stop
+// together, and when one of them ends by itself, the agent ends the others. Where two of them would have the same port for their
+// metrics, the second one has none.
 //
 // SIGTERM: Envoy serves until the application's containers have stopped and envoy.shutdownGracePeriodSeconds are over, or
 // until the time that envoy.stopWithinSeconds allows is nearly over (25 by default, less than the 30 s after which ECS

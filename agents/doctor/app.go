@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
@@ -16,11 +17,30 @@ import (
 const noPort = "service.port is 0: the task only calls others"
 
 func (f *facts) lookApp(ctx context.Context) Finding {
-	port := f.service().Port
+	return f.eachService(func(pair agentconfig.Pair) Finding { return f.lookAppOf(ctx, pair) })
+}
+
+// eachService is what is found of the task's services: of the first that something is wrong with, else of the first.
+func (f *facts) eachService(look func(agentconfig.Pair) Finding) Finding {
+	var first Finding
+	for i, pair := range f.cfg.Pairs("") {
+		found := look(pair)
+		if i > 0 && found.Status == OK {
+			continue
+		}
+		if first = found; found.Status != OK {
+			break
+		}
+	}
+	return first
+}
+
+func (f *facts) lookAppOf(ctx context.Context, pair agentconfig.Pair) Finding {
+	port := pair.Service.Port
 	if port == 0 {
 		return notAsked(noPort)
 	}
-	at := net.JoinHostPort(cmp.Or(f.cfg.ProxySettings().LocalServiceAddress, "127.0.0.1"), strconv.Itoa(port))
+	at := net.JoinHostPort(cmp.Or(pair.Proxy.LocalServiceAddress, "127.0.0.1"), strconv.Itoa(port))
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", at)
 	if err == nil {
 		conn.Close()
@@ -81,8 +101,10 @@ func places(sockets []socket) string {
 	return strings.Join(slices.Compact(list), ", ")
 }
 
-func (f *facts) lookBypass(context.Context) Finding {
-	port := f.cfg.ServiceSettings("").Port
+func (f *facts) lookBypass(context.Context) Finding { return f.eachService(f.lookBypassOf) }
+
+func (f *facts) lookBypassOf(pair agentconfig.Pair) Finding {
+	port := pair.Service.Port
 	if port == 0 {
 		return notAsked(noPort)
 	}

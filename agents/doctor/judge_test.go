@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,6 +85,14 @@ func TestTheRoleIsJudged(t *testing.T) {
 		return map[string]string{mesh.RoleTagServiceName: service, mesh.RoleTagNamespace: namespace}
 	}
 	web := agentconfig.Service{Name: "web"}
+	twofold := &facts{cfg: agentconfig.Config{
+		Service: &agentconfig.Service{Port: 8080}, Services: []agentconfig.FurtherService{{Service: &agentconfig.Service{Name: "web-admin", Port: 8081}}},
+	}}
+	verdicts := func(first, second Status) func(agentconfig.Pair) Finding {
+		return func(p agentconfig.Pair) Finding {
+			return Finding{Status: map[int]Status{8080: first, 8081: second}[p.Service.Port], Found: strconv.Itoa(p.Service.Port), Fix: "mend it"}
+		}
+	}
 	judge(t, map[string]verdict{
 		"task role":        {credentialsFinding(aws.Credentials{Source: "CredentialsEndpointProvider", CanExpire: true, Expires: time.Unix(0, 0)}), OK, "good until 1970-01-01T00:00:00Z", ""},
 		"role of the host": {credentialsFinding(aws.Credentials{Source: "EC2RoleProvider"}), Fail, "not of a task role", "taskRoleArn"},
@@ -101,6 +110,9 @@ func TestTheRoleIsJudged(t *testing.T) {
 		"name not known":         {roleTagsFinding(tag("web", ""), agentconfig.Service{}), Skip, "needs metadata", ""},
 		"namespace":              {roleTagsFinding(tag("web", "n"), agentconfig.Service{Name: "web", Namespace: "n"}), OK, "", ""},
 		"default namespace":      {roleTagsFinding(tag("web", "default"), web), OK, "", ""},
+		"every service is well":  {twofold.eachService(verdicts(OK, OK)), OK, "8080", "mend it"},
+		"the second is not":      {twofold.eachService(verdicts(OK, Warn)), Warn, "8081", "mend it"},
+		"the first is not":       {twofold.eachService(verdicts(Fail, OK)), Fail, "8080", "mend it"},
 		"further tag":            {furtherTagFinding(map[string]string{"t-2": "web-admin"}, "t-2", "web-admin"), OK, `t-2 is "web-admin"`, ""},
 		"no further tag":         {furtherTagFinding(tag("web", ""), "t-2", "web-admin"), Fail, `t-2 is ""`, `the tag t-2 with the value "web-admin"`},
 		"another namespace":      {roleTagsFinding(tag("web", ""), agentconfig.Service{Name: "web", Namespace: "n"}), Fail, mesh.RoleTagNamespace, "namespace"},

@@ -10,7 +10,7 @@ import (
 // FurtherService is a service that the task provides besides the first, and its sidecar proxy.
 type FurtherService struct {
 	Service *Service `json:"service" rule:"required"` // its name and its port are required; it lies where the first one does
-	Proxy   *Proxy   `json:"proxy,omitempty"`         // its ports are by default as many above those of the first proxy as it is in the list: 20001, 22001 and so on
+	Proxy   *Proxy   `json:"proxy,omitempty"`         // default ports: 20001 and 22001 for the first in the list, 20002 and 22002 for the next, and so on
 }
 
 // Pair is a service of the task and its sidecar proxy, with their defaults.
