@@ -98,6 +98,7 @@ func grants(policy json.RawMessage) []string {
 
 // takenOver is a role that is found, as it is to be listed: with the policies of others that its own ones supersede.
 func (c *Client) takenOver(ctx context.Context, found RoleView, listed RoleView) (RoleView, error) {
+	found.PolicyARNs = nil
 	if err := c.readAttachments(ctx, &found); err != nil {
 		return listed, err
 	}

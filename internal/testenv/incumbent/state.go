@@ -41,18 +41,28 @@ func (s *State) JSON() ([]byte, error) {
 
 // AddTask adds what a module of the name has of a task.
 func (s *State) AddTask(module string, d *ecstypes.TaskDefinition, roles Roles) error {
+	family := aws.ToString(d.Family)
+	s.addRole(module, "task", family+"-task", roles.TaskRole, roles.TaskPolicy)
+	s.addRole(module, "execution", family+"-execution", roles.ExecutionRole, roles.ExecutionPolicy)
+	return s.AddDefinition(module, d)
+}
+
+// addRole adds a role with its managed policy, "" for none.
+func (s *State) addRole(module, name, role, roleARN, policyARN string) {
+	s.Add(module, "aws_iam_role", name, 0, object{"arn": roleARN, "name": role, "id": role})
+	if policyARN != "" {
+		s.Add(module, "aws_iam_policy", name, 0, object{"arn": policyARN, "name": role, "id": policyARN})
+		s.Add(module, "aws_iam_role_policy_attachment", name, 0, object{"policy_arn": policyARN, "role": role, "id": role + "-20260710120000000000000001"})
+	}
+}
+
+// AddDefinition adds a task definition alone.
+func (s *State) AddDefinition(module string, d *ecstypes.TaskDefinition) error {
 	attributes, err := definitionAttributes(d)
 	if err != nil {
 		return err
 	}
 	s.Add(module, "aws_ecs_task_definition", "this", 1, attributes)
-	for name, of := range map[string]struct{ role, policy string }{
-		"task": {roles.TaskRole, roles.TaskPolicy}, "execution": {roles.ExecutionRole, roles.ExecutionPolicy},
-	} {
-		s.Add(module, "aws_iam_role", name, 0, object{"arn": of.role, "name": aws.ToString(d.Family) + "-" + name, "id": aws.ToString(d.Family) + "-" + name, "path": Path})
-		s.Add(module, "aws_iam_policy", name, 0, object{"arn": of.policy, "name": aws.ToString(d.Family) + "-" + name, "id": of.policy, "path": Path})
-		s.Add(module, "aws_iam_role_policy_attachment", name, 0, object{"policy_arn": of.policy, "role": aws.ToString(d.Family) + "-" + name, "id": aws.ToString(d.Family) + "-" + name + "-20260710120000000000000001"})
-	}
 	return nil
 }
 
