@@ -149,7 +149,8 @@ func (s scheduled) endsAndLeavesNothing(t *testing.T, arn string, exit int32) {
 			want = exit
 		}
 		if container.ExitCode == nil || *container.ExitCode != want {
-			t.Errorf("container %s ended with %d, want %d: %s", aws.ToString(container.Name), aws.ToInt32(container.ExitCode), want, aws.ToString(container.Reason))
+			log, err := s.Logs(t.Context(), arn, aws.ToString(container.Name))
+			t.Errorf("container %s ended with %d, want %d: %s\n%s%v", aws.ToString(container.Name), aws.ToInt32(container.ExitCode), want, aws.ToString(container.Reason), log, err)
 		}
 	}
 }

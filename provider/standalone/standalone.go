@@ -56,12 +56,20 @@ func (m *Task) Check(of taskdef.Spec, found *problem.List) {
 	at := problem.At(Block)
 	block.CheckECSCluster(row.Value(m.Cluster), at.Child("cluster"), found)
 	m.Network.Check(of.Task.LaunchTypes, at, found)
+	if len(of.Containers) > 0 && !slices.ContainsFunc(of.Containers, isEssential) {
+		found.Warn([]problem.Path{at}, problem.At("containers"), "has none that is essential: when all of them have ended, the mesh's own run on, and with them the task. Set essential = true for the one whose end is the task's")
+	}
 	for i, v := range of.Task.Volumes {
 		if aws.ToBool(v.ConfiguredAtLaunch) {
 			found.Warn([]problem.Path{at}, problem.At("task", "volumes", i, "configuredAtLaunch"),
 				"leaves the volume to whoever runs the task, and run_task_json has none: a run of its own needs volumeConfigurations besides")
 		}
 	}
+}
+
+// isEssential is ECS's default.
+func isEssential(c taskdef.Container) bool {
+	return c.Definition.Essential == nil || *c.Definition.Essential
 }
 
 // LetsIn reports whether people may run commands in the containers.
