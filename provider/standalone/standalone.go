@@ -75,8 +75,8 @@ func isEssential(c taskdef.Container) bool {
 // LetsIn reports whether people may run commands in the containers.
 func (m *Task) LetsIn() bool { return m != nil && row.Value(m.EnableExecuteCommand) }
 
-// Input is how to run a task of the definition. Its tags go on to the task: by them a controller that is to be destroyed knows that tasks of the
-// mesh still run, and the incumbent's controller what is alive.
+// Input is how to run a task of the definition. Its tags go on to the task: by them the incumbent's controller knows it, ours the namespace that it
+// has to prepare, and a controller's destroy that tasks of the mesh still run.
 func (m *Task) Input(definition string, home iamrole.Home) *ecs.RunTaskInput {
 	network := m.Network.Awsvpc()
 	slices.Sort(network.Subnets) // sets: the text is the same however they are written
