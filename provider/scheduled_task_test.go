@@ -79,7 +79,7 @@ func (s scheduled) apply(t *testing.T) *testenv.Terraform {
 		"network":     fields{"ecs_cluster": s.Cluster, "subnets": []any{"subnet-0123456789abcdef0"}, "security_groups": []any{}},
 		"consul":      fields{"hosts": s.ConsulHost, "server_name": s.ConsulServerName, "ca_secret_arn": s.CASecretARN},
 		"launch_type": "EC2",
-		"image":       "consulecs-demo-app:local", "command": []any{"/demo-app", "health"}, "environment": fields{"LISTEN": "127.0.0.1:1234"},
+		"image":       "consulecs-demo-app:local", "command": []any{"health"}, "environment": fields{"LISTEN": "127.0.0.1:1234"},
 	})
 	tf := dir.terraform(t)
 	if err := tf.Apply(t.Context()); err != nil {
@@ -149,7 +149,8 @@ func (s scheduled) endsAndLeavesNothing(t *testing.T, arn string, exit int32) {
 			want = exit
 		}
 		if container.ExitCode == nil || *container.ExitCode != want {
-			t.Errorf("container %s ended with %d, want %d: %s", aws.ToString(container.Name), aws.ToInt32(container.ExitCode), want, aws.ToString(container.Reason))
+			log, err := s.Logs(t.Context(), arn, aws.ToString(container.Name))
+			t.Errorf("container %s ended with %d, want %d: %s\n%s%v", aws.ToString(container.Name), aws.ToInt32(container.ExitCode), want, aws.ToString(container.Reason), log, err)
 		}
 	}
 }

@@ -145,7 +145,7 @@ func ECSServiceRow() schema.SingleNestedBlock {
 	}
 	maps.Copy(fields, attachment.Rows())
 	maps.Copy(fields, NetworkFields(path.MatchRoot("ecs_service").AtName("capacity_provider_strategy")))
-	return row.Object("ECS service that runs the task. It propagates the definition's tags to its tasks, as the mesh needs. Left out: another resource runs the task and sets `propagate_tags = \"TASK_DEFINITION\"`.", fields)
+	return row.Object("ECS service that runs the task. It propagates the definition's tags to its tasks, as the mesh needs. Left out: another resource runs the task and sets `propagate_tags = \"TASK_DEFINITION\"`, or no service does (`standalone_task`).", fields)
 }
 
 // NetworkFields is where tasks run: launch type or capacity providers, and their network.

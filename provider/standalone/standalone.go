@@ -56,6 +56,9 @@ func (m *Task) Check(of taskdef.Spec, found *problem.List) {
 	at := problem.At(Block)
 	block.CheckECSCluster(row.Value(m.Cluster), at.Child("cluster"), found)
 	m.Network.Check(of.Task.LaunchTypes, at, found)
+	if len(of.Containers) > 0 && !slices.ContainsFunc(of.Containers, isEssential) {
+		found.Warn([]problem.Path{at}, problem.At("containers"), "has none that is essential: when all of them have ended, the mesh's own run on, and with them the task. Set essential = true for the one whose end is the task's")
+	}
 	for i, v := range of.Task.Volumes {
 		if aws.ToBool(v.ConfiguredAtLaunch) {
 			found.Warn([]problem.Path{at}, problem.At("task", "volumes", i, "configuredAtLaunch"),
@@ -64,11 +67,16 @@ func (m *Task) Check(of taskdef.Spec, found *problem.List) {
 	}
 }
 
+// isEssential is ECS's default.
+func isEssential(c taskdef.Container) bool {
+	return c.Definition.Essential == nil || *c.Definition.Essential
+}
+
 // LetsIn reports whether people may run commands in the containers.
 func (m *Task) LetsIn() bool { return m != nil && row.Value(m.EnableExecuteCommand) }
 
-// Input is how to run a task of the definition. Its tags go on to the task: by them a controller that is to be destroyed knows that tasks of the
-// mesh still run, and the incumbent's controller what is alive.
+// Input is how to run a task of the definition. Its tags go on to the task: by them the incumbent's controller knows it, ours the namespace that it
+// has to prepare, and a controller's destroy that tasks of the mesh still run.
 func (m *Task) Input(definition string, home iamrole.Home) *ecs.RunTaskInput {
 	network := m.Network.Awsvpc()
 	slices.Sort(network.Subnets) // sets: the text is the same however they are written

@@ -70,6 +70,27 @@ func TestTheListsOfTheModelAreNotSorted(t *testing.T) {
 	}
 }
 
+func TestATaskThatWouldNeverEndIsTold(t *testing.T) {
+	t.Parallel()
+	container := func(essential *bool) taskdef.Container {
+		return taskdef.Container{Definition: ecstypes.ContainerDefinition{Essential: essential}}
+	}
+	no, yes, unset := container(aws.Bool(false)), container(aws.Bool(true)), container(nil)
+	for name, c := range map[string]struct {
+		containers []taskdef.Container
+		warnings   int
+	}{
+		"one that is": {[]taskdef.Container{no, yes}, 0}, "one by default": {[]taskdef.Container{no, unset}, 0},
+		"none that is": {[]taskdef.Container{no, no}, 1}, "none known yet": {nil, 0},
+	} {
+		var found problem.List
+		(&standalone.Task{Cluster: aws.String("batch")}).Check(taskdef.Spec{Containers: c.containers}, &found)
+		if len(found) != c.warnings || found.Err() != nil {
+			t.Errorf("%s: %v", name, found)
+		}
+	}
+}
+
 func TestAVolumeThatARunHasToBringIsTold(t *testing.T) {
 	t.Parallel()
 	of := taskdef.Spec{Task: taskdef.Task{Volumes: []ecstypes.Volume{{Name: aws.String("scratch")}, {Name: aws.String("data"), ConfiguredAtLaunch: aws.Bool(true)}}}}
