@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,7 +61,18 @@ resource "consulecs_mesh_task" %[1]q {
 }
 `, name, listen, upstream, port, more, w.Cluster)
 	}
-	return strings.Replace(w.provider(), "endpoints", fmt.Sprintf(`agent_image = "consulecs-agent:local"
+	return fmt.Sprintf(`
+provider "consulecs" {
+  region      = "us-east-1"
+  agent_image = "consulecs-agent:local"
+  endpoints {
+    ecs            = %[1]q
+    iam            = %[1]q
+    sts            = %[1]q
+    secretsmanager = %[1]q
+    sqs            = %[1]q
+    events         = %[1]q
+  }
   login {
     enabled      = true
     sts_endpoint = %[1]q
@@ -76,7 +86,9 @@ resource "consulecs_mesh_task" %[1]q {
       ca_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:%[3]s/ca"
     }
   }
-  endpoints`, w.AWS, engine.LinkLocal(), trialFamily), 1) + fmt.Sprintf(`
+}
+
+`, w.AWS, engine.LinkLocal(), trialFamily) + fmt.Sprintf(`
 resource "consulecs_dev_server" "this" {
   cluster     = %[1]q
   image       = %[2]q
