@@ -10,7 +10,8 @@ terraform {
 }
 
 provider "consulecs" {
-  region = "eu-central-1"
+  region      = "eu-central-1"
+  agent_image = "registry.example/consulecs-agent:0.1.0" # default: the one that is released with the provider
 
   login { enabled = true }
 }
