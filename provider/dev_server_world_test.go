@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 
@@ -37,8 +37,48 @@ type trial struct {
 
 const trialFamily = "consul-dev-server-mesh"
 
-// config is a dev server, the controller, and web, which calls api.
-func (w trial) config() string {
+// config is a dev server with what it says besides, and the rest of the configuration.
+func (w trial) config(besides, rest string) string {
+	return fmt.Sprintf(`
+provider "consulecs" {
+  region      = "us-east-1"
+  agent_image = "consulecs-agent:local"
+  endpoints {
+    ecs            = %[1]q
+    iam            = %[1]q
+    sts            = %[1]q
+    secretsmanager = %[1]q
+    sqs            = %[1]q
+    events         = %[1]q
+  }
+  login {
+    enabled      = true
+    sts_endpoint = %[1]q
+    iam_endpoint = %[1]q
+  }
+  consul_servers {
+    hosts             = %[2]q
+    skip_server_watch = true
+    tls {
+      server_name   = "server.dc1.consul"
+      ca_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:%[3]s/ca"
+    }
+  }
+}
+
+`, w.AWS, engine.LinkLocal(), trialFamily) + fmt.Sprintf(`
+resource "consulecs_dev_server" "this" {
+  cluster     = %[1]q
+  image       = %[2]q
+  subnets     = ["subnet-0123456789abcdef0"]
+  launch_type = "EC2"
+  %[3]s
+}
+`, w.Cluster, toolcache.ConsulImage, besides) + rest
+}
+
+// mesh is the controller, and web, which calls api.
+func (w trial) mesh() string {
 	task := func(name, listen, upstream, more string, port int) string {
 		return fmt.Sprintf(`
 resource "consulecs_mesh_task" %[1]q {
@@ -62,28 +102,7 @@ resource "consulecs_mesh_task" %[1]q {
 }
 `, name, listen, upstream, port, more, w.Cluster)
 	}
-	return strings.Replace(w.provider(), "endpoints", fmt.Sprintf(`agent_image = "consulecs-agent:local"
-  login {
-    enabled      = true
-    sts_endpoint = %[1]q
-    iam_endpoint = %[1]q
-  }
-  consul_servers {
-    hosts             = %[2]q
-    skip_server_watch = true
-    tls {
-      server_name   = "server.dc1.consul"
-      ca_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:%[3]s/ca"
-    }
-  }
-  endpoints`, w.AWS, engine.LinkLocal(), trialFamily), 1) + fmt.Sprintf(`
-resource "consulecs_dev_server" "this" {
-  cluster     = %[1]q
-  image       = %[2]q
-  subnets     = ["subnet-0123456789abcdef0"]
-  launch_type = "EC2"
-}
-
+	return fmt.Sprintf(`
 resource "consulecs_controller" "this" {
   cluster          = %[1]q
   token_secret_arn = consulecs_dev_server.this.bootstrap_token_secret_arn
@@ -91,10 +110,25 @@ resource "consulecs_controller" "this" {
   subnets          = ["subnet-0123456789abcdef0"]
   launch_type      = "EC2"
 }
-`, w.Cluster, toolcache.ConsulImage) +
+`, w.Cluster) +
 		task("api", "127.0.0.1:9090", "", "", 9090) +
 		task("web", "0.0.0.0:8080", "http://127.0.0.1:1234", "upstream {\n    destination_name = \"api\"\n    local_bind_port  = 1234\n  }", 8080)
 }
+
+// stored has the server's data outlive its tasks.
+const stored = `
+  data_volume = "data"
+  task {
+    launch_types = ["EC2"]
+    volume {
+      name = "data"
+      docker_volume_configuration {
+        scope  = "shared"
+        driver = "local"
+      }
+    }
+  }
+`
 
 // server is the task of the dev server that ECS holds for healthy.
 func (w trial) server(ctx context.Context) (ecstypes.Task, error) {
@@ -222,23 +256,20 @@ func TestTheMeshComesUpOnADevServer(t *testing.T) {
 		ProtoV6ProviderFactories: factories(),
 		CheckDestroy:             resource.ComposeAggregateTestCheckFunc(w.nothingLeft(t, "api"), w.nothingLeft(t, trialFamily), w.noTasks(t, w.Cluster)),
 		Steps: []resource.TestStep{
-			{Config: w.config(), ConfigPlanChecks: empty, Check: inAWS(func() (err error) {
+			{Config: w.config("", w.mesh()), ConfigPlanChecks: empty, Check: inAWS(func() error {
 				took := eventually.Nil(t, "web is answered by api", time.Minute, func() error { return w.answers(t) })
 				t.Logf("answered after %v", took)
-				first, err = w.server(t.Context())
-				return errors.Join(err, w.outlivesItsServer(t, first))
+				return w.outlivesItsServer(t)
 			})},
+			{Config: w.config("", ""), ConfigPlanChecks: empty, Check: inAWS(func() (err error) { first, err = w.server(t.Context()); return err })},
 			{ // one key is gone: all are made anew, and the server is replaced, since it has read the old ones
 				PreConfig: func() {
-					if first, err = w.server(t.Context()); err != nil {
-						t.Fatal(err)
-					}
 					_, err := w.secretsManager().DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: aws.String(trialFamily + "/server"), ForceDeleteWithoutRecovery: aws.Bool(true)})
 					if err != nil {
 						t.Fatal(err)
 					}
 				},
-				Config: w.config(), ConfigPlanChecks: empty, Check: inAWS(func() error {
+				Config: w.config("", ""), ConfigPlanChecks: empty, Check: inAWS(func() error {
 					next, err := w.server(t.Context())
 					if err == nil && *next.TaskArn == *first.TaskArn {
 						err = errors.New("the server still runs with the old keys")
@@ -250,17 +281,40 @@ func TestTheMeshComesUpOnADevServer(t *testing.T) {
 					return err
 				}),
 			},
+			{Config: w.config(stored, ""), ConfigPlanChecks: empty, Check: inAWS(func() error { return w.keepsItsData(t) })},
 		},
 	})
 }
 
-// outlivesItsServer kills the server's task and waits until the mesh is as it was, with the same tasks.
-func (w trial) outlivesItsServer(t *testing.T, server ecstypes.Task) error {
-	before, err := w.meshTasks(t)
+// keepsItsData writes to the server, kills its task, and reads.
+func (w trial) keepsItsData(t *testing.T) error {
+	catalog, err := w.catalog(t)
 	if err != nil {
 		return err
 	}
-	if err := w.KillTask(t.Context(), *server.TaskArn); err != nil {
+	if _, err := catalog.KV().Put(&api.KVPair{Key: "kept", Value: []byte("yes")}, nil); err != nil {
+		return err
+	}
+	if err := w.killServer(t); err != nil {
+		return err
+	}
+	if catalog, err = w.catalog(t); err != nil {
+		return err
+	}
+	is, _, err := catalog.KV().Get("kept", nil)
+	if err == nil && (is == nil || string(is.Value) != "yes") {
+		err = errors.New("the next server has lost what was written")
+	}
+	return err
+}
+
+// killServer kills the server's task and waits for the next one.
+func (w trial) killServer(t *testing.T) error {
+	server, err := w.server(t.Context())
+	if err == nil {
+		err = w.KillTask(t.Context(), *server.TaskArn)
+	}
+	if err != nil {
 		return err
 	}
 	took := eventually.Nil(t, "another server is there", time.Minute, func() error {
@@ -271,7 +325,19 @@ func (w trial) outlivesItsServer(t *testing.T, server ecstypes.Task) error {
 		return err
 	})
 	t.Logf("another server after %v", took)
-	took = eventually.Nil(t, "web is answered by api again", time.Minute, func() error { return w.answers(t) })
+	return nil
+}
+
+// outlivesItsServer kills the server's task and waits until the mesh is as it was, with the same tasks.
+func (w trial) outlivesItsServer(t *testing.T) error {
+	before, err := w.meshTasks(t)
+	if err != nil {
+		return err
+	}
+	if err := w.killServer(t); err != nil {
+		return err
+	}
+	took := eventually.Nil(t, "web is answered by api again", time.Minute, func() error { return w.answers(t) })
 	t.Logf("answered again after %v", took)
 	after, err := w.meshTasks(t)
 	if err == nil && before != after {

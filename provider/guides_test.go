@@ -41,6 +41,7 @@ var moduleVariables = map[string]string{
 // ourNames says whose attributes the second column of a table names.
 var ourNames = map[string]string{
 	"mesh-task: variables": "consulecs_mesh_task", "mesh-task: outputs": "consulecs_mesh_task", "controller: variables": "consulecs_controller",
+	"dev-server": "consulecs_dev_server",
 }
 
 func guide(t *testing.T, name string) string {

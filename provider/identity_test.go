@@ -137,6 +137,7 @@ func TestResourcesAreImportedByTheirIdentity(t *testing.T) {
 		"consulecs_mesh_task": {meshTask(fields{"family": "identified"}), fields{"family": "identified"}, "identified"},
 		"consulecs_controller": {controller(fields{"cluster": made, "name": "watch", "wait_for_steady_state": false, "subnets": []any{c.subnet(t)}, "security_groups": []any{c.securityGroup(t)}}),
 			fields{"cluster": "identified", "name": "watch"}, "identified/watch"},
+		"consulecs_dev_server": {devServer(surroundings{ecsCluster: made, subnet: c.subnet(t), group: c.securityGroup(t)}, nil), fields{"cluster": "identified", "name": "consul-dev-server"}, "identified/consul-dev-server"},
 	} {
 		t.Run(resource, func(t *testing.T) {
 			t.Parallel()

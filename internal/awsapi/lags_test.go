@@ -18,7 +18,7 @@ func TestLagsAreToldApart(t *testing.T) {
 	predicates := map[string]func(error) bool{
 		"role missing": awsapi.IsRoleMissing, "role refused": awsapi.IsRoleRefused, "family busy": awsapi.IsFamilyBusy,
 		"target group unattached": awsapi.IsTargetGroupUnattached, "role in use": awsapi.IsRoleInUse, "taken": awsapi.IsTaken,
-		"expired": awsapi.IsExpired,
+		"expired": awsapi.IsExpired, "secret being deleted": awsapi.IsSecretBeingDeleted,
 	}
 	client := func(text string) error { return &ecstypes.ClientException{Message: aws.String(text)} }
 	invalid := func(text string) error { return &ecstypes.InvalidParameterException{Message: aws.String(text)} }
@@ -42,6 +42,10 @@ func TestLagsAreToldApart(t *testing.T) {
 		{&iamtypes.DeleteConflictException{Message: aws.String("Cannot delete entity, must remove roles from instance profile first.")}, ""},
 		{&iamtypes.EntityAlreadyExistsException{Message: aws.String("Role with name web-task already exists.")}, "taken"},
 		{invalid("Creation of service was not idempotent."), "taken"},
+		{&smithy.GenericAPIError{Code: "ResourceExistsException", Message: "The operation failed because the secret web/ca already exists."}, "taken"},
+		{&smithy.GenericAPIError{Code: "InvalidRequestException", Message: "You can't create this secret because a secret with this name is already scheduled for deletion."}, "secret being deleted"},
+		{&smithy.GenericAPIError{Code: "InvalidRequestException", Message: "You can't perform this operation on the secret because it was marked for deletion."}, "secret being deleted"},
+		{&smithy.GenericAPIError{Code: "InvalidRequestException", Message: "You can't use ClientRequestToken x because that value is already in use"}, ""},
 		{&smithy.GenericAPIError{Code: "ExpiredToken", Message: "The security token included in the request is expired"}, "expired"},
 		{&smithy.GenericAPIError{Code: "ExpiredTokenException"}, "expired"},
 		{&smithy.GenericAPIError{Code: "AccessDeniedException", Message: "not authorized to assume role"}, ""},

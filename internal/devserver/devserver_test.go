@@ -17,15 +17,19 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsjson"
 	"github.com/consulecs/terraform-provider-consulecs/internal/devserver"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/definition"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskdef"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/toolchain"
 )
 
@@ -56,12 +60,21 @@ func everything() devserver.Spec {
 	return s
 }
 
+// Others agree that ECS would take the definitions: moto, which is not ours, and localecs, which checks more of what ECS documents.
 func TestDefinitionsMatchGoldens(t *testing.T) {
 	t.Parallel()
+	moto := testenv.MotoDuring(t)
+	client := ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &moto.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
 	for name, spec := range map[string]devserver.Spec{"smallest": smallest(), "everything": everything()} {
 		d, err := devserver.Build(spec)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err := definition.Complete(d); err != nil {
+			t.Errorf("%s: localecs: %v", name, err)
+		}
+		if _, err := client.RegisterTaskDefinition(t.Context(), d); err != nil {
+			t.Errorf("%s: moto: %v", name, err)
 		}
 		text, err := awsjson.Marshal(d)
 		if err != nil {
@@ -97,6 +110,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		`name is "a_b", want 1 to 63 letters`:                       func(s *devserver.Spec) { s.Name = "a_b" },
 		`datacenter is "EU", want 1 to 63 small letters`:            func(s *devserver.Spec) { s.Datacenter = "EU" },
 		`dnsName is "consul.internal:8501", want a DNS name`:        func(s *devserver.Spec) { s.DNSName = "consul.internal:8501" },
+		`dnsName is "10.0.0.1", want a DNS name`:                    func(s *devserver.Spec) { s.DNSName = "10.0.0.1" },
 		`logLevel is "debug", want TRACE`:                           func(s *devserver.Spec) { s.LogLevel = "debug" },
 		`dataVolume is "data", which is no volume of the task`:      func(s *devserver.Spec) { s.DataVolume = "data" },
 		`task.volumes[0].name is "consul-server-data", which is`:    func(s *devserver.Spec) { s.Task.Volumes = []ecstypes.Volume{{Name: aws.String("consul-server-data")}} },

@@ -1,6 +1,7 @@
 package block
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -15,16 +16,17 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// AgentConfig is what the injected containers, the controller's or that of a Consul server for trials read; "" if there is none. A doctor that a user added may
-// have another.
+// AgentConfig is what the injected containers, the controller's or, where there is none of these, that of a Consul server for trials
+// read; "" if there is none. A doctor that a user added may have another.
 func AgentConfig(containers []ecstypes.ContainerDefinition) string {
 	ours := append(mesh.InjectedContainers(), mesh.ContainerController)
+	return cmp.Or(variableOf(containers, mesh.ConfigVariable, ours...), variableOf(containers, devserver.ConfigVariable, devserver.Container))
+}
+
+// variableOf is a variable of the first of the named containers that has it.
+func variableOf(containers []ecstypes.ContainerDefinition, name string, of ...string) string {
 	for _, c := range containers {
-		name := mesh.ConfigVariable
-		switch {
-		case aws.ToString(c.Name) == devserver.Container:
-			name = devserver.ConfigVariable
-		case !slices.Contains(ours, aws.ToString(c.Name)):
+		if !slices.Contains(of, aws.ToString(c.Name)) {
 			continue
 		}
 		for _, variable := range c.Environment {

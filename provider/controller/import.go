@@ -3,11 +3,9 @@ package controller
 import (
 	"cmp"
 	"context"
-	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/events"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshcontroller"
@@ -17,26 +15,15 @@ import (
 
 // read is what an import makes of what is there, by cluster/service or the ARN of the service.
 func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
-	id, err := c.ReadImportID(ctx, text)
+	is, err := c.ReadRunning(ctx, text)
 	if err != nil {
 		return nil, err
 	}
-	if id.ECSService == "" {
-		return nil, fmt.Errorf("the ID is %q, want cluster/service or the ARN of the ECS service", text)
-	}
-	service, found, err := c.ReadService(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	m := &model{ECSCluster: service.Cluster, Name: &id.ECSService, WaitForSteadyState: aws.Bool(true), Timeouts: row.NoTimeouts()}
-	m.Network, m.EnableExecuteCommand, m.DesiredCount = service.Network, service.EnableExecuteCommand, service.DesiredCount
-	revision, err := c.DescribeRevision(ctx, aws.ToString(found.TaskDefinition))
-	if err != nil {
-		return nil, err
-	}
+	m := &model{ECSCluster: is.Cluster, Name: is.Name, WaitForSteadyState: aws.Bool(true), Timeouts: row.NoTimeouts()}
+	m.Network, m.EnableExecuteCommand, m.DesiredCount = is.Network, is.EnableExecuteCommand, is.DesiredCount
 	owner := m.owner(c.Region).Name
-	m.OwnerID = cmp.Or(ownership.IDOf(owner, revision.Tags), ownership.IDOf(owner, awsapi.TagMap(found.Tags)))
-	if err := importControllerDefinition(ctx, c, m, revision); err != nil {
+	m.OwnerID = cmp.Or(ownership.IDOf(owner, is.Revision.Tags), ownership.IDOf(owner, is.Tags))
+	if err := importControllerDefinition(ctx, c, m, is.Revision); err != nil {
 		return nil, err
 	}
 	return m, importControllerOutcome(ctx, c, m)

@@ -3,7 +3,6 @@ package controller
 
 import (
 	"context"
-	"strings"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -83,19 +82,7 @@ func newController() *controller {
 		Release:  release,
 		Adopt:    func(m, other *model) { m.Network = other.Network },
 		Import:   read,
-		Identity: stack.Identity[model]{
-			Attributes: map[string]string{"cluster": "Name of the ECS cluster.", "name": "Name of the controller: of its ECS service."},
-			Of: func(m *model) map[string]string {
-				return map[string]string{"cluster": block.EcsClusterName(row.Value(m.ECSCluster)), "name": m.name()}
-			},
-			Values: func(id string) map[string]string {
-				cluster, name, _ := strings.Cut(id, "/")
-				return map[string]string{"cluster": cluster, "name": name}
-			},
-			ImportID: func(values map[string]string) string {
-				return block.EcsClusterName(values["cluster"]) + "/" + values["name"]
-			},
-		},
+		Identity: stack.ServiceIdentity("controller", func(m *model) (nameOrARN, name string) { return row.Value(m.ECSCluster), m.name() }),
 	}}}
 }
 

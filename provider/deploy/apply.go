@@ -95,11 +95,12 @@ func (c *Client) apply(ctx context.Context, d Design, had Before, out *Progress)
 	if err := c.applyDefinition(ctx, d, had, out); err != nil {
 		return err
 	}
-	if err := c.applyService(ctx, d, had, out); err != nil {
-		return err
-	}
-	if d.Secrets != nil {
+	err = c.applyService(ctx, d, had, out)
+	if d.Secrets != nil && (err == nil || errors.As(err, new(*unsteady))) { // the tasks are replaced, whether or not they are waited for
 		out.Secrets.Version, out.Secrets.CACertificate = &set.Version, &set.CACertificate
+	}
+	if err != nil {
+		return err
 	}
 	if err := c.dropEvents(ctx, d, out); err != nil {
 		return err

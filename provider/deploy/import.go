@@ -261,6 +261,30 @@ func (c *Client) ServiceOf(ctx context.Context, id ImportID, ownerOf func(family
 	}
 }
 
+// Running is an ECS service, and the revision that it runs.
+type Running struct {
+	*block.ECSService
+	Tags     map[string]string
+	Revision *Revision
+}
+
+// ReadRunning reads the ECS service that the text of an ID names, as cluster/service or by its ARN.
+func (c *Client) ReadRunning(ctx context.Context, text string) (Running, error) {
+	id, err := c.ReadImportID(ctx, text)
+	if err != nil {
+		return Running{}, err
+	}
+	if id.ECSService == "" {
+		return Running{}, fmt.Errorf("the ID is %q, want cluster/service or the ARN of the ECS service", text)
+	}
+	service, found, err := c.ReadService(ctx, id)
+	if err != nil {
+		return Running{}, err
+	}
+	revision, err := c.DescribeRevision(ctx, aws.ToString(found.TaskDefinition))
+	return Running{service, awsapi.TagMap(found.Tags), revision}, err
+}
+
 // ReadService reads the ECS service that an ID names.
 func (c *Client) ReadService(ctx context.Context, id ImportID) (*block.ECSService, *ecstypes.Service, error) {
 	found, err := c.findService(ctx, id.ecsCluster, id.ECSService)

@@ -18,8 +18,8 @@ func SecretsTrigger(version *string) map[string]string {
 	return map[string]string{triggerSecrets: row.Value(version)}
 }
 
-// applySecrets makes the secrets, before the service whose tasks read them, and returns the service as it is to be after them. The
-// outputs have the set once the tasks do: until then, the next apply replaces them.
+// applySecrets makes the secrets, before the service whose tasks read them, and returns the service as it is to be with them. The outputs
+// name the set only when ECS was told to replace the tasks: an apply that is cut off before has the next one do so.
 func (c *Client) applySecrets(ctx context.Context, d Design, out *Progress) (*block.ECSService, secrets.Set, error) {
 	if d.Secrets == nil {
 		return d.Service, secrets.Set{}, nil

@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"github.com/consulecs/terraform-provider-consulecs/internal/awsapi"
 	"github.com/consulecs/terraform-provider-consulecs/internal/devserver"
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
@@ -21,29 +20,18 @@ import (
 
 // read is what an import makes of what is there, by cluster/service or the ARN of the service.
 func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
-	id, err := c.ReadImportID(ctx, text)
+	is, err := c.ReadRunning(ctx, text)
 	if err != nil {
 		return nil, err
 	}
-	if id.ECSService == "" {
-		return nil, fmt.Errorf("the ID is %q, want cluster/service or the ARN of the ECS service", text)
-	}
-	service, found, err := c.ReadService(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	m := &model{ECSCluster: service.Cluster, Name: &id.ECSService, WaitForSteadyState: aws.Bool(true), Timeouts: row.NoTimeouts(), Network: service.Network}
-	m.attached(service)
-	revision, err := c.DescribeRevision(ctx, aws.ToString(found.TaskDefinition))
-	if err != nil {
-		return nil, err
-	}
+	m := &model{ECSCluster: is.Cluster, Name: is.Name, WaitForSteadyState: aws.Bool(true), Timeouts: row.NoTimeouts(), Network: is.Network}
+	m.attached(is.ECSService)
 	owner := m.owner(c.Region).Name
-	m.OwnerID = cmp.Or(ownership.IDOf(owner, revision.Tags), ownership.IDOf(owner, awsapi.TagMap(found.Tags)))
-	if err := m.readDefinition(revision.Definition, revision.Tags, c.Defaults); err != nil {
+	m.OwnerID = cmp.Or(ownership.IDOf(owner, is.Revision.Tags), ownership.IDOf(owner, is.Tags))
+	if err := m.readDefinition(is.Revision.Definition, is.Revision.Tags, c.Defaults); err != nil {
 		return nil, err
 	}
-	if m.IAM, err = c.ReadIAM(ctx, revision.Definition, m.owner(c.Region), rolePath); err != nil {
+	if m.IAM, err = c.ReadIAM(ctx, is.Revision.Definition, m.owner(c.Region), rolePath); err != nil {
 		return nil, err
 	}
 	home, err := c.Home(ctx)

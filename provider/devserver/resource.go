@@ -4,7 +4,6 @@ package devserver
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -75,24 +74,8 @@ func newServer() *server {
 		Observe:  (*model).observe,
 		Adopt:    func(m, other *model) { m.Network = other.Network },
 		Import:   read,
-		Identity: identity(),
+		Identity: stack.ServiceIdentity("server", func(m *model) (nameOrARN, name string) { return row.Value(m.ECSCluster), m.name() }),
 	}}}
-}
-
-func identity() stack.Identity[model] {
-	return stack.Identity[model]{
-		Attributes: map[string]string{"cluster": "Name of the ECS cluster.", "name": "Name of the server: of its ECS service."},
-		Of: func(m *model) map[string]string {
-			return map[string]string{"cluster": block.EcsClusterName(row.Value(m.ECSCluster)), "name": m.name()}
-		},
-		Values: func(id string) map[string]string {
-			cluster, name, _ := strings.Cut(id, "/")
-			return map[string]string{"cluster": cluster, "name": name}
-		},
-		ImportID: func(values map[string]string) string {
-			return block.EcsClusterName(values["cluster"]) + "/" + values["name"]
-		},
-	}
 }
 
 func (m *model) parts() stack.Parts {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -14,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
+	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -26,6 +28,25 @@ type Identity[M any] struct {
 	Of         func(*M) map[string]string              // what the attributes of a resource say
 	Values     func(importID string) map[string]string // what they say where an import has the ID
 	ImportID   func(values map[string]string) string   // the way back
+}
+
+// ServiceIdentity is the identity of what is one ECS service: the names of its ECS cluster and its own. what says what it is.
+func ServiceIdentity[M any](what string, of func(*M) (nameOrARN, name string)) Identity[M] {
+	const cluster, name = "cluster", "name"
+	return Identity[M]{
+		Attributes: map[string]string{cluster: "Name of the ECS cluster.", name: "Name of the " + what + ": of its ECS service."},
+		Of: func(m *M) map[string]string {
+			nameOrARN, is := of(m)
+			return map[string]string{cluster: block.EcsClusterName(nameOrARN), name: is}
+		},
+		Values: func(id string) map[string]string {
+			ecsCluster, is, _ := strings.Cut(id, "/")
+			return map[string]string{cluster: ecsCluster, name: is}
+		},
+		ImportID: func(values map[string]string) string {
+			return block.EcsClusterName(values[cluster]) + "/" + values[name]
+		},
+	}
 }
 
 // The attributes that every identity has.
