@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 )
 
@@ -151,5 +152,40 @@ func TestTheGuideListsEveryRightOfARole(t *testing.T) {
 	}
 	if known < 15 {
 		t.Errorf("%d actions are found", known)
+	}
+}
+
+// prefixes are those of the actions in the rows of the index's table of rights.
+var prefixes = map[string]string{"ECS": "ecs", "IAM": "iam", "SQS": "sqs", "EventBridge": "events"}
+
+// TestThePolicyOfTheFirstTaskAllowsWhatTheIndexLists holds the one list of rights against the other. That of the first task is
+// enforced in a test of its own, where Terraform runs with it.
+func TestThePolicyOfTheFirstTaskAllowsWhatTheIndexLists(t *testing.T) {
+	t.Parallel()
+	index, err := os.ReadFile("../docs/templates/index.md.tmpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, row := range strings.Split(sections(string(index))["Rights"], "\n") {
+		cells := strings.SplitN(row, "|", 3)
+		if len(cells) < 3 || prefixes[strings.TrimSpace(cells[1])] == "" {
+			continue
+		}
+		for _, m := range regexp.MustCompile("`([A-Z][A-Za-z]+)`").FindAllStringSubmatch(cells[2], -1) {
+			listed[prefixes[strings.TrimSpace(cells[1])]+":"+m[1]] = true
+		}
+	}
+	_, policy, _ := strings.Cut(guide(t, "first-task-on-aws"), "cat >terraform-rights.json <<END")
+	policy, _, _ = strings.Cut(policy, "\nEND\n")
+	allowed := map[string]bool{}
+	for _, m := range regexp.MustCompile(`"([a-z]+:[A-Z][A-Za-z]+)"[],\n ]`).FindAllStringSubmatch(policy, -1) {
+		allowed[m[1]] = true
+	}
+	if len(listed) < 40 {
+		t.Errorf("the index lists %d actions: its form is another than this test's", len(listed))
+	}
+	if diff := cmp.Diff(listed, allowed); diff != "" {
+		t.Errorf("actions of the index (-) and of the policy of the first task (+):\n%s", diff)
 	}
 }

@@ -19,7 +19,7 @@ func TestNothingIsDoneInAnotherAccount(t *testing.T) {
 		want     string // "" means that it is allowed
 	}{
 		"allowed":        {fields{"allowed_account_ids": []any{"123456789012", "210987654321"}}, ""},
-		"another":        {fields{"allowed_account_ids": []any{"210987654321"}}, "none of the provider's allowed_account_ids: 210987654321"},
+		"another":        {fields{"allowed_account_ids": []any{"210987654321"}}, "not one of the provider's allowed_account_ids: 210987654321"},
 		"forbidden":      {fields{"forbidden_account_ids": []any{"123456789012"}}, "the provider's forbidden_account_ids has"},
 		"not forbidden":  {fields{"forbidden_account_ids": []any{"210987654321"}}, ""},
 		"nothing at all": {nil, ""},

@@ -91,13 +91,13 @@ func netAdminFinding(here bool, meshInit initLife) Finding {
 	const fix = `give the container consul-ecs-mesh-init user 0 and linuxParameters.capabilities.add = ["NET_ADMIN"]`
 	switch {
 	case here:
-		return ok("this container has it")
+		return ok("this container has the capability")
 	case meshInit == initDone:
 		return ok("not in this container; mesh-init had it, as it has redirected the traffic")
 	case meshInit == initFailed:
 		return fail("not in this container, and mesh-init has failed", fix+"; its log says whether that was it")
 	}
-	return warn("not in this container; whether mesh-init has it shows when it has run", fix)
+	return warn("not in this container; whether mesh-init has it will show once it has run", fix)
 }
 
 func (f *facts) lookIptables(context.Context) Finding {

@@ -105,7 +105,7 @@ func (f *facts) lookTaskTags(ctx context.Context) Finding {
 // taskTagsFinding decides whether controllers, ours and the incumbent's, know the task for one of the mesh.
 func taskTagsFinding(tags taskmeta.Tags, service agentconfig.Service) Finding {
 	if tags.Problem != "" && tags.Values == nil {
-		return warn("the ECS agent does not get them: "+tags.Problem, "allow the role of the container instance ecs:ListTagsForResource, or look at the task's tags in ECS")
+		return warn("the ECS agent cannot read them: "+tags.Problem, "allow the role of the container instance ecs:ListTagsForResource, or look at the task's tags in ECS")
 	}
 	const propagate = `set propagate_tags = "TASK_DEFINITION" on the ECS service (propagateTags of RunTask), and keep the tags that the task definition has for the mesh`
 	if got := tags.Values[mesh.TaskTagMesh]; got != "true" {

@@ -269,7 +269,7 @@ func TestEveryFieldOfALoginReachesConsul(t *testing.T) {
 		"no entity":       {func(l *Login) { l.Method, l.IncludeEntity = "no-entity", false }, ""},
 		"entity unasked":  {func(l *Login) { l.Method = "no-entity" }, ""},
 		"datacenter":      {func(l *Login) { l.Method, l.IncludeEntity, l.Datacenter = "no-entity", false, "dc1" }, ""},
-		"no datacenter":   {func(l *Login) { l.Method, l.IncludeEntity, l.Datacenter = "no-entity", false, "dc9" }, "hint: the servers know none of the datacenter that the login is for: see consulLogin.datacenter"},
+		"no datacenter":   {func(l *Login) { l.Method, l.IncludeEntity, l.Datacenter = "no-entity", false, "dc9" }, "hint: the servers know no server of the datacenter that the login is for: see consulLogin.datacenter"},
 		"meta":            {func(l *Login) { l.Method, l.IncludeEntity, l.Meta["team"] = "no-entity", false, "a" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -95,7 +95,7 @@ var dials = []reason{
 	{codes.Unavailable, clientCertificateWanted, 1, hintClientCertificate},
 	{codes.Unavailable, noProtocol, 1, hintNoProtocol},
 	{codes.Unavailable, "server preface", 0, "the port may want TLS: see consulServers.grpc.tls and consulServers.grpc.port"},
-	{codes.Unavailable, "produced no addresses", 0, "the servers know none of the datacenter that the login is for: see consulLogin.datacenter"},
+	{codes.Unavailable, "produced no addresses", 0, "the servers know no server of the datacenter that the login is for: see consulLogin.datacenter"},
 	{codes.OK, "", 0, "see consulServers.hosts and consulServers.grpc.port, and whether the task's security group may reach them"},
 }
 

@@ -206,6 +206,7 @@ func listen(gateway netip.Addr, cfg Config) (net.Listener, error) {
 func (s *Server) serve(listener net.Listener, emulator *url.URL, log hclog.Logger) {
 	admin := api.Admin(api.Operator{
 		Containers: s.engine.Containers, Logs: s.engine.Logs, Kill: s.engine.Kill,
+		Exec: s.engine.Exec, Session: s.control.TakeSession,
 		TaskARN: s.control.TaskARN, TaskARNs: s.control.TaskARNs,
 		StopOrder: s.engine.SetStopOrder, Quotas: s.quotas.Switch, Events: s.events.SetDisorder, EventStats: s.events.Stats,
 	}, log)

@@ -84,11 +84,11 @@ func ControllerAgentConfig(s ControllerSpec) agentconfig.Config {
 	return cfg
 }
 
-// login is the controller's own: to the auth method that it keeps, by the same endpoints as its tasks.
+// login is the controller's own, by the same endpoints as its tasks. It names no auth method: controllers have one of their own, and
+// Consul refuses them in that of tasks.
 func (s ControllerSpec) login() *agentconfig.ConsulLogin {
-	login := agentconfig.ConsulLogin{Enabled: true, Method: mesh.AuthMethod}
+	login := agentconfig.ConsulLogin{Enabled: true}
 	if m := s.Controller.AuthMethod; m != nil {
-		login.Method = cmp.Or(m.Name, login.Method)
 		login.STSEndpoint, login.IAMEndpoint, login.ServerIDHeaderValue = m.STSEndpoint, m.IAMEndpoint, m.ServerIDHeaderValue
 	}
 	return &login

@@ -172,3 +172,17 @@ func TestTheMeshOutlastsTheApplication(t *testing.T) {
 		})
 	}
 }
+
+// TestAControllerThatLogsInNamesNoAuthMethod: it would be that of tasks, in which Consul refuses controllers.
+func TestAControllerThatLogsInNamesNoAuthMethod(t *testing.T) {
+	t.Parallel()
+	for name, method := range map[string]*agentconfig.AuthMethod{"none said": nil, "another name": {Name: "iam", STSEndpoint: "https://sts.example.com"}} {
+		cfg := taskdef.ControllerAgentConfig(taskdef.ControllerSpec{LogsIn: true, Controller: agentconfig.Controller{AuthMethod: method}})
+		if cfg.ConsulLogin == nil || !cfg.ConsulLogin.Enabled || cfg.ConsulLogin.Method != "" {
+			t.Errorf("%s: the controller logs in by %+v, want its own auth method", name, cfg.ConsulLogin)
+		}
+		if method != nil && cfg.ConsulLogin.STSEndpoint != method.STSEndpoint {
+			t.Errorf("%s: by %q, want the tasks' endpoint %q", name, cfg.ConsulLogin.STSEndpoint, method.STSEndpoint)
+		}
+	}
+}

@@ -125,11 +125,11 @@ func (m Network) Check(of []ecstypes.Compatibility, at problem.Path, found *prob
 	}
 	with := []problem.Path{problem.At("task", "launch_types")}
 	if launchType := row.Value(m.LaunchType); launchType != "" && !slices.Contains(of, ecstypes.Compatibility(launchType)) {
-		found.AddWith(with, at.Child("launch_type"), "is %s, which is none of the task's launch types %v", launchType, of)
+		found.AddWith(with, at.Child("launch_type"), "is %s, which is not one of the task's launch types %v", launchType, of)
 	}
 	for i, p := range m.CapacityProviderStrategy {
 		if name := row.Value(p.CapacityProvider); slices.Contains(fargateProviders, name) && !slices.Contains(of, ecstypes.CompatibilityFargate) {
-			found.AddWith(with, at.Child("capacity_provider_strategy", i, "capacity_provider"), "is %s, but FARGATE is none of the task's launch types %v", name, of)
+			found.AddWith(with, at.Child("capacity_provider_strategy", i, "capacity_provider"), "is %s, but FARGATE is not one of the task's launch types %v", name, of)
 		}
 	}
 	if slices.Contains(m.Subnets, "") {

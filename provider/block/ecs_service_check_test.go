@@ -86,7 +86,7 @@ func TestServicesThatECSWouldRefuse(t *testing.T) {
 			}),
 			"ecs_service.placement_constraints: is not allowed together with ecs_service.launch_type FARGATE, which has no container instances to choose among"},
 		"launch type that is not the task's": {onLaunchType("MANAGED_INSTANCES", func(*block.ECSService) {}), onLaunchType("EC2", func(*block.ECSService) {}),
-			"ecs_service.launch_type: is MANAGED_INSTANCES, which is none of the task's launch types [EC2 FARGATE]"},
+			"ecs_service.launch_type: is MANAGED_INSTANCES, which is not one of the task's launch types [EC2 FARGATE]"},
 		"no replacement": {set(func(s *block.ECSService) { s.Deployment = &block.Deployment{MaximumPercent: aws.Int32(100)} }), set(func(s *block.ECSService) { s.Deployment = &block.Deployment{MaximumPercent: aws.Int32(101)} }),
 			"ecs_service.deployment.maximum_percent: is 100 with a minimum of 100: no task could ever be replaced"},
 		"Service Connect": {set(func(s *block.ECSService) {

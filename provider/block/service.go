@@ -133,7 +133,7 @@ func ServicesRow() schema.ListNestedBlock {
 		"namespace": row.Text("Consul Enterprise: namespace of the service, and of all other services of the task: only the first one says it. Required with `partition`. It is also a tag of the tasks and of the task role, which the binding " +
 			"rule reads. Changing it changes the identity of the task: intentions are written for names in namespaces."),
 		"partition": row.Text("Consul Enterprise: admin partition of the service, and of all other services of the task: only the first one says it. Required with `namespace`. It is also a tag of the tasks. " +
-			"`consulecs_controller` looks after the partition `default` alone: elsewhere another controller has to."),
+			"A controller looks after one partition, the one in its own `partition`."),
 		"weights": row.Object("Weights of the service in DNS answers.", row.Fields{
 			"passing": row.RequiredNumber("Weight while all checks pass.", row.AtLeast(0)),
 			"warning": row.RequiredNumber("Weight while a check warns.", row.AtLeast(0)),

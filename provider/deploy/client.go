@@ -56,7 +56,7 @@ func (a Accounts) admit(account string) error {
 	case slices.Contains(a.Forbidden, account):
 		return fmt.Errorf("the credentials belong to the AWS account %s, which the provider's forbidden_account_ids has\nhint: use the credentials of the account that is meant, by profile or assume_role", account)
 	case len(a.Allowed) > 0 && !slices.Contains(a.Allowed, account):
-		return fmt.Errorf("the credentials belong to the AWS account %s, which is none of the provider's allowed_account_ids: %s\nhint: use the credentials of an account that is allowed, by profile or assume_role", account, strings.Join(a.Allowed, ", "))
+		return fmt.Errorf("the credentials belong to the AWS account %s, which is not one of the provider's allowed_account_ids: %s\nhint: use the credentials of an account that is allowed, by profile or assume_role", account, strings.Join(a.Allowed, ", "))
 	}
 	return nil
 }

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/control"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/eventbus"
 )
@@ -18,8 +21,10 @@ type Operator struct {
 	Containers func(taskARN string) ([]engine.ContainerRun, bool)
 	Logs       func(ctx context.Context, taskARN, container string) ([]byte, error)
 	Kill       func(ctx context.Context, taskARN, container, signal string) error
-	TaskARN    func(id string) (string, bool) // of a task by its ID or ARN
-	TaskARNs   func() []string                // of all tasks known
+	Exec       func(ctx context.Context, taskARN, container string, command []string) ([]byte, error)
+	Session    func(id, token string) (control.Session, bool) // of ECS Exec
+	TaskARN    func(id string) (string, bool)                 // of a task by its ID or ARN
+	TaskARNs   func() []string                                // of all tasks known
 	StopOrder  func(engine.StopOrder)
 	Quotas     func(on bool)
 	Events     func(eventbus.Disorder)
@@ -60,18 +65,36 @@ func Admin(o Operator, log hclog.Logger) http.Handler {
 	handle("GET /_localecs/events", func(*http.Request) (any, error) { return o.EventStats(), nil })
 	handle("POST /_localecs/kill", o.kill)
 	handle("PUT /_localecs/settings", o.settings)
-	mux.HandleFunc("GET /_localecs/tasks/{id}/logs", func(w http.ResponseWriter, r *http.Request) {
-		text, err := o.logs(r)
-		if err != nil {
-			refuse(w, err)
-			return
-		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		if _, err := w.Write(text); err != nil {
-			log.Debug("caller gone", "path", r.URL.Path, "err", err)
-		}
-	})
+	printed := func(pattern string, do func(r *http.Request) ([]byte, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			text, err := do(r)
+			if err != nil {
+				refuse(w, err)
+				return
+			}
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			if _, err := w.Write(text); err != nil {
+				log.Debug("caller gone", "path", r.URL.Path, "err", err)
+			}
+		})
+	}
+	printed("GET /_localecs/tasks/{id}/logs", o.logs)
+	printed("POST /_localecs/sessions/{id}", o.session)
 	return mux
+}
+
+// session runs the command of a session of ECS Exec and answers what it prints. The body is the session's token. AWS does this over a
+// web socket that its plugin for the command line speaks to.
+func (o Operator) session(r *http.Request) ([]byte, error) {
+	token, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxRequest))
+	if err != nil {
+		return nil, fmt.Errorf("read body: %w", err)
+	}
+	s, ok := o.Session(r.PathValue("id"), string(token))
+	if !ok {
+		return nil, errors.New("no such session, or another one's token")
+	}
+	return o.Exec(r.Context(), s.TaskARN, s.Container, strings.Fields(s.Command))
 }
 
 func (o Operator) timelines() []Timeline {

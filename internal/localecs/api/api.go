@@ -63,6 +63,7 @@ func actionsOf(c *control.Control) map[string]action {
 		"ListTaskDefinitionFamilies": typed(c.ListTaskDefinitionFamilies),
 		"RunTask":                    typed(c.RunTask),
 		"StopTask":                   typed(c.StopTask),
+		"ExecuteCommand":             typed(c.ExecuteCommand),
 		"DescribeTasks":              typed(c.DescribeTasks),
 		"ListTasks":                  typed(c.ListTasks),
 		"CreateService":              typed(c.CreateService),

@@ -222,6 +222,12 @@ func TestAdminSurface(t *testing.T) {
 			did <- fmt.Sprint("kill ", arn, " ", container, " ", signal)
 			return nil
 		},
+		Session: func(id, token string) (control.Session, bool) {
+			return control.Session{TaskARN: "task/1f", Container: "app", Command: "/bin/look  -a"}, id == "s1" && token == "secret"
+		},
+		Exec: func(_ context.Context, arn, container string, command []string) ([]byte, error) {
+			return fmt.Appendf(nil, "%s %s %q", arn, container, command), nil
+		},
 		StopOrder:  func(o engine.StopOrder) { did <- "order " + string(o) },
 		Events:     func(d eventbus.Disorder) { did <- fmt.Sprint("events ", d) },
 		EventStats: func() eventbus.Stats { return eventbus.Stats{Delivered: 7} },
@@ -238,6 +244,8 @@ func TestAdminSurface(t *testing.T) {
 		"no timeline":    {"GET", "tasks/2f", "", 404, "task 2f: no such task"},
 		"logs":           {"GET", "tasks/1f/logs?container=app", "", 200, "log of task/1f app"},
 		"no logs":        {"GET", "tasks/2f/logs", "", 404, "no such task"},
+		"session":        {"POST", "sessions/s1", "secret", 200, `task/1f app ["/bin/look" "-a"]`},
+		"wrong token":    {"POST", "sessions/s1", "guess", 400, "another one's token"},
 		"kill":           {"POST", "kill", `{"task":"1f","container":"app","signal":"TERM"}`, 200, "task/1f"},
 		"kill nobody":    {"POST", "kill", `{"task":"2f"}`, 404, "no such task"},
 		"kill with typo": {"POST", "kill", `{"tasks":"1f"}`, 400, `unknown field "tasks"`},

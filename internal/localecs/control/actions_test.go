@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
 )
 
@@ -362,6 +364,64 @@ func TestRefusalsAreThoseOfECS(t *testing.T) {
 		}
 		if len(s.ran) != 0 {
 			t.Errorf("%d tasks ran", len(s.ran))
+		}
+	})
+}
+
+func TestExecuteCommandOpensASessionForOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *plane) {
+		ctx := t.Context()
+		definition := webTask("ok")
+		definition.ContainerDefinitions = append(definition.ContainerDefinitions, ecstypes.ContainerDefinition{
+			Name: aws.String("guarded"), Image: aws.String("ok:1"), ReadonlyRootFilesystem: aws.Bool(true),
+		})
+		must(s.RegisterTaskDefinition(ctx, definition))(t)
+		plain, enabled := runWeb("web"), runWeb("web")
+		enabled.EnableExecuteCommand = true
+		without := must(s.RunTask(ctx, plain))(t).Tasks[0].TaskArn
+		with := must(s.RunTask(ctx, enabled))(t).Tasks[0].TaskArn
+		ask := func(task *string, container string, interactive bool) (*ecs.ExecuteCommandOutput, error) {
+			return s.ExecuteCommand(ctx, &ecs.ExecuteCommandInput{
+				Cluster: aws.String("demo"), Task: task, Container: &container, Interactive: interactive, Command: aws.String("/bin/look -a"),
+			})
+		}
+		if _, err := ask(with, "app", true); !strings.HasPrefix(code(err), "TargetNotConnectedException:") {
+			t.Errorf("before it runs: %v", err)
+		}
+		s.after(5 * time.Second)
+		var running []ecstypes.Container
+		for _, name := range []string{"app", "guarded"} {
+			running = append(running, ecstypes.Container{Name: &name, LastStatus: aws.String(engine.StatusRunning)})
+		}
+		for _, task := range []*string{with, without} {
+			s.control.Changed(engine.Status{TaskARN: *task, LastStatus: engine.StatusRunning, DesiredStatus: engine.StatusRunning, Containers: running})
+		}
+		for name, refused := range map[string]struct {
+			task        *string
+			container   string
+			interactive bool
+			want        string
+		}{
+			"not interactive":       {with, "app", false, "InvalidParameterException"},
+			"no such task":          {aws.String("1f"), "app", true, "InvalidParameterException"},
+			"a task without Exec":   {without, "app", true, "InvalidParameterException"},
+			"another one's name":    {with, "db", true, "TargetNotConnectedException"},
+			"a root for reads only": {with, "guarded", true, "TargetNotConnectedException"},
+		} {
+			if _, err := ask(refused.task, refused.container, refused.interactive); !strings.HasPrefix(code(err), refused.want+":") {
+				t.Errorf("%s: %v, want %s", name, err, refused.want)
+			}
+		}
+		session := must(ask(with, "app", true))(t).Session
+		if _, ok := s.control.TakeSession(*session.SessionId, "guess"); ok {
+			t.Error("a wrong token takes the session")
+		}
+		got, ok := s.control.TakeSession(*session.SessionId, *session.TokenValue)
+		if !ok || got.TaskARN != *with || got.Container != "app" || got.Command != "/bin/look -a" {
+			t.Errorf("the session: %+v, %t", got, ok)
+		}
+		if _, ok := s.control.TakeSession(*session.SessionId, *session.TokenValue); ok {
+			t.Error("a session is taken twice")
 		}
 	})
 }

@@ -50,6 +50,8 @@ type Control struct {
 	dirty  bool     // the state file is behind
 	outbox []func() // calls to the engine, in the order they were decided
 
+	sessions map[string]Session // of ECS Exec that nobody has taken up, by their IDs
+
 	cancel  context.CancelFunc
 	stopped chan struct{}
 }
@@ -60,7 +62,7 @@ func New(cfg Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Control{cfg: cfg, log: cfg.Logger, state: s, wake: make(chan struct{}, 1), stopped: make(chan struct{})}, nil
+	return &Control{cfg: cfg, log: cfg.Logger, state: s, wake: make(chan struct{}, 1), stopped: make(chan struct{}), sessions: map[string]Session{}}, nil
 }
 
 // Unfinished lists the tasks that had not stopped when the state was saved, for the engine to adopt.

@@ -16,13 +16,17 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
 )
 
-const fargatePlatform = "1.4.0"
+// The platform version of Fargate that there is, and the one that is asked for where nothing is said.
+const (
+	fargatePlatform = "1.4.0"
+	latestPlatform  = "LATEST"
+)
 
 // placement is where and how tasks run: what RunTask and the deployments of a service have in common.
 type placement struct {
 	launchType      ecstypes.LaunchType
 	providers       []ecstypes.CapacityProviderStrategyItem
-	platformVersion string // "" on anything but Fargate
+	platformVersion string // as asked for, which services show; "" on anything but Fargate
 	network         *ecstypes.NetworkConfiguration
 	volumes         []ecstypes.ServiceVolumeConfiguration // of a service's tasks
 }
@@ -54,12 +58,20 @@ func (c *Control) place(cl *cluster, def *ecstypes.TaskDefinition, p placement) 
 		return p, badParameter("The platform version must be null when specifying an %s launch type.", kind)
 	case kind != ecstypes.LaunchTypeFargate:
 		p.platformVersion = "" // left over from Fargate, where a service has changed its capacity providers
-	case p.platformVersion == "" || p.platformVersion == "LATEST":
-		p.platformVersion = fargatePlatform
+	case p.platformVersion == "":
+		p.platformVersion = latestPlatform
 	}
 	var err error
 	p.network, err = checkNetwork(p.network, kind)
 	return p, err
+}
+
+// platform is the platform version that tasks get, which deployments and tasks show.
+func (p placement) platform() string {
+	if p.platformVersion == latestPlatform {
+		return fargatePlatform
+	}
+	return p.platformVersion
 }
 
 // provider is the capacity provider that every task of the placement gets: everything fits on one machine, so that
@@ -155,7 +167,7 @@ func (c *Control) launch(o order, now time.Time) *task {
 		t.CapacityProviderName = &p
 	}
 	if o.placement.launchType == ecstypes.LaunchTypeFargate {
-		t.PlatformVersion, t.PlatformFamily = aws.String(o.placement.platformVersion), aws.String("Linux")
+		t.PlatformVersion, t.PlatformFamily = aws.String(o.placement.platform()), aws.String("Linux")
 	} else {
 		t.ContainerInstanceArn = aws.String(c.cfg.Account.ContainerInstance(*o.cluster.ClusterName, instanceID(*o.cluster.ClusterArn)))
 	}

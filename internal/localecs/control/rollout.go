@@ -34,14 +34,15 @@ const (
 // holds the lock.
 func (c *Control) deploy(s *service, rev *revision, p placement, reason string, now time.Time) {
 	id := names.DeploymentID()
-	r := &rollout{Tags: rev.Tags, Deployment: ecstypes.Deployment{
+	r := &rollout{Tags: rev.Tags, Platform: p.platformVersion, Deployment: ecstypes.Deployment{
 		Id: &id, Status: aws.String(primary), TaskDefinition: rev.Definition.TaskDefinitionArn, LaunchType: p.launchType,
 		CapacityProviderStrategy: p.providers, NetworkConfiguration: p.network, VolumeConfigurations: p.volumes,
 		CreatedAt: aws.Time(now.UTC()), UpdatedAt: aws.Time(now.UTC()),
 		RolloutState: ecstypes.DeploymentRolloutStateInProgress, RolloutStateReason: aws.String(cmp.Or(reason, "ECS deployment "+id+" in progress.")),
 	}}
+	s.PlatformVersion = nil
 	if p.platformVersion != "" {
-		r.PlatformVersion, r.PlatformFamily = &p.platformVersion, aws.String("Linux")
+		s.PlatformVersion, r.PlatformVersion, r.PlatformFamily = &p.platformVersion, aws.String(p.platform()), aws.String("Linux")
 	}
 	if len(p.providers) > 0 {
 		r.LaunchType = ""
@@ -51,14 +52,14 @@ func (c *Control) deploy(s *service, rev *revision, p placement, reason string, 
 	}
 	s.Rollouts = append([]*rollout{r}, s.Rollouts...)
 	s.TaskDefinition, s.LaunchType, s.CapacityProviderStrategy = r.TaskDefinition, r.LaunchType, r.CapacityProviderStrategy
-	s.NetworkConfiguration, s.PlatformVersion, s.PlatformFamily = r.NetworkConfiguration, r.PlatformVersion, r.PlatformFamily
+	s.NetworkConfiguration, s.PlatformFamily = r.NetworkConfiguration, r.PlatformFamily
 	s.Steady = false
 	c.touch()
 }
 
 // placement is where and how the deployment's tasks run.
 func (r *rollout) placement() placement {
-	return placement{r.LaunchType, r.CapacityProviderStrategy, aws.ToString(r.PlatformVersion), r.NetworkConfiguration, r.VolumeConfigurations}
+	return placement{r.LaunchType, r.CapacityProviderStrategy, r.Platform, r.NetworkConfiguration, r.VolumeConfigurations}
 }
 
 // advanceService does what is next for a service and returns when it wants to be looked at again even if nothing

@@ -263,7 +263,7 @@ func (c *Control) nextDeployment(in *ecs.UpdateServiceInput, s *service, cl *clu
 		return nil, p, false, err
 	}
 	anew = in.ForceNewDeployment || *rev.Definition.TaskDefinitionArn != *now.TaskDefinition ||
-		fingerprint(p.network) != fingerprint(now.NetworkConfiguration) || p.platformVersion != aws.ToString(now.PlatformVersion) ||
+		fingerprint(p.network) != fingerprint(now.NetworkConfiguration) || p.platformVersion != now.Platform ||
 		in.VolumeConfigurations != nil && fingerprint(p.volumes) != fingerprint(now.VolumeConfigurations) ||
 		in.CapacityProviderStrategy != nil && !slices.EqualFunc(p.providers, now.CapacityProviderStrategy, sameProvider)
 	return rev, p, anew, nil

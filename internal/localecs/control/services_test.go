@@ -329,3 +329,29 @@ func percents(low, high int32) *ecstypes.DeploymentConfiguration {
 func spot() []ecstypes.CapacityProviderStrategyItem {
 	return []ecstypes.CapacityProviderStrategyItem{{CapacityProvider: aws.String("FARGATE_SPOT"), Weight: 1}}
 }
+
+func TestAServiceShowsThePlatformVersionThatWasAskedFor(t *testing.T) {
+	for asked, want := range map[string]string{"": "LATEST", "LATEST": "LATEST", "1.4.0": "1.4.0"} {
+		t.Run(asked, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *plane) {
+				in := webService(s.register("ok"), 1)
+				if asked != "" {
+					in.PlatformVersion = &asked
+				}
+				s.create(in)
+				s.after(5 * time.Second)
+				service, task := s.service(), s.tasks("RUNNING")[0]
+				if got := *service.PlatformVersion; got != want {
+					t.Errorf("the service shows %s, want %s", got, want)
+				}
+				if deployment := *service.Deployments[0].PlatformVersion; deployment != "1.4.0" || *task.PlatformVersion != "1.4.0" {
+					t.Errorf("the deployment shows %s and the task %s, want 1.4.0", deployment, *task.PlatformVersion)
+				}
+				must(s.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String("demo"), Service: aws.String("web"), ForceNewDeployment: true}))(t)
+				if got := *s.service().PlatformVersion; got != want {
+					t.Errorf("after an update that says nothing of it: %s, want %s", got, want)
+				}
+			})
+		})
+	}
+}

@@ -89,6 +89,7 @@ type rollout struct {
 	NoStartBefore time.Time // the throttle that follows from it
 	Proven        bool      // a task of it was healthy: its failures count no longer
 	Tags          []ecstypes.Tag
+	Platform      string // Fargate's version that was asked for
 }
 
 type run struct {

@@ -236,6 +236,63 @@ func (c *Control) TaskARN(ref string) (arn string, ok bool) {
 	return "", false
 }
 
+// Session is a command of ECS Exec that waits for whoever holds its token.
+type Session struct {
+	TaskARN, Container, Command string
+	token                       string
+}
+
+// ExecuteCommand opens a session. The command runs when the session is taken up. As on AWS, the agent that runs it is there only in
+// tasks that were started with it, and needs a root file system that it can write to.
+func (c *Control) ExecuteCommand(in *ecs.ExecuteCommandInput) (*ecs.ExecuteCommandOutput, error) {
+	if !in.Interactive {
+		return nil, badParameter("Interactive is the only mode supported currently.")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cl, err := c.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	t := c.state.Tasks[c.cfg.Account.Task(*cl.ClusterName, names.Last(aws.ToString(in.Task)))]
+	if t == nil {
+		return nil, badParameter("The task provided in the request was not found.")
+	}
+	name := aws.ToString(in.Container)
+	running := slices.IndexFunc(t.Containers, func(k ecstypes.Container) bool {
+		return *k.Name == name && aws.ToString(k.LastStatus) == engine.StatusRunning
+	})
+	readOnly := slices.ContainsFunc(c.engineTask(t).Definition.ContainerDefinitions, func(d ecstypes.ContainerDefinition) bool {
+		return *d.Name == name && aws.ToBool(d.ReadonlyRootFilesystem)
+	})
+	switch {
+	case !t.EnableExecuteCommand:
+		return nil, badParameter("The execute command failed because execute command was not enabled when the task was run or the execute command agent isn't running. Wait and try again or run a new task with execute command enabled and try again.")
+	case running < 0 || readOnly:
+		return nil, &ecstypes.TargetNotConnectedException{Message: aws.String("The execute command failed due to an internal error. Try again later.")}
+	}
+	id, s := "ecs-execute-command-"+names.TaskID(), Session{*t.TaskArn, name, aws.ToString(in.Command), names.UUID()}
+	c.sessions[id] = s
+	return &ecs.ExecuteCommandOutput{
+		ClusterArn: cl.ClusterArn, TaskArn: t.TaskArn, ContainerName: &name, ContainerArn: t.Containers[running].ContainerArn, Interactive: true,
+		Session: &ecstypes.Session{
+			SessionId: &id, TokenValue: &s.token,
+			StreamUrl: aws.String("wss://ssmmessages." + c.cfg.Account.Region + ".amazonaws.com/v1/data-channel/" + id),
+		},
+	}, nil
+}
+
+// TakeSession hands out a session, once, to whoever has its token.
+func (c *Control) TakeSession(id, token string) (s Session, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s = c.sessions[id]; s.token == "" || s.token != token {
+		return Session{}, false
+	}
+	delete(c.sessions, id)
+	return s, true
+}
+
 // TaskARNs lists the tasks of all clusters, in the order in which they were started.
 func (c *Control) TaskARNs() []string {
 	c.mu.Lock()

@@ -199,6 +199,32 @@ func (e *Engine) Kill(ctx context.Context, taskARN, container, signal string) er
 	return errors.Join(errs...)
 }
 
+// Exec runs a command in a container that runs, as root as on AWS, and returns what it prints. How it ends is not told.
+func (e *Engine) Exec(ctx context.Context, taskARN, container string, command []string) ([]byte, error) {
+	r := e.run(taskARN)
+	if r == nil {
+		return nil, fmt.Errorf("run a command in task %s: no such task", taskARN)
+	}
+	ids := r.victims(container)
+	if container == "" || len(ids) == 0 {
+		return nil, fmt.Errorf("run a command in container %q of task %s: it does not run", container, taskARN)
+	}
+	made, err := e.docker.ExecCreate(ctx, ids[0], client.ExecCreateOptions{User: "0", Cmd: command, AttachStdout: true, AttachStderr: true})
+	if err != nil {
+		return nil, fmt.Errorf("run %q in container %s: %w", command, container, err)
+	}
+	attached, err := e.docker.ExecAttach(ctx, made.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("run %q in container %s: %w", command, container, err)
+	}
+	defer attached.Close()
+	var out bytes.Buffer
+	if _, err := stdcopy.StdCopy(&out, &out, attached.Reader); err != nil {
+		return nil, fmt.Errorf("run %q in container %s: %w", command, container, err)
+	}
+	return out.Bytes(), nil
+}
+
 // Containers returns the timeline of a task's containers. ok is false for a task the engine does not know; stopped
 // tasks are known for an hour.
 func (e *Engine) Containers(taskARN string) (timeline []ContainerRun, ok bool) {

@@ -25,13 +25,14 @@ type Host struct {
 	Iptables      bool   // dockerd needs it for its networks
 	Compiler      bool   // a C compiler: the tests' race detector is linked with one
 	GnuPG         bool   // a release is signed with it
+	Curl          bool   // a guide's commands call tasks with it
 }
 
 // Todo says which parts are still to be brought, for needs.
 type Todo struct {
 	Python  bool // Envoy, moto or LocalStack
-	Base    bool // the container base
-	Release bool // a test makes a release
+	Base    bool // the container base, or BusyBox
+	Release bool // all tests are to run: one makes a release, one runs the commands of a guide
 }
 
 // Missing is something a set-up may not install itself, with the command that does.
@@ -58,6 +59,7 @@ func look(ctx context.Context, privateSocket string) Host {
 		Iptables: onPath("iptables") != "",
 		Compiler: onPath("gcc") != "" || onPath("cc") != "" || onPath("clang") != "",
 		GnuPG:    onPath("gpg") != "",
+		Curl:     onPath("curl") != "",
 	}
 	lists, _ := filepath.Glob("/var/lib/apt/lists/*_Packages*")
 	h.AptLists = len(lists) > 0

@@ -33,6 +33,9 @@ func needs(h Host, todo Todo, minPython string) (packages []string, missing Miss
 	if todo.Release && !h.GnuPG {
 		want("GnuPG, which signs a release", "gnupg", "sudo apt-get install gnupg")
 	}
+	if todo.Release && !h.Curl {
+		want("curl, which the commands of a guide call", "curl", "sudo apt-get install curl")
+	}
 	if todo.Python {
 		switch {
 		case h.Python == "":

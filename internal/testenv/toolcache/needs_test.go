@@ -11,7 +11,7 @@ func TestNeeds(t *testing.T) {
 	t.Parallel()
 	ready := Host{
 		Root: true, Apt: true, AptLists: true, Python: "/usr/bin/python3", PythonVersion: "3.11", PythonVenv: true,
-		DockerSocket: "/run/docker.sock", Dockerd: "/usr/sbin/dockerd", Iptables: true, Compiler: true,
+		DockerSocket: "/run/docker.sock", Dockerd: "/usr/sbin/dockerd", Iptables: true, Compiler: true, Curl: true,
 	}
 	user := func(change func(*Host)) Host {
 		h := ready
@@ -48,6 +48,8 @@ func TestNeeds(t *testing.T) {
 		"root, no C compiler":               {host: root(func(h *Host) { h.Compiler = false }), todo: Todo{}, packages: []string{"gcc", "libc6-dev"}},
 		"root, a release without GnuPG":     {host: root(func(*Host) {}), todo: Todo{Release: true}, packages: []string{"gnupg"}},
 		"user, a release without GnuPG":     {host: user(func(*Host) {}), todo: Todo{Release: true}, missing: []string{"GnuPG, which signs a release"}},
+		"root, a guide without curl":        {host: root(func(h *Host) { h.Curl, h.GnuPG = false, true }), todo: Todo{Release: true}, packages: []string{"curl"}},
+		"user, a guide without curl":        {host: user(func(h *Host) { h.Curl, h.GnuPG = false, true }), todo: Todo{Release: true}, missing: []string{"curl, which"}},
 		"root, a release with GnuPG":        {host: root(func(h *Host) { h.GnuPG = true }), todo: Todo{Release: true}},
 		"root refreshes the lists itself":   {host: root(func(h *Host) { h.AptLists = false }), todo: all},
 	}

@@ -66,7 +66,7 @@ func (s Setup) prepare(ctx context.Context) (Host, error) {
 	found := s.Cache.recorded()
 	todo := Todo{
 		Python:  found.Envoy == "" || found.MotoServer == "" || found.LocalStackPython == "",
-		Base:    !exists(s.Cache.dir("base", s.Cache.baseKey())),
+		Base:    !exists(s.Cache.dir("base", s.Cache.baseKey())) || !exists(s.Cache.dir("busybox", s.Cache.busyBoxKey())),
 		Release: s.Release,
 	}
 	packages, missing := needs(host, todo, s.Cache.Pins.Python.Minimum)
@@ -151,6 +151,13 @@ func (s Setup) fetched(h Host, found *Paths, socket *string) []step {
 			return made(ctx, func(m images) (string, error) {
 				return m.static(ctx, PauseImage, "pause", "./internal/localecs/cmd/pause")
 			})
+		}},
+		{name: "image " + BusyBoxImage, after: []string{docker}, do: func(ctx context.Context) (string, error) {
+			program, err := c.bringBusyBox(ctx, h)
+			if err != nil {
+				return "", err
+			}
+			return made(ctx, func(m images) (string, error) { return m.busyBox(ctx, program) })
 		}},
 		{name: "moto " + pins.Moto.Version, do: func(ctx context.Context) (string, error) {
 			return keep(&found.MotoServer)(c.bringMoto(ctx, h))
