@@ -73,7 +73,9 @@ func TestMigratedTasksCanBePlanned(t *testing.T) {
 			t.Fatal(err)
 		}
 		var plan struct {
-			Planned struct{ Outputs map[string]struct{ Value string } } `json:"planned_values"`
+			Planned struct {
+				Outputs map[string]struct{ Value string }
+			} `json:"planned_values"`
 		}
 		if err := json.Unmarshal(shown, &plan); err != nil {
 			t.Fatal(err)
