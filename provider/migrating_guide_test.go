@@ -163,7 +163,7 @@ func meshOnMoto(t *testing.T) cloud {
 			}
 			if part.under == "" {
 				document["meshName"] = "shop"
-				text, err := json.Marshal(fields{part.kind: document})
+				text, err := json.Marshal(document)
 				if err != nil {
 					t.Fatal(err)
 				}
