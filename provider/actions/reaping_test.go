@@ -23,7 +23,9 @@ type books struct {
 
 func (b *books) All(context.Context) (map[string]reap.Holding, error) { return maps.Clone(b.held), nil }
 
-func (b *books) Of(context.Context, []string) (map[string]reap.Holding, error) { return b.All(nil) }
+func (b *books) Of(ctx context.Context, _ []string) (map[string]reap.Holding, error) {
+	return b.All(ctx)
+}
 
 func (b *books) Remove(_ context.Context, removals []reap.Removal) ([]reap.Removal, error) {
 	for _, r := range removals {
