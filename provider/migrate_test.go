@@ -102,6 +102,7 @@ func TestFunctionsOfMigrationsSayWhatIsWrong(t *testing.T) {
 		"no JSON":             {"from_app_mesh", []string{"{"}, "documents[0]: is no JSON: unexpected EOF"},
 		"two documents":       {"from_app_mesh", []string{"{} {}"}, "documents[0]: is no JSON: there is more behind its end"},
 		"a list":              {"from_app_mesh", []string{"[]"}, "documents[0]: is a list, want an object"},
+		"an empty document":   {"from_app_mesh", []string{`{"virtualNode": {}}`}, "documents[0].virtualNode: is empty"},
 		"another document":    {"from_app_mesh", []string{`{"clusters": []}`}, "documents[0]: has none of the keys mesh, virtualNode,"},
 		"a type":              {"from_app_mesh", []string{fmt.Sprintf(node, `"listeners": {"port": 1}`)}, "documents[0].virtualNode.spec.listeners: is an object, want a list"},
 		"a port":              {"from_app_mesh", []string{fmt.Sprintf(node, `"listeners": [{"portMapping": {"port": 80.5}}]`)}, "documents[0].virtualNode.spec.listeners[0].portMapping.port: is 80.5, want a whole number"},

@@ -65,6 +65,7 @@ func AppMesh(documents []string) (Result, error) {
 	for _, name := range slices.Sorted(maps.Keys(m.services)) {
 		m.convertService(m.services[name])
 	}
+	m.tellUnused()
 	return m.finish()
 }
 
@@ -246,7 +247,7 @@ func (m *appMesh) envoyOf(definition *value) (envoy *value, node string) {
 // matchServices gives ECS services to the tasks whose definitions they run.
 func (d *draft) matchServices() {
 	for _, doc := range d.documents {
-		doc.drop("failures")
+		d.noteIf(doc, "failures", "tells of what AWS did not describe: see whether it is missing here")
 		d.noteIf(doc, "tags", "are tags of the old definition: write those that are wanted in tags")
 		for _, v := range doc.each(d, "services") {
 			runs := v.text(d, "taskDefinition")

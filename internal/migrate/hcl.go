@@ -154,8 +154,11 @@ func (t *task) writeDefinition(d *draft, b block) error {
 	}
 	var types []string
 	for _, child := range v.each(d, "requiresCompatibilities") {
-		if is, _ := child.raw().(string); is == "EC2" || is == "FARGATE" || is == "MANAGED_INSTANCES" {
+		switch is, _ := child.raw().(string); is {
+		case "EC2", "FARGATE", "MANAGED_INSTANCES":
 			types = append(types, is)
+		default:
+			d.note(child, "is %s, which the mesh does not run on: its tasks are of EC2, FARGATE or MANAGED_INSTANCES", is)
 		}
 	}
 	size.texts("launch_types", types)
@@ -248,10 +251,10 @@ func writeService(d *draft, b block, v *value) {
 
 func writeRollout(d *draft, b block, v *value) {
 	to := b.block("deployment")
-	for key, attribute := range map[string]string{"minimumHealthyPercent": "minimum_healthy_percent", "maximumPercent": "maximum_percent"} {
-		n, ok := v.number(d, key)
-		to.number(attribute, n, ok)
-	}
+	least, ok := v.number(d, "minimumHealthyPercent")
+	to.number("minimum_healthy_percent", least, ok)
+	most, ok := v.number(d, "maximumPercent")
+	to.number("maximum_percent", most, ok)
 	if breaker := v.in(d, "deploymentCircuitBreaker"); breaker.flag(d, "enable") {
 		c := to.block("circuit_breaker")
 		c.flag("enable", true)

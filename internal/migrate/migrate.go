@@ -68,6 +68,11 @@ func start(texts, keys []string) *draft {
 			d.wrong.Add(at, "has none of the keys %s: want what AWS's describe commands print", sentence(keys))
 		default:
 			d.documents = append(d.documents, v)
+			for _, key := range keys {
+				if part := v.object[key]; part != nil && part.saysNothing() {
+					d.wrong.Add(part.at, "is empty: want what AWS's describe command prints")
+				}
+			}
 		}
 	}
 	return d

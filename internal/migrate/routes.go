@@ -57,6 +57,24 @@ func (m *appMesh) targetNames(s *meshService) (names []string) {
 	return names
 }
 
+// tellUnused tells of routers that no virtual service leads to: nobody can call what they lead to.
+func (m *appMesh) tellUnused() {
+	used := map[string]bool{}
+	for _, s := range m.services {
+		used[s.router] = true
+	}
+	for name, r := range m.routers {
+		if used[name] {
+			continue
+		}
+		const what = "is of virtual router %s, which no virtual service of the documents leads to: nothing was made of it"
+		m.note(r.v, what, name)
+		for _, route := range r.routes {
+			m.note(route, what, name)
+		}
+	}
+}
+
 // convertService makes entries of a virtual service with a router. One with a node is the node's own service.
 func (m *appMesh) convertService(s *meshService) {
 	switch {

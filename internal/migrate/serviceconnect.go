@@ -45,7 +45,7 @@ func ServiceConnect(documents []string) (Result, error) {
 	}
 	var all []connected
 	for _, doc := range d.documents {
-		doc.drop("failures")
+		d.noteIf(doc, "failures", "tells of what AWS did not describe: see whether it is missing here")
 		d.noteIf(doc, "tags", "are tags of the old definition: write those that are wanted in tags")
 		for _, v := range doc.each(d, "services") {
 			if c, ok := d.connect(v, definitions); ok {

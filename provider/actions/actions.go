@@ -36,31 +36,14 @@ func (a *ask) Configure(_ context.Context, req action.ConfigureRequest, resp *ac
 // ModifyPlan implements action.ActionWithModifyPlan: whoever has no Consul is told before anything is applied.
 func (a *ask) ModifyPlan(_ context.Context, _ action.ModifyPlanRequest, resp *action.ModifyPlanResponse) {
 	if a.client != nil && !row.Affects(a.client.Defaults.Unknown, "consul") {
-		a.consul(&resp.Diagnostics)
+		a.client.Defaults.ConsulClient(&resp.Diagnostics)
 	}
-}
-
-// consul is Consul, where the provider says that it is. Nothing is asked yet.
-func (a *ask) consul(diags *diag.Diagnostics) *remote.Client {
-	a.client.Defaults.RefuseUnknown(diags, "consul")
-	where := a.client.Defaults.Consul
-	if where == nil {
-		diags.AddError("Consul not known", "Nothing says where Consul is: set consul.address of the provider, or CONSUL_HTTP_ADDR.")
-	}
-	if diags.HasError() {
-		return nil
-	}
-	server, err := remote.New(where.Server())
-	if err != nil {
-		diags.AddError("Consul not reached", err.Error())
-	}
-	return server
 }
 
 // look is what Consul has of an ECS cluster. A node that is not there is an error: whoever misspells a name must not be told that there
 // is nothing to do.
 func (a *ask) look(ctx context.Context, cluster string, diags *diag.Diagnostics) (at place, ok bool) {
-	server := a.consul(diags)
+	server := a.client.Defaults.ConsulClient(diags)
 	home, known := a.client.HomeOrReport(ctx, diags)
 	if !known || diags.HasError() {
 		return at, false

@@ -51,9 +51,9 @@ type drainModel struct {
 func (*drainService) Schema(_ context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Takes the tasks of a service, or one task, out of the mesh's traffic while they run, and puts them back. " +
-			"Each instance and its proxy get a critical check in Consul, that of Consul's maintenance mode. Callers' proxies choose other instances within a second, and Consul's DNS leaves it out; requests that are under way are finished. " +
-			"The tasks keep running, and the agents leave the check alone. ECS knows nothing of it and replaces nothing. " +
-			"It holds until the task ends or `restore = true` takes it back; a task that starts later takes traffic. So drain what should stay drained by fewer tasks, `desired_count`, and not by this. " +
+			"Each instance and its proxy get a critical check in Consul, that of Consul's maintenance mode. The proxies of callers send new requests to other instances, and Consul's DNS leaves the task out; requests that are under way are finished. " +
+			"The task keeps running, and its agents leave the check alone. ECS does not know of it and replaces nothing. " +
+			"The check stays until the task ends, or until the action takes it away with `restore = true`. A task that starts later takes traffic: to take a service out for good, lower its `desired_count`. " +
 			"Consul is where the provider's block `consul` says, or `CONSUL_HTTP_ADDR`. The token needs `node:read`, and `service:write` on the service and on its proxies, `<service>-sidecar-proxy`.",
 		Attributes: map[string]schema.Attribute{
 			"cluster":   required(clusterDescription),

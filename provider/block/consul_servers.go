@@ -12,6 +12,7 @@ import (
 	"reflect"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/remote"
@@ -156,6 +157,22 @@ func (m *ConsulAPI) Server() remote.Server {
 		Address: row.Value(m.Address), Token: row.Value(m.Token), CAFile: row.Value(m.CAFile), CAPEM: row.Value(m.CAPEM),
 		ServerName: row.Value(m.ServerName), Partition: row.Value(m.Partition),
 	}
+}
+
+// ConsulClient speaks with Consul, where the provider says that it is; what is wrong with that is among the diagnostics. Nothing is asked yet.
+func (d Defaults) ConsulClient(diags *diag.Diagnostics) *remote.Client {
+	d.RefuseUnknown(diags, "consul")
+	if d.Consul == nil {
+		diags.AddError("Consul not known", "Nothing says where Consul is: set consul.address of the provider, or CONSUL_HTTP_ADDR.")
+	}
+	if diags.HasError() {
+		return nil
+	}
+	client, err := remote.New(d.Consul.Server())
+	if err != nil {
+		diags.AddError("Consul not reached", err.Error())
+	}
+	return client
 }
 
 func ConsulAPIFields() row.Fields {

@@ -137,19 +137,8 @@ func (t *token) Close(ctx context.Context, req ephemeral.CloseRequest, resp *eph
 
 // server is Consul, where the provider says that it is.
 func (t *token) server(diags *diag.Diagnostics) *remote.Client {
-	t.client.Defaults.RefuseUnknown(diags, "consul", "login")
-	where := t.client.Defaults.Consul
-	if where == nil {
-		diags.AddError("Consul not known", "Nothing says where Consul is: set consul.address of the provider, or CONSUL_HTTP_ADDR.")
-	}
-	if diags.HasError() {
-		return nil
-	}
-	server, err := remote.New(where.Server())
-	if err != nil {
-		diags.AddError("Consul not reached", err.Error())
-	}
-	return server
+	t.client.Defaults.RefuseUnknown(diags, "login")
+	return t.client.Defaults.ConsulClient(diags)
 }
 
 // login is that of the provider's own credentials.
