@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -144,5 +145,38 @@ func TestATaskMayHaveIPv6Alone(t *testing.T) {
 		if entry.Address != "2001:db8::7" || s.Address != "2001:db8::7" || s.TaggedAddresses["virtual"].Address != "2001:db8::7" {
 			t.Errorf("%s is registered as %+v at %s", s.ID, s, entry.Address)
 		}
+	}
+}
+
+func TestAFurtherServiceIsRegisteredLikeTheFirst(t *testing.T) {
+	t.Parallel()
+	const further = `{"bootstrapDir":"/consul","consulServers":{"hosts":"h"},"healthSyncContainers":["app"],"service":{"port":80},"services":[{"service":{"name":%q,"port":81}}]}`
+	r, err := NewRegistration(parse(t, fmt.Sprintf(further, "admin")), anAddressedTask(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids, checks []string
+	for _, s := range r.entries() {
+		ids = append(ids, s.ID)
+		if s.Address != r.address || s.Meta["task-id"] != "1f3a" {
+			t.Errorf("%s has the address %s and the metadata %v, want those of the task", s.ID, s.Address, s.Meta)
+		}
+	}
+	for _, c := range r.Checks {
+		checks = append(checks, c.ID)
+	}
+	first := r.ServiceID
+	want := [][]string{
+		{first, first + "-sidecar-proxy", "admin-1f3a", "admin-1f3a-sidecar-proxy"},
+		{
+			first + "-app", first + "-consul-dataplane", first + "-sidecar-proxy-consul-dataplane",
+			"admin-1f3a-app", "admin-1f3a-consul-dataplane", "admin-1f3a-sidecar-proxy-consul-dataplane",
+		},
+	}
+	if diff := cmp.Diff(want, [][]string{ids, checks}); diff != "" {
+		t.Errorf("entries and checks (-want +got):\n%s", diff)
+	}
+	if _, err := NewRegistration(parse(t, fmt.Sprintf(further, r.ServiceName)), anAddressedTask(), ""); err == nil || !strings.Contains(err.Error(), "two services of the task are named") {
+		t.Errorf("a further service of the family's name: got %v, want a refusal", err)
 	}
 }
