@@ -89,6 +89,7 @@ func Run(ctx context.Context, getenv func(string) string, args []string, stdout,
 		log:      agentlog.New(Name, file.Logging.LogLevel, file.Logging.LogJSON, stderr).With("proxy_id", file.Proxy.ID),
 		envoyLog: envoy.NewLog(agentlog.New("envoy", file.Logging.LogLevel, file.Logging.LogJSON, stderr), xds.Replaced),
 	}
+	agentlog.NoteProxy(a.log, getenv)
 	for _, remark := range file.Remarks {
 		a.log.Warn("configuration file has something odd in it", "remark", remark)
 	}
