@@ -125,3 +125,14 @@ func TestARegistrationThatConsulRefusesEndsMeshInitAtOnce(t *testing.T) {
 	}
 	p.leftNothing(t)
 }
+
+func TestAProxyVariableIsToldInTheLog(t *testing.T) {
+	t.Parallel()
+	p := newPlayer(t)
+	p.env["HTTPS_PROXY"] = "http://user:hidden@proxy.internal:3128"
+	r := p.start(t, "mesh-init")
+	r.exits(t, 0, 30*time.Second) // nothing here is beyond loopback, which no proxy is asked for
+	if log := r.log.String(); !strings.Contains(log, "proxy=proxy.internal:3128") || strings.Contains(log, "hidden") {
+		t.Errorf("the log does not name the proxy, or tells its password:\n%s", log)
+	}
+}

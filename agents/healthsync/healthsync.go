@@ -104,6 +104,7 @@ func Run(ctx context.Context, getenv func(string) string, _ []string, _, stderr 
 		return err
 	}
 	log := agentlog.New(Name, cfg.LogLevel, cfg.LogJSON, stderr).With("service_id", registration.ServiceID, "task_arn", task.ARN)
+	agentlog.NoteProxy(log, getenv)
 	start, cancelStart := context.WithTimeout(early, consul.StartTimeout)
 	defer cancelStart()
 	conn, err := consul.Connect(start, settings, log)

@@ -87,6 +87,7 @@ func Run(ctx context.Context, getenv func(string) string, args []string, stdout,
 		return err
 	}
 	log := agentlog.New(Name, cfg.LogLevel, cfg.LogJSON, stderr).With("service_id", registration.ServiceID, "task_arn", task.ARN)
+	agentlog.NoteProxy(log, getenv)
 	bearer, err := bearerToken(ctx, cfg, settings, log)
 	if err != nil {
 		return err

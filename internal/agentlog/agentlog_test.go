@@ -61,3 +61,24 @@ func TestAHintIsAFieldOfItsOwn(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestAProxyIsToldWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		env  map[string]string
+		want string // "" for nothing
+	}{
+		"none":           {nil, ""},
+		"with password":  {map[string]string{"HTTPS_PROXY": "http://user:secret@proxy.internal:3128", "NO_PROXY": "10.0.0.0/8"}, "variable=HTTPS_PROXY proxy=proxy.internal:3128 no_proxy=10.0.0.0/8"},
+		"lower case":     {map[string]string{"https_proxy": "http://proxy.internal:3128"}, "variable=https_proxy proxy=proxy.internal:3128"},
+		"without scheme": {map[string]string{"HTTPS_PROXY": "user:secret@proxy.internal:3128"}, "proxy=proxy.internal:3128"},
+		"plain alone":    {map[string]string{"HTTP_PROXY": "http://proxy.internal:3128"}, ""},
+	} {
+		var out bytes.Buffer
+		agentlog.NoteProxy(agentlog.New("x", "", false, &out), func(key string) string { return tc.env[key] })
+		got := out.String()
+		if !strings.Contains(got, tc.want) || (got == "") != (tc.want == "") || strings.Contains(got, "secret") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
