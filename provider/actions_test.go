@@ -72,7 +72,7 @@ func failing(t *testing.T, err error, said []*tfprotov6.Diagnostic) []*tfprotov6
 // TestActionsAtTheProtocol speaks as Terraform 1.14 does, which alone has actions.
 func TestActionsAtTheProtocol(t *testing.T) {
 	t.Parallel()
-	w := watchMesh(t)
+	w := watchMesh(t, binaries()[0].startMoto(t)) // one of its own: the names are those of another test
 	t.Run("a service is drained and restored", w.testDrain)
 	t.Run("what dead tasks left is removed", w.testReap)
 	t.Run("what is wrong is told", w.testActionRefusals)

@@ -36,9 +36,9 @@ type watched struct {
 
 const operators = "operators"
 
-func watchMesh(t *testing.T) watched {
+func watchMesh(t *testing.T, c cloud) watched {
 	t.Helper()
-	w := watched{cloud: startMoto(t), consul: testenv.ConsulDuring(t, testenv.ConsulConfig{}), tasks: map[string]string{}}
+	w := watched{cloud: c, consul: testenv.ConsulDuring(t, testenv.ConsulConfig{}), tasks: map[string]string{}}
 	const name = "prod" // as in the examples
 	w.cluster = clusterOf(t, w.cloud, name)
 	w.prepareLogin(t, name)
@@ -165,7 +165,7 @@ func plainOf(t testing.TB, v tftypes.Value) any {
 
 func TestTheProviderAndConsul(t *testing.T) {
 	t.Parallel()
-	w := watchMesh(t)
+	w := watchMesh(t, startMoto(t))
 	t.Run("what differs is told", w.testDifferences)
 	t.Run("what a token may not read is told", w.testPartial)
 	t.Run("what is wrong is told", w.testRefusals)

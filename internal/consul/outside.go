@@ -17,7 +17,11 @@ func ConnectByEnvironment(partition string) (*Connection, error) {
 		cfg.Partition = partition
 	}
 	conn, _, err := ConnectOutside(cfg)
-	return conn, err
+	if err != nil {
+		return nil, err
+	}
+	conn.settings = Settings{} // the scope is the client's, and what is written names its own
+	return conn, nil
 }
 
 // ConnectOutside is ConnectByEnvironment with a configuration of Consul's library, whose client it gives as well.

@@ -255,7 +255,7 @@ func (d *draft) matchServices() {
 				return t.definition != nil && t.ecsService == nil && t.definition.textNow("taskDefinitionArn") == runs
 			})
 			if i < 0 {
-				d.note(v, "runs %s, which none of the tasks has: nothing was made of it. Add what aws ecs describe-task-definition prints of it", runs)
+				d.note(v, "runs %s, which is not the definition of a task in the documents: nothing was made of it. Add what aws ecs describe-task-definition prints of it", runs)
 				continue
 			}
 			d.tasks[i].ecsService = v

@@ -227,7 +227,7 @@ func (d *draft) serviceName(v *value, name string) string {
 		made = trimmed(made)
 	}
 	if err := mesh.CheckServiceName(made); err != nil {
-		d.wrong.Add(v.at, "has a name of which none for Consul can be made: %v", err)
+		d.wrong.Add(v.at, "has a name that cannot be made one of Consul's: %v", err)
 	}
 	return made
 }

@@ -14,11 +14,15 @@ output "hcl" {
   value = local.mesh.hcl
 }
 
+# A line for each config entry, as Consul's command takes it.
 output "config_entries" {
-  value = local.mesh.config_entries
+  value = join("\n", [for e in local.mesh.config_entries : jsonencode(merge({ Kind = e.kind, Name = e.name }, jsondecode(e.config_json)))])
 }
 
 # documents[0] is the first of the files.
 output "notes" {
-  value = { files = local.files, notes = local.mesh.notes }
+  value = join("\n", concat(
+    [for i, name in local.files : "documents[${i}] is ${name}"],
+    [for note in local.mesh.notes : "${note.path}\n  ${note.what}"],
+  ))
 }
