@@ -29,7 +29,7 @@ import (
 const page = "../../../docs/templates/guides/first-task-on-aws.md.tmpl"
 
 // walkLimit bounds the whole page on a busy machine.
-const walkLimit = 15 * time.Minute
+const walkLimit = 8 * time.Minute
 
 // maxLines of what was said are shown when a command fails.
 const maxLines = 200
