@@ -20,6 +20,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -40,17 +41,7 @@ func TestTheGuideFromAppMeshDoesWhatItSays(t *testing.T) {
 	if len(blocks) != 4 {
 		t.Fatalf("the guide has %d blocks of commands", len(blocks))
 	}
-	url := ""
-	if _, err := exec.LookPath("aws"); err == nil {
-		url = meshOnMoto(t).url
-	} else { // the two blocks that ask AWS are left out, and what they write is what the converter's tests have
-		t.Log(err)
-		if err := os.CopyFS(filepath.Join(dir, "old"), os.DirFS(migrationFolder(t, "colour-teller"))); err != nil {
-			t.Fatal(err)
-		}
-		blocks = blocks[2:]
-	}
-	env := guideTools(t, url, consul)
+	env := guideTools(t, meshOnMoto(t).url, consul)
 	var said bytes.Buffer
 	for _, block := range blocks {
 		run := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", block[1])
@@ -95,6 +86,11 @@ func guideTools(t *testing.T, awsURL string, consul *testenv.Consul) []string {
 		if err := os.Symlink(path, filepath.Join(folder, name)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// LocalStack's environment has AWS's command line, locked like the rest of it.
+	cli := fmt.Sprintf("#!/bin/sh\nexec '%s' -m awscli \"$@\"\n", required.Tool(t, "AWS's command line", tools.LocalStackPython, nil))
+	if err := os.WriteFile(filepath.Join(folder, "aws"), []byte(cli), 0o755); err != nil {
+		t.Fatal(err)
 	}
 	rc, ca := filepath.Join(folder, "terraform.rc"), filepath.Join(folder, "ca.pem")
 	for name, text := range map[string][]byte{rc: testenv.CLIConfig(bin), ca: []byte(consul.CAPEM)} {

@@ -99,7 +99,7 @@ func Run(ctx context.Context, getenv func(string) string, args []string, stdout,
 	for _, one := range file.Each() {
 		all = append(all, &agent{file: one, getenv: getenv, stdout: stdout, log: log.With("proxy_id", one.Proxy.ID), envoyLog: envoy.NewLog(envoyLog, xds.Replaced)})
 	}
-	agentlog.NoteProxy(a.log, getenv)
+	agentlog.NoteProxy(log, getenv)
 	for _, remark := range file.Remarks {
 		all[0].log.Warn("configuration file has something odd in it", "remark", remark)
 	}
