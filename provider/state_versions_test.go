@@ -78,7 +78,7 @@ func TestStatesOfAllVersionsGoOn(t *testing.T) {
 			}
 			kept.wantKnownAttributes(t)
 			again := dir.terraform(t)
-			if err := os.WriteFile(again.State(), []byte(renamed(t, kept.file("terraform.tfstate"), swapped(names))), 0o600); err != nil {
+			if err := os.WriteFile(again.State(), []byte(renamed(t, kept.file("state.json"), swapped(names))), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			nothingToDo(t, again)
@@ -151,7 +151,7 @@ func (k keptState) rewrite(t *testing.T, config fields, names map[string]string)
 	if err := os.MkdirAll(k.folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for from, to := range map[string]string{filepath.Join(string(dir), "main.tf.json"): "main.tf.json", tf.State(): "terraform.tfstate"} {
+	for from, to := range map[string]string{filepath.Join(string(dir), "main.tf.json"): "main.tf.json", tf.State(): "state.json"} {
 		text := lineage.ReplaceAllString(renamed(t, from, names), `"lineage": "11111111-2222-3333-4444-555555555555"`)
 		if err := os.WriteFile(k.file(to), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -166,7 +166,7 @@ var lineage = regexp.MustCompile(`"lineage": "[^"]*"`)
 // not have, without a word.
 func (k keptState) wantKnownAttributes(t *testing.T) {
 	t.Helper()
-	text, err := os.ReadFile(k.file("terraform.tfstate"))
+	text, err := os.ReadFile(k.file("state.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

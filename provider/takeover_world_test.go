@@ -227,8 +227,7 @@ func (s takeover) takeTask(t *testing.T) {
 	nothingToDo(t, tf)
 	dir.writeText(t, "guide.tf", blocks[0])
 	nothingToDo(t, tf)
-	s.wantTakenOver(t, was)
-	s.wantReplacedOnce(t)
+	s.wantReplacedOnce(t, s.wantTakenOver(t, was))
 	destroyed(t, tf)
 	if left := slices.Concat(s.roles(t, "api"), s.policiesNamed(t, "api")); len(left) > 0 {
 		t.Errorf("after the destroy there are still %v", left)
@@ -236,9 +235,9 @@ func (s takeover) takeTask(t *testing.T) {
 }
 
 // wantReplacedOnce wants one task of the service to run, of the newest revision, and one to have run before it.
-func (s takeover) wantReplacedOnce(t *testing.T) {
+func (s takeover) wantReplacedOnce(t *testing.T, newest string) {
 	t.Helper()
-	for status, want := range map[ecstypes.DesiredStatus]string{ecstypes.DesiredStatusRunning: "api:3", ecstypes.DesiredStatusStopped: "api:2"} {
+	for status, want := range map[ecstypes.DesiredStatus]string{ecstypes.DesiredStatusRunning: "api:" + newest, ecstypes.DesiredStatusStopped: "api:2"} {
 		listed, err := s.ecs.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: &s.Cluster, ServiceName: aws.String("api"), DesiredStatus: status})
 		if err != nil {
 			t.Fatal(err)
