@@ -13,7 +13,7 @@ import (
 const (
 	rareCollections = 1000      // percent of what is in use; the memory limit comes before it
 	room            = 190 << 20 // bytes; with the program's own pages, 500 mesh tasks then take less than 250 MB
-	spare           = 32 << 20  // of the limit, for what is neither in use nor garbage
+	spare           = 20 << 20  // of the limit, for what is neither in use nor garbage
 )
 
 // memoryLimit is how much memory the runtime may have where so much is in use: the room, or as much as with garbage of one and a half
