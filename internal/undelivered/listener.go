@@ -28,6 +28,8 @@ const (
 	headerKey      wire.Number = 1
 	headerValue    wire.Number = 2
 
+	tcpCluster  wire.Number = 2
+	tcpWeighted wire.Number = 10
 	tcpAttempts wire.Number = 7
 	tcpBackOff  wire.Number = 18
 	backOffBase wire.Number = 1
@@ -128,8 +130,13 @@ func strip(routes *wire.Message) error {
 	return nil
 }
 
-// connectAgain has a TCP connection tried more than once. Consul has no setting for it.
+// connectAgain has a TCP connection to a service tried more than once. Consul has no setting for it. What a transparent proxy
+// passes through to elsewhere is the application's own affair.
 func connectAgain(tcp *wire.Message) error {
+	services, err := destinations(tcp, tcpCluster, tcpWeighted)
+	if err != nil || len(services) == 0 {
+		return err
+	}
 	if !tcp.Has(tcpAttempts) {
 		tcp.SetWrapped(tcpAttempts, connectAttempts)
 	}
@@ -163,7 +170,7 @@ func retry(action *wire.Message) error {
 	if action.Has(actionRetries) || action.Has(actionRetriesBy) {
 		return nil
 	}
-	services, err := destinations(action)
+	services, err := destinations(action, actionCluster, actionWeighted)
 	if err != nil || len(services) == 0 {
 		return err
 	}
@@ -175,7 +182,7 @@ func retry(action *wire.Message) error {
 		Add(policyHosts, extension(nameHosts, typeHosts, new(wire.Message))).
 		SetUint(policyHostPicks, otherHosts).
 		Set(policyBackOff, new(wire.Message).SetDuration(backOffBase, firstPause).SetDuration(backOffMax, longestPause))
-	for _, service := range services {
+	for _, service := range services { // only their own mark is believed
 		policy.Add(policyHeaders, new(wire.Message).SetText(matcherName, Header).
 			Set(matcherText, new(wire.Message).SetText(textExact, service)))
 	}
@@ -187,10 +194,10 @@ func extension(name, typeURL string, config *wire.Message) *wire.Message {
 	return new(wire.Message).SetText(extensionName, name).Set(extensionConfig, wire.Any(typeURL, config))
 }
 
-// destinations are the services that a route may lead to, each once. Only their own mark is believed.
-func destinations(action *wire.Message) ([]string, error) {
-	clusters := []string{action.Text(actionCluster)}
-	weighted, err := action.Message(actionWeighted)
+// destinations are the services that a route or a TCP proxy may lead to, each once: it names one cluster, or several by weight.
+func destinations(of *wire.Message, cluster, byWeight wire.Number) ([]string, error) {
+	clusters := []string{of.Text(cluster)}
+	weighted, err := of.Message(byWeight)
 	if err != nil {
 		return nil, err
 	}

@@ -155,6 +155,29 @@ func messages(t *testing.T, m *wire.Message, number wire.Number) []*wire.Message
 	return list
 }
 
+func TestConnectionsToServicesAloneAreTriedAgain(t *testing.T) {
+	api := "api.default.dc1.internal" + domain
+	weighted := new(wire.Message).Add(weightedClusters, new(wire.Message).SetText(weightedName, api))
+	for name, tc := range map[string]struct {
+		tcp  *wire.Message
+		want bool
+	}{
+		"a service":         {new(wire.Message).SetText(tcpCluster, api), true},
+		"services":          {new(wire.Message).Set(tcpWeighted, weighted), true},
+		"what goes through": {new(wire.Message).SetText(tcpCluster, "original-destination"), false},
+	} {
+		filter := new(wire.Message).Set(filterConfig, wire.Any(typeTCP, tc.tcp))
+		listener := new(wire.Message).SetUint(listenerDirection, outbound).Add(listenerChains, new(wire.Message).Add(chainFilters, filter))
+		before := listener.Bytes()
+		if err := Listener(listener, "web"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if changed := !cmp.Equal(before, listener.Bytes()); changed != tc.want {
+			t.Errorf("%s: changed %v", name, changed)
+		}
+	}
+}
+
 // TestTheSameComesOutTheSame: Envoy's stream may break and come back, and Consul's versions are kept.
 func TestTheSameComesOutTheSame(t *testing.T) {
 	table := routes(new(wire.Message), route("api.default.dc1.internal"+domain))

@@ -61,7 +61,7 @@ func taskRoleTags() pure {
 		name: "task_role_tags",
 		what: function.Definition{
 			Summary:             "Tags of a task role",
-			MarkdownDescription: "The tags by which Consul knows whose IAM role a task role is, for users who make the role themselves. The role also has to lie below the role path, and needs `iam:GetRole` on itself.",
+			MarkdownDescription: "The tags by which Consul knows whose IAM role a task role is, for users who make the role themselves. The role also has to lie below the role path, and needs `iam:GetRole` on itself. Of a task of several services these are the tags of the first one; the name of the second is in a tag `" + mesh.RoleTagOfService(1) + "` besides, and so on.",
 			Parameters:          []function.Parameter{text("service", "Name of the Consul service.")},
 			VariadicParameter:   text("namespace", "Namespace of the service, of Consul Enterprise. Default: none."),
 			Return:              texts,
