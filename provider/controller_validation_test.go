@@ -14,7 +14,7 @@ func TestControllersAreChecked(t *testing.T) {
 		"a Fargate pair":        {controller(fields{"task": fields{"cpu": 256, "memory": 4096}}), "task.memory | 4096"},
 		"CPU 0":                 {controller(fields{"task": fields{"cpu": 0}}), "task.cpu | Leave it out"},
 		"a launch type":         {controller(fields{"launch_type": "FARGATE", "task": fields{"launch_types": []any{"EC2"}}}), "launch_type | not one of the task's launch types [EC2]"},
-		"a provider":            {controller(fields{"task": fields{"launch_types": []any{"EC2"}}, "capacity_provider_strategy": []any{fields{"capacity_provider": "FARGATE"}}}), "capacity_provider_strategy[0].capacity_provider | FARGATE is none"},
+		"a provider":            {controller(fields{"task": fields{"launch_types": []any{"EC2"}}, "capacity_provider_strategy": []any{fields{"capacity_provider": "FARGATE"}}}), "capacity_provider_strategy[0].capacity_provider | FARGATE is not one"},
 		"a path among services": {controller(fields{"iam": fields{"path": "/consul-ecs/x/"}, "iam_role_path": "/consul-ecs/"}), `iam.path | below the path "/consul-ecs/"`},
 		"a path beside them":    {controller(fields{"iam": fields{"path": "/consul/"}, "iam_role_path": "/consul-ecs/"}), ""},
 		"no path of its own":    {controller(fields{"iam": fields{"path": "/x/"}, "iam_role_path": "/", "trust_all_roles": true}), ""},

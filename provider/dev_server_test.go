@@ -261,7 +261,7 @@ func TestDevServersAreChecked(t *testing.T) {
 		"a volume of our name":         {of(fields{"task": fields{"volume": []any{fields{"name": "consul-server-data"}}}}), "task.volume[0].name | choose another name"},
 		"a volume that is known later": {of(fields{"data_volume": later, "task": fields{"volume": []any{fields{"name": "data"}}}}), ""},
 		"a Fargate pair":               {of(fields{"task": fields{"cpu": 256, "memory": 4096}}), "task.memory | 4096"},
-		"a launch type":                {of(fields{"launch_type": "FARGATE", "task": fields{"launch_types": []any{"EC2"}}}), "launch_type | none of the task's launch types [EC2]"},
+		"a launch type":                {of(fields{"launch_type": "FARGATE", "task": fields{"launch_types": []any{"EC2"}}}), "launch_type | not one of the task's launch types [EC2]"},
 		"a log router":                 {of(fields{"log_configuration": fields{"log_driver": "awsfirelens"}}), "log_configuration.log_driver | no log router"},
 		"another port":                 {of(fields{"load_balancer": []any{fields{"target_group_arn": group, "port": 8500}}}), "load_balancer[0].port | 8501"},
 		"a target group":               {of(fields{"load_balancer": []any{fields{"target_group_arn": "x", "port": 8501}}}), "load_balancer[0].target_group_arn | target group"},

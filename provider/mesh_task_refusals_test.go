@@ -48,9 +48,9 @@ func TestWhatDiesLaterIsRefusedAtItsAttribute(t *testing.T) {
 		"an empty subnet":         {service(fields{"subnets": []any{""}}), "ecs_service.subnets | has an empty element"},
 		"a version on EC2":        {service(fields{"launch_type": "EC2", "platform_version": "1.4.0"}), "ecs_service.platform_version | is not allowed together with ecs_service.launch_type EC2"},
 		"a run without a cluster": {run(fields{"cluster": ""}), "standalone_task.cluster | is empty"},
-		"a run on Fargate":        {run(fields{"launch_type": "FARGATE"}), "standalone_task.launch_type | is FARGATE, which is none of the task's launch types [EC2]"},
+		"a run on Fargate":        {run(fields{"launch_type": "FARGATE"}), "standalone_task.launch_type | is FARGATE, which is not one of the task's launch types [EC2]"},
 		"a run by two means":      {run(fields{"launch_type": "EC2", "capacity_provider_strategy": []any{fields{"capacity_provider": "x"}}}), "standalone_task.launch_type | cannot be specified when"},
-		"a run on Fargate Spot":   {run(fields{"capacity_provider_strategy": []any{fields{"capacity_provider": "FARGATE_SPOT"}}}), "standalone_task.capacity_provider_strategy[0].capacity_provider | FARGATE is none of the task's launch types [EC2]"},
+		"a run on Fargate Spot":   {run(fields{"capacity_provider_strategy": []any{fields{"capacity_provider": "FARGATE_SPOT"}}}), "standalone_task.capacity_provider_strategy[0].capacity_provider | FARGATE is not one of the task's launch types [EC2]"},
 		"a public run on EC2":     {run(fields{"launch_type": "EC2", "assign_public_ip": true}), "standalone_task.assign_public_ip | is not allowed together with standalone_task.launch_type EC2"},
 		"placement on Fargate":    {service(fields{"launch_type": "FARGATE", "placement_strategy": []any{fields{"type": "random"}}}), "ecs_service.placement_strategy | is not allowed together with"},
 	})

@@ -25,9 +25,9 @@ type keptState struct{ folder string }
 
 func (k keptState) file(name string) string { return filepath.Join(k.folder, name) }
 
-// statesOf are the kept states: a folder for each version that the schemas have had. They have had one, 0, and nothing with it was
-// released before 0.1.0. So until then a change of the schemas may rewrite its state, by -update. After that, such a change raises the
-// version of the schema, keeps today's state as it is and adds an upgrader of it, and a folder.
+// statesOf are the kept states: a folder for each version that the schemas have had. Nothing is released before 0.1.0: until then a
+// change of the schemas may rewrite the newest one, by -update. After that, such a change raises the version of the schema, keeps
+// today's state as it is and adds an upgrader of it, and a folder.
 func statesOf(t *testing.T) []keptState {
 	t.Helper()
 	folders, err := filepath.Glob(filepath.Join("testdata", "states", "*"))
@@ -73,9 +73,7 @@ func TestStatesOfAllVersionsGoOn(t *testing.T) {
 			dir.writeText(t, "main.tf.json", renamed(t, kept.file("main.tf.json"), swapped(names)))
 			made := dir.terraform(t)
 			applied(t, made)
-			for address, id := range ownersIn(t, made) {
-				names[id] = ownerOf(address)
-			}
+			maps.Copy(names, randomIn(t, made))
 			kept.wantKnownAttributes(t)
 			again := dir.terraform(t)
 			if err := os.WriteFile(again.State(), []byte(renamed(t, kept.file("state.json"), swapped(names))), 0o600); err != nil {
@@ -125,16 +123,24 @@ func renamed(t *testing.T, file string, names map[string]string) string {
 	return all
 }
 
-func ownerOf(address string) string { return "OWNER-OF-" + address }
-
-// ownersIn are the owner IDs of the resources in a state by their addresses.
-func ownersIn(t *testing.T, tf *testenv.Terraform) map[string]string {
+// randomIn are names for what a create makes of chance, as it stands in a state: the IDs of owners, and what a state knows of a server's keys.
+func randomIn(t *testing.T, tf *testenv.Terraform) map[string]string {
 	t.Helper()
-	ids := map[string]string{}
+	names := map[string]string{}
 	for _, r := range shownIn(t, tf, tf.State()) {
-		ids[r.Address], _ = r.Values["owner_id"].(string)
+		for attribute, name := range map[string]string{"owner_id": "OWNER-OF-", "secrets_version": "SECRETS-OF-", "ca_certificate_pem": "AUTHORITY-OF-"} {
+			value, ok := r.Values[attribute].(string)
+			if !ok {
+				continue
+			}
+			text, err := json.Marshal(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names[strings.Trim(string(text), `"`)] = name + r.Address
+		}
 	}
-	return ids
+	return names
 }
 
 // rewrite applies the configuration and keeps it with its state.
@@ -145,9 +151,7 @@ func (k keptState) rewrite(t *testing.T, config fields, names map[string]string)
 	tf := dir.terraform(t)
 	applied(t, tf)
 	names = maps.Clone(names)
-	for address, id := range ownersIn(t, tf) {
-		names[id] = ownerOf(address)
-	}
+	maps.Copy(names, randomIn(t, tf))
 	if err := os.MkdirAll(k.folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
