@@ -177,8 +177,12 @@ func TestARevisionCostsNothingForThoseOfOthers(t *testing.T) {
 			t.Errorf("%s: %d calls look at revisions", image, n)
 		}
 	}
-	if want := (Revisions{123, 82}); !slices.Equal(out.Revisions, want) {
-		t.Errorf("remembered are %v, want %v", out.Revisions, want)
+	if len(out.Revisions) != 2 { // their numbers depend on how often the emulator was asked for those of others: a late answer is asked for again
+		t.Errorf("remembered are %v, want two", out.Revisions)
+	}
+	all, err := c.sure.activeRevisions(t.Context(), d.Family)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if own, err := c.sure.searchRevisions(t.Context(), d.Family, d.Owner.Registered); err != nil || !slices.Equal(own, out.Revisions) {
 		t.Errorf("ACTIVE are %v, %v", own, err)
@@ -190,8 +194,8 @@ func TestARevisionCostsNothingForThoseOfOthers(t *testing.T) {
 	if n := c.count("DescribeTaskDefinition") + c.count("ListTaskDefinitions"); n > 0 {
 		t.Errorf("%d calls look at revisions during the removal", n)
 	}
-	if left, err := c.sure.activeRevisions(t.Context(), d.Family); err != nil || len(left) != 120 {
-		t.Errorf("%d revisions of others are left, %v", len(left), err)
+	if left, err := c.sure.activeRevisions(t.Context(), d.Family); err != nil || len(left) != len(all)-2 || len(left) < 120 {
+		t.Errorf("%d of %d revisions are left, %v", len(left), len(all), err)
 	}
 }
 
