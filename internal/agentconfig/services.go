@@ -9,8 +9,8 @@ import (
 
 // FurtherService is a service that the task provides besides the first, and its sidecar proxy.
 type FurtherService struct {
-	Service *Service `json:"service" rule:"required"` // its name and its port are required; it lies where the first one does
-	Proxy   *Proxy   `json:"proxy,omitempty"`         // default ports: 20001 and 22001 for the first in the list, 20002 and 22002 for the next, and so on
+	Service *Service `json:"service" rule:"required"` // with the keys of service: name and port are required, namespace and partition are the first one's
+	Proxy   *Proxy   `json:"proxy,omitempty"`         // with the keys of proxy, but for dataplane; default ports: 20001 and 22001 for the first in the list, 20002 and 22002 for the next, and so on
 }
 
 // Pair is a service of the task and its sidecar proxy, with their defaults.

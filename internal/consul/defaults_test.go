@@ -76,6 +76,7 @@ var passedOn = map[string]string{
 	"proxy.expose.paths[].protocol":      "Consul's configuration of Envoy",
 	"proxy.dataplane.drainTimeSeconds":   "the dataplane's file",
 	"proxy.dataplane.stopWithinSeconds":  "the dataplane's file",
+	"proxy.dataplane.retryUndelivered":   "the dataplane's file",
 }
 
 // zeroIsUnset are numbers of which zero means nothing, so that it stands for the default.

@@ -58,7 +58,7 @@ func rows(t reflect.Type, path string, docs map[string]string) []string {
 			doc = docs[inner.Name()]
 		}
 		all = append(all, fmt.Sprintf("| `%s` | %s | %s |", key, kind(field.Type, rule), strings.ReplaceAll(doc, "|", `\|`)))
-		if inner.Kind() == reflect.Struct {
+		if inner.Kind() == reflect.Struct && t != reflect.TypeFor[agentconfig.FurtherService]() { // whose parts stand above, with other defaults
 			all = append(all, rows(inner, key+dots(field.Type), docs)...)
 		}
 	}
