@@ -87,9 +87,8 @@ func guideTools(t *testing.T, awsURL string, consul *testenv.Consul) []string {
 			t.Fatal(err)
 		}
 	}
-	// LocalStack's environment has AWS's command line, locked like the rest of it.
-	cli := fmt.Sprintf("#!/bin/sh\nexec '%s' -m awscli \"$@\"\n", required.Tool(t, "AWS's command line", tools.LocalStackPython, nil))
-	if err := os.WriteFile(filepath.Join(folder, "aws"), []byte(cli), 0o755); err != nil {
+	required.Tool(t, "LocalStack, which has AWS's command line,", tools.LocalStackPython, nil)
+	if err := tools.AWSCommand(folder); err != nil {
 		t.Fatal(err)
 	}
 	rc, ca := filepath.Join(folder, "terraform.rc"), filepath.Join(folder, "ca.pem")

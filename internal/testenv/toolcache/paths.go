@@ -47,6 +47,12 @@ func (c Cache) Find() (Paths, error) {
 	return p, nil
 }
 
+// AWSCommand writes AWS's command line, aws, into a folder: LocalStack's environment has it, locked like the rest of it.
+func (p Paths) AWSCommand(folder string) error {
+	script := fmt.Sprintf("#!/bin/sh\nexec '%s' -m awscli \"$@\"\n", p.LocalStackPython)
+	return os.WriteFile(filepath.Join(folder, "aws"), []byte(script), 0o755)
+}
+
 // Env renders the paths as NAME=value lines for a shell.
 func (p Paths) Env() []string {
 	var env []string

@@ -181,9 +181,7 @@ func environment(t *testing.T, g *guard, tools toolcache.Paths) []string {
 			t.Fatal(err)
 		}
 	}
-	// LocalStack's environment has AWS's command line, locked like the rest of it.
-	cli := fmt.Sprintf("#!/bin/sh\nexec '%s' -m awscli \"$@\"\n", tools.LocalStackPython)
-	if err := os.WriteFile(filepath.Join(bin, "aws"), []byte(cli), 0o755); err != nil {
+	if err := tools.AWSCommand(bin); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(bin, "session-manager-plugin"), []byte(sessionPlugin), 0o755); err != nil {
