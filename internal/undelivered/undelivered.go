@@ -25,16 +25,16 @@ const (
 	typeRoutes   = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 )
 
-// Shape changes any resource for the proxy of a service. Those of other types stay as they are.
-func Shape(service string) func(typeURL string, resource *wire.Message) error {
-	return func(typeURL string, resource *wire.Message) error {
+// Shape tells how resources of a type are changed for the proxy of a service; nil for those that stay as they are.
+func Shape(service string) func(typeURL string) (change func(resource *wire.Message) error) {
+	return func(typeURL string) func(*wire.Message) error {
 		switch typeURL {
 		case typeCluster:
-			return Cluster(resource)
+			return Cluster
 		case typeListener:
-			return Listener(resource, service)
+			return func(listener *wire.Message) error { return Listener(listener, service) }
 		case typeRoutes:
-			return Routes(resource)
+			return Routes
 		default:
 			return nil
 		}

@@ -204,7 +204,8 @@ func FuzzAnyConfigurationIsTaken(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if Shape("api")([]string{typeCluster, typeListener, typeRoutes, "another"}[kind%4], m) != nil {
+		change := Shape("api")([]string{typeCluster, typeListener, typeRoutes, "another"}[kind%4])
+		if change == nil || change(m) != nil {
 			return
 		}
 		if _, err := wire.Parse(m.Bytes()); err != nil {

@@ -85,12 +85,21 @@ func (m *Message) Text(number Number) string {
 // Texts are the texts of a repeated field.
 func (m *Message) Texts(number Number) []string {
 	var texts []string
-	for _, f := range m.fields {
-		if f.number == number && f.kind == protowire.BytesType {
-			texts = append(texts, string(f.value))
-		}
+	for _, content := range m.Contents(number) {
+		texts = append(texts, string(content))
 	}
 	return texts
+}
+
+// Contents are what a repeated field of texts or messages holds, as it came.
+func (m *Message) Contents(number Number) [][]byte {
+	var contents [][]byte
+	for _, f := range m.fields {
+		if f.number == number && f.kind == protowire.BytesType {
+			contents = append(contents, f.value)
+		}
+	}
+	return contents
 }
 
 // content is what a length-delimited field holds, the last one where there are several.
@@ -116,13 +125,7 @@ func (m *Message) Uint(number Number) uint64 {
 
 // Message is the message in a field, an empty one where there is none. Changes to it change nothing of m: see Edit.
 func (m *Message) Message(number Number) (*Message, error) {
-	var whole []byte
-	for _, f := range m.fields {
-		if f.number == number && f.kind == protowire.BytesType {
-			whole = append(whole, f.value...) // several of a field that is no list are one, merged: so protobuf has it
-		}
-	}
-	child, err := Parse(whole)
+	child, err := Parse(slices.Concat(m.Contents(number)...)) // several of a field that is no list are one, merged: so protobuf has it
 	if err != nil {
 		return nil, fmt.Errorf("field %d: %w", number, err)
 	}
@@ -132,11 +135,8 @@ func (m *Message) Message(number Number) (*Message, error) {
 // Messages are the messages in a repeated field.
 func (m *Message) Messages(number Number) ([]*Message, error) {
 	var list []*Message
-	for _, f := range m.fields {
-		if f.number != number || f.kind != protowire.BytesType {
-			continue
-		}
-		child, err := Parse(f.value)
+	for _, content := range m.Contents(number) {
+		child, err := Parse(content)
 		if err != nil {
 			return nil, fmt.Errorf("field %d: %w", number, err)
 		}

@@ -1,10 +1,6 @@
 package xds
 
-import (
-	"errors"
-
-	"google.golang.org/protobuf/encoding/protowire"
-)
+import "github.com/consulecs/terraform-provider-consulecs/internal/wire"
 
 // Types of resources whose first arrival makes Envoy live.
 const (
@@ -29,52 +25,15 @@ type request struct {
 }
 
 func parseRequest(data []byte) (request, error) {
-	var r request
-	err := fields(data, func(num protowire.Number, value []byte) error {
-		switch num {
-		case fieldTypeURL:
-			r.typeURL = string(value)
-		case fieldNonce:
-			r.nonce = string(value)
-		case fieldErrorDetail:
-			r.refused = true
-			return fields(value, func(num protowire.Number, value []byte) error {
-				if num == fieldStatusMessage {
-					r.complain = string(value)
-				}
-				return nil
-			})
-		}
-		return nil
-	})
-	return r, err
-}
-
-var errMalformed = errors.New("malformed message")
-
-// fields calls visit for each length-delimited field of a message and skips the others.
-func fields(data []byte, visit func(protowire.Number, []byte) error) error {
-	for len(data) > 0 {
-		num, typ, n := protowire.ConsumeTag(data)
-		if n < 0 {
-			return errMalformed
-		}
-		data = data[n:]
-		if typ != protowire.BytesType {
-			if n = protowire.ConsumeFieldValue(num, typ, data); n < 0 {
-				return errMalformed
-			}
-			data = data[n:]
-			continue
-		}
-		value, n := protowire.ConsumeBytes(data)
-		if n < 0 {
-			return errMalformed
-		}
-		if err := visit(num, value); err != nil {
-			return err
-		}
-		data = data[n:]
+	m, err := wire.Parse(data)
+	if err != nil {
+		return request{}, err
 	}
-	return nil
+	detail, err := m.Message(fieldErrorDetail)
+	if err != nil {
+		return request{}, err
+	}
+	return request{
+		typeURL: m.Text(fieldTypeURL), nonce: m.Text(fieldNonce), refused: m.Has(fieldErrorDetail), complain: detail.Text(fieldStatusMessage),
+	}, nil
 }

@@ -2,6 +2,8 @@ package xds
 
 import (
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
 )
 
 // Field numbers of envoy.service.discovery.v3.DeltaDiscoveryResponse and Resource, and of the parts of a request that
@@ -32,39 +34,23 @@ type response struct {
 }
 
 func parseResponse(data []byte) (response, error) {
-	var r response
-	err := eachField(data, func(num protowire.Number, value, whole []byte) error {
-		switch {
-		case value == nil:
-			r.rest = append(r.rest, whole...)
-		case num == fieldResources:
-			r.resources = append(r.resources, resource{data: value})
-			return r.resources[len(r.resources)-1].parse()
-		case num == fieldResponseType:
-			r.typeURL = string(value)
-		case num == fieldResponseNonce:
-			r.nonce = string(value)
-		case num == fieldRemoved:
-			r.removed = append(r.removed, string(value))
-		default:
-			r.rest = append(r.rest, whole...)
+	m, err := wire.Parse(data)
+	if err != nil {
+		return response{}, err
+	}
+	r := response{typeURL: m.Text(fieldResponseType), nonce: m.Text(fieldResponseNonce), removed: m.Texts(fieldRemoved)}
+	for _, content := range m.Contents(fieldResources) {
+		one, err := wire.Parse(content)
+		if err != nil {
+			return response{}, err
 		}
-		return nil
-	})
-	return r, err
-}
-
-// parse reads the name and the version of the resource.
-func (r *resource) parse() error {
-	return fields(r.data, func(num protowire.Number, value []byte) error {
-		switch num {
-		case fieldVersion:
-			r.version = string(value)
-		case fieldResourceName:
-			r.name = string(value)
-		}
-		return nil
-	})
+		r.resources = append(r.resources, resource{name: one.Text(fieldResourceName), version: one.Text(fieldVersion), data: content})
+	}
+	for _, known := range []wire.Number{fieldResources, fieldResponseType, fieldResponseNonce, fieldRemoved} {
+		m.Remove(known)
+	}
+	r.rest = m.Bytes()
+	return r, nil
 }
 
 // marshal writes the response; what was read as it came is written so.
@@ -92,41 +78,11 @@ func acceptance(of response) []byte {
 
 // withoutAnswer is the request without what it says of a response. It is nil if nothing of use is left.
 func withoutAnswer(request []byte) []byte {
-	var kept []byte
-	useful := false
-	err := eachField(request, func(num protowire.Number, _, whole []byte) error {
-		if num == fieldSubscribe || num == fieldUnsubscribe {
-			useful = true
-		}
-		if num != fieldNonce && num != fieldErrorDetail {
-			kept = append(kept, whole...)
-		}
-		return nil
-	})
-	if err != nil || !useful {
+	m, err := wire.Parse(request)
+	if err != nil || !m.Has(fieldSubscribe) && !m.Has(fieldUnsubscribe) {
 		return nil
 	}
-	return kept
-}
-
-// eachField calls visit for each field of a message, with the value of a length-delimited one and with the whole of it. The
-// value of any other is nil.
-func eachField(data []byte, visit func(num protowire.Number, value, whole []byte) error) error {
-	for len(data) > 0 {
-		num, typ, n := protowire.ConsumeField(data)
-		if n < 0 {
-			return errMalformed
-		}
-		whole := data[:n]
-		data = data[n:]
-		var value []byte
-		if typ == protowire.BytesType {
-			_, _, tag := protowire.ConsumeTag(whole)
-			value, _ = protowire.ConsumeBytes(whole[tag:])
-		}
-		if err := visit(num, value, whole); err != nil {
-			return err
-		}
-	}
-	return nil
+	m.Remove(fieldNonce)
+	m.Remove(fieldErrorDetail)
+	return m.Bytes()
 }

@@ -9,9 +9,9 @@ import (
 // fieldResource is the Any of a Resource.
 const fieldResource wire.Number = 2
 
-// Shape changes a resource on its way from Consul to Envoy. Its name and version stay Consul's, so the same resource has to
-// come out the same.
-type Shape func(typeURL string, resource *wire.Message) error
+// Shape tells how resources of a type are changed on their way from Consul to Envoy; nil for a type that is passed on as it comes,
+// and is not read then. Their names and versions stay Consul's, so the same resource has to come out the same.
+type Shape func(typeURL string) (change func(resource *wire.Message) error)
 
 // Shape sets how resources are changed. It is set before Envoy starts.
 func (p *Proxy) Shape(shape Shape) {
@@ -29,9 +29,13 @@ func (p *Proxy) reshape(r response) (changed bool) {
 	if shape == nil {
 		return false
 	}
+	change := shape(r.typeURL)
+	if change == nil {
+		return false
+	}
 	for i := range r.resources {
 		one := &r.resources[i]
-		data, err := shape.of(r.typeURL, one.data)
+		data, err := changedBy(change, r.typeURL, one.data)
 		if err != nil {
 			p.log.Warn("configuration passed on unchanged", "type", short(r.typeURL), "name", one.name, "err", err)
 			continue
@@ -42,14 +46,12 @@ func (p *Proxy) reshape(r response) (changed bool) {
 	return changed
 }
 
-// of is a resource of a response, changed.
-func (s Shape) of(typeURL string, resource []byte) ([]byte, error) {
+// changedBy is a resource of a response, changed.
+func changedBy(change func(*wire.Message) error, typeURL string, resource []byte) ([]byte, error) {
 	m, err := wire.Parse(resource)
 	if err != nil {
 		return nil, err
 	}
-	err = m.Edit(fieldResource, func(value *wire.Message) error {
-		return value.EditAny(typeURL, func(m *wire.Message) error { return s(typeURL, m) })
-	})
+	err = m.Edit(fieldResource, func(value *wire.Message) error { return value.EditAny(typeURL, change) })
 	return m.Bytes(), err
 }
