@@ -172,7 +172,6 @@ func TestRefusalsEndAtOnceWithTheFix(t *testing.T) {
 			"reach the servers at 127.0.0.1: ", "x509: certificate signed by unknown authority", "hint: the servers' certificates come from another CA: give theirs in CONSUL_GRPC_CACERT_PEM",
 		}},
 		"wrong server name": {mesh.RolePath, "web", func(s *Settings) { s.GRPC.ServerName = "other.example" }, []string{"x509: certificate is valid for", "hint: the certificate does not fit the name: set consulServers.defaults.tlsServerName"}},
-		"unknown token":     {mesh.RolePath, "web", func(s *Settings) { s.Login, s.Token = nil, "5f4a0f6e-0000-0000-0000-000000000000" }, []string{"ACL token refused: Unauthenticated: ACL not found", "hint: Consul does not know the token in CONSUL_HTTP_TOKEN"}},
 		"no token":          {mesh.RolePath, "web", func(s *Settings) { s.Login = nil }, []string{"ACL token refused", "hint: Consul's ACL system is on: set consulLogin.enabled to true"}},
 		"role without iam:GetRole": {mesh.RolePath, "web", func(s *Settings) { s.Login.Method = methodWithoutGetRole(t) }, []string{
 			"received error code 403", "AccessDenied", "hint: the task role must be allowed iam:GetRole on itself",

@@ -22,6 +22,10 @@ import (
 // after the auth method.
 const briefly = 4
 
+// settling is how many tries a refusal gets that is also the answer of a server which has just started and does not know yet
+// what the others know. By the pauses of Retry that is three to ten seconds.
+const settling = 8
+
 // Consul's servers and gRPC hand on most causes as text only. The texts are matched in this file and nowhere else.
 type reason struct {
 	code  codes.Code // codes.OK for any
@@ -48,6 +52,24 @@ var unprepared = []reason{
 	{code: codes.Unauthenticated, text: "not trusted"},
 }
 
+// behind are answers that a server also gives when it has just started and has not caught up with the others. One of them may
+// know better.
+var behind = []reason{
+	{code: codes.InvalidArgument, text: "auth method"},
+	{code: codes.Unauthenticated, text: link.Unknown},
+	{code: codes.Unknown, text: noLeader},
+}
+
+// noLeader is the answer, by HTTP and gRPC, of a server that has not found the others yet, or of all where they have no leader.
+const noLeader = "No cluster leader"
+
+// unbootstrapped is in Consul's answer, by HTTP and gRPC, where it knows no token at all, and hintUnbootstrapped the fix where
+// that is not for the moment only.
+const (
+	unbootstrapped     = "ACL system must be bootstrapped"
+	hintUnbootstrapped = "Consul knows no token yet: run consul acl bootstrap, and consulecs-agent bootstrap with the token that it prints"
+)
+
 // clockHint is for signatures that AWS finds too old or too young. The AWS SDK corrects the time of the requests that it
 // sends, but those that a login consists of are sent by Consul's servers.
 const clockHint = "the clock of this container's host is minutes off, or Consul took that long to use the login: see the host's time synchronization"
@@ -59,7 +81,8 @@ var refusals = []reason{
 	{codes.PermissionDenied, "", briefly, "no binding rule of the auth method matches the task role: the controller makes the rules at its start"},
 	{codes.Internal, "failed to create token", 0, "Consul's own log says why; a tag " + mesh.RoleTagServiceName + " that is no name of a service can be the reason"},
 	{codes.Unauthenticated, "must be provided", 1, "Consul's ACL system is on: set consulLogin.enabled to true, or give a token in " + mesh.VariableToken},
-	{codes.Unauthenticated, link.Unknown, 1, "Consul does not know the token in " + mesh.VariableToken},
+	{codes.Unauthenticated, unbootstrapped, settling, hintUnbootstrapped},
+	{codes.Unauthenticated, link.Unknown, settling, "Consul does not know the token in " + mesh.VariableToken},
 	{codes.Unauthenticated, "error making request", 0, "Consul's servers do not reach STS or IAM: see stsEndpoint and iamEndpoint of the auth method"},
 	{codes.Unauthenticated, "response body is invalid", 0, "what answers Consul's servers is neither STS nor IAM: see stsEndpoint and iamEndpoint of the auth method"},
 	{codes.Unauthenticated, "received error code 5", 0, ""},
@@ -130,6 +153,12 @@ func isUnreached(err error) bool {
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
+// isBehind reports whether err may only mean that the server has not caught up with the others, so that another one may do.
+func isBehind(err error) bool {
+	answer := status.Convert(err)
+	return slices.ContainsFunc(behind, func(b reason) bool { return b.code == answer.Code() && strings.Contains(answer.Message(), b.text) })
+}
+
 // refused explains an answer that Consul gave to a login or a token.
 func refused(err error, s Settings) *Refusal {
 	answer, _ := status.FromError(err)
@@ -179,7 +208,7 @@ const nodeWrite = "node:write"
 
 // overloads are causes for which a server has not done what it was asked to, and may do it when asked again.
 var overloads = []string{
-	"rate limit exceeded", "oo many requests", "No cluster leader", "is not the leader", "leadership lost", "leadership transfer in progress",
+	"rate limit exceeded", "oo many requests", noLeader, "is not the leader", "leadership lost", "leadership transfer in progress",
 	"timed out enqueuing operation", "raft apply timeout", "No path to datacenter", "rpc error getting client",
 }
 
@@ -244,7 +273,8 @@ var aclRefusals = []struct {
 }{
 	{"ACL support disabled", 0, nil, ErrNoACLs, 1, "tasks log in through ACLs: set acl.enabled in the configuration of Consul's servers"},
 	{"", 0, acl.ErrNotEnterprise, nil, 1, "controller.partitionsEnabled takes Consul Enterprise: leave it out"},
-	{link.Unknown, 0, nil, nil, briefly, "Consul does not know the controller's token: it was deleted, or is another datacenter's"},
+	{unbootstrapped, 0, nil, nil, settling, hintUnbootstrapped},
+	{link.Unknown, 0, nil, nil, settling, "Consul does not know the controller's token: it was deleted, or is another datacenter's"},
 	{plainToTLS, 0, nil, nil, 1, hintHTTPS},
 	{"", http.StatusForbidden, nil, nil, 1, "the token needs acl = \"write\" and what else consulecs-agent bootstrap -print -controller-writes-acl prints"},
 }
@@ -314,6 +344,8 @@ func explainCatalog(err error, code int, text string) error {
 		return &Refusal{Err: err, Tries: 1, Hint: hintOtherService}
 	case strings.Contains(text, plainToTLS):
 		return &Refusal{Err: err, Tries: 1, Hint: hintHTTPS}
+	case code == http.StatusForbidden && strings.Contains(text, link.Unknown):
+		return &Refusal{Err: err, Tries: settling}
 	case code == http.StatusForbidden:
 		return &Refusal{Err: err, Tries: briefly}
 	case strings.Contains(text, "Enterprise feature"), code == http.StatusBadRequest && strings.Contains(text, `unknown field "Partition"`):

@@ -121,7 +121,8 @@ func (n *session) replace(ctx context.Context, stale, why string) (old *aclToken
 	return old, nil
 }
 
-// logIn tries every server once, in random order. What a server answers on behalf of all of them ends the round.
+// logIn tries every server once, in random order. What a server answers on behalf of all of them ends the round. What it may
+// answer only because it has just started does not: the others are asked first.
 func (n *session) logIn(ctx context.Context) error {
 	addresses, err := n.discover(ctx)
 	if err != nil {
@@ -134,16 +135,24 @@ func (n *session) logIn(ctx context.Context) error {
 		}
 	}
 	var unreached []error
+	var doubted error
+	var by string
 	for _, addr := range addresses {
 		token, err := n.tryServer(ctx, addr, bearer)
 		switch {
 		case err == nil:
 			n.hold(token)
 			return nil
-		case !isUnreached(err):
+		case isUnreached(err):
+			unreached = append(unreached, fmt.Errorf("server %s: %w", addr, err))
+		case isBehind(err):
+			doubted, by = err, addr
+		default:
 			return fmt.Errorf("server %s: %w", addr, n.explain(ctx, err))
 		}
-		unreached = append(unreached, fmt.Errorf("server %s: %w", addr, err))
+	}
+	if doubted != nil {
+		return fmt.Errorf("server %s: %w", by, n.explain(ctx, doubted))
 	}
 	return unreachable(unreached, n.settings)
 }
@@ -178,19 +187,23 @@ func (n *session) explain(ctx context.Context, err error) error {
 	return refusal
 }
 
-// unknown reports whether a server says that it does not know the token.
-func (n *session) unknown(ctx context.Context, token string) bool {
+// unknown reports whether the servers say that they do not know the token: one that knows it outweighs any number of others,
+// which may have just started.
+func (n *session) unknown(ctx context.Context, token string) (lost bool) {
 	addresses, err := n.discover(ctx)
 	if err != nil {
 		return false
 	}
 	for _, addr := range addresses {
 		err := n.at(ctx, addr, func(ctx context.Context, conn grpc.ClientConnInterface) error { return probe(ctx, conn, token) })
-		if err == nil || !isUnreached(err) {
-			return link.TokenLost(err)
+		switch {
+		case link.TokenLost(err):
+			lost = true
+		case err == nil || !isUnreached(err):
+			return false
 		}
 	}
-	return false
+	return lost
 }
 
 // at calls do with a connection to one server. When ctx ends, a call that is under way has a moment to finish: Consul makes
@@ -283,12 +296,12 @@ func (n *session) destroy(ctx context.Context, conn grpc.ClientConnInterface, to
 	return err
 }
 
-// destroyAnywhere is destroy at the first server that can be spoken to.
+// destroyAnywhere is destroy at the first server that can be spoken to and has caught up with the others.
 func (n *session) destroyAnywhere(ctx context.Context, token *aclToken) error {
 	addresses, err := n.discover(ctx)
 	for _, addr := range addresses {
 		err = n.at(ctx, addr, func(ctx context.Context, conn grpc.ClientConnInterface) error { return n.destroy(ctx, conn, token) })
-		if err == nil || !isUnreached(err) {
+		if err == nil || !isUnreached(err) && !isBehind(err) {
 			break
 		}
 	}

@@ -31,6 +31,8 @@ type ConsulConfig struct {
 	Open           bool   // no ACLs: whoever comes may do anything
 	BootstrapToken string // a UUID; "" = one of our own
 	MaxConnections int    // of a client's to the HTTP API, beyond which it answers 429; 0 = Consul's own number
+	Fresh          bool   // nobody has bootstrapped its ACLs: it knows no token, and its API has none
+	Expects        int    // how many servers it wants to see before there is a leader; 0 = itself
 	RaftMultiplier int    // how patient servers are with each other, Consul's own being 5; 0 = 1, with which a new leader is there soonest
 
 	joins *Consul // the server whose cluster this one joins; nil = a cluster of its own
@@ -48,6 +50,7 @@ type Consul struct {
 	API            *api.Client // with the bootstrap token
 
 	args      []string
+	fresh     bool
 	serfPort  int
 	raftPort  int
 	authority *pki.Authority // nil when plaintext
@@ -75,8 +78,8 @@ func StartConsul(ctx context.Context, cfg ConsulConfig) (*Consul, error) {
 		c.Address = "127.0.0.1"
 	}
 	switch {
-	case cfg.Open:
-		c.BootstrapToken = ""
+	case cfg.Open, cfg.Fresh:
+		c.BootstrapToken, c.fresh = "", cfg.Fresh
 	case c.BootstrapToken == "":
 		c.BootstrapToken = defaultBootstrapToken
 	}
@@ -110,8 +113,13 @@ func (c *Consul) start(ctx context.Context, dir string) (err error) {
 }
 
 // ready is nil once writes are taken, the server has written itself into its catalog, and the CA of the mesh signs. Tests count
-// what is written to the catalog and the ACLs, and that is the last of both that the start of a server writes.
+// what is written to the catalog and the ACLs, and that is the last of both that the start of a server writes. A fresh server is
+// ready when it answers.
 func (c *Consul) ready(ctx context.Context) error {
+	if c.fresh {
+		_, err := c.API.Status().LeaderWithQueryOptions((&api.QueryOptions{}).WithContext(ctx))
+		return err
+	}
 	if c.BootstrapToken != "" {
 		if err := c.bootstrap(ctx); err != nil {
 			return err
@@ -153,7 +161,7 @@ func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) 
 	c.HTTPPort, c.GRPCPort, c.serfPort, c.raftPort = free[0], free[1], free[2], free[3]
 	ports := map[string]int{"http": -1, "https": -1, "grpc": -1, "grpc_tls": -1, "dns": -1, "serf_lan": c.serfPort, "serf_wan": -1, "server": c.raftPort}
 	settings := map[string]any{
-		"server": true, "bootstrap_expect": 1, "datacenter": consulDatacenter, "node_name": "server",
+		"server": true, "bootstrap_expect": cmp.Or(cfg.Expects, 1), "datacenter": consulDatacenter, "node_name": "server",
 		"bind_addr": c.Address, "client_addr": c.Address, "data_dir": filepath.Join(dir, "data"), "log_level": "INFO",
 		"connect": map[string]any{"enabled": true}, "ui_config": map[string]any{"enabled": true},
 		"performance": map[string]any{"raft_multiplier": cmp.Or(cfg.RaftMultiplier, 1)}, "ports": ports,
