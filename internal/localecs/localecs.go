@@ -18,7 +18,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -30,7 +29,6 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/eventbus"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/quota"
-	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 )
 
 // The defaults of Config.
@@ -45,7 +43,6 @@ const (
 	portFile      = "port"
 	closeTimeout  = 10 * time.Second
 	headerTimeout = 10 * time.Second
-	lockInterval  = 20 * time.Millisecond
 )
 
 // Config is what a world is made of. Only EmulatorURL and StateDir have to be set.
@@ -144,34 +141,11 @@ func (s *Server) assemble(ctx context.Context, cfg Config) (err error) {
 	}
 	ec := engineConfig(cfg)
 	ec.Changed, ec.APIURL = s.control.Changed, func() string { return s.Endpoint }
-	unlock, err := lockMachine(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	if s.engine, err = engine.New(ctx, ec); err != nil {
 		return err
 	}
 	s.Gateway, s.Subnet = s.engine.Gateway(), s.engine.Subnet()
 	return nil
-}
-
-// lockMachine keeps worlds that come and go at the same moment apart: the first makes the network that all of them
-// share, and the last removes it. The lock is a name among the machine's abstract sockets: it leaves no file, and ends
-// with the process that holds it.
-func lockMachine(ctx context.Context) (unlock func(), err error) {
-	for {
-		l, err := net.Listen("unix", "@localecs")
-		if err == nil {
-			return func() { _ = l.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("wait for other worlds: %w", err)
-		}
-		if !sleep.For(ctx, lockInterval) {
-			return nil, fmt.Errorf("wait for other worlds: %w", ctx.Err())
-		}
-	}
 }
 
 func engineConfig(cfg Config) engine.Config {
@@ -244,11 +218,6 @@ func (s *Server) Close() error {
 // Down removes every container, network and volume of the world cfg.Name, and its state. It needs no running server.
 func Down(ctx context.Context, cfg Config) error {
 	cfg = cfg.withDefaults()
-	unlock, err := lockMachine(ctx)
-	if err != nil {
-		return fmt.Errorf("take local ECS %s down: %w", cfg.Name, err)
-	}
-	defer unlock()
 	errs := []error{engine.Down(ctx, engineConfig(cfg))}
 	if cfg.StateDir != "" {
 		for _, name := range []string{stateFile, portFile} {

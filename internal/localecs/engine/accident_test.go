@@ -212,6 +212,43 @@ func TestDownLeavesNothing(t *testing.T) {
 	}
 }
 
+// Who comes makes the link-local network where there is none, and who goes removes it where nobody else is left.
+func TestWorldsComeAndGoOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	cfg := shared.config(fmt.Sprintf("waits-%d", os.Getpid()), newHeard())
+	e, err := New(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := lockNetworks(t.Context()) // somebody else comes or goes
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, do := range map[string]func(context.Context) error{
+		"comes": func(ctx context.Context) error { _, err := New(ctx, cfg); return err },
+		"goes":  func(ctx context.Context) error { return Down(ctx, cfg) },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		if err := do(ctx); err == nil || !strings.Contains(err.Error(), "wait for other worlds") {
+			t.Errorf("who %s does not wait: %v", what, err)
+		}
+		cancel()
+	}
+	unlock()
+	if got, want := leftovers(t, cfg), []string{"network " + worldNetworkName(cfg.World)}; !cmp.Equal(got, want) {
+		t.Errorf("left: %v, want %v", got, want)
+	}
+	if err := Down(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if got := leftovers(t, cfg); len(got) != 0 {
+		t.Errorf("left: %v", got)
+	}
+}
+
 // gate is a way to the Docker daemon that can be shut, as if the daemon were restarting.
 type gate struct {
 	listener net.Listener

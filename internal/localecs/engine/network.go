@@ -228,16 +228,7 @@ func Down(ctx context.Context, cfg Config) error {
 			errs = append(errs, fmt.Errorf("remove volume %s: %w", v.Name, err))
 		}
 	}
-	networks, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: worldFilter(cfg.World)})
-	if err != nil {
-		return fmt.Errorf("list the networks of world %s: %w", cfg.World, err)
-	}
-	for _, n := range networks.Items {
-		if _, err := docker.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
-			errs = append(errs, fmt.Errorf("remove network %s: %w", n.Name, err))
-		}
-	}
-	return errors.Join(append(errs, leaveLinkLocal(ctx, docker))...)
+	return errors.Join(append(errs, unwire(ctx, docker, cfg.World))...)
 }
 
 func removeContainers(ctx context.Context, docker *client.Client, world string) error {
@@ -259,13 +250,27 @@ func removeContainers(ctx context.Context, docker *client.Client, world string) 
 	return errors.Join(errs...)
 }
 
-// leaveLinkLocal removes the link-local network once no world is left on the machine.
-func leaveLinkLocal(ctx context.Context, docker *client.Client) error {
+// unwire removes the networks of a world, and the link-local one once no world is left on the machine.
+func unwire(ctx context.Context, docker *client.Client, world string) error {
 	unlock, err := lockNetworks(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	networks, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: worldFilter(world)})
+	if err != nil {
+		return fmt.Errorf("list the networks of world %s: %w", world, err)
+	}
+	var errs []error
+	for _, n := range networks.Items {
+		if _, err := docker.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("remove network %s: %w", n.Name, err))
+		}
+	}
+	return errors.Join(append(errs, leaveLinkLocal(ctx, docker))...)
+}
+
+func leaveLinkLocal(ctx context.Context, docker *client.Client) error {
 	worlds, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("label", labelWorld)})
 	if err != nil {
 		return fmt.Errorf("list the networks of other worlds: %w", err)
