@@ -92,8 +92,11 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 		w.register(t, task)
 		tokens = append(tokens, w.logIn(t, role, task))
 	}
-	before, looked := w.writes(t), w.looks.Load()
+	said, before, looked := log.String(), w.writes(t), w.looks.Load()
 	idle := eventually.True(t, "two more looks", 20*time.Second, func() bool { return w.looks.Load() >= looked+2 })
+	if now := log.String(); now != said {
+		t.Errorf("at rest, the controller said %q", strings.TrimPrefix(now, said))
+	}
 	beats := int(idle/(4*time.Second)) + 1 // by which others know that it leads
 	for kind, n := range w.writes(t).Since(before).ByKind {
 		// A server that has just started writes about its CA and itself.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 )
@@ -49,6 +50,25 @@ func TestALibraryIsQuieterThanItsAgent(t *testing.T) {
 	agentlog.Quieter(log, "lib").Warn("trouble")
 	if got := out.String(); strings.Contains(got, "chatter") || !strings.Contains(got, "x.lib: trouble") || !log.IsInfo() {
 		t.Errorf("the log holds %q, the agent's own is at info: %v", got, log.IsInfo())
+	}
+}
+
+func TestALibrarysErrorIsAWarning(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	lib := agentlog.Quieter(agentlog.New("x", "INFO", false, &out), "lib")
+	for _, log := range []hclog.Logger{lib, lib.With("k", "v"), lib.Named("sub"), lib.ResetNamed("other")} {
+		log.Error("lost a server", "err", "EOF")
+		log.Log(hclog.Error, "lost another")
+		log.Log(hclog.Info, "chatter")
+	}
+	if got := out.String(); strings.Contains(got, "[ERROR]") || strings.Count(got, "[WARN]") != 8 || strings.Contains(got, "chatter") {
+		t.Errorf("the log holds\n%s", got)
+	}
+	lib.SetLevel(hclog.Off)
+	before := out.Len()
+	if lib.Error("late"); out.Len() != before {
+		t.Error("it is not off")
 	}
 }
 

@@ -87,7 +87,9 @@ func connect(t testing.TB, s Settings, limit time.Duration) (*Connection, error)
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	c, err := Connect(ctx, s, hclog.New(&hclog.LoggerOptions{Output: t.Output(), IndependentLevels: true}))
+	log := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: t.Output(), IndependentLevels: true})
+	log.RegisterSink(noErrors{t})
+	c, err := Connect(ctx, s, log)
 	if err == nil {
 		t.Cleanup(func() {
 			if err := c.Close(); err != nil {
@@ -96,6 +98,16 @@ func connect(t testing.TB, s Settings, limit time.Duration) (*Connection, error)
 		})
 	}
 	return c, err
+}
+
+// noErrors fails a test whose connection says something at ERROR: it does not know whether that is the agent's end.
+type noErrors struct{ t testing.TB }
+
+// Accept makes it a sink of hclog.
+func (n noErrors) Accept(name string, level hclog.Level, msg string, args ...any) {
+	if level == hclog.Error {
+		n.t.Errorf("said at ERROR by %s: %s %v", name, msg, args)
+	}
 }
 
 func mustConnect(t testing.TB, s Settings) *Connection {

@@ -24,7 +24,7 @@ const restartAfter = 61 * time.Second
 func TestACrashedSidecarIsRestartedInPlace(t *testing.T) {
 	t.Parallel()
 	crashed, web := quiet.mesh(t, "-crash")
-	time.Sleep(restartAfter) // ECS restarts nothing that has not run that long
+	quiet.rest(t, restartAfter, crashed, web) // ECS restarts nothing that has not run that long
 	for _, container := range []string{mesh.ContainerDataplane, mesh.ContainerHealthSync} {
 		quiet.kill(t, crashed, container)
 		waitFor(t, container+" runs again", func() (string, error) {
@@ -40,7 +40,7 @@ func TestACrashedSidecarIsRestartedInPlace(t *testing.T) {
 		quiet.passes(t, "api-crash", crashed)
 	}
 	task := quiet.stop(t, crashed)
-	ended(t, task)
+	quiet.ended(t, task)
 	quiet.gone(t, "api-crash", task)
 }
 
@@ -165,11 +165,15 @@ func TestLostTokensAreReplaced(t *testing.T) {
 	end = quiet.load(t, web)
 	next := quiet.service(t, apiApp)
 	quiet.calls(t, web, apiApp.name, next) // web hears of it by its new token
-	first = quiet.stop(t, first)
+	if err := quiet.Stop(t.Context(), aws.ToString(first.TaskArn)); err != nil {
+		t.Fatal(err)
+	}
+	quiet.loseTokens(t, first) // while it drains, as the incumbent's controller has it
+	first = quiet.stopped(t, first)
 	end()
 	quiet.gone(t, "api-tokens", first)
 	for _, task := range []ecstypes.Task{first, quiet.stop(t, web), quiet.stop(t, next)} {
-		ended(t, task)
+		quiet.ended(t, task)
 	}
 	quiet.gone(t, "web-tokens", web)
 }
@@ -198,7 +202,7 @@ func TestExpiredTokensAreReplaced(t *testing.T) {
 	next := quiet.service(t, app{name: "api-expiry", port: 9090, serveOn: patience, change: change})
 	quiet.calls(t, caller, "api-expiry", next) // it hears of it by its new token
 	end()
-	ended(t, quiet.stop(t, next))
+	quiet.ended(t, quiet.stop(t, next))
 	for service, task := range tasks {
 		runs, err := quiet.Timeline(t.Context(), aws.ToString(task.TaskArn))
 		if err != nil {
@@ -209,7 +213,7 @@ func TestExpiredTokensAreReplaced(t *testing.T) {
 				t.Errorf("container %s was restarted", r.Name)
 			}
 		}
-		ended(t, quiet.stop(t, task))
+		quiet.ended(t, quiet.stop(t, task))
 		quiet.gone(t, service, task)
 	}
 }

@@ -53,7 +53,7 @@ func TestTheIncumbentsDefinitionsRunWithOurImage(t *testing.T) {
 	web := runs(t, quiet, incumbent.Task{Family: "web-dropin", Port: 8080, Upstream: "api-dropin"})
 	answers(t, web)
 	for service, task := range map[string]ecstypes.Task{"web-dropin": web, "api-dropin": api} {
-		ended(t, quiet.stop(t, task))
+		quiet.ended(t, quiet.stop(t, task))
 		quiet.gone(t, service, task)
 	}
 }

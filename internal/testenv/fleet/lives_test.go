@@ -92,7 +92,7 @@ func TestAStopLosesNothingAndLeavesNothing(t *testing.T) {
 					t.Errorf("%s was %v, want passing, critical, gone", id, states)
 				}
 			}
-			ended(t, task)
+			quiet.ended(t, task)
 			quiet.rolls(t, order)
 		})
 	}

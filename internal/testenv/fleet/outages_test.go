@@ -35,7 +35,7 @@ func TestTasksOutliveWhatTheyLeanOn(t *testing.T) {
 	}
 	for name, task := range map[string]ecstypes.Task{"web": webTask, "api": apiTask} {
 		task = troubled.stop(t, task)
-		ended(t, task)
+		troubled.ended(t, task)
 		troubled.gone(t, name, task)
 	}
 }
@@ -116,7 +116,7 @@ func (o outage) consulKilled(t *testing.T) {
 	}
 	stopping = o.stopped(t, stopping)
 	o.gone(t, "stopping", stopping)
-	ended(t, stopping)
+	o.ended(t, stopping)
 	end()
 	o.obeysIntentions(t)
 }

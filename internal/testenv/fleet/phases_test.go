@@ -93,7 +93,7 @@ func (s *stage) dies(t *testing.T, container string, when phase) {
 	exited(t, task, container, killed)
 	if when != starting {
 		task.Containers = slices.DeleteFunc(task.Containers, func(c ecstypes.Container) bool { return aws.ToString(c.Name) == container })
-		ended(t, task)
+		s.ended(t, task)
 	}
 	s.gone(t, service, task)
 	if next := s.only(t, service); !waits {

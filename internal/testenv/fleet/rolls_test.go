@@ -183,7 +183,7 @@ func (r *rolling) roll(t *testing.T) {
 	for _, service := range r.services {
 		task := r.stopped(t, r.running[service.name])
 		r.gone(t, service.name, task)
-		ended(t, task)
+		r.ended(t, task)
 		next := r.only(t, service.name)
 		if fleet.TaskID(next) == fleet.TaskID(task) {
 			t.Fatalf("the task of %s was not replaced", service.name)

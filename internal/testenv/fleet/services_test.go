@@ -51,7 +51,7 @@ func TestATaskIsTwoServices(t *testing.T) {
 	s.reaches(t, front, 8081, true)
 	s.reaches(t, front, 8080, false)
 
-	ended(t, s.stop(t, shop))
+	s.ended(t, s.stop(t, shop))
 	for _, service := range []string{"shop", "shop-admin"} {
 		s.gone(t, service, shop)
 	}

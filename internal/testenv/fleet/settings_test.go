@@ -78,7 +78,7 @@ func TestTasksDoWithoutTLSAndACLs(t *testing.T) {
 	s.kill(t, lost, "")
 	s.gone(t, "lost", s.stopped(t, lost)) // the controller is at work nonetheless
 	for name, task := range map[string]ecstypes.Task{"api": api, "web": web} {
-		ended(t, s.stop(t, task))
+		s.ended(t, s.stop(t, task))
 		s.gone(t, name, task)
 	}
 	if again := s.only(t, controllerService); fleet.TaskID(again) != fleet.TaskID(controller) {
@@ -107,7 +107,7 @@ func TestAStaticTokenTakesThePlaceOfALogin(t *testing.T) {
 	if tokens, err := s.catalog.LoginTokens(t.Context(), fleet.TaskID(task)); err != nil || len(tokens) > 0 {
 		t.Errorf("the task has logged in and got %v (%v)", tokens, err)
 	}
-	ended(t, s.stop(t, task))
+	s.ended(t, s.stop(t, task))
 	s.gone(t, "api-token", task)
 	if _, _, err := s.catalog.ACL().TokenRead(token.AccessorID, nil); err != nil {
 		t.Errorf("the token that was given did not outlive the task: %v", err)

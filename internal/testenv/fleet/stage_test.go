@@ -211,6 +211,37 @@ func (s *stage) run(t *testing.T, definition string) ecstypes.Task {
 	return task
 }
 
+// logs are those of a task's containers, by their names.
+func (s *stage) logs(t *testing.T, task ecstypes.Task) map[string]string {
+	t.Helper()
+	logs := map[string]string{}
+	for _, c := range task.Containers {
+		name := aws.ToString(c.Name)
+		var err error
+		if logs[name], err = s.Logs(t.Context(), aws.ToString(task.TaskArn), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return logs
+}
+
+// rest has tasks to which nothing happens go on for so long, and checks that their containers say nothing of it.
+func (s *stage) rest(t *testing.T, within time.Duration, tasks ...ecstypes.Task) {
+	t.Helper()
+	before := make([]map[string]string, len(tasks))
+	for i, task := range tasks {
+		before[i] = s.logs(t, task)
+	}
+	time.Sleep(within)
+	for i, task := range tasks {
+		for container, log := range s.logs(t, task) {
+			if log != before[i][container] {
+				t.Errorf("at rest, container %s of task %s says:\n%s", container, fleet.TaskID(task), strings.TrimPrefix(log, before[i][container]))
+			}
+		}
+	}
+}
+
 func (s *stage) showLogs(t *testing.T, task ecstypes.Task) {
 	for _, c := range task.Containers {
 		logs, err := s.Logs(context.Background(), aws.ToString(task.TaskArn), aws.ToString(c.Name))
@@ -286,9 +317,16 @@ func (s *stage) stopped(t *testing.T, task ecstypes.Task) ecstypes.Task {
 	return task
 }
 
-// ended checks that every container of a stopped task has exited with 0.
-func ended(t *testing.T, task ecstypes.Task) {
+// ended checks that every container of a stopped task has exited with 0, and that none has called anything an error.
+func (s *stage) ended(t *testing.T, task ecstypes.Task) {
 	t.Helper()
+	for container, log := range s.logs(t, task) {
+		for line := range strings.Lines(log) {
+			if strings.Contains(line, "[ERROR]") {
+				t.Errorf("container %s of task %s says at ERROR: %s", container, fleet.TaskID(task), line)
+			}
+		}
+	}
 	for _, c := range task.Containers {
 		if c.ExitCode == nil || *c.ExitCode != 0 {
 			t.Errorf("container %s of task %s: exit code %s (%s), want 0", aws.ToString(c.Name), fleet.TaskID(task), text(c.ExitCode), aws.ToString(c.Reason))
