@@ -30,9 +30,14 @@ func anotherCA(t *testing.T) string {
 // aRegistration is that of the task t1 as the service web.
 func aRegistration(t *testing.T) Registration {
 	t.Helper()
+	return registrationOf(t, "web")
+}
+
+func registrationOf(t *testing.T, service string) Registration {
+	t.Helper()
 	r, err := NewRegistration(agentconfig.Config{
 		HealthSyncContainers: []string{"app"},
-		Service:              &agentconfig.Service{Port: 8080},
+		Service:              &agentconfig.Service{Name: service, Port: 8080},
 		Proxy: &agentconfig.Proxy{
 			Config:    map[string]any{"protocol": "http"},
 			Upstreams: []agentconfig.Upstream{{DestinationName: "api", LocalBindPort: 1234}},

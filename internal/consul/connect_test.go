@@ -3,7 +3,9 @@ package consul
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/hashicorp/consul-server-connection-manager/discovery"
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
@@ -24,7 +27,7 @@ import (
 )
 
 // stage is the one stage of this package's tests, brought up and taken down by TestMain. The tests that log in set the
-// credentials of a task in the environment, and so run one after another.
+// credentials of a task in the environment run one after another.
 var stage *meshstage.Stage
 
 // ofTheTests are goroutines of the tests' own: of a server that all share until the process ends, and of their idle connections.
@@ -36,6 +39,13 @@ var ofTheTests = []goleak.Option{
 
 // TestMain fails also where a connection, a watch or a login outlives what it was for.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most tests wait most of their time, so there may be more of them than cores; but some start three servers.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: dialNameServer}
 	code := meshstage.Main(m, func(s *meshstage.Stage) { stage = s })
 	if err := goleak.Find(ofTheTests...); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
@@ -63,6 +73,16 @@ func asRole(t *testing.T, path, service string) {
 	t.Helper()
 	for name, value := range stage.RoleEnv(t, path, clusterName(t), service) {
 		t.Setenv(name, value)
+	}
+}
+
+// byRole is asRole for tests that run side by side: it puts the credentials, and where to go with them, into the settings.
+func byRole(t *testing.T, path, service string) func(*Settings) {
+	t.Helper()
+	env := stage.RoleEnv(t, path, clusterName(t), service)
+	role := credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env["AWS_SESSION_TOKEN"])
+	return func(s *Settings) {
+		s.Login.Credentials, s.Login.STSEndpoint, s.Login.IAMEndpoint = role, stage.AWS.URL, stage.AWS.URL
 	}
 }
 
@@ -232,6 +252,7 @@ func methodWithoutGetRole(t *testing.T) string {
 }
 
 func TestWhatMayYetComeIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		change func(*Settings)
 		want   []string
@@ -242,8 +263,10 @@ func TestWhatMayYetComeIsWaitedFor(t *testing.T) {
 		"no STS":         {func(s *Settings) { s.Login.STSEndpoint = "http://127.0.0.1:1" }, []string{"mint bearer token: ask AWS who the task role is", "hint: the task needs a task role, and a way to STS"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			asRole(t, mesh.RolePath, "web")
-			_, err := connect(t, settings(t, taskOf(t, "t1"), tc.change), 1500*time.Millisecond)
+			t.Parallel()
+			s := settings(t, taskOf(t, "t1"), byRole(t, mesh.RolePath, "web"))
+			tc.change(&s)
+			_, err := connect(t, s, 1500*time.Millisecond)
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("got %v, want it to try until the deadline", err)
 			}

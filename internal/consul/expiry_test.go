@@ -42,8 +42,9 @@ func (c *counter) Accept(_ string, _ hclog.Level, msg string, _ ...any) {
 }
 
 func TestATokenIsRenewedBeforeItExpires(t *testing.T) {
-	asRole(t, mesh.RolePath, "web")
-	s := settings(t, taskOf(t, "t1"), func(s *Settings) { s.Login.Method = expiring(t, "expiring") })
+	t.Parallel()
+	s := settings(t, taskOf(t, "t1"), byRole(t, mesh.RolePath, "web"))
+	s.Login.Method = expiring(t, "expiring")
 	log := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: t.Output(), IndependentLevels: true})
 	refused := &counter{text: "Consul does not know the ACL token"}
 	log.RegisterSink(refused)
@@ -60,7 +61,7 @@ func TestATokenIsRenewedBeforeItExpires(t *testing.T) {
 	replaced := c.Replaced(first)
 	params := &pbdataplane.GetSupportedDataplaneFeaturesRequest{}
 	var renewed time.Duration
-	for time.Since(began) < 75*time.Second { // longer than the first token lives
+	for time.Since(began) < 65*time.Second { // longer than the first token lives
 		if _, err := pbdataplane.NewDataplaneServiceClient(c.GRPC()).GetSupportedDataplaneFeatures(c.WithToken(t.Context()), params); err != nil {
 			t.Errorf("after %s by gRPC: %v", time.Since(began), err)
 		}

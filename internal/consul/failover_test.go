@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,7 +72,18 @@ func twoServers(t *testing.T) (servers [2]*testenv.Consul) {
 	return servers
 }
 
-// resolve makes a DNS server the one that this process asks. It answers consul.test with what answer says.
+// nameServer is the address of the DNS server that this process asks; none for the machine's own.
+var nameServer atomic.Pointer[string]
+
+// dialNameServer is for the resolver of the tests.
+func dialNameServer(ctx context.Context, network, address string) (net.Conn, error) {
+	if own := nameServer.Load(); own != nil {
+		network, address = "udp", *own
+	}
+	return new(net.Dialer).DialContext(ctx, network, address)
+}
+
+// resolve makes a DNS server the one that this process asks. It answers consul.test with what answer says, and knows no other name.
 func resolve(t *testing.T, answer func() string) {
 	t.Helper()
 	address := freeport.Loopback(t).String()
@@ -87,12 +99,9 @@ func resolve(t *testing.T, answer func() string) {
 		_ = w.WriteMsg(reply)
 	})}
 	go server.ActivateAndServe()
-	before := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", address)
-	}}
+	nameServer.Store(&address)
 	t.Cleanup(func() {
-		net.DefaultResolver = before
+		nameServer.Store(nil)
 		if err := server.Shutdown(); err != nil {
 			t.Error(err)
 		}
@@ -100,6 +109,7 @@ func resolve(t *testing.T, answer func() string) {
 }
 
 func TestAServerThatMovedIsFound(t *testing.T) {
+	t.Parallel()
 	servers := twoServers(t)
 	file := filepath.Join(t.TempDir(), "addresses") // that both DNS and the command tell
 	say := func(ip string) {
@@ -204,6 +214,7 @@ func TestAServerThatHasTooManyStreamsIsLeft(t *testing.T) {
 }
 
 func TestAServerMayHaveAnIPv6Address(t *testing.T) {
+	t.Parallel()
 	server, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{Address: "::1"})
 	if err != nil {
 		required.Missing(t, "this machine has no IPv6: ", err)

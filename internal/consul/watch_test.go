@@ -24,12 +24,12 @@ type watched struct {
 	asked, answered, dials atomic.Int64
 }
 
-// watch registers the task and watches it until the test ends, or stop is called.
-func watch(t *testing.T) (w *watched, stop func()) {
+// watch registers a task of the service, which is no other test's, and watches it until the test ends, or stop is called.
+func watch(t *testing.T, service string) (w *watched, stop func()) {
 	t.Helper()
-	asRole(t, mesh.RolePath, "web")
+	s := settings(t, taskOf(t, "t1"), byRole(t, mesh.RolePath, service))
 	stage.Node(t, clusterName(t))
-	w = &watched{conn: mustConnect(t, settings(t, taskOf(t, "t1"), nil)), Registration: aRegistration(t), changed: make(chan struct{}, 100)}
+	w = &watched{conn: mustConnect(t, s), Registration: registrationOf(t, service), changed: make(chan struct{}, 100)}
 	if err := w.conn.Register(t.Context(), w.Registration); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,8 @@ func another(t *testing.T, r Registration, id string) Registration {
 }
 
 func TestTheWatchHearsOfWhatSomebodyElseDoesToTheTask(t *testing.T) {
-	w, stop := watch(t)
+	t.Parallel()
+	w, stop := watch(t, "heard")
 	catalog := stage.Consul.API.Catalog()
 	for _, lost := range []struct {
 		what string
@@ -142,9 +143,10 @@ func TestTheWatchHearsOfWhatSomebodyElseDoesToTheTask(t *testing.T) {
 }
 
 func TestTheWatchSleepsWhileOthersTasksChange(t *testing.T) {
-	w, _ := watch(t)
+	t.Parallel()
+	w, _ := watch(t, "asleep")
 	foreign := w.Registration
-	foreign.ServiceName, foreign.service.Service, foreign.proxy.Service = "db", "db", "db-sidecar-proxy"
+	foreign.ServiceName, foreign.service.Service, foreign.proxy.Service = "other", "other", "other-sidecar-proxy"
 	before := w.asked.Load()
 	foreign = another(t, foreign, "t2") // on the same node
 	for range 50 {
@@ -161,7 +163,8 @@ func TestTheWatchSleepsWhileOthersTasksChange(t *testing.T) {
 }
 
 func TestTheWatchAsksSeldomWhileItsServiceIsReplaced(t *testing.T) {
-	w, _ := watch(t)
+	t.Parallel()
+	w, _ := watch(t, "seldom")
 	other := another(t, w.Registration, "t2")
 	w.settles(t)
 	before, start := w.asked.Load(), time.Now()
@@ -186,7 +189,7 @@ func TestTheWatchAsksSeldomWhileItsServiceIsReplaced(t *testing.T) {
 }
 
 func TestTheWatchOutlivesItsTokenAndItsServer(t *testing.T) {
-	w, _ := watch(t)
+	w, _ := watch(t, "outlives")
 	lose := func(what string) {
 		t.Helper()
 		if _, err := stage.Consul.API.Catalog().Deregister(&api.CatalogDeregistration{Node: w.Node, ServiceID: w.ProxyID}, nil); err != nil {
