@@ -84,7 +84,7 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 		mesh.ConfigVariable: encode(t, w.config()), taskmeta.Variable: metadata(t, w.self),
 	})
 	go func() { done <- Agent{}.Run(ctx, getenv, nil, nil, &log) }()
-	t.Logf("ready after %v", eventually.True(t, "controller ready", 10*time.Second, func() bool { return strings.Contains(log.String(), "controller ready") }))
+	t.Logf("ready after %v", eventually.True(t, "controller ready", eventually.Soon, func() bool { return strings.Contains(log.String(), "controller ready") }))
 
 	role, tasks := w.role(t), w.runTasks(t, 2)
 	var tokens []*api.ACLToken
@@ -93,7 +93,7 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 		tokens = append(tokens, w.logIn(t, role, task))
 	}
 	before, looked := w.writes(t), w.looks.Load()
-	idle := eventually.True(t, "two more looks", 20*time.Second, func() bool { return w.looks.Load() >= looked+2 })
+	idle := eventually.True(t, "two more looks", eventually.Soon, func() bool { return w.looks.Load() >= looked+2 })
 	beats := int(idle/(4*time.Second)) + 1 // by which others know that it leads
 	for kind, n := range w.writes(t).Since(before).ByKind {
 		// A server that has just started writes about its CA and itself.
@@ -113,7 +113,7 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 		if err != nil {
 			t.Errorf("Run = %v, want nil after SIGTERM", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(eventually.Soon):
 		t.Error("Run goes on after SIGTERM")
 	}
 	if text := log.String(); strings.Contains(text, w.server.BootstrapToken) || strings.Contains(text, tokens[0].SecretID) {
@@ -132,14 +132,14 @@ func TestSIGTERMDuringTheStartIsNoFailure(t *testing.T) {
 	env := w.getenv(map[string]string{mesh.ConfigVariable: encode(t, cfg), taskmeta.Variable: metadata(t, w.self)})
 	done := make(chan error, 1)
 	go func() { done <- Agent{}.Run(ctx, env, nil, nil, &log) }()
-	eventually.True(t, "a first attempt fails", 10*time.Second, func() bool { return strings.Contains(log.String(), "will retry") })
+	eventually.True(t, "a first attempt fails", eventually.Soon, func() bool { return strings.Contains(log.String(), "will retry") })
 	stop()
 	select {
 	case err := <-done:
 		if err != nil {
 			t.Errorf("Run = %v, want nil", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(eventually.Soon):
 		t.Error("Run goes on after SIGTERM")
 	}
 }
