@@ -165,7 +165,7 @@ func TestNothingIsHealedOnceTheTaskStops(t *testing.T) {
 	p := newPlayer(t)
 	r := p.begin(t)
 	r.signal(t, syscall.SIGTERM)
-	p.checksAre(t, "critical", 5*time.Second)
+	p.checksAre(t, "critical", prompt)
 	service := "web-" + p.id
 	p.deregister(t, api.CatalogDeregistration{ServiceID: service})
 	time.Sleep(3 * time.Second)

@@ -236,7 +236,7 @@ func (r *run) signal(t *testing.T, s os.Signal) {
 // says waits until the agent's log holds the text.
 func (r *run) says(t *testing.T, text string) {
 	t.Helper()
-	eventually.Nil(t, r.name+" says "+text, 10*time.Second, func() error {
+	eventually.Nil(t, r.name+" says "+text, eventually.Soon, func() error {
 		if !strings.Contains(r.log.String(), text) {
 			return errors.New("it has not")
 		}

@@ -78,7 +78,7 @@ func TestATaskOfTwoServicesLivesAsOne(t *testing.T) {
 	r := p.start(t, "health-sync")
 	p.setReady(true)
 	p.set("RUNNING", "HEALTHY")
-	eventually.True(t, "the application's health is known", 10*time.Second, func() bool {
+	eventually.True(t, "the application's health is known", eventually.Soon, func() bool {
 		return stage.Checks(t, p.node)[mesh.CheckID(second, "app")].Status == "passing"
 	})
 	if check := stage.Checks(t, p.node)[mesh.CheckID(first, mesh.ContainerDataplane)]; check.Status != "critical" {

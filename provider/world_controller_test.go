@@ -111,7 +111,7 @@ func (c cloud) answersThrough(ctx context.Context, w *world.World, service strin
 		return fmt.Errorf("%s has %d tasks and %d passing instances, and the leading controller's key is %+v", service, len(described.Tasks), len(instances), key)
 	}
 	url := fmt.Sprintf("http://%s:9090/", fleet.IPAddress(described.Tasks[0]))
-	_, err = eventually.Seen(ctx, service+" answers", 20*time.Second, func() (string, error) {
+	_, err = eventually.Seen(ctx, service+" answers", time.Minute, func() (string, error) {
 		if err := fleet.Ask(ctx, http.DefaultClient, url); err != nil {
 			return err.Error(), nil
 		}

@@ -79,7 +79,7 @@ func (w *world) runs(t *testing.T, self taskmeta.Task, change func(*agentconfig.
 		select {
 		case err := <-done:
 			return err
-		case <-time.After(5 * time.Second):
+		case <-time.After(eventually.Soon):
 			return fmt.Errorf("the controller goes on after SIGTERM:\n%s", log.String())
 		}
 	}

@@ -84,7 +84,7 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 		mesh.ConfigVariable: encode(t, w.config()), taskmeta.Variable: metadata(t, w.self),
 	})
 	go func() { done <- Agent{}.Run(ctx, getenv, nil, nil, &log) }()
-	t.Logf("ready after %v", eventually.True(t, "controller ready", 10*time.Second, func() bool { return strings.Contains(log.String(), "controller ready") }))
+	t.Logf("ready after %v", eventually.True(t, "controller ready", eventually.Soon, func() bool { return strings.Contains(log.String(), "controller ready") }))
 
 	role, tasks := w.role(t), w.runTasks(t, 2)
 	var tokens []*api.ACLToken
@@ -93,7 +93,7 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 		tokens = append(tokens, w.logIn(t, role, task))
 	}
 	said, before, looked := log.String(), w.writes(t), w.looks.Load()
-	idle := eventually.True(t, "two more looks", 20*time.Second, func() bool { return w.looks.Load() >= looked+2 })
+	idle := eventually.True(t, "two more looks", eventually.Soon, func() bool { return w.looks.Load() >= looked+2 })
 	if now := log.String(); now != said {
 		t.Errorf("at rest, the controller said %q", strings.TrimPrefix(now, said))
 	}
@@ -116,7 +116,7 @@ func TestTheControllerLivesFromStartToSIGTERM(t *testing.T) {
 		if err != nil {
 			t.Errorf("Run = %v, want nil after SIGTERM", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(eventually.Soon):
 		t.Error("Run goes on after SIGTERM")
 	}
 	if text := log.String(); strings.Contains(text, w.server.BootstrapToken) || strings.Contains(text, tokens[0].SecretID) {
@@ -135,14 +135,14 @@ func TestSIGTERMDuringTheStartIsNoFailure(t *testing.T) {
 	env := w.getenv(map[string]string{mesh.ConfigVariable: encode(t, cfg), taskmeta.Variable: metadata(t, w.self)})
 	done := make(chan error, 1)
 	go func() { done <- Agent{}.Run(ctx, env, nil, nil, &log) }()
-	eventually.True(t, "a first attempt fails", 10*time.Second, func() bool { return strings.Contains(log.String(), "will retry") })
+	eventually.True(t, "a first attempt fails", eventually.Soon, func() bool { return strings.Contains(log.String(), "will retry") })
 	stop()
 	select {
 	case err := <-done:
 		if err != nil {
 			t.Errorf("Run = %v, want nil", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(eventually.Soon):
 		t.Error("Run goes on after SIGTERM")
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 const asWrapper = "HOLD_TEST_WRAPPER" // set: the test program is the wrapper
@@ -114,7 +115,7 @@ func TestSIGTERMWaitsForTheApplication(t *testing.T) {
 			app.Store(next)
 			select {
 			case <-ended:
-			case <-time.After(5 * time.Second):
+			case <-time.After(eventually.Soon):
 				t.Fatal("the command runs on after the application")
 			}
 			if code := cmd.ProcessState.ExitCode(); code != 55 {

@@ -75,7 +75,7 @@ func TestItEndsTheMomentEnvoyHasItsFirstConfiguration(t *testing.T) {
 			t.Error(err)
 		}
 		t.Logf("ended %s after the configuration was given", time.Since(began).Round(time.Millisecond))
-	case <-time.After(10 * time.Second):
+	case <-time.After(eventually.Soon):
 		t.Fatal("runs on")
 	}
 }
@@ -103,7 +103,7 @@ func TestItEndsInTimeWithTheReason(t *testing.T) {
 				if err == nil || !strings.HasPrefix(err.Error(), c.want) {
 					t.Errorf("got %v, want %s", err, c.want)
 				}
-			case <-time.After(5 * time.Second):
+			case <-time.After(eventually.Soon):
 				t.Error("runs on")
 			}
 		})

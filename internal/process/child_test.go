@@ -183,10 +183,10 @@ func TestStopReachesTheWholeGroup(t *testing.T) {
 
 func TestAChildThatLeavesItsOutputOpenStillEnds(t *testing.T) {
 	t.Parallel()
-	child := start(t, sh("setsid sleep 5 & exit 0"))
+	child := start(t, sh("setsid sleep 60 & exit 0"))
 	select {
 	case <-child.Done():
-	case <-time.After(4 * time.Second):
+	case <-time.After(eventually.Soon):
 		t.Fatal("waits for a process that is not the child")
 	}
 	if err := child.Err(); err != nil {

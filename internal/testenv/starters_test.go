@@ -5,15 +5,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/hashicorp/consul/api"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
@@ -116,4 +121,42 @@ func TestConsulThatCannotStartTellsItsLog(t *testing.T) {
 	if !strings.Contains(err.Error(), "192.0.2.1") {
 		t.Errorf("got %v, want the address", err)
 	}
+}
+
+// What one call changes is no concern of another that lists all there is: AWS has no such trouble, either.
+func TestMotoListsWhatOthersChangeMeanwhile(t *testing.T) {
+	t.Parallel()
+	moto, err := testenv.StartMoto(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = moto.Stop() })
+	roles := iam.New(iam.Options{
+		Region: "us-east-1", BaseEndpoint: &moto.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""), Retryer: aws.NopRetryer{},
+	})
+	create := func(name string) error {
+		_, err := roles.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String("{}")})
+		return err
+	}
+	for i := range 100 { // so that a walk takes a while
+		if err := create(fmt.Sprintf("stays-%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	for who := range 4 {
+		all.Go(func() {
+			for i := range 25 {
+				if err := create(fmt.Sprintf("comes-%d-%d", who, i)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 10 {
+		if _, err := roles.GetAccountAuthorizationDetails(t.Context(), &iam.GetAccountAuthorizationDetailsInput{}); err != nil {
+			t.Error(err)
+		}
+	}
+	all.Wait()
 }

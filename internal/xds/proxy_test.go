@@ -278,7 +278,7 @@ func TestConfiguredOnceEnvoyHasAppliedClustersAndListeners(t *testing.T) {
 	send(t, stream, xds.TypeListener, "2", "")
 	select {
 	case <-w.proxy.Configured():
-	case <-time.After(5 * time.Second):
+	case <-time.After(eventually.Soon):
 		t.Error("not configured")
 	}
 }

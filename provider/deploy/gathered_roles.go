@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -28,23 +29,39 @@ type gathered struct {
 }
 
 // seeRole is a kept role as a look shows it; nil if there is none. Where a run looks at many, those are read at once, if that is
-// allowed. What it does not find there may have been made since, and is read by itself.
+// allowed. What it does not find there may have been made since, and is read by itself; so is a role for which all others take too
+// long: of a look with a limit, at least half is left for that.
 func (c *Client) seeRole(ctx context.Context, kept RoleView) (*RoleView, error) {
 	if !c.run.seesMany() {
 		return c.readKeptRole(ctx, kept.Name, kept)
 	}
 	all := &c.run.gathered
 	all.begin.Do(func() { go c.gatherRoles(context.WithoutCancel(ctx)) }) // not in the context of one of many
+	patient, cancel := halfOf(ctx)
+	defer cancel()
+	var found iamtypes.RoleDetail
+	ok := false
 	select {
 	case <-all.done:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("get role %s: %w", kept.Name, context.Cause(ctx))
+		found, ok = all.roles[kept.Name]
+	case <-patient.Done():
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("get role %s: %w", kept.Name, context.Cause(ctx))
+		}
 	}
-	found, ok := all.roles[kept.Name]
 	if !ok || c.run.hasWritten(kept.Name) {
 		return c.readKeptRole(ctx, kept.Name, kept)
 	}
 	return c.viewOfDetail(found)
+}
+
+// halfOf ends when half of what is left of ctx is over.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/2)
 }
 
 // gatherRoles reads them. Whatever keeps it from that, roles are then read one by one, and say so themselves if that fails, too.

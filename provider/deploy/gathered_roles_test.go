@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -214,5 +215,19 @@ func TestALookThatIsCancelledDoesNotWaitForTheOthers(t *testing.T) {
 	cancel(why)
 	if _, err := c.seeRole(ctx, RoleView{Name: "any", Policies: map[string]json.RawMessage{}}); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The rest of the account is not worth a look that could have been done by itself.
+func TestALookWithALimitDoesNotSpendAllOfItOnTheOthers(t *testing.T) {
+	t.Parallel()
+	c := startCloud(t)
+	role := c.makeRoles(t, "limited", 1)[0]
+	c.hasSeenMany()
+	c.proxy.Inject(awsfault.Rule{Action: gathers, Times: 1, Fault: awsfault.Hang})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // half of it is enough for two calls, even on a busy machine
+	defer cancel()
+	if found, err := c.seeRole(ctx, role); err != nil || written(found, role) != written(&role, role) {
+		t.Errorf("got %s, %v, want %s", written(found, role), err, written(&role, role))
 	}
 }
