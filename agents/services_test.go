@@ -48,7 +48,9 @@ func newTwofoldPlayer(t *testing.T, ready *atomic.Bool, tagged ...string) *playe
 	t.Helper()
 	p := newPlayer(t)
 	p.cfg.Services = []agentconfig.FurtherService{{
-		Service: &agentconfig.Service{Name: "web-admin", Port: 8081}, Proxy: &agentconfig.Proxy{HealthCheckPort: readyListener(t, ready)},
+		Service: &agentconfig.Service{Name: "web-admin", Port: 8081}, Proxy: &agentconfig.Proxy{
+			HealthCheckPort: readyListener(t, ready), Upstreams: []agentconfig.Upstream{{DestinationName: "books", LocalBindPort: 1235}},
+		},
 	}}
 	maps.Copy(p.env, stage.RoleEnv(t, mesh.RolePath, p.id+"-twofold", "web", tagged...))
 	return p
@@ -65,8 +67,8 @@ func TestATaskOfTwoServicesLivesAsOne(t *testing.T) {
 		t.Fatalf("services (-want +got):\n%s", diff)
 	}
 	proxy := services[mesh.ProxyID(second)]
-	got := []any{services[second].Port, proxy.Port, proxy.Proxy.DestinationServiceName, proxy.Proxy.LocalServicePort, len(proxy.Proxy.Upstreams), proxy.Meta[mesh.MetaTaskID]}
-	if diff := cmp.Diff([]any{8081, 20001, "web-admin", 8081, 0, p.id}, got); diff != "" {
+	got := []any{services[second].Port, proxy.Port, proxy.Proxy.DestinationServiceName, proxy.Proxy.LocalServicePort, len(proxy.Proxy.Upstreams), len(services[mesh.ProxyID(first)].Proxy.Upstreams), proxy.Meta[mesh.MetaTaskID]}
+	if diff := cmp.Diff([]any{8081, 20001, "web-admin", 8081, 1, 1, p.id}, got); diff != "" {
 		t.Errorf("the second service and its proxy (-want +got):\n%s", diff)
 	}
 	file, err := dataplanefile.Read(p.file(dataplanefile.Name))

@@ -308,8 +308,8 @@ func TestExamplesOfActionsAreValid(t *testing.T) {
 	}
 }
 
-// hasActions reports whether this is a Terraform that knows actions: 1.14 or a later one.
-func (b *binary) hasActions(t *testing.T) bool {
+// isLater reports whether this is a Terraform that knows actions and list blocks: 1.14 or a later one.
+func (b *binary) isLater(t *testing.T) bool {
 	t.Helper()
 	if b.name() == "tofu" {
 		return false
@@ -334,7 +334,7 @@ func (b *binary) hasActions(t *testing.T) bool {
 // testInvoked has the real Terraform drain a task, where it is one that can.
 func (w watched) testInvoked(t *testing.T) {
 	for _, on := range binaries() {
-		if !on.hasActions(t) {
+		if !on.isLater(t) {
 			continue // the protocol has been spoken above
 		}
 		task := strings.Repeat("3", 32)

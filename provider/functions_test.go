@@ -177,6 +177,13 @@ func TestFunctionsSayWhatIsWrongWithAnArgument(t *testing.T) {
 		"the ARN of something else": {"proxy_id", []any{"web", "arn:aws:ecs:eu-central-1:123456789012:service/prod/" + taskNumber}, 1, "is neither the ID of an ECS task"},
 		"a namespace of none":       {"task_role_tags", []any{"web", "a b"}, 1, `namespace is "a b", want 1 to 64 letters`},
 		"two namespaces":            {"task_role_tags", []any{"web", "a", "b"}, 2, "got 2 namespaces, want one at the most"},
+		"a role of nobody":          {"task_role_tags", []any{[]any{}}, 0, "got 0 names, want 1 to 5"},
+		"a role of too many":        {"task_role_tags", []any{[]any{"a", "b", "c", "d", "e", "f"}}, 0, "got 6 names, want 1 to 5"},
+		"a role of one twice":       {"task_role_tags", []any{[]any{"a", "a"}}, 0, `got the name "a" twice`},
+		"a role of an object":       {"task_role_tags", []any{fields{"name": "a"}}, 0, "(root): got an object, want a string"},
+		"a role of objects":         {"task_role_tags", []any{[]any{"a", fields{}}}, 0, "[1]: got an object, want a string"},
+		"a role of null":            {"task_role_tags", []any{[]any{"a", nil}}, 0, "[1]: is null"},
+		"a role in upper case":      {"task_role_tags", []any{[]any{"a", "B"}}, 0, `service name "B": want lower-case letters`},
 	} {
 		_, said, argument := p.call(t, c.function, c.args...)
 		if !strings.Contains(said, c.want) || argument != c.argument {
@@ -201,6 +208,8 @@ func TestWhatFunctionsMake(t *testing.T) {
 		"a proxy":                 {"proxy_id", []any{"web", taskARN}, "web-" + taskNumber + "-sidecar-proxy"},
 		"tags of a role":          {"task_role_tags", []any{"web"}, `{"consul.hashicorp.com.namespace":"","consul.hashicorp.com.service-name":"web"}`},
 		"tags, in a namespace":    {"task_role_tags", []any{"web", "shop"}, `{"consul.hashicorp.com.namespace":"shop","consul.hashicorp.com.service-name":"web"}`},
+		"tags, of two services":   {"task_role_tags", []any{[]any{"web", "web-admin"}}, `{"consul.hashicorp.com.namespace":"","consul.hashicorp.com.service-name":"web","consul.hashicorp.com.service-name-2":"web-admin"}`},
+		"tags, of an unknown one": {"task_role_tags", []any{[]any{"web", unknown{}}}, "unknown"},
 		"a configuration":         {"agent_config", []any{config}, configText},
 		"a configuration as text": {"agent_config", []any{configText}, configText},
 		"tags of a task": {"task_tags", []any{meshTask(fields{"family": "My-Web", "tags": fields{"team": "a"}})},

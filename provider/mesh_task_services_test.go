@@ -27,6 +27,13 @@ func TestServicesOfATaskAreCheckedTogether(t *testing.T) {
 	admin := func(changes fields) fields { return with(fields{"name": "web-admin", "port": 8081}, changes) }
 	of := func(services ...any) fields { return meshTask(fields{"family": "shop", "service": services}) }
 	several := func(changes fields) fields { return with(of(first, admin(nil)), changes) }
+	calling := func(upstreams ...fields) fields {
+		var all []any
+		for i, changes := range upstreams {
+			all = append(all, with(fields{"destination_name": fmt.Sprint("d", i), "local_bind_port": 1234 + i}, changes))
+		}
+		return several(fields{"upstream": all})
+	}
 	many := []any{first}
 	for n := range 5 {
 		many = append(many, fields{"name": fmt.Sprint("s", n), "port": 9000 + n})
@@ -44,26 +51,44 @@ func TestServicesOfATaskAreCheckedTogether(t *testing.T) {
 		"a name that Consul hates": {
 			of(first, admin(fields{"name": "Web.Admin"})), `service["Web.Admin"].name | want lower-case letters`,
 		},
-		"a port too high":        {of(first, admin(fields{"port": 70000})), `service["web-admin"].port | 70000`},
-		"a fraction":             {of(first, admin(fields{"port": 1.5})), `service[1].port | want a whole number`},
-		"one listener":           {of(first, admin(fields{"proxy": fields{"public_listener_port": 20000}})), `service["web-admin"].proxy.public_listener_port | is 20000, the port of the public listener`},
-		"one default listener":   {several(fields{"proxy": fields{"public_listener_port": 20001}}), `service["web-admin"].proxy.public_listener_port | is 20001, the port of the public listener`},
-		"a reserved listener":    {of(first, admin(fields{"proxy": fields{"public_listener_port": 8502}})), `service["web-admin"].proxy.public_listener_port | belongs to Consul or Envoy`},
-		"an address":             {of(first, admin(fields{"proxy": fields{"local_service_address": "localhost"}})), `service["web-admin"].proxy.local_service_address | want an IP address`},
-		"an exposed path":        {of(first, admin(fields{"proxy": fields{"expose": fields{"path": []any{fields{"path": "m", "listener_port": 1, "local_path_port": 2}}}}})), `service["web-admin"].proxy.expose.path[0].path | want a path that begins`},
-		"a proxy's config":       {of(first, admin(fields{"proxy": fields{"config": "[]"}})), `service[1].proxy.config | JSON object`},
-		"the first one's proxy":  {of(with(maps.Clone(first), fields{"proxy": fields{"public_listener_port": 21000}}), admin(nil)), `service["web"].proxy | the proxy of the first service is in the block proxy of the task`},
-		"another namespace":      {of(first, admin(fields{"namespace": "shop", "partition": "retail"})), `service["web-admin"].namespace | all services of a task lie where the first one does`},
-		"meta of the mesh":       {of(first, admin(fields{"meta": fields{"task-id": "x"}})), `service["web-admin"].meta["task-id"] | is set by the mesh`},
-		"an unknown key":         {of(first, admin(fields{"prot": 1})), " | No argument or block type is named"},
-		"too many":               {of(many...), "service | has 5 services besides the first one, want at most 4"},
-		"outbound only":          {several(fields{"outbound_only": true}), "outbound_only | the task is several services"},
-		"a transparent proxy":    {several(fields{"transparent_proxy": fields{"enabled": true}, "task": fields{"launch_types": []any{"EC2"}}}), "transparent_proxy.enabled | is true, but the task is several services"},
-		"a port of a container":  {several(fields{"container": container(fields{"port_mapping": []any{fields{"container_port": 20001}}})}), `container[0].port_mapping[0].container_port | is 20001, which service["web-admin"].proxy.public_listener_port has taken`},
-		"a service known later":  {with(of(), fields{"service": nil, "dynamic": fields{"service": laterBlock(fields{"port": 8080})}}), ""},
-		"a name known later":     {of(first, admin(fields{"name": later})), ""},
-		"a port known later":     {of(first, admin(fields{"port": later})), ""},
-		"the listener as an app": {of(first, admin(fields{"port": 20000})), `service["web-admin"].port | is 20000, the port of the public listener`},
+		"a port too high":                 {of(first, admin(fields{"port": 70000})), `service["web-admin"].port | 70000`},
+		"a fraction":                      {of(first, admin(fields{"port": 1.5})), `service[1].port | want a whole number`},
+		"one listener":                    {of(first, admin(fields{"proxy": fields{"public_listener_port": 20000}})), `service["web-admin"].proxy.public_listener_port | is 20000, the port of the public listener`},
+		"one default listener":            {several(fields{"proxy": fields{"public_listener_port": 20001}}), `service["web-admin"].proxy.public_listener_port | is 20001, the port of the public listener`},
+		"a reserved listener":             {of(first, admin(fields{"proxy": fields{"public_listener_port": 8502}})), `service["web-admin"].proxy.public_listener_port | belongs to Consul or Envoy`},
+		"an address":                      {of(first, admin(fields{"proxy": fields{"local_service_address": "localhost"}})), `service["web-admin"].proxy.local_service_address | want an IP address`},
+		"an exposed path":                 {of(first, admin(fields{"proxy": fields{"expose": fields{"path": []any{fields{"path": "m", "listener_port": 1, "local_path_port": 2}}}}})), `service["web-admin"].proxy.expose.path[0].path | want a path that begins`},
+		"a proxy's config":                {of(first, admin(fields{"proxy": fields{"config": "[]"}})), `service[1].proxy.config | JSON object`},
+		"the first one's proxy":           {of(with(maps.Clone(first), fields{"proxy": fields{"public_listener_port": 21000}}), admin(nil)), `service["web"].proxy | the proxy of the first service is in the block proxy of the task`},
+		"another namespace":               {of(first, admin(fields{"namespace": "shop", "partition": "retail"})), `service["web-admin"].namespace | all services of a task lie where the first one does`},
+		"meta of the mesh":                {of(first, admin(fields{"meta": fields{"task-id": "x"}})), `service["web-admin"].meta["task-id"] | is set by the mesh`},
+		"an unknown key":                  {of(first, admin(fields{"prot": 1})), " | No argument or block type is named"},
+		"too many":                        {of(many...), "service | has 5 services besides the first one, want at most 4"},
+		"outbound only":                   {several(fields{"outbound_only": true}), "outbound_only | the task is several services"},
+		"a transparent proxy":             {several(fields{"transparent_proxy": fields{"enabled": true}, "task": fields{"launch_types": []any{"EC2"}}}), "transparent_proxy.enabled | is true, but the task is several services"},
+		"a port of a container":           {several(fields{"container": container(fields{"port_mapping": []any{fields{"container_port": 20001}}})}), `container[0].port_mapping[0].container_port | is 20001, which service["web-admin"].proxy.public_listener_port has taken`},
+		"a service known later":           {with(of(), fields{"service": nil, "dynamic": fields{"service": laterBlock(fields{"port": 8080})}}), ""},
+		"a name known later":              {of(first, admin(fields{"name": later})), ""},
+		"a port known later":              {of(first, admin(fields{"port": later})), ""},
+		"an upstream of the second":       {calling(fields{"service": "web-admin"}), ""},
+		"an upstream of the first":        {calling(fields{"service": "web"}), ""},
+		"an upstream of nobody":           {calling(fields{}, fields{"service": "web-admn"}), `upstream[1].service | is "web-admn", want the name of a service of the task: web, web-admin`},
+		"an upstream of the only service": {meshTask(fields{"family": "shop", "upstream": []any{fields{"destination_name": "api", "local_bind_port": 1234, "service": "shop"}}}), ""},
+		"an upstream known later":         {calling(fields{}, fields{"service": later, "destination_name": "d0"}), ""},
+		"one destination for both":        {calling(fields{}, fields{"destination_name": "d0", "service": "web-admin"}), ""},
+		"one destination twice": {
+			calling(fields{"service": "web-admin"}, fields{}, fields{"destination_name": "d0", "service": "web-admin"}), `upstream[2].destination_name | "d0" is already the destination of upstream[0]`,
+		},
+		"one port for two upstreams": {calling(fields{}, fields{"service": "web-admin", "local_bind_port": 1234}), `upstream[1].local_bind_port | is 1234, the port of upstream[0]`},
+		"a container on an upstream": {
+			with(calling(fields{}, fields{"service": "web-admin"}), fields{"container": container(fields{"port_mapping": []any{fields{"container_port": 1235}}})}),
+			`container[0].port_mapping[0].container_port | is 1235, which upstream[1].local_bind_port has taken`,
+		},
+		"a way out of the second": {
+			calling(fields{}, fields{"service": "web-admin", "destination_peer": "east", "datacenter": "dc2"}), "upstream[1].datacenter | is \"dc2\", but upstream[1].destination_peer is set",
+		},
+		"an address of an upstream": {calling(fields{"service": "web-admin", "local_bind_address": "localhost"}), "upstream[0].local_bind_address | want an IP address"},
+		"the listener as an app":    {of(first, admin(fields{"port": 20000})), `service["web-admin"].port | is 20000, the port of the public listener`},
 	})
 }
 
@@ -96,6 +121,15 @@ func TestATaskBecomesTwoServicesAndOneAgain(t *testing.T) {
       readiness_port = 23000
       config         = jsonencode({ protocol = "http" })
     }
+  }
+  upstream {
+    destination_name = "books"
+    local_bind_port  = 1234
+  }
+  upstream {
+    destination_name = "books"
+    local_bind_port  = 1235
+    service          = "twofold-admin"
   }`)
 	imported := resource.TestStep{ResourceName: meshTaskName, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: spelledOut, ImportStateId: family}
 	resource.UnitTest(t, resource.TestCase{

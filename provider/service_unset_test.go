@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/go-hclog"
 
@@ -20,6 +22,8 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/names"
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/quota"
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/awsfault"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	rows "github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -103,4 +107,66 @@ func TestEverySettingOfAServiceCanBeUnset(t *testing.T) {
 		}
 	}
 	nothingToDo(t, tf)
+}
+
+// What ECS tells of a service revision alone is read back where a block says it: a change made elsewhere shows and is undone, and an
+// import has it. Whoever may not ask for it does without.
+func TestWhatARevisionTellsOfAServiceIsReadBack(t *testing.T) {
+	t.Parallel()
+	on := binaries()[0]
+	c := on.startMoto(t).onLocalECS(t)
+	around := c.ecsClusterAlone(t, "revealed")
+	proxy := awsfault.Start(t, c.url)
+	measured := func(seconds int32) *ecstypes.MonitoringConfiguration {
+		return &ecstypes.MonitoringConfiguration{MetricConfigurations: []ecstypes.MetricConfiguration{{MetricNames: []string{"CPUUtilization"}, ResolutionSeconds: &seconds}}}
+	}
+	task := meshTask(fields{"family": "revealed", "task": fields{"launch_types": []any{"EC2"}}, "ecs_service": fields{
+		"cluster": around.ecsCluster, "desired_count": 0, "launch_type": "EC2", "subnets": []any{around.subnet}, "security_groups": []any{around.group},
+		"monitoring": fields{"metric_configuration": []any{fields{"metric_names": []any{"CPUUtilization"}, "resolution_seconds": 20}}},
+	}})
+	dir := workDir(t)
+	tf := on.terraform(t, dir)
+	dir.write(t, "main.tf.json", cloudAt(proxy.URL).frame(tasks(fields{"revealed": task})))
+	for range 2 {
+		if err := tf.Apply(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.awaitRolledOut(t, around.ecsCluster, "revealed")
+		nothingToDo(t, tf)
+		if _, err := c.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: &around.ecsCluster, Service: aws.String("revealed"), Monitoring: measured(60)}); err != nil {
+			t.Fatal(err)
+		}
+		c.awaitRolledOut(t, around.ecsCluster, "revealed")
+		if changes, err := tf.PlanChanges(t.Context()); err != nil || len(changes) != 1 {
+			t.Errorf("a change of the metrics shows as %v, %v", changes, err)
+		}
+	}
+	proxy.Inject(awsfault.Rule{Action: "DescribeServiceRevisions", Times: 100, Fault: awsfault.Refuse(400, "AccessDeniedException", "User is not authorized to perform: ecs:DescribeServiceRevisions")})
+	nothingToDo(t, tf)
+	if _, err := c.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: &around.ecsCluster, Service: aws.String("revealed"), Monitoring: measured(20)}); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitRolledOut(t, around.ecsCluster, "revealed")
+	p := speak(t)
+	p.configure(t, c.ours())
+	imported, said := p.imported(t, "consulecs_mesh_task", around.ecsCluster[strings.LastIndexByte(around.ecsCluster, '/')+1:]+"/revealed", nil)
+	if said != "" {
+		t.Fatal(said)
+	}
+	if service := attributesOf(t, imported.state, p.block("consulecs_mesh_task"))["ecs_service"]; !strings.Contains(service.String(), `"resolution_seconds":tftypes.Number<"20">`) {
+		t.Errorf("imported is %s", service)
+	}
+}
+
+// awaitRolledOut waits until all tasks of a service are of one revision.
+func (c cloud) awaitRolledOut(t *testing.T, ecsCluster, name string) {
+	t.Helper()
+	eventually.True(t, "one deployment, completed", time.Minute, func() bool {
+		is, err := c.ecs.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: &ecsCluster, Services: []string{name}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := is.Services[0].Deployments
+		return len(all) == 1 && all[0].RolloutState == ecstypes.DeploymentRolloutStateCompleted
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
 
 // appMeshKeys are those of the documents that AppMesh takes.
@@ -22,11 +21,9 @@ type appMesh struct {
 
 // meshNode is a virtual node: a kind of task.
 type meshNode struct {
-	v, spec  *value
-	task     *task
-	protocol string
-	outlier  map[string]any // what callers do with its instances that fail
-	limits   map[string]any // how much callers send to it
+	v, spec   *value
+	task      *task
+	listeners []meshListener // each is a service in Consul, the first the task's first
 }
 
 // meshService is a virtual service: a name that callers use, of a virtual node or of a virtual router.
@@ -84,84 +81,33 @@ func (m *appMesh) part(v *value) (spec *value) {
 
 func (m *appMesh) readNodes() {
 	for _, v := range m.all("virtualNode") {
-		n := &meshNode{v: v, spec: m.part(v), protocol: "tcp"}
+		n := &meshNode{v: v, spec: m.part(v)}
 		name := v.text(m.draft, "virtualNodeName")
 		if m.nodes[name] != nil {
 			m.wrong.Add(v.at, "is the virtual node %s a second time", name)
 		}
 		m.nodes[name] = n
 		n.task = &task{of: v, service: m.serviceName(v, name)}
-		for other, o := range m.nodes {
-			if other != name && o.task.service == n.task.service {
-				m.wrong.Add(v.at, "becomes the service %s in Consul, as the virtual node %s does: rename one of them in the document", n.task.service, other)
-			}
-		}
 		m.tasks = append(m.tasks, n.task)
-		for i, l := range n.spec.each(m.draft, "listeners") {
-			if i > 0 {
-				m.note(l, "is a further listener: a service of Consul has one port. Write a service and a task of its own for it, or leave it out")
-				continue
-			}
+		for _, l := range n.spec.each(m.draft, "listeners") {
 			m.readListener(n, l)
 		}
 	}
+	m.wantDistinctServices()
 }
 
-func (m *appMesh) readListener(n *meshNode, l *value) {
-	mapping := l.in(m.draft, "portMapping")
-	n.task.port, _ = mapping.number(m.draft, "port")
-	if protocol := mapping.text(m.draft, "protocol"); protocol != "" {
-		n.protocol = protocol
-	}
-	if o := l.in(m.draft, "outlierDetection"); o.object != nil {
-		n.outlier = m.outlier(o)
-	}
-	n.limits = m.limits(l.in(m.draft, "connectionPool"))
-	m.noteIf(l, "tls", "is about certificates: between proxies of Consul's mesh there is always mutual TLS, with certificates of Consul's CA. Nothing has to be set; a CA of your own is one of Consul's connect.ca_provider")
-	m.noteIf(l, "healthCheck", "is App Mesh's own check: Consul knows a task by ECS's health checks. Give the container one (health_check, or healthCheck in container_definitions_json), if it has none")
-	timeout := l.in(m.draft, "timeout")
-	for _, kind := range []string{"http", "http2", "grpc"} {
-		of := timeout.in(m.draft, kind)
-		if d, ok := of.duration(m.draft, "perRequest"); ok && d > 0 {
-			m.entry(kindDefaults, n.task.service)["LocalRequestTimeoutMs"] = int64(d / time.Millisecond)
-		}
-		m.noteIf(of, "idle", "has no equal for a service in Consul: idle time is set for each route, by IdleTimeout of a service-router")
-	}
-	m.noteIf(timeout, "tcp", "has no equal in Consul: its proxies close idle TCP connections after an hour, as Envoy does by default")
-}
-
-// outlier is App Mesh's detection as Consul's passive health check.
-func (m *appMesh) outlier(v *value) map[string]any {
-	check := map[string]any{}
-	if n, ok := v.number(m.draft, "maxServerErrors"); ok {
-		check["MaxFailures"] = n
-	}
-	if d, ok := v.duration(m.draft, "interval"); ok {
-		check["Interval"] = d.String()
-	}
-	if d, ok := v.duration(m.draft, "baseEjectionDuration"); ok {
-		check["BaseEjectionTime"] = d.String()
-	}
-	if n, ok := v.number(m.draft, "maxEjectionPercent"); ok {
-		check["MaxEjectionPercent"] = n
-	}
-	return check
-}
-
-func (m *appMesh) limits(v *value) map[string]any {
-	limits := map[string]any{}
-	for kind, of := range map[string]map[string]string{
-		"http":  {"maxConnections": "MaxConnections", "maxPendingRequests": "MaxPendingRequests"},
-		"http2": {"maxRequests": "MaxConcurrentRequests"}, "grpc": {"maxRequests": "MaxConcurrentRequests"}, "tcp": {"maxConnections": "MaxConnections"},
-	} {
-		pool := v.in(m.draft, kind)
-		for key, name := range of {
-			if n, ok := pool.number(m.draft, key); ok {
-				limits[name] = n
+// wantDistinctServices refuses names of Consul's that two services would have: what AWS tells apart may be one name in lower case.
+func (m *appMesh) wantDistinctServices() {
+	of := map[string]string{}
+	for _, v := range m.all("virtualNode") {
+		name := v.textNow("virtualNodeName")
+		for _, service := range m.nodes[name].task.services() {
+			if other, taken := of[service]; taken && other != name {
+				m.wrong.Add(v.at, "becomes the service %s in Consul, as the virtual node %s does: rename one of them in the document", service, other)
 			}
+			of[service] = name
 		}
 	}
-	return limits
 }
 
 func (m *appMesh) readServices() {
@@ -286,7 +232,7 @@ func (m *appMesh) nameServices() {
 // isAnothers reports whether a node that the service does not lead to has its name.
 func (m *appMesh) isAnothers(s *meshService) bool {
 	for name, n := range m.nodes {
-		if n.task.service == s.name && !slices.Contains(m.targetNames(s), name) {
+		if slices.Contains(n.task.services(), s.name) && !slices.Contains(m.targetNames(s), name) {
 			return true
 		}
 	}
@@ -295,8 +241,8 @@ func (m *appMesh) isAnothers(s *meshService) bool {
 
 // convertNode makes a task of a virtual node.
 func (m *appMesh) convertNode(n *meshNode) {
-	if n.task.port != 0 {
-		m.entry(kindDefaults, n.task.service)["Protocol"] = n.protocol
+	for _, l := range n.listeners {
+		m.entry(kindDefaults, l.service)["Protocol"] = l.protocol
 	}
 	const tls = "is about TLS to the services that are called: in Consul's mesh it is always on, and mutual. Nothing has to be set"
 	m.noteIf(n.spec.in(m.draft, "backendDefaults"), "clientPolicy", tls)
@@ -324,25 +270,39 @@ func (m *appMesh) convertBackend(n *meshNode, of *value) {
 		m.allow(service, n.task.service)
 		return
 	}
-	targets, was := m.targetNames(s), m.portOf(s)
-	port := n.task.call(m.draft, s.name, was)
-	m.tell(of, "was called at %s:%d, and is service %s at localhost:%d: change the address in the application's configuration. On EC2 and managed instances, transparent_proxy with dns does without: the service is %s.virtual.consul then",
-		name, was, s.name, port, s.name)
+	was := m.portOf(s)
+	m.callOne(n, of, name, s.name, was, m.targets(s))
+	if node := m.nodes[s.node]; node != nil { // callers reach each of its ports by the name
+		for _, l := range node.listeners[min(1, len(node.listeners)):] {
+			m.callOne(n, of, name, l.service, l.port, []meshTarget{{s.node, l.port}})
+		}
+	}
+}
+
+// callOne makes an upstream of one port of a backend.
+func (m *appMesh) callOne(n *meshNode, of *value, name, service string, was int64, targets []meshTarget) {
+	port := n.task.call(m.draft, service, was)
+	hint := fmt.Sprintf("On EC2 and managed instances, transparent_proxy with dns does without: the service is %s.virtual.consul then", service)
+	if slices.ContainsFunc(targets, func(t meshTarget) bool { return m.nodes[t.node] != nil && len(m.nodes[t.node].listeners) > 1 }) {
+		hint = "It is one of several services of a task, so its callers cannot do with transparent_proxy instead"
+	}
+	m.tell(of, "was called at %s:%d, and is service %s at localhost:%d: change the address in the application's configuration. %s", name, was, service, port, hint)
 	told := map[string]bool{}
 	for _, target := range targets {
-		callee := m.nodes[target]
-		if callee == nil {
+		node := m.nodes[target.node]
+		if node == nil {
 			continue // told where the route is read
 		}
-		m.allow(callee.task.service, n.task.service)
+		callee := node.at(target.port)
+		m.allow(callee.service, n.task.service)
 		for key, settings := range map[string]map[string]any{"PassiveHealthCheck": callee.outlier, "Limits": callee.limits} {
 			switch {
 			case len(settings) == 0:
 			case told[key]:
-				m.tell(callee.v, "asks of its callers what another target of %s does, too (%s): the first one's counts for both", name, key)
+				m.tell(node.v, "asks of its callers what another target of %s does, too (%s): the first one's counts for both", name, key)
 			default:
 				told[key] = true
-				m.override(n.task.service, s.name)[key] = settings
+				m.override(n.task.service, service)[key] = settings
 			}
 		}
 	}

@@ -97,6 +97,14 @@ func (t *task) write(d *draft, body *hclwrite.Body) error {
 	if t.outlier {
 		service.block("outlier_detection")
 	}
+	for _, f := range t.further {
+		other := b.block("service")
+		other.text("name", f.service)
+		other.number("port", f.port, true)
+		if f.listener != 0 {
+			other.block("proxy").number("public_listener_port", f.listener, true)
+		}
+	}
 	if t.listener != 0 {
 		b.block("proxy").number("public_listener_port", t.listener, true)
 	}

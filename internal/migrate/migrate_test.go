@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,6 +147,45 @@ func TestNothingIsDroppedInSilence(t *testing.T) {
 	}
 }
 
+// TestATaskBecomesFiveServicesAtMost wants what is beyond them to be told, and nothing to be made of it.
+func TestATaskBecomesFiveServicesAtMost(t *testing.T) {
+	t.Parallel()
+	var listeners, mappings, services []string
+	for i := range 6 {
+		listeners = append(listeners, fmt.Sprintf(`{"portMapping": {"port": %d, "protocol": "http"}}`, 8000+i))
+		mappings = append(mappings, fmt.Sprintf(`{"containerPort": %d, "name": "p%d"}`, 8000+i, i))
+		services = append(services, fmt.Sprintf(`{"portName": "p%d"}`, i))
+	}
+	for name, c := range map[string]struct {
+		convert   func([]string) (migrate.Result, error)
+		documents []string
+		place     string
+	}{
+		"App Mesh": {migrate.AppMesh, []string{fmt.Sprintf(`{"virtualNode": {"meshName": "m", "virtualNodeName": "a", "spec": {"listeners": [%s]}}}`, strings.Join(listeners, ","))},
+			"documents[0].virtualNode.spec.listeners[5]"},
+		"Service Connect": {migrate.ServiceConnect, []string{
+			fmt.Sprintf(`{"services": [{"serviceName": "a", "taskDefinition": "arn:a", "serviceConnectConfiguration": {"enabled": true, "services": [%s]}}]}`, strings.Join(services, ",")),
+			fmt.Sprintf(`{"taskDefinition": {"taskDefinitionArn": "arn:a", "containerDefinitions": [{"name": "app", "portMappings": [%s]}]}}`, strings.Join(mappings, ",")),
+		}, "documents[0].services[0].serviceConnectConfiguration.services[5]"},
+	} {
+		result, err := c.convert(c.documents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(result.HCL, "\n  service {"); n != 5 {
+			t.Errorf("%s: the task is %d services:\n%s", name, n, result.HCL)
+		}
+		if !slices.ContainsFunc(result.Notes, func(n migrate.Note) bool { return n.Path == c.place && strings.Contains(n.What, "one more") }) {
+			t.Errorf("%s: the sixth is not told of: %v", name, result.Notes)
+		}
+		for _, e := range result.Entries {
+			if strings.HasSuffix(e.Name, "8005") || e.Name == "p5" {
+				t.Errorf("%s: there is an entry of the sixth: %v", name, e)
+			}
+		}
+	}
+}
+
 // meaningless is a key that nobody knows.
 const meaningless = "keyOfNoMeaning"
 
@@ -163,7 +203,7 @@ func told(result migrate.Result, place string) bool {
 }
 
 // ofAWhole matches notes that tell of all that is in a place.
-var ofAWhole = regexp.MustCompile("othing was made of it|is a further listener|gives a second port")
+var ofAWhole = regexp.MustCompile("othing was made of it|is a further listener")
 
 // objects are all in a document that say something of a migration, by their places: not those that are dealt with as a whole.
 func objects(v any, place string) map[string]map[string]any {

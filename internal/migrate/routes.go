@@ -10,11 +10,20 @@ import (
 // routeKinds are the kinds of routes.
 var routeKinds = []string{"httpRoute", "http2Route", "grpcRoute", "tcpRoute"}
 
+// meshTarget is a listener that traffic is led to. Port 0 is the first.
+type meshTarget struct {
+	node string
+	port int64
+}
+
 // weighted is a target of a route.
 type weighted struct {
-	node   string
+	meshTarget
 	weight int64
 }
+
+// service is the target's name in Consul.
+func (m *appMesh) service(t meshTarget) string { return m.nodes[t.node].at(t.port).service }
 
 // ofKind is what a route says, and of which kind it is.
 func (m *appMesh) ofKind(route *value) (kind string, of *value) {
@@ -33,25 +42,36 @@ func (m *appMesh) targetsOf(route *value) (targets []weighted) {
 	for _, t := range of.in(m.draft, "action").each(m.draft, "weightedTargets") {
 		weight, _ := t.number(m.draft, "weight")
 		if weight > 0 {
-			targets = append(targets, weighted{t.text(m.draft, "virtualNode"), weight})
+			port, _ := t.number(m.draft, "port")
+			targets = append(targets, weighted{meshTarget{t.text(m.draft, "virtualNode"), port}, weight})
 		}
-		t.drop("virtualNode", "port") // a node has one port here
+		t.drop("virtualNode", "port")
 	}
 	return targets
 }
 
-// targetNames are the virtual nodes that a service leads to.
-func (m *appMesh) targetNames(s *meshService) (names []string) {
+// targets are the listeners that a service leads to, each once.
+func (m *appMesh) targets(s *meshService) (all []meshTarget) {
 	if s.node != "" {
-		return []string{s.node}
+		return []meshTarget{{node: s.node}}
 	}
 	if r := m.routers[s.router]; r != nil {
 		for _, route := range r.routes {
 			for _, t := range m.targetsOf(route) {
-				if !slices.Contains(names, t.node) {
-					names = append(names, t.node)
+				if !slices.Contains(all, t.meshTarget) {
+					all = append(all, t.meshTarget)
 				}
 			}
+		}
+	}
+	return all
+}
+
+// targetNames are the virtual nodes that a service leads to.
+func (m *appMesh) targetNames(s *meshService) (names []string) {
+	for _, t := range m.targets(s) {
+		if !slices.Contains(names, t.node) {
+			names = append(names, t.node)
 		}
 	}
 	return names
@@ -127,7 +147,7 @@ func (m *appMesh) convertService(s *meshService) {
 
 func (m *appMesh) nodeOf(service string) *meshNode {
 	for _, n := range m.nodes {
-		if n.task.service == service {
+		if slices.Contains(n.task.services(), service) {
 			return n
 		}
 	}
@@ -137,8 +157,8 @@ func (m *appMesh) nodeOf(service string) *meshNode {
 // protocolOf is that of the service's targets, which Consul wants to be one.
 func (m *appMesh) protocolOf(s *meshService) string {
 	protocols := map[string]bool{}
-	for _, name := range m.targetNames(s) {
-		protocols[m.nodes[name].protocol] = true
+	for _, t := range m.targets(s) {
+		protocols[m.nodes[t.node].at(t.port).protocol] = true
 	}
 	all := slices.Sorted(maps.Keys(protocols))
 	if len(all) == 0 {
@@ -180,11 +200,11 @@ func (m *appMesh) lead(v *value, service string, targets []weighted, protocol st
 	switch {
 	case len(targets) == 0:
 		m.tell(v, "has no target that gets traffic: nothing was made of it")
-	case len(targets) == 1 && m.nodes[targets[0].node].task.service == service: // it leads to itself
+	case len(targets) == 1 && m.service(targets[0].meshTarget) == service: // it leads to itself
 	case len(targets) == 1:
-		m.entry(kindResolver, service)["Redirect"] = map[string]any{"Service": m.nodes[targets[0].node].task.service}
+		m.entry(kindResolver, service)["Redirect"] = map[string]any{"Service": m.service(targets[0].meshTarget)}
 	case protocol == "tcp":
-		m.entry(kindResolver, service)["Redirect"] = map[string]any{"Service": m.nodes[targets[0].node].task.service}
+		m.entry(kindResolver, service)["Redirect"] = map[string]any{"Service": m.service(targets[0].meshTarget)}
 		m.tell(v, "splits TCP between %d targets. Consul splits requests of HTTP alone: all of it goes to the first target", len(targets))
 	default:
 		var splits []any
@@ -195,7 +215,7 @@ func (m *appMesh) lead(v *value, service string, targets []weighted, protocol st
 				share = rest
 			}
 			rest -= share
-			splits = append(splits, map[string]any{"Weight": float64(share) / 100, "Service": m.nodes[t.node].task.service})
+			splits = append(splits, map[string]any{"Weight": float64(share) / 100, "Service": m.service(t.meshTarget)})
 		}
 		m.entry(kindSplitter, service)["Splits"] = splits
 	}
@@ -239,7 +259,7 @@ func (m *appMesh) convertRoute(s *meshService, route *value, protocol string) ma
 	destination := map[string]any{}
 	switch {
 	case len(targets) == 1:
-		destination["Service"] = m.nodes[targets[0].node].task.service
+		destination["Service"] = m.service(targets[0].meshTarget)
 	case len(targets) > 1:
 		split := m.serviceName(route, s.name+"-"+name)
 		m.entry(kindDefaults, split)["Protocol"] = protocol

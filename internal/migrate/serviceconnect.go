@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 )
 
 // endpoint is a name that Service Connect gives a port of a task, and at which every client of the namespace reaches it.
@@ -97,10 +99,12 @@ func (d *draft) convertAll(all []connected) {
 	}
 	named := map[string]bool{}
 	for _, c := range all {
-		if named[c.task.service] {
-			d.wrong.Add(c.task.of.at, "becomes the service %s in Consul, as another one does: give one of them another discoveryName in the document", c.task.service)
+		for _, service := range c.task.services() {
+			if named[service] {
+				d.wrong.Add(c.task.of.at, "becomes the service %s in Consul, as another one does: give one of them another discoveryName in the document", service)
+			}
+			named[service] = true
 		}
-		named[c.task.service] = true
 	}
 	for _, c := range all {
 		for _, e := range byNamespace[c.namespace] {
@@ -116,52 +120,53 @@ func (d *draft) convertAll(all []connected) {
 	}
 }
 
-// serve makes the Consul service of what an ECS service gives a name: one, as a task is one service.
+// serve makes Consul services of what an ECS service gives names: one of each port.
 func (d *draft) serve(c connected) (served []endpoint) {
-	for i, s := range c.config.each(d, "services") {
+	for _, s := range c.config.each(d, "services") {
 		portName := s.text(d, "portName")
-		if i > 0 {
-			d.note(s, "gives a second port of the task a name, %s: the block service has one. Write it by hand where your version takes several of them, or give the port a task of its own", portName)
+		name := cmp.Or(s.text(d, "discoveryName"), portName)
+		service := d.serviceName(s, name)
+		port, protocol := d.portOf(c.task, s, portName)
+		listener, _ := s.number(d, "ingressPortOverride")
+		if !c.task.provides(service, port, listener) {
+			d.note(s, "gives the port %s of the task a name. A task is up to %d services, and this is one more: nothing was made of it. Give the port a task of its own", portName, mesh.MaxServices)
 			continue
 		}
-		name := cmp.Or(s.text(d, "discoveryName"), portName)
-		c.task.service = d.serviceName(s, name)
-		protocol := d.portOf(c.task, s, portName)
-		defaults := d.entry(kindDefaults, c.task.service)
+		defaults := d.entry(kindDefaults, service)
 		defaults["Protocol"] = protocol
-		c.task.listener, _ = s.number(d, "ingressPortOverride")
 		timeout := s.in(d, "timeout")
 		if seconds, ok := timeout.number(d, "perRequestTimeoutSeconds"); ok && seconds > 0 {
 			defaults["LocalRequestTimeoutMs"] = seconds * 1000
 		}
 		d.noteIf(timeout, "idleTimeoutSeconds", "has no equal for a service in Consul: idle time is set for each route, by IdleTimeout of a service-router")
 		d.noteIf(s, "tls", "is about certificates: between proxies of Consul's mesh there is always mutual TLS. Consul's CA may be AWS Private CA as well (connect.ca_provider = \"aws-pca\")")
-		e := endpoint{service: c.task.service, from: c.task}
+		e := endpoint{service: service, from: c.task}
 		for _, a := range s.each(d, "clientAliases") {
-			port, _ := a.number(d, "port")
-			e.names = append(e.names, alias{cmp.Or(a.text(d, "dnsName"), c.dnsName(name)), port})
+			calledAt, _ := a.number(d, "port")
+			e.names = append(e.names, alias{cmp.Or(a.text(d, "dnsName"), c.dnsName(name)), calledAt})
 			d.noteIf(a, "testTrafficRules", "are for blue/green deployments of Service Connect. A service-router of Consul leads requests with a header to another service")
 		}
 		if len(e.names) == 0 {
-			e.names = []alias{{c.dnsName(name), c.task.port}}
+			e.names = []alias{{c.dnsName(name), port}}
 		}
 		served = append(served, e)
 	}
 	return served
 }
 
-// portOf finds the port that has a name, and gives its protocol.
-func (d *draft) portOf(t *task, s *value, portName string) (protocol string) {
+// portOf finds the port that has a name, and its protocol.
+func (d *draft) portOf(t *task, s *value, portName string) (port int64, protocol string) {
 	for _, c := range t.definition.each(d, "containerDefinitions") {
 		for _, m := range c.each(d, "portMappings") {
 			if m.textNow("name") == portName {
-				t.port, _ = m.number(d, "containerPort")
-				return cmp.Or(m.text(d, "appProtocol"), "tcp")
+				if port, ok := m.number(d, "containerPort"); ok {
+					return port, cmp.Or(m.text(d, "appProtocol"), "tcp")
+				}
 			}
 		}
 	}
 	d.wrong.Add(s.at.Child("portName"), "is %s, which no port of task definition %s has", portName, t.definition.textNow("taskDefinitionArn"))
-	return "tcp"
+	return 0, "tcp"
 }
 
 // reach has a client call an endpoint, as it may today.

@@ -16,11 +16,41 @@ type task struct {
 	port       int64  // 0: it only calls
 	outlier    bool   // its proxy leaves out instances that fail
 	listener   int64  // of the proxy; 0: the default
+	further    []further
 	upstreams  []upstream
 	definition *value // ECS's; nil: there is none
 	ecsService *value // nil: there is none
 	sidecars   *value // Service Connect's log configuration; nil: there is none
 	dropped    string // name of the container that goes: App Mesh's Envoy
+}
+
+// further is a service that a task is besides the first, with a proxy of its own.
+type further struct {
+	service  string
+	port     int64
+	listener int64 // of its proxy; 0: the default
+}
+
+// provides adds a service to what a task is, the first one first. It reports whether the task may be one more.
+func (t *task) provides(service string, port, listener int64) bool {
+	switch {
+	case t.port == 0:
+		t.service, t.port, t.listener = service, port, listener
+	case len(t.further)+1 == mesh.MaxServices:
+		return false
+	default:
+		t.further = append(t.further, further{service, port, listener})
+	}
+	return true
+}
+
+// services are the names of those that a task is in Consul.
+func (t *task) services() []string {
+	all := []string{t.service}
+	for _, f := range t.further {
+		all = append(all, f.service)
+	}
+	return all
 }
 
 // upstream is a service that a task calls.
@@ -49,6 +79,12 @@ func (t *task) takes(d *draft) map[int64]bool {
 	taken := map[int64]bool{
 		t.port: true, mesh.PortPublicListener: true, mesh.PortOutboundListener: true, mesh.PortReadiness: true, mesh.PortEnvoyAdmin: true, mesh.PortDNS: true,
 		t.listener: true,
+	}
+	for i, f := range t.further {
+		n := int64(i + 1)
+		for _, port := range []int64{f.port, cmp.Or(f.listener, mesh.PortPublicListener+n), mesh.PortReadiness + n, mesh.PortEnvoyAdmin + n} {
+			taken[port] = true
+		}
 	}
 	if t.definition != nil {
 		for _, c := range t.definition.each(d, "containerDefinitions") {

@@ -31,9 +31,9 @@ func (s Spec) checkPortMappings(path problem.Path, found *problem.List) {
 		seen[socket{int32(pair.Proxy.PublicListenerPort), ecstypes.TransportProtocolTcp}] = proxy.Child("publicListenerPort")
 		seen[socket{int32(pair.Proxy.HealthCheckPort), ecstypes.TransportProtocolTcp}] = proxy.Child("healthCheckPort")
 		seen[socket{int32(pair.AdminPort), ecstypes.TransportProtocolTcp}] = proxy // Envoy's admin interface
-	}
-	for i, u := range cfg.Proxy.Upstreams {
-		seen[socket{int32(u.LocalBindPort), ecstypes.TransportProtocolTcp}] = problem.At("proxy", "upstreams", i, "localBindPort")
+		for j, u := range pair.Proxy.Upstreams {
+			seen[socket{int32(u.LocalBindPort), ecstypes.TransportProtocolTcp}] = proxy.Child("upstreams", j, "localBindPort")
+		}
 	}
 	for i, c := range s.Containers {
 		for j, mapping := range c.Definition.PortMappings {

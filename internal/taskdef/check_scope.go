@@ -21,8 +21,17 @@ func (s Spec) checkScopes(found *problem.List) {
 	case service.Partition == "" && service.Namespace != "":
 		found.AddWith([]problem.Path{namespace}, partition, "is missing, which %s needs", namespace)
 	}
+	own := cmp.Or(service.Partition, defaultPartition)
 	for i, u := range s.Proxy.Upstreams {
-		checkReach(u, cmp.Or(service.Partition, defaultPartition), problem.At("proxy", "upstreams", i), found)
+		checkReach(u, own, problem.At("proxy", "upstreams", i), found)
+	}
+	for n, further := range s.Services {
+		if further.Proxy == nil {
+			continue
+		}
+		for i, u := range further.Proxy.Upstreams {
+			checkReach(u, own, problem.At("services", n, "proxy", "upstreams", i), found)
+		}
 	}
 }
 

@@ -12,10 +12,22 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
+// Seen is an ECS service as ECS shows it.
+type Seen struct {
+	ecstypes.Service
+	// Revision is the service revision that its tasks are of, which tells what the service does not; nil where nobody has asked for it,
+	// or where its tasks are of several.
+	Revision *ecstypes.ServiceRevision
+}
+
+// HasUnshown reports whether the service has what ECS shows with its service revision alone. With CodeDeploy it is not the resource's.
+func (m *ECSService) HasUnshown() bool {
+	return m != nil && !m.ByCodeDeploy() && (m.Monitoring != nil || len(m.GatewayConnectors) > 0)
+}
+
 // Refresh takes over what the service is. What the user leaves out stays out while it is ECS's default, and where ECS or
-// others decide: the desired count, the launch type, the capacity providers, the balance of the zones. ECS shows neither the metrics nor
-// the gateways of a service with it.
-func (m *ECSService) Refresh(s ecstypes.Service) {
+// others decide: the desired count, the launch type, the capacity providers, the balance of the zones.
+func (m *ECSService) Refresh(s Seen) {
 	if m.DesiredCount != nil && !row.Value(m.IgnoreDesiredCount) {
 		m.DesiredCount = &s.DesiredCount
 	}
@@ -33,7 +45,8 @@ func (m *ECSService) Refresh(s ecstypes.Service) {
 	}
 	m.Deployment = m.Deployment.Refreshed(s.DeploymentConfiguration, m.isDaemon())
 	if !m.ByCodeDeploy() {
-		m.refreshTasks(s)
+		m.refreshTasks(s.Service)
+		m.refreshUnshown(s.Revision)
 	}
 }
 
@@ -64,6 +77,15 @@ func (m *ECSService) refreshTasks(s ecstypes.Service) {
 	if on := connected(d); on != row.Value(row.Value(m.ServiceConnectConfiguration).Enabled) {
 		m.ServiceConnectConfiguration = &attachment.Connect{Enabled: &on}
 	}
+}
+
+// refreshUnshown takes over what a service revision tells alone.
+func (m *ECSService) refreshUnshown(is *ecstypes.ServiceRevision) {
+	if is == nil {
+		return
+	}
+	m.GatewayConnectors = attachment.RefreshedGateways(m.GatewayConnectors, is.GatewayConnectors)
+	m.Monitoring = m.Monitoring.Refreshed(is.Monitoring)
 }
 
 // newest is the deployment that a service is on its way to, which shows what ECS does not show of the service itself; nil of a service

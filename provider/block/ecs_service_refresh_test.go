@@ -34,7 +34,7 @@ func TestPlacementStrategiesAreReadAsTheyWereSpelt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := &ECSService{PlacementStrategy: []PlacementField{c.was}}
-			m.Refresh(ecstypes.Service{PlacementStrategy: []ecstypes.PlacementStrategy{c.is}})
+			m.Refresh(Seen{Service: ecstypes.Service{PlacementStrategy: []ecstypes.PlacementStrategy{c.is}}})
 			if diff := cmp.Diff([]PlacementField{c.want}, m.PlacementStrategy); diff != "" {
 				t.Errorf("want -, got +:\n%s", diff)
 			}

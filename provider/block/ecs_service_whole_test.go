@@ -121,8 +121,8 @@ func TestTheBlockHasEverySettingOfAService(t *testing.T) {
 }
 
 // shown is the service as ECS shows what it was asked for.
-func shown(in *ecs.CreateServiceInput) ecstypes.Service {
-	return ecstypes.Service{
+func shown(in *ecs.CreateServiceInput) Seen {
+	return Seen{ecstypes.Service{
 		DesiredCount: row.Value(in.DesiredCount), AvailabilityZoneRebalancing: in.AvailabilityZoneRebalancing, CapacityProviderStrategy: in.CapacityProviderStrategy,
 		DeploymentConfiguration: in.DeploymentConfiguration, DeploymentController: in.DeploymentController, EnableECSManagedTags: in.EnableECSManagedTags,
 		EnableExecuteCommand: in.EnableExecuteCommand, HealthCheckGracePeriodSeconds: in.HealthCheckGracePeriodSeconds, LaunchType: in.LaunchType,
@@ -132,14 +132,13 @@ func shown(in *ecs.CreateServiceInput) ecstypes.Service {
 			{Status: aws.String("ACTIVE")},
 			{Status: aws.String("PRIMARY"), VolumeConfigurations: in.VolumeConfigurations, VpcLatticeConfigurations: in.VpcLatticeConfigurations},
 		},
-	}
+	}, &ecstypes.ServiceRevision{Monitoring: in.Monitoring, GatewayConnectors: in.GatewayConnectors}}
 }
 
 // kept are what ECS does not show, and what the user says without asking ECS.
 func kept(m ECSService) ECSService {
 	return ECSService{
 		Cluster: m.Cluster, Name: m.Name, IgnoreDesiredCount: m.IgnoreDesiredCount, Triggers: m.Triggers, WaitForSteadyState: m.WaitForSteadyState,
-		GatewayConnectors: m.GatewayConnectors, Monitoring: m.Monitoring,
 		// What ECS decides of a service that says nothing is not looked at: here is something to compare with.
 		DesiredCount: aws.Int32(1), AvailabilityZoneRebalancing: aws.String("x"), Deployment: &Deployment{BakeTimeInMinutes: aws.Int32(1)},
 		Network: Network{LaunchType: aws.String("x"), CapacityProviderStrategy: []CapacityProvider{}},
@@ -190,12 +189,13 @@ func TestEveryChangeOfAServiceShowsAndIsUndone(t *testing.T) {
 	is.DeploymentController = &ecstypes.DeploymentController{Type: ecstypes.DeploymentControllerTypeEcs}
 	input := bare.UpdateInput("arn")
 	had := whole
-	bare.ResetInput(input, is, &had)
+	bare.ResetInput(input, is.Service, &had)
 	after := shown(&ecs.CreateServiceInput{
 		AvailabilityZoneRebalancing: input.AvailabilityZoneRebalancing, DeploymentConfiguration: input.DeploymentConfiguration, EnableECSManagedTags: *input.EnableECSManagedTags,
 		EnableExecuteCommand: *input.EnableExecuteCommand, HealthCheckGracePeriodSeconds: input.HealthCheckGracePeriodSeconds, LoadBalancers: input.LoadBalancers,
 		NetworkConfiguration: input.NetworkConfiguration, PlacementConstraints: input.PlacementConstraints, PlacementStrategy: input.PlacementStrategy, PlatformVersion: input.PlatformVersion,
 		ServiceRegistries: input.ServiceRegistries, VolumeConfigurations: input.VolumeConfigurations, VpcLatticeConfigurations: input.VpcLatticeConfigurations,
+		Monitoring: input.Monitoring, GatewayConnectors: input.GatewayConnectors,
 	})
 	refreshed := *bare
 	refreshed.Refresh(after)
@@ -221,6 +221,7 @@ func TestEveryChangeOfAServiceShowsAndIsUndone(t *testing.T) {
 	}{
 		{"deployment", changed.Deployment}, {"load_balancer", changed.LoadBalancers}, {"service_registry", changed.ServiceRegistries}, {"volume_configuration", changed.VolumeConfigurations},
 		{"vpc_lattice_configuration", changed.VpcLatticeConfigurations}, {"enable_ecs_managed_tags", changed.EnableECSManagedTags}, {"service_connect_configuration", changed.ServiceConnectConfiguration},
+		{"monitoring", changed.Monitoring}, {"gateway_connector", changed.GatewayConnectors},
 	} {
 		if reflect.ValueOf(at.is).IsZero() {
 			t.Errorf("a change of %s does not show", at.name)
@@ -233,7 +234,7 @@ func TestAnUpdateOfAPlainServiceSaysNothingNew(t *testing.T) {
 	t.Parallel()
 	bare := &ECSService{Cluster: aws.String("mesh"), Name: aws.String("web"), Network: Network{Subnets: []string{"subnet-1"}}}
 	input := bare.UpdateInput("arn")
-	bare.ResetInput(input, shown(bare.CreateInput("arn", nil)), bare)
+	bare.ResetInput(input, shown(bare.CreateInput("arn", nil)).Service, bare)
 	if diff := cmp.Diff(bare.UpdateInput("arn"), input, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
@@ -251,14 +252,14 @@ func TestWhatCodeDeployBringsIsLeftToIt(t *testing.T) {
 		t.Errorf("CodeDeploy's change shows (want -, got +):\n%s", diff)
 	}
 	input := m.UpdateInput("arn")
-	m.ResetInput(input, is, &m)
+	m.ResetInput(input, is.Service, &m)
 	if input.TaskDefinition != nil || input.NetworkConfiguration != nil || input.LoadBalancers != nil || input.PlatformVersion != nil || input.VolumeConfigurations != nil || m.Redeploys(&ECSService{}) {
 		t.Errorf("the update says what ECS refuses: %+v", input)
 	}
 	moved := m
 	moved.DeploymentController = nil
 	input = moved.UpdateInput("arn")
-	if moved.ResetInput(input, is, &m); input.DeploymentController == nil || input.DeploymentController.Type != "ECS" || input.TaskDefinition == nil {
+	if moved.ResetInput(input, is.Service, &m); input.DeploymentController == nil || input.DeploymentController.Type != "ECS" || input.TaskDefinition == nil {
 		t.Errorf("back to ECS, the update says %+v", input)
 	}
 }
@@ -277,7 +278,7 @@ func TestADesiredCountIsUsedAsItIsAskedFor(t *testing.T) {
 		"nothing to use": {ECSService{IgnoreDesiredCount: aws.Bool(true)}, aws.Int32(1), nil, nil},
 	} {
 		got := []*int32{c.m.CreateInput("arn", nil).DesiredCount, c.m.UpdateInput("arn").DesiredCount}
-		c.m.Refresh(ecstypes.Service{DesiredCount: 5, SchedulingStrategy: ecstypes.SchedulingStrategy(row.Value(c.m.SchedulingStrategy))})
+		c.m.Refresh(Seen{Service: ecstypes.Service{DesiredCount: 5, SchedulingStrategy: ecstypes.SchedulingStrategy(row.Value(c.m.SchedulingStrategy))}})
 		if diff := cmp.Diff([]*int32{c.created, c.updated, c.read}, append(got, c.m.DesiredCount)); diff != "" {
 			t.Errorf("%s: created, updated, read (want -, got +):\n%s", name, diff)
 		}
@@ -381,10 +382,11 @@ func TestEachSettingOfAServiceCanBeUnset(t *testing.T) {
 			leaves(reflect.ValueOf(want).Elem(), "")[at]()
 			input := want.UpdateInput("arn")
 			is := shown(had.CreateInput("arn", nil))
-			want.ResetInput(input, is, had)
+			want.ResetInput(input, is.Service, had)
 			after := shown(service(strategy).CreateInput("arn", nil))
-			overlay(reflect.ValueOf(&after).Elem(), reflect.ValueOf(*input))
+			overlay(reflect.ValueOf(&after.Service).Elem(), reflect.ValueOf(*input))
 			overlay(reflect.ValueOf(&after.Deployments[1]).Elem(), reflect.ValueOf(*input))
+			overlay(reflect.ValueOf(after.Revision).Elem(), reflect.ValueOf(*input))
 			refreshed := *want
 			refreshed.Refresh(after)
 			if diff := cmp.Diff(*want, refreshed); diff != "" {

@@ -123,7 +123,7 @@ func serviceName(description string) schema.StringAttribute {
 
 func ServicesRow() schema.ListNestedBlock {
 	return row.Objects("The Consul service that the task provides. A task whose application listens at several ports may be several services, up to five, with a block for each: each has a proxy of its own, with a certificate in "+
-		"its name, and intentions are written for each. The first one is the task's in `service_name`, and its proxy, that of the block `proxy`, carries what the task calls (`upstream`). All of them are healthy together. Not with `transparent_proxy`.", row.Fields{
+		"its name, and intentions are written for each. The first one is the task's in `service_name`, and its proxy, that of the block `proxy`, carries what the task calls (`upstream`), unless `upstream.service` says another. All of them are healthy together. Not with `transparent_proxy`.", row.Fields{
 		"name":                serviceName("Name in Consul. Default for the first service: the family in lower case. Required for the others. Changing it changes the identity of the task: intentions are written for names."),
 		"port":                row.Number("Port at which the application listens for this service, inside the task. Required unless `outbound_only`."),
 		"proxy":               serviceProxyRow(),

@@ -4,7 +4,6 @@ package controller
 import (
 	"context"
 
-	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -110,7 +109,7 @@ func (m *model) computeNames(_ block.Defaults, _ iamrole.Home, unknown []problem
 }
 
 // observe takes over what the service is. Without one, the outcome has no ARN of it, which the plan sets right.
-func (m *model) observe(service *ecstypes.Service) {
+func (m *model) observe(service *block.Seen) {
 	if service == nil {
 		return
 	}

@@ -304,7 +304,11 @@ func (c *Client) ReadService(ctx context.Context, id ImportID) (*block.ECSServic
 	if found.LaunchType != "" {
 		m.LaunchType = aws.String(string(found.LaunchType))
 	}
-	m.Refresh(*found)
+	revision, err := c.serviceRevision(ctx, *found)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.Refresh(block.Seen{Service: *found, Revision: revision})
 	m.SpellDefaults(aws.ToString(found.PlatformVersion) != "")
 	if len(m.CapacityProviderStrategy) == 0 {
 		m.CapacityProviderStrategy = nil

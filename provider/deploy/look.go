@@ -17,7 +17,7 @@ import (
 
 // Look reads what is there of a resource into its outcome and returns the ECS service, nil if there is none. exists is false when
 // nothing is left of the resource. What another resource has adopted does not show, and counts as left: the plan tells of it.
-func (c *Client) Look(ctx context.Context, family string, owner ownership.Owner, out *Outcome, service *block.ECSService) (found *ecstypes.Service, exists bool, err error) {
+func (c *Client) Look(ctx context.Context, family string, owner ownership.Owner, out *Outcome, service *block.ECSService) (seen *block.Seen, exists bool, err error) {
 	defer func() { err = withCause(ctx, err) }()
 	if service != nil {
 		c.services.expect(ctx, row.Value(service.Cluster), row.Value(service.Name))
@@ -31,6 +31,7 @@ func (c *Client) Look(ctx context.Context, family string, owner ownership.Owner,
 	if err != nil {
 		return nil, false, err
 	}
+	var found *ecstypes.Service
 	if service != nil {
 		if found, err = c.serviceFinder(out.ECSServiceARN != nil)(ctx, row.Value(service.Cluster), row.Value(service.Name)); err != nil {
 			return nil, false, err
@@ -44,8 +45,12 @@ func (c *Client) Look(ctx context.Context, family string, owner ownership.Owner,
 	if found != nil {
 		out.ECSServiceARN, out.ECSServiceRunning = found.ServiceArn, found.TaskDefinition
 		out.TagsAll = tagsOfBoth(out.TagsAll, awsapi.TagMap(found.Tags))
+		seen = &block.Seen{Service: *found}
+		if service.HasUnshown() {
+			seen.Revision, err = c.serviceRevision(ctx, *found)
+		}
 	}
-	return found, exists, nil
+	return seen, exists, err
 }
 
 // Owned is what there is of an owner whose ID follows from a name, so that no state has to remember it. former is a design that it may

@@ -181,6 +181,27 @@ func (c *Client) EachService(ctx context.Context, ecsCluster string, enough func
 	return nil
 }
 
+// serviceRevision is the service revision that all tasks of a service are of, which tells more than the service. While a deployment goes
+// on there are several, and what is wanted is not there yet: then there is none to go by. Whoever may not ask, or has an ECS that knows no
+// revisions, is told nothing: the provider did without for long.
+func (c *Client) serviceRevision(ctx context.Context, service ecstypes.Service) (*ecstypes.ServiceRevision, error) {
+	if len(service.CurrentServiceRevisions) != 1 || len(service.Deployments) != 1 || service.Deployments[0].RolloutState != ecstypes.DeploymentRolloutStateCompleted {
+		return nil, nil
+	}
+	arn := aws.ToString(service.CurrentServiceRevisions[0].Arn)
+	described, err := c.ecs.DescribeServiceRevisions(ctx, &ecs.DescribeServiceRevisionsInput{ServiceRevisionArns: []string{arn}})
+	switch {
+	case awsapi.IsAccessDenied(err):
+		tflog.Warn(ctx, "settings of an ecs service not read", map[string]any{"service": aws.ToString(service.ServiceName), "settings": "monitoring, gateway_connector", "err": err.Error()})
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("describe service revision %s: %w", arn, err)
+	case len(described.ServiceRevisions) == 0: // gone in the meantime
+		return nil, nil
+	}
+	return &described.ServiceRevisions[0], nil
+}
+
 // IsActive reports whether a service that was found is there to stay.
 func IsActive(service *ecstypes.Service) bool {
 	return service != nil && aws.ToString(service.Status) == serviceActive

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -109,7 +108,7 @@ func (m *model) address(port int) *string {
 }
 
 // observe takes over what the service is. Without one, the outcome has no ARN of it, which the plan sets right.
-func (m *model) observe(service *ecstypes.Service) {
+func (m *model) observe(service *block.Seen) {
 	if service == nil {
 		return
 	}

@@ -83,7 +83,7 @@ func importDefinition(ctx context.Context, c *deploy.Client, m *model, from *dep
 	}
 	m.OutboundOnly = aws.Bool(row.Value(cfg.Service).Port == 0)
 	proxy := row.Value(cfg.Proxy)
-	if m.Upstreams, err = block.ReadUpstreams(proxy.Upstreams); err != nil {
+	if m.Upstreams, err = block.ReadUpstreams(cfg); err != nil {
 		return err
 	}
 	if m.Proxy, err = block.ReadProxy(proxy); err != nil {

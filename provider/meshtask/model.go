@@ -158,6 +158,15 @@ func (m *model) serviceName() string {
 	return mesh.ServiceName(m.service().Spec().Name, row.Value(m.Family))
 }
 
+// carried are the upstreams, each with the service whose proxy has it.
+func (m *model) carried() block.Carried {
+	names := []string{m.serviceName()}
+	for _, further := range m.Services[min(1, len(m.Services)):] {
+		names = append(names, row.Value(further.Name))
+	}
+	return block.CarriedBy(m.Upstreams, names)
+}
+
 // service is the first Consul service; nil if nothing is said of it.
 func (m *model) service() *block.Service {
 	if len(m.Services) == 0 {
@@ -187,9 +196,7 @@ func (m *model) spec(d block.Defaults) taskdef.Spec {
 	if m.Sidecars != nil {
 		s.LogLevel, s.LogJSON = row.Value(m.Sidecars.LogLevel), row.Value(m.Sidecars.LogJSON)
 	}
-	for _, u := range m.Upstreams {
-		s.Proxy.Upstreams = append(s.Proxy.Upstreams, u.Spec())
-	}
+	m.carried().Give(&s)
 	s.Containers = m.containers()
 	for _, c := range m.Containers {
 		if probe := c.Probe(); probe != nil {

@@ -4,7 +4,6 @@ package meshtask
 import (
 	"context"
 
-	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -112,7 +111,7 @@ func (m *model) computeNames(d block.Defaults, home iamrole.Home, unknown []prob
 	}
 }
 
-func (m *model) observe(service *ecstypes.Service) {
+func (m *model) observe(service *block.Seen) {
 	if service == nil {
 		m.ECSService, m.ECSServiceRest = nil, nil
 		return

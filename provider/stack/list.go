@@ -10,8 +10,10 @@ import (
 
 // ListResourceConfigSchema implements list.ListResource. What is listed is of the provider's account and Region.
 func (s *Stack[M]) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
-	resp.Schema = schema.Schema{MarkdownDescription: "The resources of this type that any configuration has made in the account and Region of the provider, by the tags of their task definitions. " +
-		"One whose newest revision others have registered without its tags is not listed."}
+	resp.Schema = schema.Schema{MarkdownDescription: "Finds each `" + s.Kind.TypeName + "` that any configuration has made in the account and Region of the provider, by the tags of its task definition: what no state " +
+		"remembers, for instance, to import it again. One whose newest revision others have registered without its tags is not found. `terraform query`, of Terraform 1.14 and later, runs such a block, which stands in a file " +
+		"that ends in `.tfquery.hcl`; with `-generate-config-out=FILE` it writes an `import` block and a resource for each. Earlier versions and OpenTofu do not read such files. " +
+		"The block `config` takes nothing and may be left out."}
 }
 
 // List implements list.ListResource.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -50,7 +49,7 @@ type Kind[M any] struct {
 	Check    func(context.Context, *deploy.Client, *M, deploy.Design, *diag.Diagnostics) // against what is in AWS already
 	Parts    func(*M) Parts
 	Name     func(m *M, d block.Defaults, home iamrole.Home, unknown []problem.Path) (names any, open map[string]bool) // sets the further computed attributes
-	Observe  func(m *M, service *ecstypes.Service)                                                                     // takes over what the ECS service is; nil: there is none
+	Observe  func(m *M, service *block.Seen)                                                                           // takes over what the ECS service is; nil: there is none
 	Adopt    func(m, other *M)                                                                                         // takes other's ECS service over
 	Release  func(context.Context, *deploy.Client, *M) error                                                           // waits until the resource may be removed; nil: it always may
 

@@ -16,6 +16,13 @@ resource "consulecs_mesh_task" "ledger" {
     }
   }
 
+  # Called as ledger-admin: an intention of rates for that name allows it.
+  upstream {
+    destination_name = "rates"
+    local_bind_port  = 9090
+    service          = "ledger-admin"
+  }
+
   container {
     name  = "ledger"
     image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/ledger:1.8.0"

@@ -70,6 +70,7 @@ func actionsOf(c *control.Control) map[string]action {
 		"UpdateService":              typed(c.UpdateService),
 		"DeleteService":              typed(c.DeleteService),
 		"DescribeServices":           typed(c.DescribeServices),
+		"DescribeServiceRevisions":   typed(c.DescribeServiceRevisions),
 		"ListServices":               typed(c.ListServices),
 		"TagResource":                typed(c.TagResource),
 		"UntagResource":              typed(c.UntagResource),

@@ -34,7 +34,7 @@ const (
 // holds the lock.
 func (c *Control) deploy(s *service, rev *revision, p placement, reason string, now time.Time) {
 	id := names.DeploymentID()
-	r := &rollout{Tags: rev.Tags, Platform: p.platformVersion, Deployment: ecstypes.Deployment{
+	r := &rollout{Tags: rev.Tags, Platform: p.platformVersion, Monitoring: s.Monitoring, Deployment: ecstypes.Deployment{
 		Id: &id, Status: aws.String(primary), TaskDefinition: rev.Definition.TaskDefinitionArn, LaunchType: p.launchType,
 		CapacityProviderStrategy: p.providers, NetworkConfiguration: p.network, VolumeConfigurations: p.volumes,
 		CreatedAt: aws.Time(now.UTC()), UpdatedAt: aws.Time(now.UTC()),
@@ -255,6 +255,7 @@ func (c *Control) breakCircuit(s *service, now time.Time) {
 		return
 	}
 	c.tell(s, now, "rolling back to deployment %s.", *good.Id)
+	s.Monitoring = good.Monitoring
 	c.deploy(s, rev, good.placement(), "ECS deployment circuit breaker: rolling back to deploymentId "+*good.Id+".", now)
 }
 
@@ -341,5 +342,6 @@ func (c *Control) describeService(s *service) *ecstypes.Service {
 			d.PendingCount, out.PendingCount = d.PendingCount+1, out.PendingCount+1
 		}
 	}
+	out.CurrentServiceRevisions = s.currentRevisions(out.Deployments)
 	return &out
 }

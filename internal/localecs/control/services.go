@@ -60,7 +60,7 @@ func (c *Control) CreateService(in *ecs.CreateServiceInput) (*ecs.CreateServiceO
 		return nil, err
 	}
 	s := newService(in, cl, arn, time.Now())
-	s.Lattice = in.VpcLatticeConfigurations
+	s.Lattice, s.Monitoring = in.VpcLatticeConfigurations, in.Monitoring
 	s.CreatedBy, s.Token, s.Fingerprint = aws.String(c.cfg.Account.Caller()), aws.ToString(in.ClientToken), asking
 	c.state.Services[arn] = s
 	c.deploy(s, rev, placed, "", time.Now())
@@ -200,8 +200,9 @@ func (c *Control) UpdateService(in *ecs.UpdateServiceInput) (*ecs.UpdateServiceO
 	if err := wished.check(&rev.Definition, placed.launchType); err != nil {
 		return nil, err
 	}
-	anew = anew || fingerprint(changed.LoadBalancers) != fingerprint(s.LoadBalancers) || fingerprint(changed.ServiceRegistries) != fingerprint(s.ServiceRegistries) || fingerprint(lattice) != fingerprint(s.Lattice)
-	s.Service, s.DeploymentConfiguration, s.Lattice = changed, deployment, lattice
+	anew = anew || fingerprint(changed.LoadBalancers) != fingerprint(s.LoadBalancers) || fingerprint(changed.ServiceRegistries) != fingerprint(s.ServiceRegistries) || fingerprint(lattice) != fingerprint(s.Lattice) ||
+		in.Monitoring != nil && fingerprint(in.Monitoring) != fingerprint(s.Monitoring)
+	s.Service, s.DeploymentConfiguration, s.Lattice, s.Monitoring = changed, deployment, lattice, cmp.Or(in.Monitoring, s.Monitoring)
 	if in.DesiredCount != nil && s.SchedulingStrategy == ecstypes.SchedulingStrategyReplica {
 		s.DesiredCount = *in.DesiredCount
 	}

@@ -355,3 +355,29 @@ func TestAServiceShowsThePlatformVersionThatWasAskedFor(t *testing.T) {
 		})
 	}
 }
+
+// A service revision remembers what its deployment was made with.
+func TestServiceRevisionsAreOfTheirDeployments(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *plane) {
+		in := webService(s.register("ok"), 1)
+		in.Monitoring = &ecstypes.MonitoringConfiguration{MetricConfigurations: []ecstypes.MetricConfiguration{{MetricNames: []string{"CPUUtilization"}, ResolutionSeconds: aws.Int32(20)}}}
+		s.create(in)
+		s.after(5 * time.Second)
+		first := s.service().CurrentServiceRevisions
+		slower := &ecstypes.MonitoringConfiguration{MetricConfigurations: []ecstypes.MetricConfiguration{{MetricNames: []string{"CPUUtilization"}, ResolutionSeconds: aws.Int32(60)}}}
+		must(s.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String("demo"), Service: aws.String("web"), Monitoring: slower}))(t)
+		both := s.service().CurrentServiceRevisions
+		if len(first) != 1 || len(both) != 2 || *both[1].Arn != *first[0].Arn {
+			t.Fatalf("the revisions are %v, then %v", first, both)
+		}
+		described := must(s.DescribeServiceRevisions(t.Context(), &ecs.DescribeServiceRevisionsInput{ServiceRevisionArns: []string{*both[0].Arn, *both[1].Arn, "arn:x"}}))(t)
+		for i, want := range []int32{60, 20} {
+			if got := *described.ServiceRevisions[i].Monitoring.MetricConfigurations[0].ResolutionSeconds; got != want {
+				t.Errorf("revision %d has a resolution of %d seconds, want %d", i, got, want)
+			}
+		}
+		if len(described.Failures) != 1 {
+			t.Errorf("failures: %v", described.Failures)
+		}
+	})
+}

@@ -76,6 +76,7 @@ type service struct {
 	Rollouts    []*rollout // newest first; the first is the PRIMARY deployment
 	LastGood    *rollout   // the last one that completed
 	Lattice     []ecstypes.VpcLatticeConfiguration
+	Monitoring  *ecstypes.MonitoringConfiguration
 	Token       string // client token of CreateService
 	Fingerprint string // of what CreateService was given
 	Steady      bool
@@ -90,6 +91,7 @@ type rollout struct {
 	Proven        bool      // a task of it was healthy: its failures count no longer
 	Tags          []ecstypes.Tag
 	Platform      string // Fargate's version that was asked for
+	Monitoring    *ecstypes.MonitoringConfiguration
 }
 
 type run struct {

@@ -29,7 +29,7 @@ var buckets = []bucket{
 	{100, 40, []string{"RunTask", "StopTask"}},
 	{100, 20, []string{"DescribeTasks", "ListTasks"}},
 	{50, 5, []string{"CreateService", "UpdateService", "DeleteService"}},
-	{100, 20, []string{"DescribeServices", "ListServices"}},
+	{100, 20, []string{"DescribeServices", "DescribeServiceRevisions", "ListServices"}},
 }
 
 // Quotas counts the calls of one account in one Region. The zero value lets every call through, until it is switched on.

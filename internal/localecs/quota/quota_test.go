@@ -30,7 +30,7 @@ func TestBucketsAreThoseOfECS(t *testing.T) {
 		"definitions, read":     {[]string{"DescribeTaskDefinition", "ListTaskDefinitions", "ListTaskDefinitionFamilies"}, 50, 20},
 		"definitions, deletion": {[]string{"DeleteTaskDefinitions"}, 5, 1},
 		"services":              {[]string{"CreateService", "UpdateService", "DeleteService"}, 50, 5},
-		"services, read":        {[]string{"DescribeServices", "ListServices"}, 100, 20},
+		"services, read":        {[]string{"DescribeServices", "DescribeServiceRevisions", "ListServices"}, 100, 20},
 		"tasks":                 {[]string{"RunTask", "StopTask"}, 100, 40},
 		"tasks, read":           {[]string{"DescribeTasks", "ListTasks"}, 100, 20},
 		"clusters, read":        {[]string{"DescribeClusters", "ListClusters"}, 50, 20},

@@ -21,13 +21,15 @@ func besides(s *taskdef.Spec, name string, port int, upstream string) {
 }
 
 // TestATaskIsTwoServices has the task shop, which is also shop-admin, and the task front, which calls the one through its port 8080
-// and the other through 8081.
+// and the other through 8081. shop-admin calls shop before it answers, as itself: by the proxy that is its own.
 func TestATaskIsTwoServices(t *testing.T) {
 	t.Parallel()
 	s := quiet
 	definition := s.register(t, app{name: "shop", port: 9090, serveOn: patience, change: func(spec *taskdef.Spec) {
-		besides(spec, "shop-admin", 9091, "")
-		spec.Services = []agentconfig.FurtherService{{Service: &agentconfig.Service{Name: "shop-admin", Port: 9091}}}
+		besides(spec, "shop-admin", 9091, "http://127.0.0.1:1236")
+		spec.Services = []agentconfig.FurtherService{{
+			Service: &agentconfig.Service{Name: "shop-admin", Port: 9091}, Proxy: &agentconfig.Proxy{Upstreams: []agentconfig.Upstream{fleet.Upstream("shop", 1236)}},
+		}}
 	}})
 	shop := s.run(t, definition)
 	front := s.start(t, app{name: "front", port: 8080, upstream: "shop", change: func(spec *taskdef.Spec) {
@@ -42,14 +44,18 @@ func TestATaskIsTwoServices(t *testing.T) {
 		t.Errorf("shop-admin is %v in the catalog (%v), want a service and a proxy", of, err)
 	}
 
-	s.intend(t, "shop", api.IntentionActionAllow)
-	s.intend(t, "shop-admin", api.IntentionActionDeny)
+	const allow, deny = api.IntentionActionAllow, api.IntentionActionDeny
+	s.intend(t, "shop", map[string]api.IntentionAction{"front": allow, "shop-admin": allow})
+	s.intend(t, "shop-admin", map[string]api.IntentionAction{"front": deny})
 	s.reaches(t, front, 8080, true)
 	s.reaches(t, front, 8081, false)
-	s.intend(t, "shop", api.IntentionActionDeny)
-	s.intend(t, "shop-admin", api.IntentionActionAllow)
+	s.intend(t, "shop", map[string]api.IntentionAction{"front": deny, "shop-admin": allow})
+	s.intend(t, "shop-admin", map[string]api.IntentionAction{"front": allow})
 	s.reaches(t, front, 8081, true)
 	s.reaches(t, front, 8080, false)
+	s.intend(t, "shop", map[string]api.IntentionAction{"front": allow, "shop-admin": deny})
+	s.reaches(t, front, 8080, true)
+	s.reaches(t, front, 8081, false)
 
 	s.ended(t, s.stop(t, shop))
 	for _, service := range []string{"shop", "shop-admin"} {
@@ -64,11 +70,15 @@ func TestATaskIsTwoServices(t *testing.T) {
 	}
 }
 
-// intend says whether front may call the service.
-func (s *stage) intend(t *testing.T, service string, action api.IntentionAction) {
+// intend says which services may call the service.
+func (s *stage) intend(t *testing.T, service string, callers map[string]api.IntentionAction) {
 	t.Helper()
+	var sources []*api.SourceIntention
+	for name, action := range callers {
+		sources = append(sources, &api.SourceIntention{Name: name, Action: action})
+	}
 	_, _, err := s.catalog.ConfigEntries().Set(&api.ServiceIntentionsConfigEntry{
-		Kind: api.ServiceIntentions, Name: service, Sources: []*api.SourceIntention{{Name: "front", Action: action}},
+		Kind: api.ServiceIntentions, Name: service, Sources: sources,
 	}, nil)
 	if err != nil {
 		t.Fatal(err)

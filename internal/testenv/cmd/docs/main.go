@@ -86,7 +86,7 @@ func providerSchema(ctx context.Context, work string) ([]byte, error) {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
 	for _, s := range document.Schemas { // one: Terraform and OpenTofu name its registry differently
-		if s, err = withActions(ctx, s); err != nil {
+		if s, err = withLaterKinds(ctx, s); err != nil {
 			return nil, err
 		}
 		document.Schemas = map[string]json.RawMessage{schemaKey: s}
@@ -94,21 +94,24 @@ func providerSchema(ctx context.Context, work string) ([]byte, error) {
 	return json.Marshal(document)
 }
 
-// withActions puts the actions into a provider's schema, which a Terraform before 1.14 leaves out.
-func withActions(ctx context.Context, schema json.RawMessage) (json.RawMessage, error) {
-	const actions = "action_schemas"
-	var parts map[string]json.RawMessage
+// withLaterKinds puts into a provider's schema what a Terraform before 1.14 leaves out: the actions and the list resources.
+func withLaterKinds(ctx context.Context, schema json.RawMessage) (json.RawMessage, error) {
+	var parts, later map[string]json.RawMessage
 	if err := json.Unmarshal(schema, &parts); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
-	if _, there := parts[actions]; there {
-		return schema, nil
-	}
 	var out bytes.Buffer
-	if err := command(ctx, nil, &out, "go", "run", "./provider/actions/cmd/actionschemas"); err != nil {
+	if err := command(ctx, nil, &out, "go", "run", "./provider/cmd/laterschemas"); err != nil {
 		return nil, err
 	}
-	parts[actions] = out.Bytes()
+	if err := json.Unmarshal(out.Bytes(), &later); err != nil {
+		return nil, fmt.Errorf("read the schemas of later kinds: %w", err)
+	}
+	for kind, of := range later {
+		if _, there := parts[kind]; !there {
+			parts[kind] = of
+		}
+	}
 	return json.Marshal(parts)
 }
 

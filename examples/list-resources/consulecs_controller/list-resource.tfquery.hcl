@@ -1,0 +1,13 @@
+# Every controller of the account and Region, by its identity alone.
+# terraform query
+list "consulecs_controller" "all" {
+  provider = consulecs
+}
+
+# The first twenty, each read as an import reads it: one or more calls of AWS for each.
+# terraform query -generate-config-out=found.tf
+list "consulecs_controller" "whole" {
+  provider         = consulecs
+  include_resource = true
+  limit            = 20
+}
