@@ -28,6 +28,24 @@ type sightings struct {
 	of map[string]int
 }
 
+func (s *sightings) saw(request string) {
+	s.Lock()
+	defer s.Unlock()
+	s.of[request]++
+}
+
+// twice is how many of the requests whose names begin so were seen more than once.
+func (s *sightings) twice(prefix string) (n int) {
+	s.Lock()
+	defer s.Unlock()
+	for request, times := range s.of {
+		if times > 1 && strings.HasPrefix(request, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
 // instance is one of several of a service. Its application notes what it gets, and can go away while its proxy stays.
 type instance struct {
 	*task
@@ -41,9 +59,7 @@ func startInstances(t *testing.T, c *testenv.Consul, n int, seen *sightings) []i
 	for i := range n {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
-			seen.Lock()
-			seen.of[string(body)]++
-			seen.Unlock()
+			seen.saw(string(body))
 			w.Header().Set(undelivered.Header, "forged") // an application cannot say it
 			fmt.Fprint(w, "from api")
 		}))
@@ -62,6 +78,34 @@ func startInstances(t *testing.T, c *testenv.Consul, n int, seen *sightings) []i
 		k.awaitReady(t)
 	}
 	return all
+}
+
+// caller is a task that calls a service.
+type caller struct {
+	*task
+	upstream netip.AddrPort
+}
+
+// startCallers starts two callers of a service. The second one has the switch off, and shows what is lost by that.
+func startCallers(t *testing.T, c *testenv.Consul, service string) []caller {
+	t.Helper()
+	var callers []caller
+	intentions := &api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: service}
+	for i := range 2 {
+		k, at := newTask(t, c), freeport.Loopback(t)
+		k.file.Envoy.RetryUndeliveredDisabled = i == 1
+		k.register(t, c, freeport.Loopback(t), api.Upstream{DestinationName: service, LocalBindAddress: "127.0.0.1", LocalBindPort: int(at.Port())})
+		k.run(t)
+		callers = append(callers, caller{k, at})
+		intentions.Sources = append(intentions.Sources, &api.SourceIntention{Name: k.service, Action: api.IntentionActionAllow})
+	}
+	if _, _, err := c.API.ConfigEntries().Set(intentions, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range callers {
+		k.awaitReady(t)
+	}
+	return callers
 }
 
 // outcome is what became of requests: which are lost, by when they were sent, and how many an application has seen twice.
@@ -111,13 +155,7 @@ func load(ctx context.Context, t *testing.T, name string, at netip.AddrPort, see
 	})
 	return func() outcome {
 		all.Wait()
-		seen.Lock()
-		defer seen.Unlock()
-		for body, n := range seen.of {
-			if n > 1 && strings.HasPrefix(body, name) {
-				o.twice++
-			}
-		}
+		o.twice = seen.twice(name)
 		return o
 	}
 }
@@ -129,24 +167,9 @@ func TestRequestsThatNobodyGotAreTriedElsewhere(t *testing.T) {
 	c := sharedConsul(t)
 	seen := &sightings{of: map[string]int{}}
 	apis := startInstances(t, c, 3, seen)
-	var callers []*task
-	var upstreams []netip.AddrPort
-	for i := range 2 {
-		k, at := newTask(t, c), freeport.Loopback(t)
-		k.file.Envoy.RetryUndeliveredDisabled = i == 1
-		k.register(t, c, freeport.Loopback(t), api.Upstream{DestinationName: apis[0].service, LocalBindAddress: "127.0.0.1", LocalBindPort: int(at.Port())})
-		k.run(t)
-		callers, upstreams = append(callers, k), append(upstreams, at)
-	}
-	_, _, err := c.API.ConfigEntries().Set(&api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: apis[0].service, Sources: []*api.SourceIntention{
-		{Name: callers[0].service, Action: api.IntentionActionAllow}, {Name: callers[1].service, Action: api.IntentionActionAllow},
-	}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, k := range callers {
-		k.awaitReady(t)
-		eventually.True(t, k.service+" reaches api", eventually.Soon, func() bool { return get(upstreams[i]) == "200 from api" })
+	callers := startCallers(t, c, apis[0].service)
+	for _, k := range callers {
+		eventually.True(t, k.service+" reaches api", eventually.Soon, func() bool { return get(k.upstream) == "200 from api" })
 	}
 	for i, fault := range []struct {
 		name   string
@@ -157,8 +180,8 @@ func TestRequestsThatNobodyGotAreTriedElsewhere(t *testing.T) {
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		tried := load(ctx, t, fmt.Sprint("tried", i, "-"), upstreams[0], seen)
-		plain := load(ctx, t, fmt.Sprint("plain", i, "-"), upstreams[1], seen)
+		tried := load(ctx, t, fmt.Sprint("tried", i, "-"), callers[0].upstream, seen)
+		plain := load(ctx, t, fmt.Sprint("plain", i, "-"), callers[1].upstream, seen)
 		time.Sleep(500 * time.Millisecond) // of traffic before the fault
 		fault.happen()
 		happened := time.Now()

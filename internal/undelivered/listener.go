@@ -65,6 +65,7 @@ const (
 	outbound                      = 2
 	overwriteOrAdd                = 2
 	connectionFailure             = "UF" // Envoy's flag of a request whose connection to the application did not come about
+	nobodyThere                   = "UH" // and of one for which it tried none, having left the application out
 
 	typeManager    = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 	typeTCP        = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
@@ -109,7 +110,7 @@ func Listener(listener *wire.Message, service string) error {
 // receive has a receiver's Envoy say so where it could not reach the application, and keeps the application from saying it.
 func receive(manager *wire.Message, service string) error {
 	err := manager.Edit(managerReplies, func(replies *wire.Message) error {
-		flags := new(wire.Message).AddText(flagsNames, connectionFailure)
+		flags := new(wire.Message).AddText(flagsNames, connectionFailure).AddText(flagsNames, nobodyThere)
 		header := new(wire.Message).SetText(headerKey, Header).SetText(headerValue, service)
 		replies.Add(repliesMappers, new(wire.Message).
 			Set(mapperFilter, new(wire.Message).Set(filterFlags, flags)).

@@ -25,12 +25,18 @@ const (
 	typeRoutes   = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 )
 
-// Shape tells how resources of a type are changed for the proxy of a service; nil for those that stay as they are.
-func Shape(service string) func(typeURL string) (change func(resource *wire.Message) error) {
+// Shape tells how resources of a type are changed for the proxy of a service, whose protocol is what Consul has when the proxy
+// starts; nil for those that stay as they are.
+func Shape(service, protocol string) func(typeURL string) (change func(resource *wire.Message) error) {
 	return func(typeURL string) func(*wire.Message) error {
 		switch typeURL {
 		case typeCluster:
-			return Cluster
+			return func(cluster *wire.Message) error {
+				if (protocol == protocolTCP || protocol == "") && cluster.Text(clusterName) == application {
+					return Absent(cluster)
+				}
+				return Cluster(cluster)
+			}
 		case typeListener:
 			return func(listener *wire.Message) error { return Listener(listener, service) }
 		case typeRoutes:
@@ -40,6 +46,11 @@ func Shape(service string) func(typeURL string) (change func(resource *wire.Mess
 		}
 	}
 }
+
+const (
+	application = "local_app" // Consul's name of the cluster that is the proxy's own application
+	protocolTCP = "tcp"       // Consul's default
+)
 
 // What callers do. Retries have to outlast a moment in which nobody is there, such as two seconds without a network.
 const (
@@ -65,6 +76,7 @@ const (
 	clusterDiscovery      wire.Number = 2
 	clusterBreakers       wire.Number = 10
 	clusterOutliers       wire.Number = 19
+	clusterBalancing      wire.Number = 27
 	clusterConnection     wire.Number = 30
 	clusterProtocols      wire.Number = 36
 	clusterCustom         wire.Number = 38
