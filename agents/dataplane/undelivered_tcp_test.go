@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/consul/api"
-
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
@@ -59,8 +57,8 @@ func startDatabases(t *testing.T, c *testenv.Consul, n int, seen *sightings) []*
 		d := &database{task: newTask(t, c), at: freeport.Loopback(t)}
 		if i > 0 {
 			d.service, d.token = all[0].service, newToken(t, c, all[0].service)
-		} else if _, _, err := c.API.ConfigEntries().Set(&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: d.service, Protocol: "tcp"}, nil); err != nil {
-			t.Fatal(err)
+		} else {
+			speaks(t, c, d.service, "tcp")
 		}
 		d.instance = fmt.Sprint("1f3a", i)
 		d.file.Proxy.ID = mesh.ProxyID(mesh.ServiceID(d.service, d.instance))

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -46,38 +46,74 @@ func (s *sightings) twice(prefix string) (n int) {
 	return n
 }
 
-// instance is one of several of a service. Its application notes what it gets, and can go away while its proxy stays.
+// instance is one of several of a service. Its application notes what it gets, and can go away and come back while its proxy stays.
 type instance struct {
 	*task
-	app *httptest.Server
+	at     netip.AddrPort // of the application
+	answer http.Handler
+	server *http.Server
 }
 
-// startInstances starts n instances of a new service.
-func startInstances(t *testing.T, c *testenv.Consul, n int, seen *sightings) []instance {
+// serve has the application listen.
+func (k *instance) serve(t *testing.T) {
 	t.Helper()
-	var all []instance
+	listener, err := net.Listen("tcp", k.at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	k.server = &http.Server{Handler: k.answer, Protocols: &protocols}
+	server := k.server
+	t.Cleanup(func() { _ = server.Close() })
+	go server.Serve(listener)
+}
+
+// leave has the application gone, with its connections.
+func (k *instance) leave() { _ = k.server.Close() }
+
+// startInstances starts n instances of a new service, each of them changed before. What they answer with, unless it is changed,
+// is after they have noted the request.
+func startInstances(t *testing.T, c *testenv.Consul, n int, seen *sightings, change func(*instance)) []*instance {
+	t.Helper()
+	var all []*instance
 	for i := range n {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		k := &instance{task: newTask(t, c), at: freeport.Loopback(t)}
+		k.answer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			seen.saw(string(body))
 			w.Header().Set(undelivered.Header, "forged") // an application cannot say it
 			fmt.Fprint(w, "from api")
-		}))
-		t.Cleanup(server.Close)
-		k := newTask(t, c)
+		})
 		if i > 0 {
 			k.service, k.token = all[0].service, newToken(t, c, all[0].service)
 		}
 		k.instance = fmt.Sprint("1f3a", i)
 		k.file.Proxy.ID = mesh.ProxyID(mesh.ServiceID(k.service, k.instance))
-		k.register(t, c, netip.MustParseAddrPort(server.Listener.Addr().String()))
+		change(k)
+		all = append(all, k)
+	}
+	for _, k := range all {
+		k.serve(t)
+		k.register(t, c, k.at)
 		k.run(t)
-		all = append(all, instance{k, server})
 	}
 	for _, k := range all {
 		k.awaitReady(t)
 	}
 	return all
+}
+
+// unchanged leaves an instance as it is.
+func unchanged(*instance) {}
+
+// speaks has a service speak a protocol other than http.
+func speaks(t *testing.T, c *testenv.Consul, service, protocol string) {
+	t.Helper()
+	if _, _, err := c.API.ConfigEntries().Set(&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: service, Protocol: protocol}, nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // caller is a task that calls a service.
@@ -126,14 +162,13 @@ func (o outcome) lostAfter(at time.Time) int {
 }
 
 // load sends requests with bodies of their own, every second one a GET, 200 a second, until ctx ends.
-func load(ctx context.Context, t *testing.T, name string, at netip.AddrPort, seen *sightings) func() outcome {
-	t.Helper()
+func load(ctx context.Context, name string, at netip.AddrPort, seen *sightings) func() outcome {
 	var o outcome
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
 	all.Go(func() {
-		for tick := time.NewTicker(5 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+		for tick := time.NewTicker(10 * time.Millisecond); ctx.Err() == nil; <-tick.C {
 			o.sent++
 			body, method := fmt.Sprint(name, o.sent), []string{http.MethodPost, http.MethodGet}[o.sent%2]
 			all.Go(func() {
@@ -166,7 +201,7 @@ func TestRequestsThatNobodyGotAreTriedElsewhere(t *testing.T) {
 	t.Parallel()
 	c := sharedConsul(t)
 	seen := &sightings{of: map[string]int{}}
-	apis := startInstances(t, c, 3, seen)
+	apis := startInstances(t, c, 3, seen, unchanged)
 	callers := startCallers(t, c, apis[0].service)
 	for _, k := range callers {
 		eventually.True(t, k.service+" reaches api", eventually.Soon, func() bool { return get(k.upstream) == "200 from api" })
@@ -175,13 +210,13 @@ func TestRequestsThatNobodyGotAreTriedElsewhere(t *testing.T) {
 		name   string
 		happen func()
 	}{
-		{"an application goes away", func() { apis[0].app.CloseClientConnections(); _ = apis[0].app.Listener.Close() }},
+		{"an application goes away", apis[0].leave},
 		{"a whole instance goes away", func() { _ = syscall.Kill(apis[1].envoyPID(), syscall.SIGKILL) }},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		tried := load(ctx, t, fmt.Sprint("tried", i, "-"), callers[0].upstream, seen)
-		plain := load(ctx, t, fmt.Sprint("plain", i, "-"), callers[1].upstream, seen)
+		tried := load(ctx, fmt.Sprint("tried", i, "-"), callers[0].upstream, seen)
+		plain := load(ctx, fmt.Sprint("plain", i, "-"), callers[1].upstream, seen)
 		time.Sleep(500 * time.Millisecond) // of traffic before the fault
 		fault.happen()
 		happened := time.Now()
