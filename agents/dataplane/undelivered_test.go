@@ -119,6 +119,7 @@ func speaks(t *testing.T, c *testenv.Consul, service, protocol string) {
 // caller is a task that calls a service.
 type caller struct {
 	*task
+	calls    string // a service
 	upstream netip.AddrPort
 }
 
@@ -132,7 +133,7 @@ func startCallers(t *testing.T, c *testenv.Consul, service string) []caller {
 		k.file.Envoy.RetryUndeliveredDisabled = i == 1
 		k.register(t, c, freeport.Loopback(t), api.Upstream{DestinationName: service, LocalBindAddress: "127.0.0.1", LocalBindPort: int(at.Port())})
 		k.run(t)
-		callers = append(callers, caller{k, at})
+		callers = append(callers, caller{k, service, at})
 		intentions.Sources = append(intentions.Sources, &api.SourceIntention{Name: k.service, Action: api.IntentionActionAllow})
 	}
 	if _, _, err := c.API.ConfigEntries().Set(intentions, nil); err != nil {

@@ -17,7 +17,8 @@ const (
 
 // How a receiver of protocol tcp leaves out its own application.
 const (
-	absentFor    = 250 * time.Millisecond // and then it is tried again
+	absentFor    = 250 * time.Millisecond // at first, and then it is tried again
+	absentLonger = 2 * time.Second        // at the most, when it is not there again and again
 	absentAtMost = 100                    // percent: it is the only one
 )
 
@@ -75,7 +76,7 @@ func Absent(application *wire.Message) error {
 	application.Set(clusterOutliers, unreachable(1, absentAtMost).
 		SetDuration(outliersInterval, absentFor).
 		SetDuration(outliersFor, absentFor).
-		SetDuration(outliersForAtMost, absentFor)) // else each time is longer than the one before
+		SetDuration(outliersForAtMost, absentLonger))
 	return application.Edit(clusterBalancing, func(balancing *wire.Message) error {
 		balancing.Set(balancingPanic, new(wire.Message)) // at 0 %: else Envoy goes on with an application that it has left out
 		return nil

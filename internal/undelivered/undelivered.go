@@ -66,10 +66,11 @@ const (
 	connectTimeout  = time.Second
 	consulsTimeout  = 5 * time.Second // Consul's default, which cannot be told from somebody's choice
 
-	// The other end of a connection that says nothing is given up after ten seconds, not before: after five without a network, TCP
-	// sends again what was lost only at the sixth. On connections between two Envoys that speak HTTP/2, pings find out.
+	// The other end of a connection that acknowledges nothing is given up after ten seconds. It may have been without a network
+	// for five, and TCP sends again what was lost after twice as long at the latest. Pings, on connections between two Envoys
+	// that speak HTTP/2, see to it that there is something to acknowledge; that one is not answered takes longer to be believed.
 	pingEvery      = 3 * time.Second
-	pingAnswer     = 7 * time.Second
+	pingAnswer     = 12 * time.Second
 	probeAfter     = 4 // seconds
 	probeEvery     = 2 // seconds
 	probesInARow   = 3
