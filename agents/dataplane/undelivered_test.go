@@ -34,6 +34,13 @@ func (s *sightings) saw(request string) {
 	s.of[request]++
 }
 
+// times is how often a request was seen.
+func (s *sightings) times(request string) int {
+	s.Lock()
+	defer s.Unlock()
+	return s.of[request]
+}
+
 // twice is how many of the requests whose names begin so were seen more than once.
 func (s *sightings) twice(prefix string) (n int) {
 	s.Lock()

@@ -39,8 +39,10 @@ const (
 	hostRoutes    wire.Number = 3
 	hostRetries   wire.Number = 16
 	hostRetriesBy wire.Number = 20
+	hostBuffer    wire.Number = 18
 
 	routeAction       wire.Number = 2
+	routeBuffer       wire.Number = 16
 	actionCluster     wire.Number = 1
 	actionWeighted    wire.Number = 3
 	actionRetries     wire.Number = 9
@@ -158,7 +160,15 @@ func Routes(routes *wire.Message) error {
 			if !route.Has(routeAction) {
 				return true, nil // a redirect, or an answer of Envoy's own
 			}
-			return true, route.Edit(routeAction, retry)
+			ours := false
+			err := route.Edit(routeAction, func(action *wire.Message) (err error) {
+				ours, err = retry(action)
+				return err
+			})
+			if ours && !route.Has(routeBuffer) && !host.Has(hostBuffer) {
+				route.SetWrapped(routeBuffer, keptOfABody)
+			}
+			return true, err
 		})
 	})
 	if err != nil {
@@ -167,13 +177,14 @@ func Routes(routes *wire.Message) error {
 	return strip(routes)
 }
 
-func retry(action *wire.Message) error {
+// retry gives a route that has no retries ours, and reports whether it did.
+func retry(action *wire.Message) (ours bool, err error) {
 	if action.Has(actionRetries) || action.Has(actionRetriesBy) {
-		return nil
+		return false, nil
 	}
 	services, err := destinations(action, actionCluster, actionWeighted)
 	if err != nil || len(services) == 0 {
-		return err
+		return false, err
 	}
 	every := new(wire.Message).SetUint(prioritiesEvery, priorityEvery)
 	policy := new(wire.Message).
@@ -188,7 +199,7 @@ func retry(action *wire.Message) error {
 			Set(matcherText, new(wire.Message).SetText(textExact, service)))
 	}
 	action.Set(actionRetries, policy)
-	return nil
+	return true, nil
 }
 
 func extension(name, typeURL string, config *wire.Message) *wire.Message {

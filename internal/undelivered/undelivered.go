@@ -58,10 +58,11 @@ const (
 	retries         = 16
 	firstPause      = 50 * time.Millisecond
 	longestPause    = time.Second
-	otherHosts      = 5    // picks of a host that was not tried
-	priorityEvery   = 2    // tries, after which the next target of a failover is asked
-	retriesAtOnce   = 1024 // Envoy's 3 would leave most requests without a second try
-	connectAttempts = 6    // of a TCP connection: Envoy may pick the same instance again
+	keptOfABody     = 64 << 10 // bytes: Envoy holds that much of each request under way, and its 1 MiB is a GiB of a thousand
+	otherHosts      = 5        // picks of a host that was not tried
+	priorityEvery   = 2        // tries, after which the next target of a failover is asked
+	retriesAtOnce   = 1024     // Envoy's 3 would leave most requests without a second try
+	connectAttempts = 6        // of a TCP connection: Envoy may pick the same instance again
 	connectPause    = 25 * time.Millisecond
 	connectTimeout  = time.Second
 	consulsTimeout  = 5 * time.Second // Consul's default, which cannot be told from somebody's choice
