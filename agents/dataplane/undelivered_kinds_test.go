@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,4 +113,45 @@ func TestWhatIsHeldForRetriesIsLittle(t *testing.T) {
 	}
 	close(release)
 	all.Wait()
+}
+
+// TestBodiesAndUpgradesOfEverySizeAndKind has the application of one of two instances gone. Bodies of up to 64 KiB and upgrades go to
+// the other one; larger bodies may be lost, by a status that tells, and are never seen twice.
+func TestBodiesAndUpgradesOfEverySizeAndKind(t *testing.T) {
+	t.Parallel()
+	c := sharedConsul(t)
+	seen := &sightings{of: map[string]int{}}
+	apis := startInstances(t, c, 2, seen, func(k *instance) { k.answer = kinds(seen, nil) })
+	k := startCallers(t, c, apis[0].service)[0]
+	eventually.True(t, k.service+" reaches api", eventually.Soon, func() bool { return strings.HasPrefix(ask(int(k.upstream.Port()), "/"), "200 ") })
+	client := &http.Client{Timeout: eventually.Soon}
+	for _, gone := range []bool{false, true} {
+		if gone {
+			apis[0].leave()
+		}
+		for size, lost := range map[int][]int{ // statuses that are right where the application is gone
+			0: nil, 1000: nil, 60 << 10: nil,
+			200 << 10: {http.StatusServiceUnavailable, http.StatusInsufficientStorage}, 3 << 20: {http.StatusServiceUnavailable, http.StatusInsufficientStorage},
+		} {
+			statuses := map[int]int{}
+			for i := range 8 {
+				path := fmt.Sprintf("/%v-%d-%d", gone, size, i)
+				status, answer := post(client, k.upstream, path, size)
+				statuses[status]++
+				if ok := status == http.StatusOK && answer == fmt.Sprint(size); !ok && !(gone && slices.Contains(lost, status)) {
+					t.Errorf("gone %v: body of %d bytes: %d %s", gone, size, status, answer)
+				}
+				if n := seen.times(path); n > 1 || status == http.StatusOK && n != 1 {
+					t.Errorf("gone %v: body of %d bytes, answered by %d: seen %d times", gone, size, status, n)
+				}
+			}
+			t.Logf("gone %v: bodies of %d bytes: %v", gone, size, statuses)
+		}
+		for i := range 8 {
+			line := fmt.Sprint("line", i)
+			if answer, err := socket(k.upstream, line); err != nil || answer != line {
+				t.Errorf("gone %v: upgrade: %s, %v", gone, answer, err)
+			}
+		}
+	}
 }
