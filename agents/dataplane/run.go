@@ -150,7 +150,7 @@ func (a *agent) run(ctx context.Context, c *company, own *metrics.Dataplane, sta
 		return unlessStopped(ctx, err)
 	}
 	if !a.file.Envoy.RetryUndeliveredDisabled {
-		proxy.Shape(undelivered.Shape(params.GetIdentity()))
+		proxy.Shape(undelivered.Shape(params.GetIdentity(), params.GetConfig().GetFields()["protocol"].GetStringValue()))
 	}
 	endDNS, err := a.serveDNS(conn, params)
 	if err != nil {

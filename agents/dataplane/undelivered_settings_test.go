@@ -149,7 +149,7 @@ func TestSettingsInConsulWinOverRetries(t *testing.T) {
 		{"pings of HTTP/2", "dynamic_active_clusters", names["grpc"], []string{"typed_extension_protocol_options", "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
 			"explicit_http_config", "http2_protocol_options", "connection_keepalive", "interval"}, []any{"1s"}},
 		{"what the receiver says", "dynamic_listeners", "public_listener", []string{"filter_chains", "filters", "typed_config", "local_reply_config", "mappers", "headers_to_add", "header", "value"}, []any{web.service}},
-		{"when it says it", "dynamic_listeners", "public_listener", []string{"filter_chains", "filters", "typed_config", "local_reply_config", "mappers", "filter", "response_flag_filter", "flags"}, []any{"UF"}},
+		{"when it says it", "dynamic_listeners", "public_listener", []string{"filter_chains", "filters", "typed_config", "local_reply_config", "mappers", "filter", "response_flag_filter", "flags"}, []any{"UF", "UH"}},
 		{"an application cannot say it", "dynamic_listeners", "public_listener", inListener("response_headers_to_remove"), []any{undelivered.Header}},
 		{"the application is not retried", "dynamic_listeners", "public_listener", inListener(policy...), nil},
 		{"the application is not ejected", "dynamic_active_clusters", "local_app", []string{"outlier_detection"}, nil},

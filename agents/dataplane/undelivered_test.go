@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -28,40 +28,128 @@ type sightings struct {
 	of map[string]int
 }
 
-// instance is one of several of a service. Its application notes what it gets, and can go away while its proxy stays.
-type instance struct {
-	*task
-	app *httptest.Server
+func (s *sightings) saw(request string) {
+	s.Lock()
+	defer s.Unlock()
+	s.of[request]++
 }
 
-// startInstances starts n instances of a new service.
-func startInstances(t *testing.T, c *testenv.Consul, n int, seen *sightings) []instance {
+// times is how often a request was seen.
+func (s *sightings) times(request string) int {
+	s.Lock()
+	defer s.Unlock()
+	return s.of[request]
+}
+
+// twice is how many of the requests whose names begin so were seen more than once.
+func (s *sightings) twice(prefix string) (n int) {
+	s.Lock()
+	defer s.Unlock()
+	for request, times := range s.of {
+		if times > 1 && strings.HasPrefix(request, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+// instance is one of several of a service. Its application notes what it gets, and can go away and come back while its proxy stays.
+type instance struct {
+	*task
+	at     netip.AddrPort // of the application
+	answer http.Handler
+	server *http.Server
+}
+
+// serve has the application listen.
+func (k *instance) serve(t *testing.T) {
 	t.Helper()
-	var all []instance
+	listener, err := net.Listen("tcp", k.at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	k.server = &http.Server{Handler: k.answer, Protocols: &protocols}
+	server := k.server
+	t.Cleanup(func() { _ = server.Close() })
+	go server.Serve(listener)
+}
+
+// leave has the application gone, with its connections.
+func (k *instance) leave() { _ = k.server.Close() }
+
+// startInstances starts n instances of a new service, each of them changed before. What they answer with, unless it is changed,
+// is after they have noted the request.
+func startInstances(t *testing.T, c *testenv.Consul, n int, seen *sightings, change func(*instance)) []*instance {
+	t.Helper()
+	var all []*instance
 	for i := range n {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		k := &instance{task: newTask(t, c), at: freeport.Loopback(t)}
+		k.answer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
-			seen.Lock()
-			seen.of[string(body)]++
-			seen.Unlock()
+			seen.saw(string(body))
 			w.Header().Set(undelivered.Header, "forged") // an application cannot say it
 			fmt.Fprint(w, "from api")
-		}))
-		t.Cleanup(server.Close)
-		k := newTask(t, c)
+		})
 		if i > 0 {
 			k.service, k.token = all[0].service, newToken(t, c, all[0].service)
 		}
 		k.instance = fmt.Sprint("1f3a", i)
 		k.file.Proxy.ID = mesh.ProxyID(mesh.ServiceID(k.service, k.instance))
-		k.register(t, c, netip.MustParseAddrPort(server.Listener.Addr().String()))
+		change(k)
+		all = append(all, k)
+	}
+	for _, k := range all {
+		k.serve(t)
+		k.register(t, c, k.at)
 		k.run(t)
-		all = append(all, instance{k, server})
 	}
 	for _, k := range all {
 		k.awaitReady(t)
 	}
 	return all
+}
+
+// unchanged leaves an instance as it is.
+func unchanged(*instance) {}
+
+// speaks has a service speak a protocol other than http.
+func speaks(t *testing.T, c *testenv.Consul, service, protocol string) {
+	t.Helper()
+	if _, _, err := c.API.ConfigEntries().Set(&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: service, Protocol: protocol}, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// caller is a task that calls a service.
+type caller struct {
+	*task
+	calls    string // a service
+	upstream netip.AddrPort
+}
+
+// startCallers starts two callers of a service. The second one has the switch off, and shows what is lost by that.
+func startCallers(t *testing.T, c *testenv.Consul, service string) []caller {
+	t.Helper()
+	var callers []caller
+	intentions := &api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: service}
+	for i := range 2 {
+		k, at := newTask(t, c), freeport.Loopback(t)
+		k.file.Envoy.RetryUndeliveredDisabled = i == 1
+		k.register(t, c, freeport.Loopback(t), api.Upstream{DestinationName: service, LocalBindAddress: "127.0.0.1", LocalBindPort: int(at.Port())})
+		k.run(t)
+		callers = append(callers, caller{k, service, at})
+		intentions.Sources = append(intentions.Sources, &api.SourceIntention{Name: k.service, Action: api.IntentionActionAllow})
+	}
+	if _, _, err := c.API.ConfigEntries().Set(intentions, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range callers {
+		k.awaitReady(t)
+	}
+	return callers
 }
 
 // outcome is what became of requests: which are lost, by when they were sent, and how many an application has seen twice.
@@ -82,14 +170,13 @@ func (o outcome) lostAfter(at time.Time) int {
 }
 
 // load sends requests with bodies of their own, every second one a GET, 200 a second, until ctx ends.
-func load(ctx context.Context, t *testing.T, name string, at netip.AddrPort, seen *sightings) func() outcome {
-	t.Helper()
+func load(ctx context.Context, name string, at netip.AddrPort, seen *sightings) func() outcome {
 	var o outcome
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
 	all.Go(func() {
-		for tick := time.NewTicker(5 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+		for tick := time.NewTicker(10 * time.Millisecond); ctx.Err() == nil; <-tick.C {
 			o.sent++
 			body, method := fmt.Sprint(name, o.sent), []string{http.MethodPost, http.MethodGet}[o.sent%2]
 			all.Go(func() {
@@ -111,13 +198,7 @@ func load(ctx context.Context, t *testing.T, name string, at netip.AddrPort, see
 	})
 	return func() outcome {
 		all.Wait()
-		seen.Lock()
-		defer seen.Unlock()
-		for body, n := range seen.of {
-			if n > 1 && strings.HasPrefix(body, name) {
-				o.twice++
-			}
-		}
+		o.twice = seen.twice(name)
 		return o
 	}
 }
@@ -128,37 +209,22 @@ func TestRequestsThatNobodyGotAreTriedElsewhere(t *testing.T) {
 	t.Parallel()
 	c := sharedConsul(t)
 	seen := &sightings{of: map[string]int{}}
-	apis := startInstances(t, c, 3, seen)
-	var callers []*task
-	var upstreams []netip.AddrPort
-	for i := range 2 {
-		k, at := newTask(t, c), freeport.Loopback(t)
-		k.file.Envoy.RetryUndeliveredDisabled = i == 1
-		k.register(t, c, freeport.Loopback(t), api.Upstream{DestinationName: apis[0].service, LocalBindAddress: "127.0.0.1", LocalBindPort: int(at.Port())})
-		k.run(t)
-		callers, upstreams = append(callers, k), append(upstreams, at)
-	}
-	_, _, err := c.API.ConfigEntries().Set(&api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: apis[0].service, Sources: []*api.SourceIntention{
-		{Name: callers[0].service, Action: api.IntentionActionAllow}, {Name: callers[1].service, Action: api.IntentionActionAllow},
-	}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, k := range callers {
-		k.awaitReady(t)
-		eventually.True(t, k.service+" reaches api", eventually.Soon, func() bool { return get(upstreams[i]) == "200 from api" })
+	apis := startInstances(t, c, 3, seen, unchanged)
+	callers := startCallers(t, c, apis[0].service)
+	for _, k := range callers {
+		eventually.True(t, k.service+" reaches api", eventually.Soon, func() bool { return get(k.upstream) == "200 from api" })
 	}
 	for i, fault := range []struct {
 		name   string
 		happen func()
 	}{
-		{"an application goes away", func() { apis[0].app.CloseClientConnections(); _ = apis[0].app.Listener.Close() }},
+		{"an application goes away", apis[0].leave},
 		{"a whole instance goes away", func() { _ = syscall.Kill(apis[1].envoyPID(), syscall.SIGKILL) }},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		tried := load(ctx, t, fmt.Sprint("tried", i, "-"), upstreams[0], seen)
-		plain := load(ctx, t, fmt.Sprint("plain", i, "-"), upstreams[1], seen)
+		tried := load(ctx, fmt.Sprint("tried", i, "-"), callers[0].upstream, seen)
+		plain := load(ctx, fmt.Sprint("plain", i, "-"), callers[1].upstream, seen)
 		time.Sleep(500 * time.Millisecond) // of traffic before the fault
 		fault.happen()
 		happened := time.Now()

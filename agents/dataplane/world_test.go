@@ -102,9 +102,9 @@ func (k *task) register(t *testing.T, c *testenv.Consul, app netip.AddrPort, ups
 	t.Helper()
 	serviceID := mesh.ServiceID(k.service, k.instance)
 	for _, s := range []*api.AgentService{
-		{ID: serviceID, Service: k.service, Address: "127.0.0.1", Port: int(app.Port())},
+		{ID: serviceID, Service: k.service, Address: k.public.Addr().String(), Port: int(app.Port())},
 		{
-			ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(k.service), Kind: api.ServiceKindConnectProxy, Address: "127.0.0.1", Port: int(k.public.Port()),
+			ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(k.service), Kind: api.ServiceKindConnectProxy, Address: k.public.Addr().String(), Port: int(k.public.Port()),
 			Proxy: &api.AgentServiceConnectProxyConfig{
 				DestinationServiceName: k.service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: int(app.Port()), Upstreams: upstreams,
 				Config: k.central,

@@ -15,6 +15,13 @@ const (
 	ejectAtMost   = 99 // percent
 )
 
+// How a receiver of protocol tcp leaves out its own application.
+const (
+	absentFor    = 250 * time.Millisecond // at first, and then it is tried again
+	absentLonger = 2 * time.Second        // at the most, when it is not there again and again
+	absentAtMost = 100                    // percent: it is the only one
+)
+
 // Fields of Envoy's OutlierDetection.
 const (
 	outliersInterval              wire.Number = 2
@@ -27,6 +34,9 @@ const (
 	outliersLocal                 wire.Number = 13
 	outliersEnforceLocal          wire.Number = 14
 	outliersEnforceLocalSuccesses wire.Number = 15
+	outliersForAtMost             wire.Number = 21
+
+	balancingPanic wire.Number = 1
 )
 
 // Eject has a cluster leave out instances that cannot be reached, where Consul configures nothing of the kind: an empty
@@ -36,16 +46,39 @@ func Eject(cluster *wire.Message) error {
 	if err != nil || len(outliers.Bytes()) > 0 {
 		return err
 	}
-	cluster.Set(clusterOutliers, new(wire.Message).
+	cluster.Set(clusterOutliers, unreachable(ejectAfter, ejectAtMost).
 		SetDuration(outliersInterval, ejectInterval).
-		SetDuration(outliersFor, ejectFor).
-		SetWrapped(outliersAtMost, ejectAtMost).
+		SetDuration(outliersFor, ejectFor))
+	return nil
+}
+
+// unreachable leaves out who could not be connected to so often in a row, and for no other reason.
+func unreachable(after, atMost uint64) *wire.Message {
+	return new(wire.Message).
+		SetWrapped(outliersAtMost, atMost).
 		SetWrapped(outliersEnforce5xx, 0).
 		SetWrapped(outliersEnforceSuccessRate, 0).
 		SetWrapped(outliersEnforceGateway, 0).
 		SetUint(outliersSplit, 1).
-		SetWrapped(outliersLocal, ejectAfter).
+		SetWrapped(outliersLocal, after).
 		SetWrapped(outliersEnforceLocal, 100).
-		SetWrapped(outliersEnforceLocalSuccesses, 0))
-	return nil
+		SetWrapped(outliersEnforceLocalSuccesses, 0)
+}
+
+// Absent has the Envoy of a receiver of protocol tcp refuse connections for a moment after its application has refused one. It
+// closes them then before it has shaken hands with the caller's Envoy, for which that is a connection that did not come about,
+// to be tried elsewhere. As long as it asks the application each time, it is a matter of luck which comes first.
+func Absent(application *wire.Message) error {
+	outliers, err := application.Message(clusterOutliers)
+	if err != nil || len(outliers.Bytes()) > 0 {
+		return err
+	}
+	application.Set(clusterOutliers, unreachable(1, absentAtMost).
+		SetDuration(outliersInterval, absentFor).
+		SetDuration(outliersFor, absentFor).
+		SetDuration(outliersForAtMost, absentLonger))
+	return application.Edit(clusterBalancing, func(balancing *wire.Message) error {
+		balancing.Set(balancingPanic, new(wire.Message)) // at 0 %: else Envoy goes on with an application that it has left out
+		return nil
+	})
 }

@@ -39,8 +39,10 @@ const (
 	hostRoutes    wire.Number = 3
 	hostRetries   wire.Number = 16
 	hostRetriesBy wire.Number = 20
+	hostBuffer    wire.Number = 18
 
 	routeAction       wire.Number = 2
+	routeBuffer       wire.Number = 16
 	actionCluster     wire.Number = 1
 	actionWeighted    wire.Number = 3
 	actionRetries     wire.Number = 9
@@ -65,6 +67,7 @@ const (
 	outbound                      = 2
 	overwriteOrAdd                = 2
 	connectionFailure             = "UF" // Envoy's flag of a request whose connection to the application did not come about
+	nobodyThere                   = "UH" // and of one for which it tried none, having left the application out
 
 	typeManager    = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 	typeTCP        = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
@@ -109,7 +112,7 @@ func Listener(listener *wire.Message, service string) error {
 // receive has a receiver's Envoy say so where it could not reach the application, and keeps the application from saying it.
 func receive(manager *wire.Message, service string) error {
 	err := manager.Edit(managerReplies, func(replies *wire.Message) error {
-		flags := new(wire.Message).AddText(flagsNames, connectionFailure)
+		flags := new(wire.Message).AddText(flagsNames, connectionFailure).AddText(flagsNames, nobodyThere)
 		header := new(wire.Message).SetText(headerKey, Header).SetText(headerValue, service)
 		replies.Add(repliesMappers, new(wire.Message).
 			Set(mapperFilter, new(wire.Message).Set(filterFlags, flags)).
@@ -157,7 +160,15 @@ func Routes(routes *wire.Message) error {
 			if !route.Has(routeAction) {
 				return true, nil // a redirect, or an answer of Envoy's own
 			}
-			return true, route.Edit(routeAction, retry)
+			ours := false
+			err := route.Edit(routeAction, func(action *wire.Message) (err error) {
+				ours, err = retry(action)
+				return err
+			})
+			if ours && !route.Has(routeBuffer) && !host.Has(hostBuffer) {
+				route.SetWrapped(routeBuffer, keptOfABody)
+			}
+			return true, err
 		})
 	})
 	if err != nil {
@@ -166,13 +177,14 @@ func Routes(routes *wire.Message) error {
 	return strip(routes)
 }
 
-func retry(action *wire.Message) error {
+// retry gives a route that has no retries ours, and reports whether it did.
+func retry(action *wire.Message) (ours bool, err error) {
 	if action.Has(actionRetries) || action.Has(actionRetriesBy) {
-		return nil
+		return false, nil
 	}
 	services, err := destinations(action, actionCluster, actionWeighted)
 	if err != nil || len(services) == 0 {
-		return err
+		return false, err
 	}
 	every := new(wire.Message).SetUint(prioritiesEvery, priorityEvery)
 	policy := new(wire.Message).
@@ -187,7 +199,7 @@ func retry(action *wire.Message) error {
 			Set(matcherText, new(wire.Message).SetText(textExact, service)))
 	}
 	action.Set(actionRetries, policy)
-	return nil
+	return true, nil
 }
 
 func extension(name, typeURL string, config *wire.Message) *wire.Message {

@@ -25,12 +25,18 @@ const (
 	typeRoutes   = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 )
 
-// Shape tells how resources of a type are changed for the proxy of a service; nil for those that stay as they are.
-func Shape(service string) func(typeURL string) (change func(resource *wire.Message) error) {
+// Shape tells how resources of a type are changed for the proxy of a service, whose protocol is what Consul has when the proxy
+// starts; nil for those that stay as they are.
+func Shape(service, protocol string) func(typeURL string) (change func(resource *wire.Message) error) {
 	return func(typeURL string) func(*wire.Message) error {
 		switch typeURL {
 		case typeCluster:
-			return Cluster
+			return func(cluster *wire.Message) error {
+				if (protocol == protocolTCP || protocol == "") && cluster.Text(clusterName) == application {
+					return Absent(cluster)
+				}
+				return Cluster(cluster)
+			}
 		case typeListener:
 			return func(listener *wire.Message) error { return Listener(listener, service) }
 		case typeRoutes:
@@ -41,21 +47,35 @@ func Shape(service string) func(typeURL string) (change func(resource *wire.Mess
 	}
 }
 
+const (
+	application = "local_app" // Consul's name of the cluster that is the proxy's own application
+	protocolTCP = "tcp"       // Consul's default
+)
+
 // What callers do. Retries have to outlast a moment in which nobody is there, such as two seconds without a network.
 const (
 	retryOn         = "connect-failure,refused-stream,reset-before-request,retriable-headers"
-	retries         = 8
+	retries         = 16
 	firstPause      = 50 * time.Millisecond
-	longestPause    = 800 * time.Millisecond
-	otherHosts      = 5    // picks of a host that was not tried
-	priorityEvery   = 2    // tries, after which the next target of a failover is asked
-	retriesAtOnce   = 1024 // Envoy's 3 would leave most requests without a second try
-	connectAttempts = 6    // of a TCP connection: Envoy may pick the same instance again
+	longestPause    = time.Second
+	keptOfABody     = 64 << 10 // bytes: Envoy holds that much of each request under way, and its 1 MiB is a GiB of a thousand
+	otherHosts      = 5        // picks of a host that was not tried
+	priorityEvery   = 2        // tries, after which the next target of a failover is asked
+	retriesAtOnce   = 1024     // Envoy's 3 would leave most requests without a second try
+	connectAttempts = 6        // of a TCP connection: Envoy may pick the same instance again
 	connectPause    = 25 * time.Millisecond
 	connectTimeout  = time.Second
 	consulsTimeout  = 5 * time.Second // Consul's default, which cannot be told from somebody's choice
-	pingEvery       = time.Second     // on connections between two Envoys
-	pingAnswer      = time.Second
+
+	// The other end of a connection that acknowledges nothing is given up after ten seconds. It may have been without a network
+	// for five, and TCP sends again what was lost after twice as long at the latest. Pings, on connections between two Envoys
+	// that speak HTTP/2, see to it that there is something to acknowledge; that one is not answered takes longer to be believed.
+	pingEvery      = 3 * time.Second
+	pingAnswer     = 12 * time.Second
+	probeAfter     = 4 // seconds
+	probeEvery     = 2 // seconds
+	probesInARow   = 3
+	unacknowledged = 10 * time.Second
 )
 
 // Fields of what Consul configures, from Envoy's API v3.
@@ -65,6 +85,8 @@ const (
 	clusterDiscovery      wire.Number = 2
 	clusterBreakers       wire.Number = 10
 	clusterOutliers       wire.Number = 19
+	clusterBind           wire.Number = 21
+	clusterBalancing      wire.Number = 27
 	clusterConnection     wire.Number = 30
 	clusterProtocols      wire.Number = 36
 	clusterCustom         wire.Number = 38
@@ -78,6 +100,14 @@ const (
 	keepaliveProbes     wire.Number = 1
 	keepaliveTime       wire.Number = 2
 	keepaliveInterval   wire.Number = 3
+
+	bindOptions     wire.Number = 3
+	optionNamed     wire.Number = 1
+	optionLevel     wire.Number = 2
+	optionName      wire.Number = 3
+	optionValue     wire.Number = 4
+	levelTCP                    = 6
+	nameUserTimeout             = 18 // TCP_USER_TIMEOUT, in milliseconds
 
 	mapKey             wire.Number = 1
 	mapValue           wire.Number = 2
@@ -113,7 +143,7 @@ func Cluster(cluster *wire.Message) error {
 		}
 		return nil
 	}
-	for _, change := range []func(*wire.Message) error{allowRetries, connectSooner, keepAlive, pingEnvoys, Eject} {
+	for _, change := range []func(*wire.Message) error{allowRetries, connectSooner, keepAlive, giveUp, pingEnvoys, Eject} {
 		if err := change(cluster); err != nil {
 			return err
 		}
@@ -154,10 +184,21 @@ func connectSooner(cluster *wire.Message) error {
 func keepAlive(cluster *wire.Message) error {
 	return cluster.Edit(clusterConnection, func(options *wire.Message) error {
 		if !options.Has(connectionKeepalive) {
-			options.Set(connectionKeepalive, new(wire.Message).SetWrapped(keepaliveProbes, 2).SetWrapped(keepaliveTime, 1).SetWrapped(keepaliveInterval, 1))
+			options.Set(connectionKeepalive, new(wire.Message).
+				SetWrapped(keepaliveProbes, probesInARow).SetWrapped(keepaliveTime, probeAfter).SetWrapped(keepaliveInterval, probeEvery))
 		}
 		return nil
 	})
+}
+
+// giveUp has the kernel end a connection whose other end does not acknowledge what it was sent: probes are for idle ones, and
+// without a limit that takes a quarter of an hour.
+func giveUp(cluster *wire.Message) error {
+	if !cluster.Has(clusterBind) {
+		cluster.Set(clusterBind, new(wire.Message).Add(bindOptions, new(wire.Message).SetText(optionNamed, "TCP_USER_TIMEOUT").
+			SetUint(optionLevel, levelTCP).SetUint(optionName, nameUserTimeout).SetUint(optionValue, uint64(unacknowledged.Milliseconds()))))
+	}
+	return nil
 }
 
 // pingEnvoys has Envoy ask the Envoy at the other end of an HTTP/2 connection whether it is still there. Requests on such a

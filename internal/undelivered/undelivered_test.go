@@ -204,7 +204,7 @@ func FuzzAnyConfigurationIsTaken(f *testing.F) {
 		if err != nil {
 			return
 		}
-		change := Shape("api")([]string{typeCluster, typeListener, typeRoutes, "another"}[kind%4])
+		change := Shape("api", "tcp")([]string{typeCluster, typeListener, typeRoutes, "another"}[kind%4])
 		if change == nil || change(m) != nil {
 			return
 		}
