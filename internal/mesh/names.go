@@ -122,6 +122,10 @@ const (
 	PortReadiness        = 22000 // Envoy's ready listener, loopback
 	PortEnvoyAdmin       = 19000 // loopback
 	PortDNS              = 8600  // Consul DNS in the task, loopback
+	PortResolver         = 53    // the same in a task that calls by name: nothing redirects a resolver's queries there
+	PortNames            = 80    // where Envoy listens for names, unless other ports are chosen
+	PortLifeCycle        = 20300 // the dataplane's endpoints for start and stop, loopback
+	PortMetrics          = 20100 // where the dataplane merges metrics, loopback
 
 	PortConsulHTTP    = 8500
 	PortConsulHTTPS   = 8501
