@@ -133,6 +133,9 @@ const (
 	PortConsulGRPCTLS = 8503
 )
 
+// UnprivilegedPortStart is the kernel's parameter for the first port that users other than root may listen at.
+const UnprivilegedPortStart = "net.ipv4.ip_unprivileged_port_start"
+
 // CheckType is the Type of every check that the agents keep in Consul's catalog.
 const CheckType = "consul-ecs-health-check"
 
