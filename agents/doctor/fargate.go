@@ -24,7 +24,7 @@ import (
 
 // checkTask are the arguments of -fargate.
 type checkTask struct {
-	on, write, definition          bool
+	on, write, definition         bool
 	image, role, logGroup, region string
 }
 
