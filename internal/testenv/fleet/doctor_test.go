@@ -1,7 +1,6 @@
 package fleet_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,14 +49,7 @@ func TestADoctorInTheTaskFindsItWell(t *testing.T) {
 				return "", nil
 			})
 			exited(t, task, "doctor", 0)
-			log, err := quiet.Logs(t.Context(), aws.ToString(task.TaskArn), "doctor")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var findings []struct{ Check, Status, Found, Fix string }
-			if err := json.Unmarshal([]byte(log), &findings); err != nil {
-				t.Fatalf("%v\n%s", err, log)
-			}
+			findings := findingsOf(t, task, "doctor")
 			var skipped, warned []string
 			for _, f := range findings {
 				// A task that has just started may not have got so far.
@@ -72,7 +64,7 @@ func TestADoctorInTheTaskFindsItWell(t *testing.T) {
 				}
 			}
 			if !slices.Equal(skipped, tc.skipped) || !slices.Equal(warned, tc.warned) || len(findings) < 30 {
-				t.Errorf("skipped %v, want %v; warned of %v, want %v\n%s", skipped, tc.skipped, warned, tc.warned, log)
+				t.Errorf("skipped %v, want %v; warned of %v, want %v\n%+v", skipped, tc.skipped, warned, tc.warned, findings)
 			}
 		})
 	}
