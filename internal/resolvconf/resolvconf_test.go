@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/resolvconf"
 )

@@ -69,7 +69,9 @@ func (c *Control) place(cl *cluster, def *ecstypes.TaskDefinition, p placement) 
 }
 
 // isOldPlatform reports whether a version is from before Fargate took kernel parameters.
-func isOldPlatform(version string) bool { return strings.HasPrefix(version, "1.") && version < fargatePlatform }
+func isOldPlatform(version string) bool {
+	return strings.HasPrefix(version, "1.") && version < fargatePlatform
+}
 
 func hasSystemControls(c ecstypes.ContainerDefinition) bool { return len(c.SystemControls) > 0 }
 

@@ -28,6 +28,8 @@ func TestADoctorInTheTaskFindsItWell(t *testing.T) {
 		"plain": {func(*taskdef.Spec) {}, fmt.Sprint(mesh.UIDHealthSync),
 			[]string{"port-outbound", "port-dns", "port-names", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules", "port-start", "bind-device", "resolv-conf"}, nil},
 		"transparent": {transparent(""), fmt.Sprintf("0:%d", mesh.UIDMeshInit), []string{"port-names", "port-exposed", "port-start", "bind-device"}, nil},
+		"by name": {byName(""), fmt.Sprint(mesh.UIDHealthSync),
+			[]string{"port-outbound", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules"}, nil},
 		// As ECS Exec enters a container of the mesh: its own calls go through the proxy.
 		"through the proxy": {transparent(""), "0:0", []string{"port-names", "port-exposed", "redirect-rules", "port-start", "bind-device"}, []string{"doctor-user"}},
 	} {

@@ -17,7 +17,6 @@ import (
 
 	agent "github.com/consulecs/terraform-provider-consulecs/agents/doctor"
 	"github.com/consulecs/terraform-provider-consulecs/internal/awsjson"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
@@ -108,19 +107,11 @@ func executionRole(t *testing.T, name string) (arn string) {
 // runOnFargate runs a task of a definition to its end.
 func runOnFargate(t *testing.T, definition *ecs.RegisterTaskDefinitionInput) ecstypes.Task {
 	t.Helper()
-	client := ecs.NewFromConfig(quiet.AWSConfig())
-	registered, err := client.RegisterTaskDefinition(t.Context(), definition)
+	registered, err := ecs.NewFromConfig(quiet.AWSConfig()).RegisterTaskDefinition(t.Context(), definition)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := client.RunTask(t.Context(), &ecs.RunTaskInput{
-		Cluster: &quiet.Cluster, TaskDefinition: registered.TaskDefinition.TaskDefinitionArn, LaunchType: ecstypes.LaunchTypeFargate,
-		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: []string{fleet.Subnet}}},
-	})
-	if err != nil || len(out.Tasks) != 1 {
-		t.Fatal(err, out)
-	}
-	task := out.Tasks[0]
+	task := quiet.runOn(t, aws.ToString(registered.TaskDefinition.TaskDefinitionArn), ecstypes.LaunchTypeFargate)
 	waitFor(t, "the task has ended", func() (string, error) {
 		if task = quiet.again(t, task); aws.ToString(task.LastStatus) != "STOPPED" {
 			return aws.ToString(task.LastStatus), nil
