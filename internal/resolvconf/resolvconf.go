@@ -31,6 +31,15 @@ func Add(path string, server netip.Addr) error {
 	return nil
 }
 
+// Has reports whether server is the first of the file's name servers.
+func Has(path string, server netip.Addr) (bool, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return false, fmt.Errorf("look for name server: %w", err)
+	}
+	return WithServer(string(content), server) == string(content), nil
+}
+
 func add(path string, server netip.Addr) (err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
