@@ -214,12 +214,12 @@ func TestWhatNamesNeedIsJudged(t *testing.T) {
 		"root on a new kernel":    {bindDeviceFinding(nil, 0, "5.10.236-228.935.amzn2.x86_64"), OK, "user 0 may", ""},
 		"root on one without one": {bindDeviceFinding(nil, 0, "gvisor"), Warn, "the kernel is gvisor", "as user 5996"},
 
-		"names' ports":         {namesFinding(ports, []socket{ours, socketOf(mesh.UIDDataplane, "0.0.0.0:8000")}, lifeRuns), OK, "0.0.0.0:80, 0.0.0.0:8000: the dataplane's", ""},
-		"one is taken":         {namesFinding(ports, []socket{ours, theirs}, lifeRuns), Warn, "0.0.0.0:8000 is taken by user 1000, at 127.0.0.1:8000; 0.0.0.0:80: the dataplane's; names can be called at the other ports", "names.ports"},
-		"one may be taken":     {namesFinding(ports, []socket{theirs}, lifeAhead), Warn, "names can be called at the other ports", "names.ports"},
-		"all are taken":        {namesFinding(ports[1:], []socket{ours, theirs}, lifeRuns), Fail, "no name can be called", "names.ports"},
-		"none yet":             {namesFinding(ports, nil, lifeAhead), OK, "free", ""},
-		"none, though it runs": {namesFinding(ports, nil, lifeRuns), Warn, "though the dataplane runs", mesh.ContainerDataplane},
+		"names' ports":        {namesFinding(ports, []socket{ours, socketOf(mesh.UIDDataplane, "0.0.0.0:8000")}, lifeRuns), OK, "0.0.0.0:80, 0.0.0.0:8000: the dataplane's", ""},
+		"one is taken":        {namesFinding(ports, []socket{ours, theirs}, lifeRuns), Warn, "0.0.0.0:8000 is taken by user 1000, at 127.0.0.1:8000; 0.0.0.0:80: the dataplane's; names can be called at the other ports", "names.ports"},
+		"one may be taken":    {namesFinding(ports, []socket{theirs}, lifeAhead), Warn, "names can be called at the other ports", "names.ports"},
+		"all are taken":       {namesFinding(ports[1:], []socket{ours, theirs}, lifeRuns), Fail, "no name can be called", "names.ports"},
+		"none yet":            {namesFinding(ports, nil, lifeAhead), OK, "free", ""},
+		"nobody to be called": {namesFinding(ports, nil, lifeRuns), OK, "0.0.0.0:8000: free, for as long as no intention", ""},
 
 		"one file":         {sharedFinding("nameserver 127.0.0.1\nnameserver 10.0.0.2\n"), OK, "share it", ""},
 		"file of its own":  {sharedFinding("nameserver 10.0.0.2\n"), Fail, "lacks the line", "list the upstreams"},

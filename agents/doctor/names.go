@@ -126,18 +126,22 @@ func (f *facts) lookNamesPorts(context.Context) Finding {
 	return namesFinding(places, sockets, f.life(mesh.ContainerDataplane))
 }
 
-// namesFinding is placesFinding where one port is as good as another: names go on at those that are left.
+// namesFinding is placesFinding where one port is as good as another: names go on at those that are left. Envoy listens as soon as there is a
+// service that the task may call, so a free port is nothing to worry about.
 func namesFinding(places []place, sockets []socket, dataplane life) Finding {
-	found := placesFinding(places, sockets, dataplane)
 	isTaken := func(p place) bool {
 		at := slices.IndexFunc(sockets, func(s socket) bool { return s.inTheWay(p.at) })
 		return at >= 0 && sockets[at].uid != mesh.UIDDataplane
 	}
-	if found.Status == Fail && !slices.ContainsFunc(places, func(p place) bool { return !isTaken(p) }) {
+	found := placesFinding(places, sockets, lifeAhead)
+	switch {
+	case found.Status == Fail && !slices.ContainsFunc(places, func(p place) bool { return !isTaken(p) }):
 		found.Found += ": no name can be called"
-	} else if found.Status == Fail {
+	case found.Status == Fail:
 		found.Status = Warn
 		found.Found += "; names can be called at the other ports"
+	case dataplane == lifeRuns && strings.Contains(found.Found, ": free"):
+		found.Found += ", for as long as no intention lets the task call a service"
 	}
 	return found
 }
