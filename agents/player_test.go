@@ -21,6 +21,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/resolvconf"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/logbuffer"
@@ -48,6 +49,8 @@ type player struct {
 	program       string // of the agent; this test's own unless set
 	uid           uint32 // of the agent's user; 0 for this test's own
 	syncs         bool   // has a health-sync, or had one
+	resolver      string // a file that the agents have at /etc/resolv.conf; "" for this machine's
+	mountOptions  string // of that; "" for bind
 
 	mu         sync.Mutex
 	containers []container
@@ -172,13 +175,21 @@ func (p *player) start(t *testing.T, agent string, args ...string) *run {
 		testenv.Alone(t, mesh.ContainerHealthSync)
 		p.syncs = true
 	}
-	r := &run{name: agent, cmd: exec.Command(cmp.Or(p.program, os.Args[0]), append([]string{agent}, args...)...), log: &logbuffer.Buffer{}, done: make(chan struct{})}
+	line := append([]string{cmp.Or(p.program, os.Args[0]), agent}, args...)
+	if p.resolver != "" {
+		line = append([]string{"/bin/sh", "-c", `mount -o "$MOUNT_OPTIONS" "$0" ` + resolvconf.Path + ` && exec "$@"`, p.resolver}, line...)
+	}
+	r := &run{name: agent, cmd: exec.Command(line[0], line[1:]...), log: &logbuffer.Buffer{}, done: make(chan struct{})}
 	r.cmd.Env = []string{asAgent + "=1", "AWS_EC2_METADATA_DISABLED=true", "GOCOVERDIR=" + t.TempDir()}
 	for name, value := range p.environment(t) {
 		r.cmd.Env = append(r.cmd.Env, name+"="+value)
 	}
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if p.resolver != "" {
+		r.cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS // the mount is the agent's alone
+		r.cmd.Env = append(r.cmd.Env, "PATH="+os.Getenv("PATH"), "MOUNT_OPTIONS="+cmp.Or(p.mountOptions, "bind"))
+	}
 	if p.uid != 0 {
 		r.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: p.uid, Gid: p.uid}
 	}

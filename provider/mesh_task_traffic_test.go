@@ -209,7 +209,7 @@ func TestTransparentProxyIsChecked(t *testing.T) {
 		return meshTask(fields{"task": fields{"launch_types": launchTypes}, "transparent_proxy": with(fields{"enabled": true}, changes)})
 	}
 	ec2 := []any{"EC2"}
-	refused := "transparent_proxy.enabled | FARGATE does not grant the capability NET_ADMIN that redirecting traffic takes: set task.launch_types to EC2, MANAGED_INSTANCES or both, or use upstream"
+	refused := "transparent_proxy.enabled | FARGATE does not grant the capability NET_ADMIN that redirecting traffic takes: set task.launch_types to EC2, MANAGED_INSTANCES or both, or use names, which takes none"
 	rows := map[string]row{
 		"off":                        {meshTask(fields{"transparent_proxy": fields{}}), ""},
 		"off by its name":            {meshTask(fields{"transparent_proxy": fields{"enabled": false, "dns": false}}), ""},

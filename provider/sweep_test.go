@@ -334,6 +334,7 @@ func subjects(at surroundings) []subject {
 	part := func(initial string, only ...string) subject {
 		return subject{"consulecs_mesh_task", initial, func(name string) fields {
 			full, short := fullMeshTask(name, at), meshTask(fields{"family": name, "service": fields{"port": 9090}, "task": fields{"launch_types": []any{"EC2"}}})
+			full["names"] = fields{"enabled": true, "ports": []any{80, 8000}} // in a part without transparent_proxy
 			for _, key := range only {
 				if short[key] = full[key]; key == "ecs_service" {
 					short[key], short["container"] = remembered(full[key]), container(fields{"port_mapping": []any{fields{"container_port": 9090, "name": "http"}}})
@@ -347,6 +348,7 @@ func subjects(at surroundings) []subject {
 	}
 	return []subject{
 		part("t", "family", "service", "upstream", "proxy", "transparent_proxy", "consul_servers", "login"),
+		part("n", "names"),
 		part("c", "container", "container_definitions_json", "task"),
 		part("s", "sidecars"),
 		part("i", "iam"),

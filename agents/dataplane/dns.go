@@ -1,6 +1,10 @@
 package dataplane
 
 import (
+	"errors"
+	"fmt"
+	"syscall"
+
 	"github.com/hashicorp/consul/proto-public/pbdataplane"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
@@ -15,10 +19,17 @@ func (a *agent) serveDNS(conn *consul.Connection, params *pbdataplane.GetEnvoyBo
 	if !on {
 		return func() {}, nil
 	}
+	var table dnsproxy.Names
+	if a.names != nil {
+		table = a.names.table.Load
+	}
 	proxy, err := dnsproxy.Start(addr, dnsproxy.Consul{
 		Link:  conn.Link(),
 		Scope: mesh.Scope{Partition: params.GetPartition(), Namespace: params.GetNamespace()},
-	}, a.log)
+	}, table, a.log)
+	if errors.Is(err, syscall.EACCES) {
+		return nil, fmt.Errorf("%w\nhint: %s", err, hintPorts)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,6 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
-	"github.com/consulecs/terraform-provider-consulecs/internal/undelivered"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
 
@@ -77,6 +76,7 @@ type agent struct {
 	log      hclog.Logger
 	stdout   io.Writer // Envoy's
 	envoyLog *envoy.Log
+	names    *byName // nil where the application calls nobody by name
 }
 
 // Run runs the agent until Envoy has ended or ctx, which SIGTERM ends, says to stop.
@@ -139,6 +139,9 @@ func (a *agent) run(ctx context.Context, c *company, own *metrics.Dataplane, sta
 	}
 	defer proxy.Close()
 	watch(own, conn, proxy)
+	if err := a.callByName(ctx, proxy, own); err != nil {
+		return err
+	}
 	life, err := serve(a.file.Envoy.Graceful(), a.lifeCycle(c.stop, func(r *http.Request) health { return a.health(r, conn, proxy) }),
 		"another program of the task listens there; envoy.gracefulPort names another port")
 	if err != nil {
@@ -149,9 +152,7 @@ func (a *agent) run(ctx context.Context, c *company, own *metrics.Dataplane, sta
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	if !a.file.Envoy.RetryUndeliveredDisabled {
-		proxy.Shape(undelivered.Shape(params.GetIdentity(), params.GetConfig().GetFields()["protocol"].GetStringValue()))
-	}
+	a.shape(proxy, params)
 	endDNS, err := a.serveDNS(conn, params)
 	if err != nil {
 		return err

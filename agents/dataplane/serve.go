@@ -100,6 +100,8 @@ type health struct {
 	Server     bool `json:"server"`     // there is a connection to a Consul server
 	Envoy      bool `json:"envoy"`      // it answers and serves
 	Configured bool `json:"configured"` // Envoy has applied a first configuration
+
+	Names *metrics.Names `json:"names,omitempty"` // how calls by name fare, which the task can do without
 }
 
 func (a *agent) health(r *http.Request, conn *consul.Connection, proxy *xds.Proxy) health {
@@ -113,12 +115,16 @@ func (a *agent) health(r *http.Request, conn *consul.Connection, proxy *xds.Prox
 		h.Configured = true
 	default:
 	}
+	if a.names != nil {
+		state := a.names.state()
+		h.Names = &state
+	}
 	return h
 }
 
 func (h health) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
-	if h != (health{true, true, true, true}) {
+	if !h.Token || !h.Server || !h.Envoy || !h.Configured {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	_ = json.NewEncoder(w).Encode(h) // whoever asked has gone

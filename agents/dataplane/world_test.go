@@ -40,6 +40,10 @@ import (
 const asAgent = "DATAPLANE_TEST_AGENT"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asNetwork) != "" {
+		beAnotherTask()
+		return
+	}
 	if os.Getenv(asAgent) == "" {
 		code := m.Run()
 		stopSharedConsul()
@@ -65,6 +69,8 @@ type task struct {
 	central  map[string]any // the proxy's configuration in Consul
 	env      []string
 	program  []string // with its first arguments; nil: this test program as the agent
+	mode     api.ProxyMode
+	uid      uint32 // whom the agent runs as; 0: as the test
 
 	cmd    *exec.Cmd
 	output *logbuffer.Buffer
@@ -107,7 +113,7 @@ func (k *task) register(t *testing.T, c *testenv.Consul, app netip.AddrPort, ups
 			ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(k.service), Kind: api.ServiceKindConnectProxy, Address: k.public.Addr().String(), Port: int(k.public.Port()),
 			Proxy: &api.AgentServiceConnectProxyConfig{
 				DestinationServiceName: k.service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: int(app.Port()), Upstreams: upstreams,
-				Config: k.central,
+				Config: k.central, Mode: k.mode,
 			},
 		},
 	} {
@@ -121,6 +127,9 @@ func (k *task) register(t *testing.T, c *testenv.Consul, app netip.AddrPort, ups
 func (k *task) run(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // other users read the file
+		t.Fatal(err)
+	}
 	if err := dataplanefile.Write(dir, k.file); err != nil {
 		t.Fatal(err)
 	}
@@ -141,6 +150,9 @@ func (k *task) runWith(t *testing.T, args ...string) {
 	k.cmd.Env = append(k.cmd.Env, k.env...)
 	k.cmd.Stdout, k.cmd.Stderr = k.output, k.output
 	k.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if k.uid != 0 {
+		k.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: k.uid, Gid: k.uid}
+	}
 	if err := k.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -142,16 +142,19 @@ func words(found report) []string {
 func TestTheChecksCanBeMade(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, c := range checks() {
-		for _, name := range slices.Concat(c.needs, c.after) {
-			if !seen[name] {
-				t.Errorf("%s waits for %s, which does not stand before it", c.name, name)
+	for _, list := range [][]check{checks(), fargateChecks()} {
+		before := map[string]bool{}
+		for _, c := range list {
+			for _, name := range slices.Concat(c.needs, c.after) {
+				if !before[name] {
+					t.Errorf("%s waits for %s, which does not stand before it", c.name, name)
+				}
 			}
+			if before[c.name] || len(c.name) > 18 {
+				t.Errorf("the name %q is there twice, or too long for the report", c.name)
+			}
+			before[c.name], seen[c.name] = true, true
 		}
-		if seen[c.name] || len(c.name) > 18 {
-			t.Errorf("the name %q is there twice, or too long for the report", c.name)
-		}
-		seen[c.name] = true
 	}
 	manual, err := os.ReadFile("doctor.go")
 	if err != nil {
@@ -167,7 +170,10 @@ func TestTheChecksCanBeMade(t *testing.T) {
 
 func TestWrongUsageIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"now"}, {"-timeout", "0s"}, {"-timeout", "soon"}, {"-yaml"}} {
+	for _, args := range [][]string{
+		{"now"}, {"-timeout", "0s"}, {"-timeout", "soon"}, {"-yaml"},
+		{"-write"}, {"-definition"}, {"-image", "a"}, {"-fargate", "-write", "-definition"}, {"-fargate", "-definition"}, {"-fargate", "-definition", "-image", "a", "-region", "r", "-log-group", "g"},
+	} {
 		var stdout, stderr bytes.Buffer
 		err := Run(t.Context(), func(string) string { return "" }, args, &stdout, &stderr)
 		var coded interface{ ExitCode() int }

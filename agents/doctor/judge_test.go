@@ -196,6 +196,37 @@ func TestPortsAreJudged(t *testing.T) {
 	})
 }
 
+func TestWhatNamesNeedIsJudged(t *testing.T) {
+	t.Parallel()
+	socketOf := func(uid int, at string) socket { return socket{netip.MustParseAddrPort(at), uid} }
+	ports := []place{{anyPort(80), "names.ports"}, {anyPort(8000), "names.ports"}}
+	ours, theirs := socketOf(mesh.UIDDataplane, "0.0.0.0:80"), socketOf(1000, "127.0.0.1:8000")
+	judge(t, map[string]verdict{
+		"every port":              {portStartFinding("0", 53), OK, "net.ipv4.ip_unprivileged_port_start is 0", ""},
+		"the port itself":         {portStartFinding("53", 53), OK, "is 53", ""},
+		"one above":               {portStartFinding("54", 53), Fail, "is 54: only root may listen at port 53", "systemControls"},
+		"the kernel's own":        {portStartFinding("1024", 80), Fail, "is 1024: only root may listen at port 80", "1.4.0"},
+		"no number":               {portStartFinding("", 80), Fail, "no number", "systemControls"},
+		"tied":                    {bindDeviceFinding(nil, 5995, "6.1.0"), OK, "user 5995 may tie a socket", ""},
+		"refused":                 {bindDeviceFinding(os.NewSyscallError("setsockopt", syscall.EPERM), 5995, "4.14.355"), Fail, "the kernel 4.14.355 lets nobody but root", "5.7 or newer"},
+		"no such device":          {bindDeviceFinding(os.NewSyscallError("setsockopt", syscall.ENODEV), 5995, "6.1.0"), Fail, "no such device", "upstreams"},
+		"root on an old kernel":   {bindDeviceFinding(nil, 0, "5.6.19-300.fc32"), Warn, "says nothing of Envoy's user", "as user 5996"},
+		"root on a new kernel":    {bindDeviceFinding(nil, 0, "5.10.236-228.935.amzn2.x86_64"), OK, "user 0 may", ""},
+		"root on one without one": {bindDeviceFinding(nil, 0, "gvisor"), Warn, "the kernel is gvisor", "as user 5996"},
+
+		"names' ports":        {namesFinding(ports, []socket{ours, socketOf(mesh.UIDDataplane, "0.0.0.0:8000")}, lifeRuns), OK, "0.0.0.0:80, 0.0.0.0:8000: the dataplane's", ""},
+		"one is taken":        {namesFinding(ports, []socket{ours, theirs}, lifeRuns), Warn, "0.0.0.0:8000 is taken by user 1000, at 127.0.0.1:8000; 0.0.0.0:80: the dataplane's; names can be called at the other ports", "names.ports"},
+		"one may be taken":    {namesFinding(ports, []socket{theirs}, lifeAhead), Warn, "names can be called at the other ports", "names.ports"},
+		"all are taken":       {namesFinding(ports[1:], []socket{ours, theirs}, lifeRuns), Fail, "no name can be called", "names.ports"},
+		"none yet":            {namesFinding(ports, nil, lifeAhead), OK, "free", ""},
+		"nobody to be called": {namesFinding(ports, nil, lifeRuns), OK, "0.0.0.0:8000: free, for as long as no intention", ""},
+
+		"one file":         {sharedFinding("nameserver 127.0.0.1\nnameserver 10.0.0.2\n"), OK, "share it", ""},
+		"file of its own":  {sharedFinding("nameserver 10.0.0.2\n"), Fail, "lacks the line", "list the upstreams"},
+		"in another place": {sharedFinding("nameserver 10.0.0.2\nnameserver 127.0.0.1\n"), Fail, "lacks the line", "-write"},
+	})
+}
+
 func TestRedirectionIsJudged(t *testing.T) {
 	t.Parallel()
 	missing := errors.New("rule 1 of OUTPUT is missing")

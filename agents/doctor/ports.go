@@ -190,7 +190,7 @@ func alternative(setting string) string {
 }
 
 func loopbackPort(port int) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
+	return netip.AddrPortFrom(loopbackAddress, uint16(port))
 }
 
 func anyPort(port int) netip.AddrPort {
@@ -260,8 +260,11 @@ func (f *facts) lookOutboundPort(context.Context) Finding {
 }
 
 func (f *facts) lookDNSPort(context.Context) Finding {
-	if !f.cfg.ResolvesNames() {
-		return notAsked("transparentProxy.consulDNS.enabled is not true")
+	switch {
+	case f.cfg.CallsByName():
+		return f.lookPlaces(place{loopbackPort(mesh.PortResolver), ""})
+	case !f.cfg.ResolvesNames():
+		return notAsked(noNames)
 	}
 	return f.lookPlaces(place{loopbackPort(mesh.PortDNS), ""})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -157,9 +156,11 @@ func rulesFinding(err error, meshInit initLife) Finding {
 	return failed(err, "see mesh-init's log; run mesh-init again, which mends the rules")
 }
 
+const noNames = "neither transparentProxy.consulDNS.enabled nor names.enabled is true"
+
 func (f *facts) lookResolver(context.Context) Finding {
-	if !f.cfg.ResolvesNames() {
-		return notAsked("transparentProxy.consulDNS.enabled is not true")
+	if !f.cfg.ResolvesNames() && !f.cfg.CallsByName() {
+		return notAsked(noNames)
 	}
 	content, err := os.ReadFile(resolvconf.Path)
 	if err != nil {
@@ -170,13 +171,12 @@ func (f *facts) lookResolver(context.Context) Finding {
 
 // resolverFinding decides whether a resolver that reads content asks Consul first.
 func resolverFinding(content string, meshInit initLife) Finding {
-	server := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	switch {
-	case resolvconf.WithServer(content, server) == content:
-		return ok("%s asks %s first", resolvconf.Path, server)
+	case resolvconf.WithServer(content, loopbackAddress) == content:
+		return ok("%s asks %s first", resolvconf.Path, loopbackAddress)
 	case meshInit == initUnknown:
 		return skip("needs mesh-init, which adds the name server")
 	}
-	return fail(fmt.Sprintf("%s does not name %s first", resolvconf.Path, server),
+	return fail(fmt.Sprintf("%s does not name %s first", resolvconf.Path, loopbackAddress),
 		"see mesh-init's log: its container needs user 0 and a root file system that can be written; the container of the doctor must not have dnsServers of its own")
 }

@@ -85,7 +85,7 @@ func launchFinding(launchType string, redirects bool) Finding {
 	switch {
 	case launchType == "FARGATE" && redirects:
 		return fail("FARGATE, which does not grant NET_ADMIN, and transparentProxy.enabled is true",
-			"run the task on EC2 or managed instances, or set transparentProxy.enabled to false and list its upstreams")
+			"run the task on EC2 or managed instances, or set transparentProxy.enabled to false and names.enabled to true, or list its upstreams")
 	case launchType == "EXTERNAL":
 		return fail("EXTERNAL, which has no network mode awsvpc", "run the task on Fargate, EC2 or managed instances")
 	case launchType == "":

@@ -86,6 +86,10 @@ func dataplaneFile(cfg agentconfig.Config, s consul.Settings, r consul.Registrat
 	if cfg.ResolvesNames() {
 		f.DNSServer = &dataplanefile.DNSServer{BindAddress: loopback.String(), BindPort: new(mesh.PortDNS)}
 	}
+	if cfg.CallsByName() {
+		f.DNSServer = &dataplanefile.DNSServer{BindAddress: loopback.String(), BindPort: new(mesh.PortResolver)}
+		f.Names = &dataplanefile.Names{Ports: cfg.NamesSettings().Ports}
+	}
 	for i, pair := range cfg.Pairs("") {
 		if pair.Further() {
 			f.FurtherProxies = append(f.FurtherProxies, dataplanefile.FurtherProxy{ID: r.Pairs()[i].ProxyID, ReadyBindPort: pair.Proxy.HealthCheckPort})

@@ -11,6 +11,9 @@
 // its own traffic out of the mesh. -dry-run prints the rules that follow from the configuration, without what Consul's own
 // says about the proxy, and does nothing else.
 //
+// With names.enabled the application calls services by name, and nothing is redirected: the proxy is registered in transparent mode, and
+// the line goes into /etc/resolv.conf. That takes user 0 and a root file system that can be written, and no capability.
+//
 // Each of services in the configuration is registered like the first, with a proxy of its own, which the dataplane runs beside
 // the first one's.
 //
@@ -51,6 +54,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/resolvconf"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
 )
 
@@ -139,6 +143,11 @@ func register(ctx context.Context, cfg agentconfig.Config, settings consul.Setti
 	}
 	if err == nil && cfg.RedirectsTraffic() {
 		err = redirectTraffic(try, cfg, conn, r, log)
+	}
+	if err == nil && cfg.CallsByName() {
+		if err = resolvconf.Add(resolvconf.Path, loopback); err == nil {
+			log.Info("name server added", "path", resolvconf.Path, "server", loopback)
+		}
 	}
 	if err == nil && ctx.Err() == nil {
 		took := time.Since(start).Round(time.Millisecond).String()

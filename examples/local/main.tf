@@ -1,5 +1,5 @@
 # The mesh on one machine: the controller, and web calling api through it; transparent_proxy.tf adds a pair that needs no
-# upstream. `make demo` applies this configuration against a local ECS; against AWS only the provider block and the variables
+# upstream, and names.tf a caller that needs none either and no redirection. `make demo` applies this configuration against a local ECS; against AWS only the provider block and the variables
 # would differ.
 
 terraform {

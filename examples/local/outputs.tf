@@ -6,5 +6,7 @@ output "services" {
 
     shop  = consulecs_mesh_task.shop.ecs_service_arn
     stock = consulecs_mesh_task.stock.ecs_service_arn
+
+    kiosk = consulecs_mesh_task.kiosk.ecs_service_arn
   }
 }

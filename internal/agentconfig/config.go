@@ -19,6 +19,7 @@ type Config struct {
 	Proxy                *Proxy            `json:"proxy,omitempty"`                                            // the service's sidecar proxy; absent: its defaults
 	Services             []FurtherService  `json:"services,omitempty"`                                         // ours: further services that the task provides, each with a sidecar proxy of its own; default: none
 	TransparentProxy     *TransparentProxy `json:"transparentProxy,omitempty"`                                 // redirects the task's traffic through its proxy; absent: nothing is redirected
+	Names                *Names            `json:"names,omitempty"`                                            // ours: the application calls services by their names, without a list of them and without redirection; absent: it does not
 	ShareAgent           *bool             `json:"shareAgent,omitempty"`                                       // ours: mesh-init puts the agents' program into the shared volume, for containers of other images; default: true without proxy.dataplane, as the incumbent's definitions run it from there
 }
 
@@ -196,6 +197,13 @@ type Dataplane struct {
 	StopWithinSeconds int  `json:"stopWithinSeconds,omitempty" rule:"max=120"` // from SIGTERM to exit at the most, below the container's stop timeout; default 25
 
 	RetryUndelivered *bool `json:"retryUndelivered,omitempty"` // Envoy tries elsewhere what no application has got, and says of its own what it could not deliver; default true
+}
+
+// Names lets the application call services by their names in Consul, NAME.virtual.consul, without a list of upstreams. The names lead to
+// addresses on loopback, where Envoy listens: nothing is redirected, so the task needs no right to do that.
+type Names struct {
+	Enabled *bool `json:"enabled,omitempty"`             // default false; not together with transparentProxy.enabled
+	Ports   []int `json:"ports,omitempty" rule:"unique"` // 1 to 16 ports at which Envoy listens for all names alike: each of them leads to any service; default 80
 }
 
 // TransparentProxy redirects the task's traffic through the proxy.

@@ -146,6 +146,18 @@ func (c Config) ResolvesNames() bool {
 // TransparentProxySettings is the transparent proxy section; the zero value when there is none.
 func (c Config) TransparentProxySettings() TransparentProxy { return deref(c.TransparentProxy) }
 
+// CallsByName reports whether the application calls services by their names.
+func (c Config) CallsByName() bool { return or(deref(c.Names).Enabled, false) }
+
+// NamesSettings is the names section with its default port, also when the section is absent.
+func (c Config) NamesSettings() Names {
+	names := deref(c.Names)
+	if len(names.Ports) == 0 {
+		names.Ports = []int{mesh.PortNames}
+	}
+	return names
+}
+
 func deref[T any](p *T) T {
 	if p == nil {
 		var zero T

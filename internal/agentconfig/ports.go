@@ -65,6 +65,9 @@ func (c Config) listeners() []listener {
 	if c.ResolvesNames() {
 		all = append(all, listener{what: "the DNS proxy", port: mesh.PortDNS, address: loopback, with: redirected})
 	}
+	if c.CallsByName() {
+		all = append(all, c.namesListeners(pairs)...)
+	}
 	for _, pair := range pairs {
 		path := pair.at.proxy
 		for i, u := range pair.Proxy.Upstreams {
@@ -95,6 +98,47 @@ func (p Pair) listeners() []listener {
 		}
 	}
 	return all
+}
+
+// namesListeners are Envoy's for names, after the ports of the agents that no setting decides. Envoy binds those for names to every address
+// of the loopback device, and so collides with a program at any address.
+func (c Config) namesListeners(pairs []Pair) []listener {
+	path := problem.At("names")
+	switchedOn := []problem.Path{path.Child("enabled")}
+	all := []listener{{what: "the DNS proxy", port: mesh.PortResolver, address: loopback, with: switchedOn}}
+	for n := range pairs {
+		all = append(all, listener{what: "the dataplane's endpoints for start and stop", port: mesh.PortLifeCycle + n, address: loopback, with: switchedOn},
+			listener{what: "the dataplane's metrics", port: mesh.PortMetrics + n, address: loopback, with: switchedOn})
+	}
+	for i, port := range c.NamesSettings().Ports {
+		at := path.Child("ports")
+		if len(c.Names.Ports) > 0 {
+			at = path.Child("ports", i)
+		}
+		all = append(all, listener{what: "Envoy's listener for names", path: at, port: port, address: everywhere, with: append(switchedOn, path.Child("ports"))})
+	}
+	return all
+}
+
+// MaxNamesPorts is how many ports may be chosen for names: each is a socket for each of Envoy's threads.
+const MaxNamesPorts = 16
+
+func (c Config) checkNames(found *problem.List) {
+	if c.Names == nil {
+		return
+	}
+	path := problem.At("names")
+	checkPortList(c.Names.Ports, path.Child("ports"), found)
+	if n := len(c.Names.Ports); c.Names.Ports != nil && (n == 0 || n > MaxNamesPorts) {
+		found.Add(path.Child("ports"), "has %d ports, want 1 to %d", n, MaxNamesPorts)
+	}
+	if c.CallsByName() && c.RedirectsTraffic() {
+		other := problem.At("transparentProxy", "enabled")
+		found.AddWith([]problem.Path{other}, path.Child("enabled"), "is true, but %s is true as well, and with that the application calls by name anyway: choose one of the two", other)
+	}
+	if login := problem.At("consulLogin", "embedBearerToken"); c.CallsByName() && deref(c.ConsulLogin).EmbedBearerToken {
+		found.AddWith([]problem.Path{login}, path.Child("enabled"), "is true, but %s is for the official dataplane, which knows no names: leave one of the two out", login)
+	}
 }
 
 // address parses text; what is no address is reported elsewhere and counts as otherwise here.

@@ -33,6 +33,7 @@ func (c Config) Problems() problem.List {
 	if c.TransparentProxy != nil {
 		c.TransparentProxy.check(&found)
 	}
+	c.checkNames(&found)
 	for i, name := range c.HealthSyncContainers {
 		if name == "" {
 			found.Add(problem.At("healthSyncContainers", i), "is empty, want the name of a container")

@@ -63,6 +63,8 @@ var inForce = map[string]func(agentconfig.Config) any{
 	"proxy.healthCheckPort":              func(c agentconfig.Config) any { return c.ProxySettings().HealthCheckPort },
 	"transparentProxy.enabled":           func(c agentconfig.Config) any { return c.RedirectsTraffic() },
 	"transparentProxy.consulDNS.enabled": func(c agentconfig.Config) any { return c.ResolvesNames() },
+	"names.enabled":                      func(c agentconfig.Config) any { return c.CallsByName() },
+	"names.ports":                        func(c agentconfig.Config) any { return strings.Trim(fmt.Sprint(c.NamesSettings().Ports), "[]") },
 	"shareAgent":                         func(c agentconfig.Config) any { return c.SharesAgent() },
 }
 

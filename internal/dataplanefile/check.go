@@ -19,8 +19,6 @@ const (
 	sidecar            = "sidecar"
 	defaultStopWithin  = 25 // ECS kills a container 30 s after SIGTERM unless told otherwise
 	defaultDrainTime   = 30
-	defaultGraceful    = 20300
-	defaultMergePort   = 20100
 	maxStopWithin      = 120
 	afterGrace         = 5 // of StopWithinSeconds, for the end that follows the grace period
 	maxDrainTime       = 600
@@ -47,10 +45,10 @@ func withDefaults(f File) File {
 	e.DrainStrategy = cmp.Or(e.DrainStrategy, immediate)
 	e.StopWithinSeconds = cmp.Or(e.StopWithinSeconds, min(max(defaultStopWithin, e.ShutdownGracePeriodSeconds+afterGrace), maxStopWithin))
 	e.GracefulAddr = cmp.Or(e.GracefulAddr, loopback)
-	e.GracefulPort = cmp.Or(e.GracefulPort, defaultGraceful)
+	e.GracefulPort = cmp.Or(e.GracefulPort, mesh.PortLifeCycle)
 	e.GracefulStartupPath = cmp.Or(e.GracefulStartupPath, defaultStartup)
 	e.GracefulShutdownPath = cmp.Or(e.GracefulShutdownPath, defaultShutdown)
-	f.Telemetry.Prometheus.MergePort = cmp.Or(f.Telemetry.Prometheus.MergePort, defaultMergePort)
+	f.Telemetry.Prometheus.MergePort = cmp.Or(f.Telemetry.Prometheus.MergePort, mesh.PortMetrics)
 	return f.withScrapePath()
 }
 
@@ -92,6 +90,7 @@ func (f File) check() error {
 	f.checkAddresses(&p)
 	f.checkTelemetry(&p)
 	f.checkDNS(&p)
+	f.checkNames(&p)
 	f.checkFurther(&p)
 	both(&p, "consul.tls", f.Consul.TLS.CertFile, f.Consul.TLS.KeyFile)
 	oneOf(&p, "envoy.drainStrategy", f.Envoy.DrainStrategy, immediate, gradual)

@@ -29,6 +29,7 @@ type File struct {
 	Envoy     Envoy      `json:"envoy"`               // the Envoy process; all addresses are loopback
 	Logging   Logging    `json:"logging"`             // the dataplane's own log and Envoy's
 	DNSServer *DNSServer `json:"dnsServer,omitempty"` // the DNS proxy; absent: none
+	Names     *Names     `json:"names,omitempty"`     // ours: names of services lead to Envoy; absent: they do not
 	Telemetry Telemetry  `json:"telemetry,omitzero"`  // metrics, Envoy's and the dataplane's own
 
 	FurtherProxies []FurtherProxy `json:"furtherProxies,omitempty"` // ours: proxies that run beside the first, each with an Envoy of its own; default: none

@@ -16,14 +16,14 @@ type FurtherProxy struct {
 }
 
 // Each is a file for each of the proxies, the first of them for the proxy that the file names itself. Names in Consul are resolved
-// and the application's metrics are shown by the first alone.
+// and called, and the application's metrics are shown by the first alone.
 func (f File) Each() []File {
 	first := f
 	first.FurtherProxies = nil
 	all := []File{first}
 	for i, further := range f.FurtherProxies {
 		n, one := i+1, first
-		one.Remarks, one.DNSServer = nil, nil
+		one.Remarks, one.DNSServer, one.Names = nil, nil, nil
 		one.Proxy.ID, one.Proxy.IDPath = further.ID, ""
 		one.Envoy.ReadyBindPort = cmp.Or(further.ReadyBindPort, first.Envoy.ReadyBindPort+n)
 		one.Envoy.AdminBindPort = cmp.Or(further.AdminBindPort, first.Envoy.AdminBindPort+n)

@@ -34,6 +34,7 @@ func full() dataplanefile.File {
 		},
 		Logging:   dataplanefile.Logging{LogLevel: "DEBUG", LogJSON: true},
 		DNSServer: &dataplanefile.DNSServer{BindAddress: "127.0.0.2", BindPort: new(8601)},
+		Names:     &dataplanefile.Names{Ports: []int{80, 8080}},
 		Telemetry: dataplanefile.Telemetry{UseCentralConfig: new(bool), Prometheus: dataplanefile.Prometheus{
 			RetentionTime: dataplanefile.Duration(time.Minute), CACertsPath: "/ca.pem", CertFile: "/c.pem", KeyFile: "/k.pem",
 			ServiceMetricsURL: "http://127.0.0.1:9090/metrics", ScrapePath: "/scrape", MergePort: 20101,
@@ -170,6 +171,11 @@ func TestABadFileIsRefusedWithItsPath(t *testing.T) {
 		"address with port": {valid(`"consul":{"addresses":"10.0.0.1:8502"}`), `consul.addresses: "10.0.0.1:8502" has a port`},
 		"nameless servers":  {valid(`"consul":{"addresses":"10.0.0.1,10.0.0.2"}`), "consul.tls.serverName: missing, as consul.addresses is no single name"},
 		"no auth method":    {`{"consul":{"addresses":"a","credentials":{"type":"login"}},"proxy":{"id":"p"}}`, "consul.credentials.login.authMethod: missing"},
+		"names nowhere":     {valid(`"names":{}`), "names.ports: 0 ports, want 1 to 16"},
+		"names at no port":  {valid(`"names":{"ports":[0]}`), "names.ports[0]: 0, want 1 to 65535"},
+		"names twice":       {valid(`"names":{"ports":[80,80]}`), "names.ports[1]: 80, the port of names.ports[0]"},
+		"names at admin":    {valid(`"names":{"ports":[19000]}`), "names.ports[0]: 19000, the port of envoy.adminBindPort"},
+		"names at DNS":      {valid(`"dnsServer":{"bindPort":53},"names":{"ports":[53]}`), "names.ports[0]: 53, the port of dnsServer.bindPort"},
 		"unknown log level": {`{"consul":{"addresses":"a"},"proxy":{"id":"p"},"logging":{"logLevel":"loud"}}`, `logging.logLevel: "loud"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -62,6 +62,20 @@ func (a *awsFacts) taskRows(ctx context.Context, ecsServices ...string) ([]strin
 	return rows, nil
 }
 
+// capabilities are those that containers of a task get beyond what every container has.
+func (a *awsFacts) capabilities(ctx context.Context, t ecstypes.Task) (given []string, err error) {
+	found, err := a.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: t.TaskDefinitionArn})
+	if err != nil {
+		return nil, fmt.Errorf("describe task definition: %w", err)
+	}
+	for _, c := range found.TaskDefinition.ContainerDefinitions {
+		if p := c.LinuxParameters; p != nil && p.Capabilities != nil {
+			given = append(given, p.Capabilities.Add...)
+		}
+	}
+	return given, nil
+}
+
 // leftovers names what a destroy should have removed: ECS services, tasks, active task definitions, roles of ours.
 func (a *awsFacts) leftovers(ctx context.Context) ([]string, error) {
 	var left []string

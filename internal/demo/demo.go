@@ -1,5 +1,5 @@
 // Package demo shows the whole product on one machine, from `terraform apply` to traffic that obeys an intention: first
-// with an upstream at a local port, then with transparent proxy and Consul DNS. Each step prints its time and the facts that show it, and fails with a pointed message when the world is not as it should be.
+// with an upstream at a local port, then with transparent proxy and Consul DNS, at last by names with nothing redirected. Each step prints its time and the facts that show it, and fails with a pointed message when the world is not as it should be.
 package demo
 
 import (
@@ -40,6 +40,7 @@ type demo struct {
 	catalog   *fleet.Catalog
 	webURL    string
 	shopURL   string
+	kioskURL  string
 }
 
 type step struct {
@@ -50,7 +51,7 @@ type step struct {
 // steps are the demo in order; the last ones undo the first.
 var steps = []step{
 	{"a1. world up: Consul with ACLs and TLS, an AWS emulator, a local ECS", (*demo).worldUp},
-	{"a2. terraform apply: controller, web and api, shop and stock", (*demo).apply},
+	{"a2. terraform apply: controller, web and api, shop and stock, kiosk", (*demo).apply},
 	{"b. all services passing in Consul", (*demo).allPassing},
 	{"c. web → api is refused: default deny", (*demo).refused},
 	{"d. an intention is written: web → api answers 200", (*demo).allowed},
@@ -60,12 +61,13 @@ var steps = []step{
 	{"h. transparent proxy and Consul DNS: shop resolves stock.virtual.consul and is refused", (*demo).refusedByName},
 	{"i. an intention is written: shop → http://stock.virtual.consul answers 200", (*demo).allowedByName},
 	{"j. nobody reaches stock past its proxy", (*demo).guarded},
-	{"k. terraform plan: no changes", (*demo).unchanged},
+	{"k. names as on Fargate: kiosk → http://stock.virtual.consul answers 200, and nothing is redirected", (*demo).byName},
+	{"l. terraform plan: no changes", (*demo).unchanged},
 }
 
 var undoing = []step{
-	{"l. terraform destroy: nothing left", (*demo).destroy},
-	{"m. world down", (*demo).worldDown},
+	{"m. terraform destroy: nothing left", (*demo).destroy},
+	{"n. world down", (*demo).worldDown},
 }
 
 // Run plays the demo. Whatever happens, also when ctx ends, the world is taken down again unless it is to be kept.
@@ -135,9 +137,10 @@ The world stays up. Where to look:
    AWS endpoint     %s (credentials test/test, region %s)
    web              %s
    shop             %s
+   kiosk            %s
    world's log      %s
 Take it down with: make demo-down
-`, d.address.ConsulHTTPS, caFile(d.Dir), d.token, d.address.AWS, d.address.Region, d.webURL, d.shopURL, logFile(d.Dir))
+`, d.address.ConsulHTTPS, caFile(d.Dir), d.token, d.address.AWS, d.address.Region, d.webURL, d.shopURL, d.kioskURL, logFile(d.Dir))
 }
 
 // newToken makes a bootstrap token in the form that Consul asks for, a UUID.

@@ -29,9 +29,11 @@ const (
 
 	shopService  = "shop" // on transparent proxy, as stock
 	stockService = "stock"
+
+	kioskService = "kiosk" // calls stock by name, with nothing redirected
 )
 
-var services = []string{apiService, shopService, stockService, webService}
+var services = []string{apiService, kioskService, shopService, stockService, webService}
 
 // demoRate is the load of the rolling replacement, in requests a second.
 const demoRate = 50
@@ -65,7 +67,7 @@ func (d *demo) allPassing(ctx context.Context) error {
 		return err
 	}
 	d.table("SERVICE\tTASK\tCONTAINER\tSTATE\tHEALTH", rows)
-	for service, url := range map[string]*string{webService: &d.webURL, shopService: &d.shopURL} {
+	for service, url := range map[string]*string{webService: &d.webURL, shopService: &d.shopURL, kioskService: &d.kioskURL} {
 		task, err := d.aws.onlyTask(ctx, service)
 		if err != nil {
 			return err

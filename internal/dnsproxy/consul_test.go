@@ -88,7 +88,7 @@ func consulWithInstances(t *testing.T) *testenv.Consul {
 func startBefore(t *testing.T, consul *testenv.Consul) *Proxy {
 	t.Helper()
 	conn := connect(t, net.JoinHostPort(consul.Address, strconv.Itoa(consul.GRPCPort)))
-	p, err := Start(anyPort, Consul{Link: link.Link{Conn: conn, Token: func() string { return consul.BootstrapToken }}}, hclog.NewNullLogger())
+	p, err := Start(anyPort, Consul{Link: link.Link{Conn: conn, Token: func() string { return consul.BootstrapToken }}}, nil, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

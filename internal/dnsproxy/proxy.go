@@ -1,4 +1,5 @@
-// Package dnsproxy answers the task's DNS queries on loopback, over UDP and TCP, with what a Consul server answers to them.
+// Package dnsproxy answers the task's DNS queries on loopback, over UDP and TCP, with what a Consul server answers to them, and those for
+// services that Envoy can be reached for by itself.
 // Messages are passed as they come, in both directions, over the agent's own connection and with its current token. When
 // Consul cannot be asked, the client is told at once (SERVFAIL), so that it turns to its next name server.
 package dnsproxy
@@ -49,6 +50,7 @@ type Consul struct {
 // Proxy is the local DNS server.
 type Proxy struct {
 	consul  Consul
+	names   Names // nil: Consul answers for all
 	log     hclog.Logger
 	udp     *net.UDPConn
 	tcp     net.Listener
@@ -60,13 +62,14 @@ type Proxy struct {
 	work sync.WaitGroup
 }
 
-// Start listens at addr, which must be loopback, and serves over UDP and TCP. Port 0 means any port that is free for both.
-func Start(addr netip.AddrPort, consul Consul, log hclog.Logger) (*Proxy, error) {
+// Start listens at addr, which must be loopback, and serves over UDP and TCP. Port 0 means any port that is free for both. names, which
+// may be nil, answer before Consul is asked.
+func Start(addr netip.AddrPort, consul Consul, names Names, log hclog.Logger) (*Proxy, error) {
 	if !addr.Addr().IsLoopback() {
 		return nil, fmt.Errorf("listen for DNS at %s: not a loopback address", addr)
 	}
 	p := &Proxy{
-		consul: consul, log: log.Named("dns"),
+		consul: consul, names: names, log: log.Named("dns"),
 		queries: make(chan struct{}, maxQueries), clients: make(chan struct{}, maxConnections),
 	}
 	if err := p.listen(addr); err != nil {
@@ -113,6 +116,9 @@ func (p *Proxy) answer(ctx context.Context, query []byte, protocol pbdns.Protoco
 	if !isQuery(query) {
 		return nil
 	}
+	if answer := p.named(query); answer != nil {
+		return answer
+	}
 	question := protocol.String() + string(query[idSize:])
 	found, _, _ := p.asked.Do(question, func() (any, error) { return p.ask(ctx, query, protocol), nil })
 	answer := found.([]byte)
@@ -144,7 +150,7 @@ func (p *Proxy) ask(ctx context.Context, query []byte, protocol pbdns.Protocol) 
 		p.log.Debug("answer of consul is no DNS message", "bytes", len(resp.GetMsg()))
 		return failure(query)
 	}
-	return resp.GetMsg()
+	return p.mapped(resp.GetMsg())
 }
 
 // acquire takes a place, if need be when one is free.

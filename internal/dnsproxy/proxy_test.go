@@ -64,7 +64,7 @@ func startAs(t *testing.T, token func() string, answer func(context.Context, *pb
 	p, err := Start(anyPort, Consul{
 		Link:  link.Link{Conn: conn, Token: token},
 		Scope: mesh.Scope{Partition: "ap1", Namespace: "ns1"},
-	}, hclog.NewNullLogger())
+	}, nil, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -443,7 +443,7 @@ func TestRefusedAcceptsAreSurvived(t *testing.T) {
 
 func TestOnlyLoopbackIsServed(t *testing.T) {
 	t.Parallel()
-	if p, err := Start(netip.MustParseAddrPort("0.0.0.0:0"), Consul{}, hclog.NewNullLogger()); err == nil {
+	if p, err := Start(netip.MustParseAddrPort("0.0.0.0:0"), Consul{}, nil, hclog.NewNullLogger()); err == nil {
 		p.Close()
 		t.Error("0.0.0.0 was taken")
 	}
@@ -452,7 +452,7 @@ func TestOnlyLoopbackIsServed(t *testing.T) {
 func TestATakenPortIsAnError(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
-	if second, err := Start(p.Addr(), Consul{}, hclog.NewNullLogger()); !errors.Is(err, syscall.EADDRINUSE) {
+	if second, err := Start(p.Addr(), Consul{}, nil, hclog.NewNullLogger()); !errors.Is(err, syscall.EADDRINUSE) {
 		if err == nil {
 			second.Close()
 		}

@@ -28,6 +28,12 @@ func (p *Proxy) serveUDP(ctx context.Context) {
 			continue
 		}
 		pause = 0
+		if isQuery(buffer[:n]) {
+			if answer := p.named(buffer[:n]); answer != nil { // with nobody to wait for
+				p.reply(buffer[:n], answer, client)
+				continue
+			}
+		}
 		if !acquire(ctx, p.queries) {
 			return
 		}

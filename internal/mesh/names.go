@@ -122,12 +122,19 @@ const (
 	PortReadiness        = 22000 // Envoy's ready listener, loopback
 	PortEnvoyAdmin       = 19000 // loopback
 	PortDNS              = 8600  // Consul DNS in the task, loopback
+	PortResolver         = 53    // the same in a task that calls by name: nothing redirects a resolver's queries there
+	PortNames            = 80    // where Envoy listens for names, unless other ports are chosen
+	PortLifeCycle        = 20300 // the dataplane's endpoints for start and stop, loopback
+	PortMetrics          = 20100 // where the dataplane merges metrics, loopback
 
 	PortConsulHTTP    = 8500
 	PortConsulHTTPS   = 8501
 	PortConsulGRPC    = 8502
 	PortConsulGRPCTLS = 8503
 )
+
+// UnprivilegedPortStart is the kernel's parameter for the first port that users other than root may listen at.
+const UnprivilegedPortStart = "net.ipv4.ip_unprivileged_port_start"
 
 // CheckType is the Type of every check that the agents keep in Consul's catalog.
 const CheckType = "consul-ecs-health-check"

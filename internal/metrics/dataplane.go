@@ -73,6 +73,25 @@ func (d *Dataplane) Watch(streams func() Streams, connected func() bool) {
 	)
 }
 
+// Names is how a dataplane fares whose application calls services by name.
+type Names struct {
+	Services int      `json:"services"` // that can be called
+	Ports    []uint16 `json:"ports"`    // where Envoy listens for names
+	Taken    []uint16 `json:"taken"`    // where another program of the task does
+}
+
+// WatchNames adds what names tells at each gathering. It is called once.
+func (d *Dataplane) WatchNames(names func() Names) {
+	d.prefixed().MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "names_services", Help: "How many services can be called by name."},
+			func() float64 { return float64(names().Services) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "names_ports", Help: "At how many ports Envoy listens for names."},
+			func() float64 { return float64(len(names().Ports)) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "names_ports_taken", Help: "How many ports for names another program of the task has."},
+			func() float64 { return float64(len(names().Taken)) }),
+	)
+}
+
 // counts is a metric with one label, as it is when it is asked for.
 type counts struct {
 	desc *prometheus.Desc

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"strings"
@@ -22,10 +23,21 @@ const keyword = "nameserver"
 func Add(path string, server netip.Addr) error {
 	if err := add(path, server); errors.Is(err, syscall.EROFS) {
 		return fmt.Errorf("add name server: %w\nhint: the container that adds it needs a writable root file system", err)
+	} else if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("add name server: %w\nhint: the file is root's: the container that adds it needs user 0", err)
 	} else if err != nil {
 		return fmt.Errorf("add name server: %w", err)
 	}
 	return nil
+}
+
+// Has reports whether server is the first of the file's name servers.
+func Has(path string, server netip.Addr) (bool, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return false, fmt.Errorf("look for name server: %w", err)
+	}
+	return WithServer(string(content), server) == string(content), nil
 }
 
 func add(path string, server netip.Addr) (err error) {

@@ -1,15 +1,18 @@
 package resolvconf_test
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/resolvconf"
 )
@@ -145,6 +148,23 @@ func TestAddTellsWhichFileIsNotThere(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "absent")
 	if err := resolvconf.Add(path, loopback); err == nil || !strings.Contains(err.Error(), "add name server: open "+path) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAddTellsWhoMayWriteTheFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(path, []byte(amazon), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	added := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the user is this thread's, which ends with the function
+		_, err := unix.SetfsuidRetUid(65534)
+		added <- errors.Join(err, resolvconf.Add(path, loopback))
+	}()
+	if err := <-added; err == nil || !strings.Contains(err.Error(), "permission denied\nhint: the file is root's: the container that adds it needs user 0") {
 		t.Errorf("got %v", err)
 	}
 }

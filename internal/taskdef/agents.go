@@ -32,6 +32,10 @@ func AgentConfig(s Spec) agentconfig.Config {
 		TransparentProxy:     &transparent,
 		ShareAgent:           s.sharesAgent(),
 	}
+	if aws.ToBool(s.Names.Enabled) { // the incumbent's agents do not know the section
+		names := s.Names
+		cfg.Names = &names
+	}
 	if s.Login.Enabled {
 		login := s.Login
 		login.Method = cmp.Or(login.Method, mesh.AuthMethod)

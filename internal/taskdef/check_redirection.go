@@ -23,8 +23,8 @@ func (s Spec) checkRedirection(found *problem.List) {
 	}
 	if s.Task.runsOn(ecstypes.CompatibilityFargate) {
 		found.AddWith([]problem.Path{problem.At("task", "launchTypes")}, path.Child("enabled"),
-			"is true, but FARGATE does not grant the capability %s that redirecting traffic takes: set %s to EC2, MANAGED_INSTANCES or both, or use %s",
-			capNetAdmin, problem.At("task", "launchTypes"), problem.At("proxy", "upstreams"))
+			"is true, but FARGATE does not grant the capability %s that redirecting traffic takes: set %s to EC2, MANAGED_INSTANCES or both, or use %s, which takes none",
+			capNetAdmin, problem.At("task", "launchTypes"), problem.At("names"))
 	}
 	if cfg.ResolvesNames() && aws.ToBool(s.Sidecars.MeshInit.ReadonlyRoot) {
 		found.AddWith([]problem.Path{path.Child("consulDNS", "enabled")}, problem.At("sidecars", "meshInit", "readonlyRoot"),

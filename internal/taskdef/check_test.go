@@ -162,7 +162,7 @@ func TestTasksThatECSWouldRefuse(t *testing.T) {
 		"external":    {func(s *taskdef.Spec) { s.Task.LaunchTypes = []ecstypes.Compatibility{"EXTERNAL"} }, "task.launchTypes[0]: is EXTERNAL, which has no awsvpc network: the mesh needs one"},
 		"redirection on Fargate": {
 			func(s *taskdef.Spec) { s.TransparentProxy.Enabled = aws.Bool(true) },
-			"transparentProxy.enabled: is true, but FARGATE does not grant the capability NET_ADMIN that redirecting traffic takes: set task.launchTypes to EC2, MANAGED_INSTANCES or both, or use proxy.upstreams",
+			"transparentProxy.enabled: is true, but FARGATE does not grant the capability NET_ADMIN that redirecting traffic takes: set task.launchTypes to EC2, MANAGED_INSTANCES or both, or use names, which takes none",
 		},
 		"read-only root and DNS": {func(s *taskdef.Spec) {
 			s.Task.LaunchTypes, s.Sidecars.MeshInit.ReadonlyRoot = ec2, aws.Bool(true)

@@ -61,7 +61,7 @@ func (s Spec) injected(config string) []ecstypes.ContainerDefinition {
 
 func (s Spec) meshInit(config string) ecstypes.ContainerDefinition {
 	settings, cfg := s.Sidecars.MeshInit, AgentConfig(s)
-	if cfg.ResolvesNames() {
+	if needsResolver(cfg) {
 		settings.ReadonlyRoot = aws.Bool(false) // it writes /etc/resolv.conf, which is read-only where the root is
 	}
 	c := s.sidecar(mesh.ContainerMeshInit, settings, reserveMeshInit)
@@ -70,6 +70,10 @@ func (s Spec) meshInit(config string) ecstypes.ContainerDefinition {
 	if cfg.RedirectsTraffic() {
 		c.User = aws.String(fmt.Sprintf("0:%d", mesh.UIDMeshInit)) // rules are loaded by root; by the group they know its traffic
 		c.LinuxParameters = &ecstypes.LinuxParameters{Capabilities: &ecstypes.KernelCapabilities{Add: []string{capNetAdmin}}}
+	}
+	if cfg.CallsByName() {
+		c.User = uid(0) // /etc/resolv.conf is root's; nothing else of it takes root
+		c.SystemControls = []ecstypes.SystemControl{unprivileged}
 	}
 	c.Environment = withConfig(config, c.Environment)
 	c.Secrets = s.Servers.secrets()
@@ -91,6 +95,9 @@ func (s Spec) dataplaneContainer() ecstypes.ContainerDefinition {
 		Retries:  aws.Int32(10),
 	}
 	c.Ulimits = []ecstypes.Ulimit{{Name: ecstypes.UlimitNameNofile, SoftLimit: 1048576, HardLimit: 1048576}} // Envoy: two per connection
+	if AgentConfig(s).CallsByName() {
+		c.SystemControls = []ecstypes.SystemControl{unprivileged}
+	}
 	if s.MapsListener {
 		c.PortMappings = []ecstypes.PortMapping{{ContainerPort: aws.Int32(int32(AgentConfig(s).Proxy.PublicListenerPort)), Protocol: ecstypes.TransportProtocolTcp}}
 	}

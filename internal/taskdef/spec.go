@@ -30,6 +30,7 @@ type Spec struct {
 	LogJSON      bool
 
 	TransparentProxy agentconfig.TransparentProxy // off unless enabled
+	Names            agentconfig.Names            // off unless enabled
 
 	Task            Task
 	Containers      []Container
@@ -108,7 +109,7 @@ type Sidecar struct {
 	Environment       map[string]string
 	LogConfiguration  *ecstypes.LogConfiguration       // empty: none, whatever all have
 	RestartPolicy     *ecstypes.ContainerRestartPolicy // of containers that stay: dataplane, health-sync, controller
-	ReadonlyRoot      *bool                            // default true, but for mesh-init where it sets up Consul DNS
+	ReadonlyRoot      *bool                            // default true, but for mesh-init where it sets up Consul DNS or names
 	StopTimeout       int32                            // seconds; default: longer than every container of the user
 }
 

@@ -18,6 +18,7 @@ type exchange struct {
 	fromEnvoy grpc.ServerStream
 	toConsul  grpc.ClientStream
 
+	making        sync.Mutex // held from when something is made for Envoy until it is sent: what is newer comes later
 	envoy, consul sync.Mutex // held while a message is sent there: we have some of our own to say
 }
 
@@ -33,12 +34,19 @@ func (e *exchange) requests() error {
 			return err
 		}
 		data := f.data.Materialize()
-		if r, err := parseRequest(data); err == nil && e.heard(r) {
-			f.data.Free()
-			if data = withoutAnswer(data); data == nil {
-				continue
+		if r, err := parseRequest(data); err == nil {
+			n := e.heard(r)
+			switch {
+			case n.ours:
+				f.data.Free()
+				if data = withoutAnswer(data); data == nil {
+					continue
+				}
+				f = frame{mem.BufferSlice{mem.SliceBuffer(data)}}
+			case r.refused && len(n.own) > 0:
+				f.data.Free()
+				f = frame{mem.BufferSlice{mem.SliceBuffer(withoutRefusal(data))}}
 			}
-			f = frame{mem.BufferSlice{mem.SliceBuffer(data)}}
 		}
 		if err := e.tellConsul(&f); errors.Is(err, io.EOF) {
 			return nil // the stream is over; its status comes by responses
@@ -48,14 +56,14 @@ func (e *exchange) requests() error {
 	}
 }
 
-// heard takes in what Envoy says, and reports whether it is the answer to an offer of ours.
-func (e *exchange) heard(r request) (ours bool) {
+// heard takes in what Envoy says, and returns what is new in it.
+func (e *exchange) heard(r request) news {
 	if r.nonce == "" {
-		return false
+		return news{}
 	}
 	n := e.pacer.answered(r, time.Now())
 	e.proxy.saw(r, n)
-	return n.ours
+	return n
 }
 
 // responses passes Consul's messages on and returns the status that ends them, nil for OK.
@@ -89,7 +97,10 @@ func (e *exchange) handOn(f *frame) error {
 	if err != nil {
 		return e.tellEnvoy(f) // whatever it is, it is not ours to judge
 	}
-	changed := e.proxy.reshape(r)
+	e.making.Lock()
+	defer e.making.Unlock()
+	e.proxy.keep(r)
+	r, changed := e.proxy.reshape(r)
 	left, pass := e.pacer.pass(r)
 	switch {
 	case !pass:
@@ -110,7 +121,7 @@ func (e *exchange) offerAgain(ctx context.Context) {
 	for {
 		offers, wait := e.pacer.due(time.Now())
 		for _, offer := range offers {
-			if e.tellEnvoy(&frame{mem.BufferSlice{mem.SliceBuffer(offer.marshal())}}) != nil {
+			if e.offer(offer) != nil {
 				return // the stream is over
 			}
 		}
@@ -125,6 +136,12 @@ func (e *exchange) offerAgain(ctx context.Context) {
 		case <-timer:
 		}
 	}
+}
+
+func (e *exchange) offer(offer response) error {
+	e.making.Lock()
+	defer e.making.Unlock()
+	return e.tellEnvoy(&frame{mem.BufferSlice{mem.SliceBuffer(e.proxy.remade(offer).marshal())}})
 }
 
 func (e *exchange) tellEnvoy(f *frame) error {

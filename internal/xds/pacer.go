@@ -27,6 +27,9 @@ type pacer struct {
 	held   map[place]*refusal
 	nonces int
 	wake   chan struct{} // holds one element when something became due
+
+	owns  func(typeURL, name string) bool // those that an owner has: see Owner
+	asked map[place]resource              // offers that were asked for and are due
 }
 
 // place is where a resource is: there is one of a name for each type.
@@ -42,8 +45,25 @@ type refusal struct {
 	asked  string    // nonce of the offer that Envoy has not answered; "" for none
 }
 
-func newPacer() *pacer {
-	return &pacer{sent: map[string]response{}, held: map[place]*refusal{}, wake: make(chan struct{}, 1)}
+func newPacer(owns func(typeURL, name string) bool) *pacer {
+	return &pacer{sent: map[string]response{}, held: map[place]*refusal{}, wake: make(chan struct{}, 1), owns: owns, asked: map[place]resource{}}
+}
+
+// offer has a resource offered at once, whether or not it was refused.
+func (p *pacer) offer(typeURL string, one resource) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held[place{typeURL, one.name}] == nil { // else its time comes
+		p.asked[place{typeURL, one.name}] = one
+		p.awake()
+	}
+}
+
+func (p *pacer) awake() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
 }
 
 // pass is what Envoy gets of a response of Consul's: all but what it has refused just so. Where nothing is left, pass is
@@ -74,10 +94,11 @@ func (p *pacer) pass(r response) (left response, pass bool) {
 // news is what an answer of Envoy's tells.
 type news struct {
 	ours  bool     // it answers an offer of ours, of which Consul knows nothing
+	own   []string // resources of the owner's that it is about
 	first []string // resources that were refused by themselves for the first time
 	taken []string // resources that had been refused, and are not any more
 	among bool     // it is a refusal of several at once
-	whole bool     // no resource of the type is refused any more
+	whole bool     // no resource of the type but the owner's is refused any more
 }
 
 // answered notes Envoy's answer.
@@ -89,10 +110,13 @@ func (p *pacer) answered(r request, now time.Time) news {
 	n := news{ours: strings.HasPrefix(r.nonce, ownNonce), among: r.refused && len(asked.resources) > 1}
 	for _, one := range asked.resources {
 		at := place{asked.typeURL, one.name}
+		if p.owns(asked.typeURL, one.name) {
+			n.own = append(n.own, one.name)
+		}
 		old := p.held[at]
 		current := old != nil && old.version == one.version
 		switch {
-		case n.ours && (!current || old.asked != r.nonce): // Consul has sent another meanwhile
+		case n.ours && !asked.wanted && (!current || old.asked != r.nonce): // Consul has sent another meanwhile
 		case !r.refused && current:
 			delete(p.held, at)
 			if old.alone {
@@ -109,10 +133,7 @@ func (p *pacer) answered(r request, now time.Time) news {
 		}
 	}
 	if r.refused {
-		select {
-		case p.wake <- struct{}{}:
-		default:
-		}
+		p.awake()
 	}
 	n.whole = !p.refuses(r.typeURL)
 	return n
@@ -138,15 +159,22 @@ func (p *pacer) due(now time.Time) (offers []response, wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wait = -1
+	offer := func(at place, one resource, wanted bool) (nonce string) {
+		p.nonces++
+		nonce = fmt.Sprintf("%s%d", ownNonce, p.nonces)
+		p.sent[nonce] = response{typeURL: at.typeURL, nonce: nonce, resources: []resource{one}, wanted: wanted}
+		offers = append(offers, p.sent[nonce])
+		return nonce
+	}
+	for at, one := range p.asked {
+		offer(at, one, true)
+	}
+	clear(p.asked)
 	for at, f := range p.held {
 		switch left := f.next.Sub(now); {
 		case f.asked != "":
 		case left <= 0:
-			p.nonces++
-			f.asked = fmt.Sprintf("%s%d", ownNonce, p.nonces)
-			offer := response{typeURL: at.typeURL, nonce: f.asked, resources: []resource{f.resource}}
-			p.sent[f.asked] = offer
-			offers = append(offers, offer)
+			f.asked = offer(at, f.resource, false)
 		case wait < 0 || left < wait:
 			wait = left
 		}
@@ -167,9 +195,10 @@ func (p *pacer) refusing() map[string]int {
 	return count
 }
 
+// refuses tells whether Envoy refuses any resource of the type, apart from the owner's: it serves without those.
 func (p *pacer) refuses(typeURL string) bool {
 	for at := range p.held {
-		if at.typeURL == typeURL {
+		if at.typeURL == typeURL && !p.owns(typeURL, at.name) {
 			return true
 		}
 	}

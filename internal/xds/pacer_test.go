@@ -34,7 +34,7 @@ func refuse(nonce string) request {
 func TestWhatIsRefusedTwiceIsOfferedEverMoreSeldom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
+		p := newPacer(func(string, string) bool { return false })
 		if _, pass := p.pass(aResponse("1", aResource("a", "v1"))); !pass {
 			t.Fatal("the first response does not pass")
 		}
@@ -71,7 +71,7 @@ func TestWhatIsRefusedTwiceIsOfferedEverMoreSeldom(t *testing.T) {
 func TestWhatIsNewPassesAtOnce(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	p := newPacer()
+	p := newPacer(func(string, string) bool { return false })
 	p.pass(aResponse("1", aResource("a", "v1")))
 	p.answered(refuse("1"), now)
 	left, pass := p.pass(aResponse("2", aResource("a", "v1"), aResource("b", "v1")))
@@ -100,7 +100,7 @@ func TestWhatIsNewPassesAtOnce(t *testing.T) {
 func TestOfSeveralThatAreRefusedEachIsOfferedByItselfAtOnce(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	p := newPacer()
+	p := newPacer(func(string, string) bool { return false })
 	p.pass(aResponse("1", aResource("good", "v1"), aResource("bad", "v1")))
 	if n := p.answered(refuse("1"), now); !n.among || len(n.first) > 0 {
 		t.Errorf("the refusal is %+v", n)

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -40,6 +41,7 @@ type Proxy struct {
 	server   *grpc.Server
 	done     chan struct{}
 	err      error // written before done is closed
+	owner    atomic.Pointer[Owner]
 
 	mu         sync.Mutex
 	waiting    map[string]bool // types whose first response Envoy has not applied yet
@@ -48,6 +50,7 @@ type Proxy struct {
 	status     Status
 	pacer      *pacer // of the last stream; nil before the first
 	shape      Shape  // nil: all is passed on as it comes
+	kept       map[place]resource
 }
 
 // Status is how Envoy's streams to Consul fare.
@@ -71,6 +74,7 @@ func Start(addr netip.AddrPort, consul link.Link, log hclog.Logger) (*Proxy, err
 	p := &Proxy{
 		consul: consul, log: log, listener: listener, done: make(chan struct{}),
 		waiting: map[string]bool{TypeCluster: true, TypeListener: true}, configured: make(chan struct{}),
+		kept:   map[place]resource{},
 		status: Status{Ended: map[codes.Code]int{}, Refusals: map[string]int{}},
 	}
 	p.server = grpc.NewServer(
@@ -179,7 +183,7 @@ func (p *Proxy) renew(ctx context.Context, cause error, stale string) {
 func (p *Proxy) refused(r request, n news) {
 	switch {
 	case len(n.first) > 0:
-		p.log.Warn("configuration refused by envoy", "type", short(r.typeURL), "names", n.first, "reason", r.complain, "hint", hint(r.complain))
+		p.log.Warn("configuration refused by envoy", "type", short(r.typeURL), "names", n.first, "reason", r.complain, "hint", hint(r.complain, len(n.own) > 0))
 	case !n.ours && !n.among:
 		p.log.Warn("configuration refused by envoy", "type", short(r.typeURL), "reason", r.complain)
 	default:
@@ -188,7 +192,7 @@ func (p *Proxy) refused(r request, n news) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status.Refusals[short(r.typeURL)]++
-	if r.typeURL == TypeListener && p.waiting[TypeListener] && p.unbound == nil && strings.Contains(r.complain, cannotBind) {
+	if len(n.own) == 0 && r.typeURL == TypeListener && p.waiting[TypeListener] && p.unbound == nil && strings.Contains(r.complain, cannotBind) {
 		p.unbound = fmt.Errorf("envoy: %s\nhint: another container of the task listens there: let it listen elsewhere, or change proxy.publicListenerPort or the upstream's localBindPort",
 			strings.TrimSpace(r.complain))
 		go p.server.Stop() // it waits for the stream that told us
@@ -199,8 +203,13 @@ func (p *Proxy) refused(r request, n news) {
 const cannotBind = "cannot bind"
 
 // hint is what an operator can do about Envoy's refusal.
-func hint(reason string) string {
-	if strings.Contains(reason, cannotBind) {
+func hint(reason string, own bool) string {
+	switch bound := strings.Contains(reason, cannotBind); {
+	case own && bound:
+		return "another program of the task listens there: let it listen elsewhere, or choose other names.ports; envoy is offered it again, at least once a minute"
+	case own:
+		return "calls by name need Linux 5.7 or newer, and for a port below 1024 the system control net.ipv4.ip_unprivileged_port_start; envoy is offered it again, at least once a minute"
+	case bound:
 		return "another program of the task listens there: let it listen elsewhere, or change the upstream's localBindPort; envoy is offered it again, at least once a minute"
 	}
 	return "see what Consul has of this proxy: proxy-defaults, service-defaults, extensions and envoy_ keys; envoy is offered it again, at least once a minute"
@@ -211,6 +220,11 @@ func short(typeURL string) string { return typeURL[strings.LastIndexByte(typeURL
 
 // saw notes what Envoy tells about the configuration it has got.
 func (p *Proxy) saw(r request, n news) {
+	if !n.among { // else nobody knows yet
+		for _, name := range n.own {
+			p.owner.Load().Answered(name, r.complain)
+		}
+	}
 	if r.refused {
 		p.refused(r, n)
 		return

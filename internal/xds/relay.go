@@ -30,7 +30,7 @@ func (p *Proxy) relay(fromEnvoy grpc.ServerStream, token string) error {
 	}
 	p.note(func(s *Status) { s.Streams++ })
 	defer p.note(func(s *Status) { s.Streams-- })
-	e := &exchange{proxy: p, pacer: newPacer(), fromEnvoy: fromEnvoy, toConsul: toConsul}
+	e := &exchange{proxy: p, pacer: newPacer(p.owns), fromEnvoy: fromEnvoy, toConsul: toConsul}
 	p.paces(e.pacer)
 	up := make(chan error, 1)
 	go func() { up <- e.requests() }()

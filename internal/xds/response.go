@@ -30,6 +30,7 @@ type response struct {
 	typeURL, nonce string
 	resources      []resource
 	removed        []string
+	wanted         bool   // it is an offer that the owner of its resource asked for
 	rest           []byte // the fields that are passed on as they came, with their tags
 }
 
@@ -74,6 +75,16 @@ func appendBytes(to []byte, num protowire.Number, value []byte) []byte {
 // acceptance is the request by which Envoy would say that it has taken the response.
 func acceptance(of response) []byte {
 	return appendBytes(appendBytes(nil, fieldTypeURL, []byte(of.typeURL)), fieldNonce, []byte(of.nonce))
+}
+
+// withoutRefusal is the request as Envoy would send it had it taken the response.
+func withoutRefusal(request []byte) []byte {
+	m, err := wire.Parse(request)
+	if err != nil {
+		return request
+	}
+	m.Remove(fieldErrorDetail)
+	return m.Bytes()
 }
 
 // withoutAnswer is the request without what it says of a response. It is nil if nothing of use is left.

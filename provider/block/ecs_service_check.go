@@ -17,6 +17,7 @@ func (m *ECSService) Check(of taskdef.Spec, found *problem.List) {
 	at := problem.At("ecs_service")
 	CheckECSCluster(row.Value(m.Cluster), at.Child("cluster"), found)
 	m.Network.Check(of.Task.LaunchTypes, at, found)
+	m.Network.CheckPlatform(of, at, found)
 	strategy := at.Child("deployment", "strategy")
 	attachment.CheckVolumes(m.VolumeConfigurations, of.Task.Volumes, at, found)
 	attachment.CheckLoadBalancers(m.LoadBalancers, of, m.Deployment.ShiftsTraffic(), strategy, at, found)

@@ -89,7 +89,7 @@ func importDefinition(ctx context.Context, c *deploy.Client, m *model, from *dep
 	if m.Proxy, err = block.ReadProxy(proxy); err != nil {
 		return err
 	}
-	m.Transparent = block.ReadTransparentProxy(cfg)
+	m.Transparent, m.CallsByName = block.ReadTransparentProxy(cfg), block.ReadNames(cfg)
 	m.ConsulServers = block.ReadServers(cfg.ConsulServers, d.ContainerDefinitions, c.Defaults)
 	m.Login = block.ReadLogin(cfg.ConsulLogin, c.Defaults)
 	m.Task = block.ReadTask(d)

@@ -56,6 +56,7 @@ func (m *Task) Check(of taskdef.Spec, found *problem.List) {
 	at := problem.At(Block)
 	block.CheckECSCluster(row.Value(m.Cluster), at.Child("cluster"), found)
 	m.Network.Check(of.Task.LaunchTypes, at, found)
+	m.Network.CheckPlatform(of, at, found)
 	if len(of.Containers) > 0 && !slices.ContainsFunc(of.Containers, isEssential) {
 		found.Warn([]problem.Path{at}, problem.At("containers"), "has none that is essential: when all of them have ended, the mesh's own run on, and with them the task. Set essential = true for the one whose end is the task's")
 	}

@@ -60,11 +60,20 @@ func (c *Control) place(cl *cluster, def *ecstypes.TaskDefinition, p placement) 
 		p.platformVersion = "" // left over from Fargate, where a service has changed its capacity providers
 	case p.platformVersion == "":
 		p.platformVersion = latestPlatform
+	case isOldPlatform(p.platformVersion) && slices.ContainsFunc(def.ContainerDefinitions, hasSystemControls):
+		return p, &ecstypes.PlatformTaskDefinitionIncompatibilityException{Message: aws.String("One or more of the requested capabilities are not supported: systemControls.")}
 	}
 	var err error
 	p.network, err = checkNetwork(p.network, kind)
 	return p, err
 }
+
+// isOldPlatform reports whether a version is from before Fargate took kernel parameters.
+func isOldPlatform(version string) bool {
+	return strings.HasPrefix(version, "1.") && version < fargatePlatform
+}
+
+func hasSystemControls(c ecstypes.ContainerDefinition) bool { return len(c.SystemControls) > 0 }
 
 // platform is the platform version that tasks get, which deployments and tasks show.
 func (p placement) platform() string {

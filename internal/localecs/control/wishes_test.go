@@ -34,7 +34,10 @@ func (s *plane) registerFront() {
 	}
 	disk := webTask("ok")
 	disk.Family, disk.Volumes = aws.String("disk"), []ecstypes.Volume{{Name: aws.String("data"), ConfiguredAtLaunch: aws.Bool(true)}}
-	for _, in := range []*ecs.RegisterTaskDefinitionInput{front, disk, webTask("ok")} {
+	tuned := webTask("ok")
+	tuned.Family = aws.String("tuned")
+	tuned.ContainerDefinitions[0].SystemControls = []ecstypes.SystemControl{{Namespace: aws.String("net.core.somaxconn"), Value: aws.String("1024")}}
+	for _, in := range []*ecs.RegisterTaskDefinitionInput{front, disk, tuned, webTask("ok")} {
 		must(s.RegisterTaskDefinition(s.t.Context(), in))(s.t)
 	}
 }
@@ -60,6 +63,7 @@ const (
 	noVolume    = "InvalidParameterException: The task definition has volume data configured at launch, but no volume configuration was provided for it."
 	noMatch     = "InvalidParameterException: Volume configuration provided but no matching configuredAtLaunch volume found in task definition."
 	noPlatform  = "InvalidParameterException: The platform version must be null when specifying an EC2 launch type."
+	noControls  = "PlatformTaskDefinitionIncompatibilityException: One or more of the requested capabilities are not supported: systemControls."
 	noStrategy  = "InvalidParameterException: Placement strategies are not supported with FARGATE launch type."
 	noRule      = "InvalidParameterException: Placement constraints are not supported with FARGATE launch type."
 )
@@ -98,6 +102,10 @@ func TestServiceIsCreatedOnlyAsItsDefinitionAllows(t *testing.T) {
 		"volume of nobody":            {"web", noMatch, func(in *ecs.CreateServiceInput) { in.VolumeConfigurations = ebs("data") }},
 		"platform version":            {"web", "", func(in *ecs.CreateServiceInput) { in.PlatformVersion = aws.String("1.4.0") }},
 		"platform version on EC2":     {"web", noPlatform, onEC2(func(in *ecs.CreateServiceInput) { in.PlatformVersion = aws.String("LATEST") })},
+		"parameters":                  {"tuned", "", func(in *ecs.CreateServiceInput) { in.PlatformVersion = aws.String("1.4.0") }},
+		"parameters, no platform":     {"tuned", "", func(*ecs.CreateServiceInput) {}},
+		"parameters, an old platform": {"tuned", noControls, func(in *ecs.CreateServiceInput) { in.PlatformVersion = aws.String("1.3.0") }},
+		"an old platform alone":       {"web", "", func(in *ecs.CreateServiceInput) { in.PlatformVersion = aws.String("1.3.0") }},
 		"strategy on Fargate":         {"web", noStrategy, func(in *ecs.CreateServiceInput) { in.PlacementStrategy = spread() }},
 		"strategy on EC2":             {"web", "", onEC2(func(in *ecs.CreateServiceInput) { in.PlacementStrategy = spread() })},
 		"constraint on Fargate":       {"web", noRule, func(in *ecs.CreateServiceInput) { in.PlacementConstraints = rule }},

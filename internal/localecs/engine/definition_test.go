@@ -49,6 +49,7 @@ func TestContainerIsAsDefined(t *testing.T) {
 		"system controls": {[]string{"cat=/proc/sys/net/ipv4/ip_unprivileged_port_start"}, func(d *ecstypes.ContainerDefinition) {
 			d.SystemControls = []ecstypes.SystemControl{{Namespace: aws.String("net.ipv4.ip_unprivileged_port_start"), Value: aws.String("77")}}
 		}, "77"},
+		"no system controls": {[]string{"cat=/proc/sys/net/ipv4/ip_unprivileged_port_start"}, nil, "1024"},
 		"init process": {[]string{"cat=/proc/1/comm"}, func(d *ecstypes.ContainerDefinition) {
 			d.LinuxParameters = &ecstypes.LinuxParameters{InitProcessEnabled: aws.Bool(true)}
 		}, "docker-init"},

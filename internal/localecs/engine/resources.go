@@ -24,6 +24,9 @@ const (
 	pauseName  = "~pause"
 )
 
+// A task of ECS has the kernel's own first port for users other than root unless its definition says another. Docker's is 0.
+const portStart, kernelPortStart = "net.ipv4.ip_unprivileged_port_start", "1024"
+
 // provision makes the pause container; the task's containers are created while it starts.
 func (r *taskRun) provision(ctx context.Context) {
 	id, err := r.e.createContainer(ctx, r.pauseOptions())
@@ -76,7 +79,7 @@ func (r *taskRun) pauseOptions() client.ContainerCreateOptions {
 		ReadonlyRootfs: true,
 		CapDrop:        []string{"ALL"},
 		LogConfig:      container.LogConfig{Type: "json-file"},
-		Sysctls:        map[string]string{},
+		Sysctls:        map[string]string{portStart: kernelPortStart},
 	}
 	for _, m := range r.state.members {
 		for _, c := range m.def.SystemControls {

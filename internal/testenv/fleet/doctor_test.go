@@ -1,7 +1,6 @@
 package fleet_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,10 +26,12 @@ func TestADoctorInTheTaskFindsItWell(t *testing.T) {
 		warned  []string
 	}{
 		"plain": {func(*taskdef.Spec) {}, fmt.Sprint(mesh.UIDHealthSync),
-			[]string{"port-outbound", "port-dns", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules", "resolv-conf"}, nil},
-		"transparent": {transparent(""), fmt.Sprintf("0:%d", mesh.UIDMeshInit), []string{"port-exposed"}, nil},
+			[]string{"port-outbound", "port-dns", "port-names", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules", "port-start", "bind-device", "resolv-conf"}, nil},
+		"transparent": {transparent(""), fmt.Sprintf("0:%d", mesh.UIDMeshInit), []string{"port-names", "port-exposed", "port-start", "bind-device"}, nil},
+		"by name": {byName(""), fmt.Sprint(mesh.UIDHealthSync),
+			[]string{"port-outbound", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules"}, nil},
 		// As ECS Exec enters a container of the mesh: its own calls go through the proxy.
-		"through the proxy": {transparent(""), "0:0", []string{"port-exposed", "redirect-rules"}, []string{"doctor-user"}},
+		"through the proxy": {transparent(""), "0:0", []string{"port-names", "port-exposed", "redirect-rules", "port-start", "bind-device"}, []string{"doctor-user"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -50,14 +51,7 @@ func TestADoctorInTheTaskFindsItWell(t *testing.T) {
 				return "", nil
 			})
 			exited(t, task, "doctor", 0)
-			log, err := quiet.Logs(t.Context(), aws.ToString(task.TaskArn), "doctor")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var findings []struct{ Check, Status, Found, Fix string }
-			if err := json.Unmarshal([]byte(log), &findings); err != nil {
-				t.Fatalf("%v\n%s", err, log)
-			}
+			findings := findingsOf(t, task, "doctor")
 			var skipped, warned []string
 			for _, f := range findings {
 				// A task that has just started may not have got so far.
@@ -72,7 +66,7 @@ func TestADoctorInTheTaskFindsItWell(t *testing.T) {
 				}
 			}
 			if !slices.Equal(skipped, tc.skipped) || !slices.Equal(warned, tc.warned) || len(findings) < 30 {
-				t.Errorf("skipped %v, want %v; warned of %v, want %v\n%s", skipped, tc.skipped, warned, tc.warned, log)
+				t.Errorf("skipped %v, want %v; warned of %v, want %v\n%+v", skipped, tc.skipped, warned, tc.warned, findings)
 			}
 		})
 	}

@@ -226,10 +226,15 @@ func (f *Fleet) makeRole(ctx context.Context, r iamrole.Role) (arn string, err e
 	return aws.ToString(made.Role.Arn), err
 }
 
-// Run starts one task of a definition.
+// Run starts one task of a definition, on EC2.
 func (f *Fleet) Run(ctx context.Context, definitionARN string) (ecstypes.Task, error) {
+	return f.RunOn(ctx, definitionARN, ecstypes.LaunchTypeEc2)
+}
+
+// RunOn is Run on a launch type.
+func (f *Fleet) RunOn(ctx context.Context, definitionARN string, launchType ecstypes.LaunchType) (ecstypes.Task, error) {
 	out, err := f.ecs.RunTask(ctx, &ecs.RunTaskInput{
-		Cluster: &f.Cluster, TaskDefinition: &definitionARN, LaunchType: ecstypes.LaunchTypeEc2, PropagateTags: ecstypes.PropagateTagsTaskDefinition,
+		Cluster: &f.Cluster, TaskDefinition: &definitionARN, LaunchType: launchType, PropagateTags: ecstypes.PropagateTagsTaskDefinition,
 		NetworkConfiguration: network(),
 	})
 	switch {

@@ -1,11 +1,13 @@
 package fleet_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -48,6 +50,17 @@ type stage struct {
 func TestMain(m *testing.M) {
 	if names := os.Getenv(askVariable); names != "" {
 		ask(strings.Fields(names))
+		return
+	}
+	if name := os.Getenv(lookUpVariable); name != "" {
+		fmt.Println(net.LookupHost(name))
+		return
+	}
+	if os.Getenv(rulesVariable) != "" {
+		if err := printRules(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 		return
 	}
 	if service, at, found := strings.Cut(os.Getenv(callsVariable), " "); found {
@@ -153,8 +166,9 @@ type app struct {
 	port        int
 	upstream    string // the service that each request to the app calls first
 	healthCheck bool
-	release     string // tells two definitions apart
-	serveOn     string // how long the application serves on after SIGTERM; "" = a second
+	release     string              // tells two definitions apart
+	serveOn     string              // how long the application serves on after SIGTERM; "" = a second
+	launchType  ecstypes.LaunchType // "": EC2
 	change      func(*taskdef.Spec)
 	differ      fleet.Difference
 }
@@ -191,12 +205,20 @@ func (s *stage) register(t *testing.T, a app) (definition string) {
 	return definition
 }
 
-func (s *stage) start(t *testing.T, a app) ecstypes.Task { return s.run(t, s.register(t, a)) }
+func (s *stage) start(t *testing.T, a app) ecstypes.Task {
+	return s.runOn(t, s.register(t, a), cmp.Or(a.launchType, ecstypes.LaunchTypeEc2))
+}
 
-// run runs one task, which is stopped when the test ends. When the test fails, the logs of its containers are shown.
+// run is runOn on EC2.
 func (s *stage) run(t *testing.T, definition string) ecstypes.Task {
 	t.Helper()
-	task, err := s.Run(t.Context(), definition)
+	return s.runOn(t, definition, ecstypes.LaunchTypeEc2)
+}
+
+// runOn runs one task, which is stopped when the test ends. When the test fails, the logs of its containers are shown.
+func (s *stage) runOn(t *testing.T, definition string, launchType ecstypes.LaunchType) ecstypes.Task {
+	t.Helper()
+	task, err := s.RunOn(t.Context(), definition, launchType)
 	if err != nil {
 		t.Fatal(err)
 	}

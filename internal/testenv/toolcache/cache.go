@@ -7,7 +7,7 @@
 // # Organization
 //
 // setup.go names the steps and step.go runs them. host.go and needs.go decide what the machine lacks. tools.go, python.go and rootfs.go are
-// the ways that a tool comes, command.go and tarball.go what they use. cache.go, inventory.go and paths.go keep what came; daemon.go,
+// the ways that a tool comes, command.go and tarball.go what they use. busybox.go and musl.go are programs that tests run in tasks. cache.go, inventory.go and paths.go keep what came; daemon.go,
 // engine.go, favour.go and images.go are Docker.
 package toolcache
 

@@ -31,7 +31,7 @@ type Host struct {
 // Todo says which parts are still to be brought, for needs.
 type Todo struct {
 	Python  bool // Envoy, moto or LocalStack
-	Base    bool // the container base, or BusyBox
+	Base    bool // the container base, BusyBox, or musl
 	Release bool // all tests are to run: one makes a release, one runs the commands of a guide
 }
 

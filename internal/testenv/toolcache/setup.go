@@ -66,7 +66,7 @@ func (s Setup) prepare(ctx context.Context) (Host, error) {
 	found := s.Cache.recorded()
 	todo := Todo{
 		Python:  found.Envoy == "" || found.MotoServer == "" || found.LocalStackPython == "",
-		Base:    !exists(s.Cache.dir("base", s.Cache.baseKey())) || !exists(s.Cache.dir("busybox", s.Cache.busyBoxKey())),
+		Base:    !exists(s.Cache.dir("base", s.Cache.baseKey())) || !exists(s.Cache.dir("busybox", s.Cache.busyBoxKey())) || !exists(s.Cache.dir("musl", s.Cache.muslKey())),
 		Release: s.Release,
 	}
 	packages, missing := needs(host, todo, s.Cache.Pins.Python.Minimum)
@@ -158,6 +158,13 @@ func (s Setup) fetched(h Host, found *Paths, socket *string) []step {
 				return "", err
 			}
 			return made(ctx, func(m images) (string, error) { return m.busyBox(ctx, program) })
+		}},
+		{name: "image " + MuslImage, after: []string{docker}, do: func(ctx context.Context) (string, error) {
+			program, err := c.bringMusl(ctx, h)
+			if err != nil {
+				return "", err
+			}
+			return made(ctx, func(m images) (string, error) { return m.musl(ctx, program) })
 		}},
 		{name: "moto " + pins.Moto.Version, do: func(ctx context.Context) (string, error) {
 			return keep(&found.MotoServer)(c.bringMoto(ctx, h))

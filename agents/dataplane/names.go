@@ -1,0 +1,252 @@
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/consul/proto-public/pbdataplane"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
+	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
+	"github.com/consulecs/terraform-provider-consulecs/internal/names"
+	"github.com/consulecs/terraform-provider-consulecs/internal/resolvconf"
+	"github.com/consulecs/terraform-provider-consulecs/internal/undelivered"
+	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
+	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
+)
+
+// tryAgain is how often a port is tried that another program has.
+const tryAgain = 5 * time.Second
+
+// byName has the application call services by name: it keeps Consul's listener for that in the form that works here.
+type byName struct {
+	log   hclog.Logger
+	ports []uint16
+
+	table atomic.Pointer[names.Table] // what Envoy has taken; nil: nothing
+
+	mu        sync.Mutex
+	addresses *names.Addresses
+	own       names.Scope
+	listener  string          // name of Consul's; "" until there is one
+	made      *names.Table    // of what Envoy was offered last
+	at        []uint16        // the ports that it was made for
+	bound     []uint16        // ports at which Envoy listens
+	taken     map[uint16]bool // ports that another program has
+	changed   chan struct{}   // holds one element when a port was found taken
+}
+
+// callByName prepares calls by name, where the file asks for them.
+func (a *agent) callByName(ctx context.Context, proxy *xds.Proxy, own *metrics.Dataplane) (err error) {
+	if a.file.Names == nil {
+		return nil
+	}
+	if a.names, err = newByName(a.file, a.log); err != nil {
+		return err
+	}
+	own.WatchNames(a.names.state)
+	proxy.Own(a.names.owner())
+	go a.names.keep(ctx, proxy.Offer)
+	return nil
+}
+
+// shape has Consul's configuration changed on its way to Envoy.
+func (a *agent) shape(proxy *xds.Proxy, params *pbdataplane.GetEnvoyBootstrapParamsResponse) {
+	var all []xds.Shape
+	if !a.file.Envoy.RetryUndeliveredDisabled {
+		all = append(all, undelivered.Shape(params.GetIdentity(), params.GetConfig().GetFields()["protocol"].GetStringValue()))
+	}
+	if a.names != nil {
+		a.names.of(params)
+		all = append(all, a.names.shape)
+	}
+	proxy.Shape(xds.Shapes(all...))
+}
+
+// newByName tries the ports before anything starts: what no later try mends ends the agent.
+func newByName(file dataplanefile.File, log hclog.Logger) (*byName, error) {
+	if err := checkResolver(file, resolvconf.Path); err != nil {
+		return nil, err
+	}
+	n := &byName{log: log.Named("names"), addresses: names.NewAddresses(), taken: map[uint16]bool{}, changed: make(chan struct{}, 1)}
+	for _, port := range file.Names.Ports {
+		n.ports = append(n.ports, uint16(port))
+		if err := tryPort(uint16(port)); err != nil && !errors.Is(err, errTaken) {
+			return nil, fmt.Errorf("listen for names at port %d: %w", port, err)
+		}
+	}
+	if len(n.usable()) == 0 {
+		return nil, fmt.Errorf("listen for names at port %v: %w\nhint: let it listen elsewhere, or choose other names.ports: no name would be reached", n.ports, errTaken)
+	}
+	return n, nil
+}
+
+// checkResolver wants the name server line that mesh-init has written: without it no name of ours is ever asked for here.
+func checkResolver(file dataplanefile.File, path string) error {
+	addr, on := file.DNS()
+	if !on || addr.Port() != mesh.PortResolver {
+		return nil // somebody else brings the names here
+	}
+	has, err := resolvconf.Has(path, addr.Addr())
+	if err != nil {
+		return err
+	}
+	if !has {
+		return fmt.Errorf("%s does not begin with name server %s, which mesh-init has written into its own: the containers of this task do not share the file\n"+
+			"hint: names need that; turn them off and list the services as upstreams", path, addr.Addr())
+	}
+	return nil
+}
+
+// of says for whom the names are.
+func (n *byName) of(params *pbdataplane.GetEnvoyBootstrapParamsResponse) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.own = names.Scope{Datacenter: params.GetDatacenter(), Partition: params.GetPartition(), Namespace: params.GetNamespace()}
+}
+
+// usable are the ports that Envoy may listen at. One that another program has is told of once.
+func (n *byName) usable() []uint16 {
+	var usable []uint16
+	for _, port := range n.ports {
+		err := error(nil)
+		if !slices.Contains(n.bound, port) {
+			err = tryPort(port)
+		}
+		switch was := n.taken[port]; {
+		case err == nil && was:
+			delete(n.taken, port)
+			n.log.Info("port for names is free", "port", port)
+		case err != nil && !was:
+			n.taken[port] = true
+			n.log.Warn("port for names is left out", "port", port, "err", err, "hint", "let the other program listen elsewhere, or choose other names.ports; it is tried again")
+			select {
+			case n.changed <- struct{}{}:
+			default:
+			}
+		}
+		if err == nil {
+			usable = append(usable, port)
+		}
+	}
+	return usable
+}
+
+// shape is how listeners are changed.
+func (n *byName) shape(typeURL string) func(*wire.Message) error {
+	if typeURL != xds.TypeListener {
+		return nil
+	}
+	return n.change
+}
+
+const listenerName wire.Number = 1
+
+// change changes Consul's listener for what the proxy calls. Unless that comes off, Envoy gets none: the one of Consul's leads past the mesh.
+func (n *byName) change(listener *wire.Message) error {
+	name := listener.Text(listenerName)
+	if !names.IsOutbound(name) {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	at := n.usable()
+	table, err := names.Rewrite(listener, at, n.addresses, n.own)
+	if err != nil {
+		if !errors.Is(err, names.ErrNothing) {
+			n.log.Warn("no service can be called by name: the listener of Consul's is not understood", "name", name, "err", err)
+		}
+		n.listener, n.made, n.at, n.bound = name, nil, at, nil
+		n.table.Store(nil)
+		return fmt.Errorf("%w: %w", xds.ErrLeftOut, err)
+	}
+	if table != nil {
+		n.listener, n.made, n.at = name, table, at
+	}
+	return nil
+}
+
+// owner is who sees to the listener.
+func (n *byName) owner() xds.Owner {
+	return xds.Owner{
+		Owns:     func(typeURL, name string) bool { return typeURL == xds.TypeListener && names.IsOutbound(name) },
+		Answered: n.answered,
+		Gone:     n.gone,
+	}
+}
+
+func (n *byName) answered(name, refusal string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if name != n.listener || refusal != "" || n.made == nil {
+		return
+	}
+	if n.table.Swap(n.made).Len() == 0 {
+		n.log.Info("services can be called by name", "services", n.made.Len(), "ports", n.at)
+	}
+	n.bound = n.at
+}
+
+func (n *byName) gone(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if name == n.listener {
+		n.listener, n.made, n.at, n.bound = "", nil, nil, nil
+		n.table.Store(nil)
+	}
+}
+
+// keep tries ports again that another program has, until ctx ends, and has Envoy listen there as soon as one is free.
+func (n *byName) keep(ctx context.Context, offer func(typeURL, name string)) {
+	for {
+		listener, waiting := n.lacking()
+		if listener != "" {
+			offer(xds.TypeListener, listener)
+		}
+		var again <-chan time.Time // never
+		if waiting {
+			again = time.After(tryAgain)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.changed:
+		case <-again:
+		}
+	}
+}
+
+// lacking is the listener that was made without a port that is free now, "" for none, and whether to look again.
+func (n *byName) lacking() (listener string, waiting bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.taken) == 0 && len(n.at) == len(n.ports) {
+		return "", false
+	}
+	for _, port := range n.usable() {
+		if !slices.Contains(n.at, port) {
+			listener = n.listener
+		}
+	}
+	return listener, len(n.taken) > 0 || listener != ""
+}
+
+// state is for metrics and the health page.
+func (n *byName) state() metrics.Names {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := metrics.Names{Services: n.table.Load().Len(), Ports: slices.Clone(n.bound)}
+	for _, port := range n.ports {
+		if n.taken[port] {
+			s.Taken = append(s.Taken, port)
+		}
+	}
+	return s
+}

@@ -1,0 +1,77 @@
+# shop calls stock by its name in Consul, on Fargate. No upstream is listed, and nothing is redirected.
+
+terraform {
+  required_providers {
+    consulecs = {
+      source = "consulecs/consulecs"
+    }
+  }
+}
+
+provider "consulecs" {
+  region = var.region
+
+  consul_servers {
+    hosts = var.consul.hosts
+    tls {
+      server_name   = var.consul.server_name
+      ca_secret_arn = var.consul.ca_secret_arn
+    }
+  }
+
+  login { enabled = true } # Consul's ACLs are on
+}
+
+resource "consulecs_mesh_task" "stock" {
+  family = "stock"
+  service { port = 9090 }
+
+  task {
+    cpu          = 256
+    memory       = 512
+    launch_types = ["FARGATE"]
+  }
+
+  container {
+    name  = "stock"
+    image = var.images.stock
+  }
+
+  ecs_service {
+    cluster         = var.network.ecs_cluster
+    desired_count   = 2
+    launch_type     = "FARGATE"
+    subnets         = var.network.subnets
+    security_groups = var.network.security_groups
+  }
+}
+
+resource "consulecs_mesh_task" "shop" {
+  family = "shop"
+  service { port = 8080 }
+
+  names { enabled = true } # stock.virtual.consul is a name in the task
+
+  task {
+    cpu          = 256
+    memory       = 512
+    launch_types = ["FARGATE"]
+  }
+
+  container {
+    name                     = "shop"
+    image                    = var.images.shop
+    user                     = "65534" # it needs no right at all
+    readonly_root_filesystem = true
+    environment              = { STOCK = "http://stock.virtual.consul" }
+  }
+
+  ecs_service {
+    cluster          = var.network.ecs_cluster
+    desired_count    = 2
+    launch_type      = "FARGATE"
+    platform_version = "1.4.0" # earlier ones take no kernel parameters
+    subnets          = var.network.subnets
+    security_groups  = var.network.security_groups
+  }
+}
