@@ -19,6 +19,7 @@ type Config struct {
 	Proxy                *Proxy            `json:"proxy,omitempty"`                                            // the service's sidecar proxy; absent: its defaults
 	Services             []FurtherService  `json:"services,omitempty"`                                         // ours: further services that the task provides, each with a sidecar proxy of its own; default: none
 	TransparentProxy     *TransparentProxy `json:"transparentProxy,omitempty"`                                 // redirects the task's traffic through its proxy; absent: nothing is redirected
+	Locality             *Locality         `json:"locality,omitempty"`                                         // ours: calls stay in the task's availability zone; absent: they do not
 	ShareAgent           *bool             `json:"shareAgent,omitempty"`                                       // ours: mesh-init puts the agents' program into the shared volume, for containers of other images; default: true without proxy.dataplane, as the incumbent's definitions run it from there
 }
 

@@ -33,6 +33,9 @@ func (c Config) Problems() problem.List {
 	if c.TransparentProxy != nil {
 		c.TransparentProxy.check(&found)
 	}
+	if c.Locality != nil {
+		c.Locality.check(&found)
+	}
 	for i, name := range c.HealthSyncContainers {
 		if name == "" {
 			found.Add(problem.At("healthSyncContainers", i), "is empty, want the name of a container")

@@ -193,7 +193,7 @@ func (c *Connection) renewInTime(ctx context.Context) {
 // TokenLife is how long the current token lives as a whole, by Consul's clock; 0 for one that does not expire, or if nobody
 // knows.
 func (c *Connection) TokenLife(ctx context.Context) (time.Duration, error) {
-	if c.settings.HTTP.Port == 0 {
+	if login := c.settings.Login; c.settings.HTTP.Port == 0 || login != nil && login.LifeGiven {
 		return c.settings.Login.TokenLife, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

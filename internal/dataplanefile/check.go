@@ -50,6 +50,7 @@ func withDefaults(f File) File {
 	e.GracefulPort = cmp.Or(e.GracefulPort, defaultGraceful)
 	e.GracefulStartupPath = cmp.Or(e.GracefulStartupPath, defaultStartup)
 	e.GracefulShutdownPath = cmp.Or(e.GracefulShutdownPath, defaultShutdown)
+	f.Locality = f.Locality.withDefaults()
 	f.Telemetry.Prometheus.MergePort = cmp.Or(f.Telemetry.Prometheus.MergePort, defaultMergePort)
 	return f.withScrapePath()
 }
@@ -93,6 +94,7 @@ func (f File) check() error {
 	f.checkTelemetry(&p)
 	f.checkDNS(&p)
 	f.checkFurther(&p)
+	f.checkLocality(&p)
 	both(&p, "consul.tls", f.Consul.TLS.CertFile, f.Consul.TLS.KeyFile)
 	oneOf(&p, "envoy.drainStrategy", f.Envoy.DrainStrategy, immediate, gradual)
 	oneOf(&p, "logging.logLevel", strings.ToLower(f.Logging.LogLevel), "trace", "debug", "info", "warn", "error")

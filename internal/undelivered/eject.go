@@ -12,7 +12,9 @@ const (
 	ejectAfter    = 3
 	ejectInterval = time.Second
 	ejectFor      = 3 * time.Second
-	ejectAtMost   = 99 // percent
+
+	// EjectAtMost is the share in percent of a service's instances that may be left out at once.
+	EjectAtMost = 99
 )
 
 // Fields of Envoy's OutlierDetection.
@@ -39,7 +41,7 @@ func Eject(cluster *wire.Message) error {
 	cluster.Set(clusterOutliers, new(wire.Message).
 		SetDuration(outliersInterval, ejectInterval).
 		SetDuration(outliersFor, ejectFor).
-		SetWrapped(outliersAtMost, ejectAtMost).
+		SetWrapped(outliersAtMost, EjectAtMost).
 		SetWrapped(outliersEnforce5xx, 0).
 		SetWrapped(outliersEnforceSuccessRate, 0).
 		SetWrapped(outliersEnforceGateway, 0).
@@ -48,4 +50,23 @@ func Eject(cluster *wire.Message) error {
 		SetWrapped(outliersEnforceLocal, 100).
 		SetWrapped(outliersEnforceLocalSuccesses, 0))
 	return nil
+}
+
+// EjectNearlyAll is Eject for a cluster of which all instances in one zone may have to be left out. Where Consul configures who is
+// left out and not how many, Envoy's 10 percent would keep it from that, so the share alone is set. It tells the share in force.
+func EjectNearlyAll(cluster *wire.Message) (percent uint64, err error) {
+	if err := Eject(cluster); err != nil {
+		return 0, err
+	}
+	err = cluster.Edit(clusterOutliers, func(outliers *wire.Message) error {
+		if !outliers.Has(outliersAtMost) {
+			outliers.SetWrapped(outliersAtMost, EjectAtMost)
+		}
+		share, err := outliers.Message(outliersAtMost)
+		if err == nil {
+			percent = share.Uint(1)
+		}
+		return err
+	})
+	return percent, err
 }

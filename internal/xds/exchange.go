@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,7 +20,8 @@ type exchange struct {
 	fromEnvoy grpc.ServerStream
 	toConsul  grpc.ClientStream
 
-	envoy, consul sync.Mutex // held while a message is sent there: we have some of our own to say
+	envoy, consul sync.Mutex  // held while a message is sent there: we have some of our own to say
+	spoken        atomic.Bool // Envoy has said something of the type that is revised
 }
 
 // requests passes Envoy's messages on until Envoy half-closes, and reads what they tell.
@@ -33,7 +36,11 @@ func (e *exchange) requests() error {
 			return err
 		}
 		data := f.data.Materialize()
-		if r, err := parseRequest(data); err == nil && e.heard(r) {
+		r, err := parseRequest(data)
+		if err == nil {
+			e.heardOfRevised(r, data)
+		}
+		if err == nil && e.heard(r) {
 			f.data.Free()
 			if data = withoutAnswer(data); data == nil {
 				continue
@@ -89,7 +96,11 @@ func (e *exchange) handOn(f *frame) error {
 	if err != nil {
 		return e.tellEnvoy(f) // whatever it is, it is not ours to judge
 	}
+	v := e.proxy.revises()
+	defer v.hold(r.typeURL)()
+	came := slices.Clone(r.resources)
 	changed := e.proxy.reshape(r)
+	v.keep(r, came)
 	left, pass := e.pacer.pass(r)
 	switch {
 	case !pass:

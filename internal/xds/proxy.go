@@ -48,6 +48,7 @@ type Proxy struct {
 	status     Status
 	pacer      *pacer // of the last stream; nil before the first
 	shape      Shape  // nil: all is passed on as it comes
+	reviser    *reviser
 }
 
 // Status is how Envoy's streams to Consul fare.
