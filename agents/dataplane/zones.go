@@ -46,9 +46,9 @@ type finder struct {
 
 	fleetAt time.Time // of the last look at it
 
-	mu  sync.Mutex
-	mum bool            // the last call failed
-	low map[string]bool // services of which was said that too few instances may be left out
+	mu     sync.Mutex
+	silent bool            // Consul did not answer the last call
+	low    map[string]bool // services of which was said that too few instances may be left out
 }
 
 // reachCatalog adds the way to the HTTP API, where somebody has to look at the catalog.
@@ -188,14 +188,14 @@ func (f *finder) told(ctx context.Context, places []consul.Place, err error) {
 	defer f.mu.Unlock()
 	switch failed := err != nil; {
 	case failed && context.Cause(ctx) == context.Canceled: // the agent ends
-	case failed && !f.mum:
-		f.mum = true
+	case failed && !f.silent:
+		f.silent = true
 		f.log.Warn("zones of instances not known, will ask again", append(agentlog.Fields(err),
 			"hint", "the task has to reach the HTTP API of Consul's servers, and its token has to read services and nodes, as one of a service identity may; locality.zones names zones without a call")...)
 	case failed:
 		f.log.Debug("zones of instances not known, will ask again", agentlog.Fields(err)...)
-	case f.mum:
-		f.mum = false
+	case f.silent:
+		f.silent = false
 		f.log.Info("zones of instances known again")
 	}
 }
