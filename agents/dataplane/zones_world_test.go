@@ -110,10 +110,10 @@ func locality(t *testing.T, c *testenv.Consul, zone string) *dataplanefile.Local
 }
 
 // call starts a task that calls the service; change says how it differs from one that prefers nothing.
-func (w *zoneWorld) call(t *testing.T, name string, change func(*dataplanefile.File)) *task {
+func (w *zoneWorld) call(t *testing.T, name string, change func(*task)) *task {
 	t.Helper()
 	k, at := newTask(t, w.c), freeport.Loopback(t)
-	change(&k.file)
+	change(k)
 	k.register(t, w.c, freeport.Loopback(t), api.Upstream{DestinationName: w.service, LocalBindAddress: "127.0.0.1", LocalBindPort: int(at.Port())})
 	w.callers[name], w.at[name] = k, at
 	var sources []*api.SourceIntention
@@ -130,9 +130,9 @@ func (w *zoneWorld) call(t *testing.T, name string, change func(*dataplanefile.F
 // prefer starts a task that prefers its zone.
 func (w *zoneWorld) prefer(t *testing.T, name, zone, spill string) *task {
 	t.Helper()
-	return w.call(t, name, func(f *dataplanefile.File) {
-		f.Locality = locality(t, w.c, zone)
-		f.Locality.Spill = spill
+	return w.call(t, name, func(k *task) {
+		k.file.Locality = locality(t, w.c, zone)
+		k.file.Locality.Spill = spill
 	})
 }
 

@@ -97,12 +97,15 @@ func (a *Atlas) splits(cluster string) (Service, bool) {
 const (
 	clusterName      wire.Number = 1
 	clusterDiscovery wire.Number = 2
+	clusterBalancing wire.Number = 27
+	balancingWindow  wire.Number = 4
 
 	discoveryEDS = 3
 )
 
 // cluster lets Envoy leave out all instances in the zone. Without that, it goes on calling those that are gone: the others are
-// called when those in the zone are not healthy, and for that Envoy has only its own eyes until Consul tells.
+// called when those in the zone are not healthy, and for that Envoy has only its own eyes until Consul tells. What it sees counts at
+// once: Envoy would gather such news for a second, in which every call goes to those that are gone.
 func (a *Atlas) cluster(m *wire.Message) error {
 	service, ok := a.splits(m.Text(clusterName))
 	if !ok || m.Uint(clusterDiscovery) != discoveryEDS {
@@ -112,7 +115,15 @@ func (a *Atlas) cluster(m *wire.Message) error {
 	if err == nil && percent < undelivered.EjectAtMost && a.settings.Low != nil {
 		a.settings.Low(service.Name, percent)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return m.Edit(clusterBalancing, func(balancing *wire.Message) error {
+		if !balancing.Has(balancingWindow) {
+			balancing.SetDuration(balancingWindow, 0)
+		}
+		return nil
+	})
 }
 
 // assignment splits endpoints, and notes those that nobody knows.
