@@ -213,3 +213,16 @@ type TransparentProxy struct {
 type ConsulDNS struct {
 	Enabled *bool `json:"enabled,omitempty"` // default false; needs transparentProxy.enabled
 }
+
+// Locality has calls stay in the task's availability zone.
+type Locality struct {
+	PreferZone *bool             `json:"preferZone,omitempty"`                     // Envoy calls the instances in the task's own zone while they are healthy; default false
+	Spill      string            `json:"spill,omitempty" rule:"enum=gradual|full"` // when calls leave the zone. gradual: a part of them, as soon as fewer than five of seven instances in it are healthy. full: all of them, when none is; default: gradual
+	Zones      map[string]string `json:"zones,omitempty"`                          // zones of networks, by their CIDR blocks; they beat what Consul's catalog says. Default: none, the catalog alone tells
+}
+
+// The values of Spill.
+const (
+	SpillGradual = "gradual"
+	SpillFull    = "full"
+)

@@ -30,6 +30,7 @@ func AgentConfig(s Spec) agentconfig.Config {
 		Proxy:                &proxy,
 		Services:             s.services(),
 		TransparentProxy:     &transparent,
+		Locality:             s.locality(),
 		ShareAgent:           s.sharesAgent(),
 	}
 	if s.Login.Enabled {

@@ -25,6 +25,7 @@ func Check(s Spec) problem.List {
 	s.Servers.checkSecrets(&found)
 	s.Task.check(&found)
 	s.checkRedirection(&found)
+	s.checkLocality(&found)
 	s.checkVolumes(&found)
 	s.checkContainers(&found)
 	s.checkVolumesFrom(&found)

@@ -30,6 +30,7 @@ type Spec struct {
 	LogJSON      bool
 
 	TransparentProxy agentconfig.TransparentProxy // off unless enabled
+	Locality         agentconfig.Locality         // no zone is preferred unless it says so
 
 	Task            Task
 	Containers      []Container

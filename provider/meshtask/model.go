@@ -79,6 +79,7 @@ type model struct {
 	Upstreams      []block.Upstream        `tfsdk:"upstream" at:"/proxy.upstreams"`
 	Proxy          *block.Proxy            `tfsdk:"proxy"`
 	Transparent    *block.TransparentProxy `tfsdk:"transparent_proxy"`
+	Locality       *block.Locality         `tfsdk:"locality"`
 	ConsulServers  *block.ConsulServers    `tfsdk:"consul_servers" at:"servers"`
 	Login          *block.Login            `tfsdk:"login"`
 	Task           *block.Task             `tfsdk:"task"`
@@ -183,6 +184,7 @@ func (m *model) spec(d block.Defaults) taskdef.Spec {
 		MapsListener: m.ECSService.ReachesListener(),
 
 		TransparentProxy: m.Transparent.Spec(),
+		Locality:         m.Locality.Spec(),
 	}
 	if m.Sidecars != nil {
 		s.LogLevel, s.LogJSON = row.Value(m.Sidecars.LogLevel), row.Value(m.Sidecars.LogJSON)

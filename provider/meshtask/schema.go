@@ -34,6 +34,7 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 		"upstream":          row.Objects("Services that the application calls through its proxy, each at a local port.", block.UpstreamFields()),
 		"proxy":             block.ProxyRow(),
 		"transparent_proxy": block.TransparentProxyRow(),
+		"locality":          block.LocalityRow(),
 		"consul_servers":    row.Object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`; an empty text means none.", block.ConsulServersFields()),
 		"login":             row.Object("How the agents log in to Consul with the task role. What is left out is taken from the provider's `login`; an empty text or map means none.", block.LoginFields()),
 		"task":              block.TaskRow(),
