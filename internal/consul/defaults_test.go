@@ -63,6 +63,8 @@ var inForce = map[string]func(agentconfig.Config) any{
 	"proxy.healthCheckPort":              func(c agentconfig.Config) any { return c.ProxySettings().HealthCheckPort },
 	"transparentProxy.enabled":           func(c agentconfig.Config) any { return c.RedirectsTraffic() },
 	"transparentProxy.consulDNS.enabled": func(c agentconfig.Config) any { return c.ResolvesNames() },
+	"locality.preferZone":                func(c agentconfig.Config) any { return *c.LocalitySettings().PreferZone },
+	"locality.spill":                     func(c agentconfig.Config) any { return c.LocalitySettings().Spill },
 	"shareAgent":                         func(c agentconfig.Config) any { return c.SharesAgent() },
 }
 
@@ -96,7 +98,7 @@ func outlierSetting(name string) func(agentconfig.Config) any {
 
 var (
 	rowOfKey   = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (bool|integer|string|object|list)([^|]*)\\| (.*) \\|$")
-	plainWords = regexp.MustCompile(`\bdefault:? ((?:true|false|-?[0-9]+( and [0-9]+)?|/[a-z-]*/?|[A-Z]{4,}|service|http|default|iam-ecs-service-token|127\.0\.0\.1(?::[0-9]+)?))(?:[ ,;:]|$)`)
+	plainWords = regexp.MustCompile(`\bdefault:? ((?:true|false|-?[0-9]+( and [0-9]+)?|/[a-z-]*/?|[A-Z]{4,}|service|http|default|gradual|iam-ecs-service-token|127\.0\.0\.1(?::[0-9]+)?))(?:[ ,;:]|$)`)
 )
 
 func TestTheDocumentedDefaultsAreThoseInForceAndZeroCanBeWritten(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 func LocalityRow() schema.SingleNestedBlock {
 	return row.Object("Has calls stay in the task's availability zone, which saves what AWS takes for traffic between zones, and the way. It is about the calls that the task makes, to each service of its own datacenter. "+
-		"A zone with few instances gets all calls of the zone: see the guide [Zones](../guides/zones).", row.Fields{
+		"A zone with few instances gets all calls of the zone: see [the guide](../guides/zones.md).", row.Fields{
 		"prefer_zone": row.Flag("Call the instances in the task's own zone while they are healthy. Default `false`."),
 		"spill": row.Text("When calls leave the zone: with `gradual` a part of them does as soon as fewer than five of seven instances in it are healthy, with `full` all of them do when none is. " +
 			"Only with `prefer_zone`. Default `gradual`."),
