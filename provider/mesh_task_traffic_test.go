@@ -248,6 +248,31 @@ func TestTransparentProxyIsChecked(t *testing.T) {
 	checkRows(t, "consulecs_mesh_task", rows)
 }
 
+func TestZonesAreChecked(t *testing.T) {
+	t.Parallel()
+	on := func(changes fields) fields {
+		return meshTask(fields{"locality": with(fields{"prefer_zone": true}, changes)})
+	}
+	zones := func(pairs fields) fields { return on(fields{"zones": pairs}) }
+	checkRows(t, "consulecs_mesh_task", map[string]row{
+		"nothing":              {meshTask(fields{"locality": fields{}}), ""},
+		"off":                  {meshTask(fields{"locality": fields{"prefer_zone": false}}), ""},
+		"on":                   {on(nil), ""},
+		"gradual":              {on(fields{"spill": "gradual"}), ""},
+		"full, with networks":  {on(fields{"spill": "full", "zones": fields{"10.0.1.0/24": "eu-west-1a", "fd00:1::/64": "eu-west-1b"}}), ""},
+		"another spill":        {on(fields{"spill": "some"}), "locality.spill | some"},
+		"spill of nothing":     {meshTask(fields{"locality": fields{"spill": "full"}}), "locality.spill | locality.prefer_zone is not true"},
+		"networks of nothing":  {meshTask(fields{"locality": fields{"prefer_zone": false, "zones": fields{"10.0.1.0/24": "a"}}}), "locality.zones | locality.prefer_zone is not true"},
+		"an address":           {zones(fields{"10.0.1.1": "a"}), "locality.zones | 10.0.1.1"},
+		"bits beyond the mask": {zones(fields{"10.0.1.1/24": "a"}), "locality.zones | 10.0.1.0/24"},
+		"junk":                 {zones(fields{"junk": "a"}), "locality.zones | junk"},
+		"no zone":              {zones(fields{"10.0.1.0/24": ""}), "locality.zones | is empty"},
+		"a null zone":          {zones(fields{"10.0.1.0/24": nil}), "locality.zones | null"},
+		"IPv4 as IPv6":         {zones(fields{"::ffff:10.0.1.0/120": "a"}), "locality.zones | IPv6"},
+		"unknown key":          {on(fields{"zone": "a"}), " | Unsupported argument"},
+	})
+}
+
 func TestReadinessProbesAreChecked(t *testing.T) {
 	t.Parallel()
 	probed := func(probe fields, changes fields) fields {

@@ -36,6 +36,7 @@ func fullMeshTask(family string, at surroundings) fields {
 			"public_listener_port": 20001, "readiness_port": 22001, "config": `{"protocol":"http"}`, "concurrency": 1, "drain_time": 5,
 			"expose": fields{"checks": true, "path": []any{fields{"path": "/health", "listener_port": 21500, "local_path_port": 9090, "protocol": "http"}}},
 		},
+		"locality":          fields{"prefer_zone": true, "spill": "full", "zones": fields{"10.0.1.0/24": "eu-west-1a"}},
 		"transparent_proxy": fields{"enabled": true, "dns": true, "exclude_inbound_ports": []any{9090}, "exclude_outbound_ports": []any{5432}, "exclude_outbound_cidrs": []any{"10.0.0.0/8"}, "exclude_uids": []any{1000}},
 		"consul_servers":    fields{"hosts": "consul.example.com", "tls": fields{"server_name": "server.dc1.consul", "ca_secret_arn": secret + "ca"}, "http": fields{"port": 8501}},
 		"login":             fields{"enabled": true, "auth_method": "iam", "datacenter": "dc1", "meta": fields{"a": "b"}, "region": "us-east-1"},
@@ -347,7 +348,7 @@ func subjects(at surroundings) []subject {
 		}, only}
 	}
 	return []subject{
-		part("t", "family", "service", "upstream", "proxy", "transparent_proxy", "consul_servers", "login"),
+		part("t", "family", "service", "upstream", "proxy", "transparent_proxy", "locality", "consul_servers", "login"),
 		part("n", "names"),
 		part("c", "container", "container_definitions_json", "task"),
 		part("s", "sidecars"),

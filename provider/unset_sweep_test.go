@@ -25,7 +25,7 @@ var kept = map[string][]string{
 		"service 1 proxy expose path 0 listener_port", "service 1 proxy expose path 0 local_path_port", "service 1 proxy expose path 0 path",
 	},
 	"what is beside it needs it": {
-		"transparent_proxy enabled", "names enabled", "container 0 entry_point", "container 1 essential", "task", "task volume",
+		"transparent_proxy enabled", "names enabled", "locality prefer_zone", "container 0 entry_point", "container 1 essential", "task", "task volume",
 		"container 0 resource_requirement 0 sharing_strategy", "container 0 resource_requirement 0 sharing_strategy nvidia_mps",
 	},
 	"without it there is FARGATE, which has less": {"task launch_types"},

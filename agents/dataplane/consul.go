@@ -40,6 +40,7 @@ func (a *agent) consulSettings(ctx context.Context) (consul.Settings, error) {
 		Scope:     mesh.Scope{Partition: p.Partition, Namespace: p.Namespace},
 		CertFile:  c.TLS.CertFile, KeyFile: c.TLS.KeyFile, InsecureSkipVerify: c.TLS.InsecureSkipVerify,
 	}
+	a.reachCatalog(&s)
 	if c.Credentials == nil || s.Token != "" {
 		return s, nil
 	}
@@ -54,7 +55,7 @@ func (a *agent) consulSettings(ctx context.Context) (consul.Settings, error) {
 		Method: l.AuthMethod, Datacenter: l.Datacenter, Partition: l.Partition, Namespace: l.Namespace, Meta: l.Meta,
 		Region: l.Region, STSEndpoint: l.STSEndpoint, IAMEndpoint: l.IAMEndpoint,
 		IncludeEntity: l.IncludeEntity, ServerIDHeaderValue: l.ServerIDHeaderValue, BearerFile: l.BearerTokenPath,
-		TokenLife: time.Duration(l.TokenTTLSeconds) * time.Second,
+		TokenLife: time.Duration(l.TokenTTLSeconds) * time.Second, LifeGiven: true,
 	}
 	if s.Login.Region == "" && s.Login.BearerFile == "" {
 		task, err := taskmeta.Read(ctx, a.getenv(taskmeta.Variable))

@@ -17,7 +17,6 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 	"github.com/consulecs/terraform-provider-consulecs/internal/names"
 	"github.com/consulecs/terraform-provider-consulecs/internal/resolvconf"
-	"github.com/consulecs/terraform-provider-consulecs/internal/undelivered"
 	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
@@ -55,19 +54,6 @@ func (a *agent) callByName(ctx context.Context, proxy *xds.Proxy, own *metrics.D
 	proxy.Own(a.names.owner())
 	go a.names.keep(ctx, proxy.Offer)
 	return nil
-}
-
-// shape has Consul's configuration changed on its way to Envoy.
-func (a *agent) shape(proxy *xds.Proxy, params *pbdataplane.GetEnvoyBootstrapParamsResponse) {
-	var all []xds.Shape
-	if !a.file.Envoy.RetryUndeliveredDisabled {
-		all = append(all, undelivered.Shape(params.GetIdentity(), params.GetConfig().GetFields()["protocol"].GetStringValue()))
-	}
-	if a.names != nil {
-		a.names.of(params)
-		all = append(all, a.names.shape)
-	}
-	proxy.Shape(xds.Shapes(all...))
 }
 
 // newByName tries the ports before anything starts: what no later try mends ends the agent.

@@ -17,6 +17,9 @@
 // Where the keys ask for a Prometheus listener, the agent merges on loopback, port 20100 by default, its own metrics with
 // Envoy's and those of telemetry.prometheus.serviceMetricsURL.
 //
+// Where the file has a locality, Envoy calls instances in the task's own zone first. Where instances are, the agent asks the HTTP API of
+// Consul's servers, with the task's token; as long as it gets no answer, calls go to all of them.
+//
 // With furtherProxies in the file, it runs an Envoy for each proxy, all on one connection and one login. The first of them has the
 // ports that follow on those named here, 20301 and so on, the next one those after that. They start one after the other and stop
 // together, and when one of them ends by itself, the agent ends the others. Where two of them would have the same port for their
@@ -152,7 +155,10 @@ func (a *agent) run(ctx context.Context, c *company, own *metrics.Dataplane, sta
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	a.shape(proxy, params)
+	zone, err := a.shape(ctx, conn, proxy, params, own)
+	if err != nil {
+		return err
+	}
 	endDNS, err := a.serveDNS(conn, params)
 	if err != nil {
 		return err
@@ -162,6 +168,7 @@ func (a *agent) run(ctx context.Context, c *company, own *metrics.Dataplane, sta
 	if err != nil {
 		return err
 	}
+	bootstrap.Region, bootstrap.Zone = zone.Region, zone.Zone
 	c.claim(a, &bootstrap.Central)
 	ends := []ending{{proxy.Done(), proxy.Err}, life.ending(), c.ending()}
 	if bootstrap.Central.Prometheus.IsValid() {

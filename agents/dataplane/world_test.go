@@ -65,6 +65,7 @@ type task struct {
 	token    string
 	file     dataplanefile.File
 	public   netip.AddrPort // of the proxy
+	zone     string         // where it is; "" for nowhere
 	metadata *metadata
 	central  map[string]any // the proxy's configuration in Consul
 	env      []string
@@ -107,10 +108,14 @@ func newTask(t *testing.T, c *testenv.Consul) *task {
 func (k *task) register(t *testing.T, c *testenv.Consul, app netip.AddrPort, upstreams ...api.Upstream) {
 	t.Helper()
 	serviceID := mesh.ServiceID(k.service, k.instance)
+	var at *api.Locality
+	if k.zone != "" {
+		at = &api.Locality{Region: region, Zone: k.zone}
+	}
 	for _, s := range []*api.AgentService{
-		{ID: serviceID, Service: k.service, Address: k.public.Addr().String(), Port: int(app.Port())},
+		{ID: serviceID, Service: k.service, Address: k.public.Addr().String(), Port: int(app.Port()), Locality: at},
 		{
-			ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(k.service), Kind: api.ServiceKindConnectProxy, Address: k.public.Addr().String(), Port: int(k.public.Port()),
+			ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(k.service), Kind: api.ServiceKindConnectProxy, Address: k.public.Addr().String(), Port: int(k.public.Port()), Locality: at,
 			Proxy: &api.AgentServiceConnectProxyConfig{
 				DestinationServiceName: k.service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: int(app.Port()), Upstreams: upstreams,
 				Config: k.central, Mode: k.mode,

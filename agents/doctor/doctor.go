@@ -20,6 +20,7 @@
 //	login, dataplane-features, logout      the login, as refused or taken, or the static token; what the servers offer
 //	synthetic-node, permissions,           what a registration needs, and how the task's registration and its checks are
 //	registration
+//	zones                                  where a task that prefers its zone sees the others
 //	port-public, port-ready, port-admin,   the ports of Envoy and the dataplane: theirs or free, or taken by something else
 //	port-outbound, port-dns,
 //	port-upstreams, port-exposed
@@ -155,6 +156,8 @@ func checks() []check {
 		{name: "synthetic-node", needs: []string{"login", "http-api", "metadata"}, look: (*facts).lookNode},
 		{name: "permissions", needs: []string{"login", "http-api", "task-address"}, look: (*facts).lookPermissions},
 		{name: "registration", needs: []string{"login", "http-api", "task-address"}, look: (*facts).lookRegistration},
+
+		{name: "zones", needs: []string{"login", "http-api", "task-address"}, look: (*facts).lookZones},
 
 		{name: "port-public", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookPublicPort},
 		{name: "port-ready", needs: []string{"config"}, after: []string{"metadata"}, look: (*facts).lookReadyPort},

@@ -17,6 +17,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/zones"
 )
 
 // verdict is a finding and what it has to be: the status, and words of what was found and of the fix.
@@ -324,4 +325,26 @@ func TestTheKernelsTablesAreRead(t *testing.T) {
 	if _, err := listening(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestZonesAreJudged(t *testing.T) {
+	t.Parallel()
+	a := zones.Locality{Zone: "a"}
+	networks, err := zones.ParseNetworks(map[string]string{"10.0.3.0/24": "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(addr, zone string) consul.Place {
+		return consul.Place{Address: netip.MustParseAddr(addr), Zone: zone}
+	}
+	places := []consul.Place{at("10.0.1.1", "a"), at("10.0.1.1", "a"), at("10.0.2.1", "b"), at("10.0.2.2", "b")}
+	refused := errors.New("403")
+	judge(t, map[string]verdict{
+		"seen":                     {zonesFinding(a, nil, places, nil), OK, "zone a: of 3 tasks of the ECS cluster 1 are in it, 2 in others", ""},
+		"one that nobody knows":    {zonesFinding(a, nil, append(places, at("10.0.3.1", "")), nil), Warn, "of 1 nobody knows", "locality.zones"},
+		"one that a network tells": {zonesFinding(a, networks, append(places, at("10.0.3.1", "")), nil), OK, "3 in others", ""},
+		"no zone of its own":       {zonesFinding(zones.Locality{}, nil, places, nil), Fail, "own zone is not known", "locality.zones"},
+		"refused":                  {zonesFinding(a, nil, nil, refused), Warn, "calls go to all: 403", "HTTP API"},
+		"refused, with networks":   {zonesFinding(a, networks, nil, refused), Warn, "by locality.zones alone", "HTTP API"},
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/zones"
 )
 
 // lookLogin connects as the agents do. It goes on for a moment after SIGTERM: a login that is cut off half way may leave a
@@ -143,4 +145,58 @@ func registrationFinding(r consul.Registration, checks map[string]consul.Check, 
 		return fail(found, mesh.ContainerHealthSync+" has ended: its log says why")
 	}
 	return warn(found, "a task that has just started gets there by itself; else see what the check names")
+}
+
+// lookZones tells what a dataplane sees that prefers its zone.
+func (f *facts) lookZones(ctx context.Context) Finding {
+	if !f.cfg.PrefersZone() {
+		return notAsked("no zone is preferred")
+	}
+	networks, err := zones.ParseNetworks(f.cfg.LocalitySettings().Zones)
+	if err != nil {
+		return failed(fmt.Errorf("locality.zones: %w", err), "give each network as a CIDR block, and its zone")
+	}
+	own := zones.Locality{Zone: f.task.AvailabilityZone}
+	if at, ok := networks.Of(f.task.Address); ok {
+		own = at
+	}
+	places, err := f.conn.PlacesOnNode(ctx, f.task.ClusterARN)
+	return zonesFinding(own, networks, places, err)
+}
+
+// zonesFinding decides whether there is a zone to prefer, and tells how many instances of the ECS cluster are in it.
+func zonesFinding(own zones.Locality, networks zones.Networks, places []consul.Place, err error) Finding {
+	switch {
+	case own.Zone == "":
+		return fail("the task's own zone is not known, so no zone is preferred", "ECS tells it on Fargate 1.4 and newer and on EC2; locality.zones can name the zone of the task's network")
+	case err != nil && len(networks) == 0:
+		return warn("where instances are is not known, so calls go to all: "+err.Error(), "let the task reach the HTTP API of Consul's servers, and its token read services and nodes; or name the zones in locality.zones")
+	case err != nil:
+		return warn("where instances are is known by locality.zones alone: "+err.Error(), "let the task reach the HTTP API of Consul's servers, and its token read services and nodes")
+	}
+	var near, far, unknown int
+	seen := map[netip.Addr]bool{}
+	for _, p := range places {
+		if seen[p.Address] { // a task that is several services
+			continue
+		}
+		seen[p.Address] = true
+		zone := p.Zone
+		if at, ok := networks.Of(p.Address); ok {
+			zone = at.Zone
+		}
+		switch zone {
+		case own.Zone:
+			near++
+		case "":
+			unknown++
+		default:
+			far++
+		}
+	}
+	found := fmt.Sprintf("zone %s: of %d tasks of the ECS cluster %d are in it, %d in others", own.Zone, len(seen), near, far)
+	if unknown > 0 {
+		return warn(fmt.Sprintf("%s, and of %d nobody knows", found, unknown), "tasks whose mesh-init is the agents' own say where they are; locality.zones can name the zones of the others")
+	}
+	return ok("%s", found)
 }

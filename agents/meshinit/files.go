@@ -33,6 +33,9 @@ func writeFiles(cfg agentconfig.Config, s consul.Settings, r consul.Registration
 			return fmt.Errorf("write CA certificates: %w", err)
 		}
 	}
+	if err := shareHTTPSCA(cfg, s); err != nil {
+		return fmt.Errorf("write CA certificates: %w", err)
+	}
 	return writeDataplane(cfg, s, r, bearer)
 }
 
@@ -76,6 +79,7 @@ func dataplaneFile(cfg agentconfig.Config, s consul.Settings, r consul.Registrat
 		XDSServer: dataplanefile.XDSServer{BindAddress: "127.0.0.1"},
 		Envoy:     dataplanefile.Envoy{ReadyBindAddress: "127.0.0.1", ReadyBindPort: proxy.HealthCheckPort},
 		Logging:   dataplanefile.Logging{LogLevel: cfg.LogLevel, LogJSON: cfg.LogJSON},
+		Locality:  locality(cfg, s, r),
 	}
 	if f.Logging.LogLevel == "" {
 		f.Logging.LogLevel = "INFO"

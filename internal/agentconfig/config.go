@@ -20,6 +20,7 @@ type Config struct {
 	Services             []FurtherService  `json:"services,omitempty"`                                         // ours: further services that the task provides, each with a sidecar proxy of its own; default: none
 	TransparentProxy     *TransparentProxy `json:"transparentProxy,omitempty"`                                 // redirects the task's traffic through its proxy; absent: nothing is redirected
 	Names                *Names            `json:"names,omitempty"`                                            // ours: the application calls services by their names, without a list of them and without redirection; absent: it does not
+	Locality             *Locality         `json:"locality,omitempty"`                                         // ours: calls stay in the task's availability zone; absent: they do not
 	ShareAgent           *bool             `json:"shareAgent,omitempty"`                                       // ours: mesh-init puts the agents' program into the shared volume, for containers of other images; default: true without proxy.dataplane, as the incumbent's definitions run it from there
 }
 
@@ -220,3 +221,16 @@ type TransparentProxy struct {
 type ConsulDNS struct {
 	Enabled *bool `json:"enabled,omitempty"` // default false; needs transparentProxy.enabled
 }
+
+// Locality has calls stay in the task's availability zone.
+type Locality struct {
+	PreferZone *bool             `json:"preferZone,omitempty"`                     // Envoy calls the instances in the task's own zone while they are healthy; default false
+	Spill      string            `json:"spill,omitempty" rule:"enum=gradual|full"` // when calls leave the zone. gradual: a part of them, as soon as fewer than five of seven instances in it are healthy. full: all of them, when none is; default: gradual
+	Zones      map[string]string `json:"zones,omitempty"`                          // zones of networks, by their CIDR blocks; they beat what Consul's catalog says. Default: none, the catalog alone tells
+}
+
+// The values of Spill.
+const (
+	SpillGradual = "gradual"
+	SpillFull    = "full"
+)

@@ -101,6 +101,9 @@ const (
 	controllerHTTPAddress = "127.0.0.1:9102"
 )
 
+// OutlierShare is how many percent of the instances outlier detection may leave out at once, where it is asked for and does not say.
+const OutlierShare = 50
+
 // withDefault is the value that is pointed to, else the other.
 func withDefault[T any](value *T, other T) *T {
 	if value == nil {
@@ -156,6 +159,17 @@ func (c Config) NamesSettings() Names {
 		names.Ports = []int{mesh.PortNames}
 	}
 	return names
+}
+
+// PrefersZone reports whether the task asks for calls to stay in its zone.
+func (c Config) PrefersZone() bool { return or(deref(c.Locality).PreferZone, false) }
+
+// LocalitySettings is the locality section with its defaults, also when the section is absent.
+func (c Config) LocalitySettings() Locality {
+	l := deref(c.Locality)
+	l.PreferZone = withDefault(l.PreferZone, false)
+	l.Spill = cmp.Or(l.Spill, SpillGradual)
+	return l
 }
 
 func deref[T any](p *T) T {

@@ -2,6 +2,7 @@ package agentconfig
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 	"regexp"
@@ -34,6 +35,9 @@ func (c Config) Problems() problem.List {
 		c.TransparentProxy.check(&found)
 	}
 	c.checkNames(&found)
+	if c.Locality != nil {
+		c.Locality.check(&found)
+	}
 	for i, name := range c.HealthSyncContainers {
 		if name == "" {
 			found.Add(problem.At("healthSyncContainers", i), "is empty, want the name of a container")
@@ -239,5 +243,49 @@ func checkPortList(ports []int, path problem.Path, found *problem.List) {
 		if port < 1 || port > 65535 {
 			found.Add(path.Child(i), "is %d, want 1 to 65535", port)
 		}
+	}
+}
+
+// CheckNetwork says why a CIDR block cannot be told a zone by; "" means that it can.
+func CheckNetwork(cidr string) string {
+	prefix, err := netip.ParsePrefix(cidr)
+	switch {
+	case err != nil:
+		return "want a CIDR block, such as 10.0.1.0/24"
+	case prefix != prefix.Masked():
+		return "has bits beyond its prefix: want " + prefix.Masked().String()
+	case prefix.Addr().Is4In6():
+		return "is IPv4 in the form of IPv6: want it in its own"
+	}
+	return ""
+}
+
+func (l Locality) check(found *problem.List) {
+	path := problem.At("locality")
+	if !or(l.PreferZone, false) {
+		for _, of := range []struct {
+			key string
+			set bool
+		}{{"spill", l.Spill != ""}, {"zones", len(l.Zones) > 0}} {
+			if of.set {
+				found.AddWith([]problem.Path{path.Child("preferZone")}, path.Child(of.key), "is set, but %s is not true: no zone is preferred", path.Child("preferZone"))
+			}
+		}
+	}
+	first := map[netip.Prefix]string{}
+	for _, cidr := range slices.Sorted(maps.Keys(l.Zones)) {
+		at := path.Child("zones", problem.Key(cidr))
+		if why := CheckNetwork(cidr); why != "" {
+			found.Add(at, "is for the network %q, which %s", cidr, why)
+			continue
+		}
+		prefix := netip.MustParsePrefix(cidr)
+		switch other, twice := first[prefix]; {
+		case twice:
+			found.AddWith([]problem.Path{path.Child("zones", problem.Key(other))}, at, "is for the network %q, which is there already as %q", cidr, other)
+		case l.Zones[cidr] == "":
+			found.Add(at, "is empty, want the name of a zone, such as eu-west-1a")
+		}
+		first[prefix] = cidr
 	}
 }

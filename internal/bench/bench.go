@@ -64,6 +64,7 @@ func parts() []part {
 		{"plan", "plans of many mesh tasks by the real Terraform", (*bench).plans},
 		{"dns", "the DNS proxy before a real Consul", (*bench).dns},
 		{"xds", "the xDS proxy's share of a large first configuration", (*bench).xds},
+		{"zones", "calls that stay in the zone, and a zone that dies", (*bench).zones},
 		{"start", "starts and stops of tasks", (*bench).starts},
 		{"redirect", "starts with transparent proxy", (*bench).redirected},
 		{"heal", "a registration lost behind a task's back", (*bench).heals},

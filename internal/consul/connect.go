@@ -5,7 +5,8 @@
 //
 // connect.go is the connection, settings.go what it is made of, attempt.go and examine.go the same without patience. session.go keeps the
 // token, which bearer.go asks for. http.go, stream.go, pace.go, retry.go and refusal.go are how calls are made and what a refusal means.
-// outside.go is the connection of somebody who is no task. catalog.go, registration.go, watch.go, central.go and outlier.go serve a task.
+// outside.go is the connection of somebody who is no task. catalog.go, registration.go, watch.go, central.go, places.go and
+// outlier.go serve a task.
 // node.go, removal.go, acl.go, acl_tokens.go, wanted.go and leader.go serve a controller; what they write of the ACL system is decided in
 // package acl, who leads in package lock.
 package consul
@@ -193,7 +194,7 @@ func (c *Connection) renewInTime(ctx context.Context) {
 // TokenLife is how long the current token lives as a whole, by Consul's clock; 0 for one that does not expire, or if nobody
 // knows.
 func (c *Connection) TokenLife(ctx context.Context) (time.Duration, error) {
-	if c.settings.HTTP.Port == 0 {
+	if login := c.settings.Login; c.settings.HTTP.Port == 0 || login != nil && login.LifeGiven {
 		return c.settings.Login.TokenLife, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

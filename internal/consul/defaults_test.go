@@ -65,6 +65,8 @@ var inForce = map[string]func(agentconfig.Config) any{
 	"transparentProxy.consulDNS.enabled": func(c agentconfig.Config) any { return c.ResolvesNames() },
 	"names.enabled":                      func(c agentconfig.Config) any { return c.CallsByName() },
 	"names.ports":                        func(c agentconfig.Config) any { return strings.Trim(fmt.Sprint(c.NamesSettings().Ports), "[]") },
+	"locality.preferZone":                func(c agentconfig.Config) any { return *c.LocalitySettings().PreferZone },
+	"locality.spill":                     func(c agentconfig.Config) any { return c.LocalitySettings().Spill },
 	"shareAgent":                         func(c agentconfig.Config) any { return c.SharesAgent() },
 }
 
@@ -98,7 +100,7 @@ func outlierSetting(name string) func(agentconfig.Config) any {
 
 var (
 	rowOfKey   = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (bool|integer|string|object|list)([^|]*)\\| (.*) \\|$")
-	plainWords = regexp.MustCompile(`\bdefault:? ((?:true|false|-?[0-9]+( and [0-9]+)?|/[a-z-]*/?|[A-Z]{4,}|service|http|default|iam-ecs-service-token|127\.0\.0\.1(?::[0-9]+)?))(?:[ ,;:]|$)`)
+	plainWords = regexp.MustCompile(`\bdefault:? ((?:true|false|-?[0-9]+( and [0-9]+)?|/[a-z-]*/?|[A-Z]{4,}|service|http|default|gradual|iam-ecs-service-token|127\.0\.0\.1(?::[0-9]+)?))(?:[ ,;:]|$)`)
 )
 
 func TestTheDocumentedDefaultsAreThoseInForceAndZeroCanBeWritten(t *testing.T) {

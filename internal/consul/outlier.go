@@ -62,7 +62,7 @@ func passiveHealthCheck(o agentconfig.OutlierDetection) map[string]any {
 	check := map[string]any{
 		"Interval": orElse(o.Interval, int64(10*time.Second)), "MaxFailures": orElse(o.MaxFailures, 5),
 		"EnforcingConsecutiveGatewayFailure": orElse(o.EnforcingConsecutiveGatewayFailure, 100),
-		"MaxEjectionPercent":                 orElse(o.MaxEjectionPercent, 50),
+		"MaxEjectionPercent":                 orElse(o.MaxEjectionPercent, agentconfig.OutlierShare),
 	}
 	for key, value := range map[string]*int{
 		"EnforcingConsecutive5xx": o.EnforcingConsecutive5xx, "Consecutive5xx": o.Consecutive5xx, "ConsecutiveGatewayFailure": o.ConsecutiveGatewayFailure,

@@ -68,7 +68,8 @@ type Login struct {
 	STSEndpoint, IAMEndpoint                 string // "" means the AWS SDK's: its environment, else the AWS partition's
 	ServerIDHeaderValue                      string
 	IncludeEntity                            bool
-	TokenLife                                time.Duration           // of its tokens, for an agent without a way to the HTTP API, which would tell; 0 for not known
+	TokenLife                                time.Duration           // of its tokens, for an agent that does not ask the HTTP API, which would tell; 0 for not known
+	LifeGiven                                bool                    // TokenLife is all that is to be known: the HTTP API is not asked though it can be
 	BearerFile                               string                  // of an auth method other than aws-iam: read for each login; "" means that a bearer token is minted
 	Meta                                     map[string]string       // ends up in the token's description
 	Credentials                              aws.CredentialsProvider // that sign it; nil means those of the environment

@@ -48,6 +48,7 @@ func withDefaults(f File) File {
 	e.GracefulPort = cmp.Or(e.GracefulPort, mesh.PortLifeCycle)
 	e.GracefulStartupPath = cmp.Or(e.GracefulStartupPath, defaultStartup)
 	e.GracefulShutdownPath = cmp.Or(e.GracefulShutdownPath, defaultShutdown)
+	f.Locality = f.Locality.withDefaults()
 	f.Telemetry.Prometheus.MergePort = cmp.Or(f.Telemetry.Prometheus.MergePort, mesh.PortMetrics)
 	return f.withScrapePath()
 }
@@ -92,6 +93,7 @@ func (f File) check() error {
 	f.checkDNS(&p)
 	f.checkNames(&p)
 	f.checkFurther(&p)
+	f.checkLocality(&p)
 	both(&p, "consul.tls", f.Consul.TLS.CertFile, f.Consul.TLS.KeyFile)
 	oneOf(&p, "envoy.drainStrategy", f.Envoy.DrainStrategy, immediate, gradual)
 	oneOf(&p, "logging.logLevel", strings.ToLower(f.Logging.LogLevel), "trace", "debug", "info", "warn", "error")

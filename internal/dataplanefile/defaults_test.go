@@ -21,7 +21,7 @@ func TestTheDocumentedDefaultsAreThoseInForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, table, _ := strings.Cut(string(page), "## The dataplane's file")
-	f, err := dataplanefile.Read(file(t, `{"consul":{"addresses":"consul.internal","credentials":{}},"proxy":{"id":"p"},"dnsServer":{},"telemetry":{"prometheus":{}}}`))
+	f, err := dataplanefile.Read(file(t, `{"consul":{"addresses":"consul.internal","credentials":{}},"proxy":{"id":"p"},"dnsServer":{},"telemetry":{"prometheus":{}},"locality":{"http":{}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,8 @@ type File struct {
 	Names     *Names     `json:"names,omitempty"`     // ours: names of services lead to Envoy; absent: they do not
 	Telemetry Telemetry  `json:"telemetry,omitzero"`  // metrics, Envoy's and the dataplane's own
 
+	Locality *Locality `json:"locality,omitempty"` // ours: Envoy calls instances in the task's zone first; absent: it does not
+
 	FurtherProxies []FurtherProxy `json:"furtherProxies,omitempty"` // ours: proxies that run beside the first, each with an Envoy of its own; default: none
 
 	// Remarks are what Read found odd but no error, each with its JSON path.

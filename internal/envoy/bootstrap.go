@@ -20,6 +20,8 @@ type Bootstrap struct {
 	Namespace  string // "" means default
 	Partition  string // "" means default
 	Datacenter string // a tag of every metric; "" for none
+	Region     string // of Zone; "" for none
+	Zone       string // where it runs, if its calls prefer that: Envoy then counts requests from zone to zone; "" for none
 	AccessLogs []string
 	XDS        netip.AddrPort // where the ADS stream goes
 	Admin      netip.AddrPort
@@ -65,7 +67,7 @@ func (b Bootstrap) JSON() ([]byte, error) {
 		Admin: admin,
 		Node: node{ID: b.ProxyID, Cluster: b.Service, Metadata: nodeMetadata{
 			NodeName: b.NodeName, Namespace: orDefault(b.Namespace), Partition: orDefault(b.Partition),
-		}},
+		}, Locality: b.locality()},
 		LayeredRuntime:     runtimeLayers(),
 		Watchdogs:          watchdogs{Main: calmWatchdog(), Worker: calmWatchdog()},
 		OverloadManager:    b.overload(),
@@ -85,6 +87,13 @@ func (b Bootstrap) JSON() ([]byte, error) {
 		return nil, fmt.Errorf("render bootstrap: %w", err)
 	}
 	return data, nil
+}
+
+func (b Bootstrap) locality() *locality {
+	if b.Zone == "" {
+		return nil
+	}
+	return &locality{Region: b.Region, Zone: b.Zone}
 }
 
 func orDefault(scope string) string {

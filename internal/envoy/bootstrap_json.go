@@ -52,6 +52,12 @@ type node struct {
 	ID       string       `json:"id"`
 	Cluster  string       `json:"cluster"`
 	Metadata nodeMetadata `json:"metadata"`
+	Locality *locality    `json:"locality,omitempty"`
+}
+
+type locality struct {
+	Region string `json:"region,omitempty"`
+	Zone   string `json:"zone"`
 }
 
 type nodeMetadata struct {

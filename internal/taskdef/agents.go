@@ -30,6 +30,7 @@ func AgentConfig(s Spec) agentconfig.Config {
 		Proxy:                &proxy,
 		Services:             s.services(),
 		TransparentProxy:     &transparent,
+		Locality:             s.locality(),
 		ShareAgent:           s.sharesAgent(),
 	}
 	if aws.ToBool(s.Names.Enabled) { // the incumbent's agents do not know the section

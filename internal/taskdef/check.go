@@ -26,6 +26,7 @@ func Check(s Spec) problem.List {
 	s.Task.check(&found)
 	s.checkRedirection(&found)
 	s.checkNames(&found)
+	s.checkLocality(&found)
 	s.checkVolumes(&found)
 	s.checkContainers(&found)
 	s.checkVolumesFrom(&found)

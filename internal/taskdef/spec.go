@@ -31,6 +31,7 @@ type Spec struct {
 
 	TransparentProxy agentconfig.TransparentProxy // off unless enabled
 	Names            agentconfig.Names            // off unless enabled
+	Locality         agentconfig.Locality         // no zone is preferred unless it says so
 
 	Task            Task
 	Containers      []Container

@@ -12,7 +12,9 @@ const (
 	ejectAfter    = 3
 	ejectInterval = time.Second
 	ejectFor      = 3 * time.Second
-	ejectAtMost   = 99 // percent
+
+	// EjectAtMost is the share in percent of a service's instances that may be left out at once.
+	EjectAtMost = 99
 )
 
 // How a receiver of protocol tcp leaves out its own application.
@@ -46,7 +48,7 @@ func Eject(cluster *wire.Message) error {
 	if err != nil || len(outliers.Bytes()) > 0 {
 		return err
 	}
-	cluster.Set(clusterOutliers, unreachable(ejectAfter, ejectAtMost).
+	cluster.Set(clusterOutliers, unreachable(ejectAfter, EjectAtMost).
 		SetDuration(outliersInterval, ejectInterval).
 		SetDuration(outliersFor, ejectFor))
 	return nil
@@ -81,4 +83,23 @@ func Absent(application *wire.Message) error {
 		balancing.Set(balancingPanic, new(wire.Message)) // at 0 %: else Envoy goes on with an application that it has left out
 		return nil
 	})
+}
+
+// EjectNearlyAll is Eject for a cluster of which all instances in one zone may have to be left out. Where Consul configures who is
+// left out and not how many, Envoy's 10 percent would keep it from that, so the share alone is set. It tells the share in force.
+func EjectNearlyAll(cluster *wire.Message) (percent uint64, err error) {
+	if err := Eject(cluster); err != nil {
+		return 0, err
+	}
+	err = cluster.Edit(clusterOutliers, func(outliers *wire.Message) error {
+		if !outliers.Has(outliersAtMost) {
+			outliers.SetWrapped(outliersAtMost, EjectAtMost)
+		}
+		share, err := outliers.Message(outliersAtMost)
+		if err == nil {
+			percent = share.Uint(1)
+		}
+		return err
+	})
+	return percent, err
 }

@@ -155,6 +155,16 @@ func (m *Message) AddText(number Number, text string) *Message {
 	return m.add(number, []byte(text))
 }
 
+// AddContent adds one to a repeated field of texts or messages, as Contents had it.
+func (m *Message) AddContent(number Number, content []byte) *Message {
+	return m.add(number, content)
+}
+
+// Clone is a copy of the message. What its fields hold is shared: nobody changes that.
+func (m *Message) Clone() *Message {
+	return &Message{slices.Clone(m.fields)}
+}
+
 // Add adds one to a repeated field of messages.
 func (m *Message) Add(number Number, child *Message) *Message {
 	return m.add(number, child.Bytes())

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,8 +20,9 @@ type exchange struct {
 	fromEnvoy grpc.ServerStream
 	toConsul  grpc.ClientStream
 
-	making        sync.Mutex // held from when something is made for Envoy until it is sent: what is newer comes later
-	envoy, consul sync.Mutex // held while a message is sent there: we have some of our own to say
+	making        sync.Mutex  // held from when something is made for Envoy until it is sent: what is newer comes later
+	envoy, consul sync.Mutex  // held while a message is sent there: we have some of our own to say
+	spoken        atomic.Bool // Envoy has said something of the type that is revised
 }
 
 // requests passes Envoy's messages on until Envoy half-closes, and reads what they tell.
@@ -35,6 +38,7 @@ func (e *exchange) requests() error {
 		}
 		data := f.data.Materialize()
 		if r, err := parseRequest(data); err == nil {
+			e.heardOfRevised(r, data)
 			n := e.heard(r)
 			switch {
 			case n.ours:
@@ -99,8 +103,12 @@ func (e *exchange) handOn(f *frame) error {
 	}
 	e.making.Lock()
 	defer e.making.Unlock()
+	v := e.proxy.revises()
+	defer v.hold(r.typeURL)()
 	e.proxy.keep(r)
+	came := slices.Clone(r.resources)
 	r, changed := e.proxy.reshape(r)
+	v.keep(r, came)
 	left, pass := e.pacer.pass(r)
 	switch {
 	case !pass:

@@ -51,6 +51,7 @@ type Proxy struct {
 	pacer      *pacer // of the last stream; nil before the first
 	shape      Shape  // nil: all is passed on as it comes
 	kept       map[place]resource
+	reviser    *reviser
 }
 
 // Status is how Envoy's streams to Consul fare.

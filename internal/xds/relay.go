@@ -37,6 +37,7 @@ func (p *Proxy) relay(fromEnvoy grpc.ServerStream, token string) error {
 	down := make(chan error, 1)
 	go func() { down <- e.responses() }()
 	go e.offerAgain(ctx)
+	go e.reviseWhenTold(ctx)
 	replaced := p.consul.Replaced(token)
 	for {
 		select {

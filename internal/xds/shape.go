@@ -12,7 +12,8 @@ import (
 const fieldResource wire.Number = 2
 
 // Shape tells how resources of a type are changed on their way from Consul to Envoy; nil for a type that is passed on as it comes,
-// and is not read then. Their names and versions stay Consul's, so the same resource has to come out the same, unless an Owner has it.
+// and is not read then. Their names and versions stay Consul's, so the same resource has to come out the same, unless an Owner has it
+// or the type is revised.
 type Shape func(typeURL string) (change func(resource *wire.Message) error)
 
 // ErrLeftOut is the error of a change after which Envoy shall not have the resource.

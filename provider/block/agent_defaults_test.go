@@ -36,12 +36,13 @@ func TestTheDefaultsOfTheProxysAttributesAreTheAgents(t *testing.T) {
 		"proxy.local_service_address": "127.0.0.1", // Consul's own
 		"transparent_proxy.enabled":   none.RedirectsTraffic(), "transparent_proxy.dns": none.ResolvesNames(),
 		"names.enabled": none.CallsByName(), "names.ports": none.NamesSettings().Ports[0],
+		"locality.prefer_zone": *none.LocalitySettings().PreferZone, "locality.spill": none.LocalitySettings().Spill,
 		"login.enabled": none.Login().Enabled, "login.auth_method": none.Login().Method, "login.include_entity": *none.Login().IncludeEntity,
 		"servers.skip_server_watch": none.ConsulServers.SkipServerWatch,
 	}
 	got := map[string]any{}
 	for name, attributes := range map[string]map[string]schema.Attribute{
-		"proxy": block.ProxyRow().Attributes, "transparent_proxy": block.TransparentProxyRow().Attributes, "names": block.NamesRow().Attributes,
+		"proxy": block.ProxyRow().Attributes, "transparent_proxy": block.TransparentProxyRow().Attributes, "names": block.NamesRow().Attributes, "locality": block.LocalityRow().Attributes,
 		"login": row.Object("", block.LoginFields()).Attributes, "servers": row.Object("", block.ConsulServersFields()).Attributes,
 	} {
 		for key, attribute := range attributes {

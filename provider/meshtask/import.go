@@ -90,6 +90,7 @@ func importDefinition(ctx context.Context, c *deploy.Client, m *model, from *dep
 		return err
 	}
 	m.Transparent, m.CallsByName = block.ReadTransparentProxy(cfg), block.ReadNames(cfg)
+	m.Locality = block.ReadLocality(cfg)
 	m.ConsulServers = block.ReadServers(cfg.ConsulServers, d.ContainerDefinitions, c.Defaults)
 	m.Login = block.ReadLogin(cfg.ConsulLogin, c.Defaults)
 	m.Task = block.ReadTask(d)

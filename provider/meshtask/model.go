@@ -80,6 +80,7 @@ type model struct {
 	Proxy          *block.Proxy            `tfsdk:"proxy"`
 	Transparent    *block.TransparentProxy `tfsdk:"transparent_proxy"`
 	CallsByName    *block.Names            `tfsdk:"names"`
+	Locality       *block.Locality         `tfsdk:"locality"`
 	ConsulServers  *block.ConsulServers    `tfsdk:"consul_servers" at:"servers"`
 	Login          *block.Login            `tfsdk:"login"`
 	Task           *block.Task             `tfsdk:"task"`
@@ -194,6 +195,7 @@ func (m *model) spec(d block.Defaults) taskdef.Spec {
 
 		TransparentProxy: m.Transparent.Spec(),
 		Names:            m.CallsByName.Spec(),
+		Locality:         m.Locality.Spec(),
 	}
 	if m.Sidecars != nil {
 		s.LogLevel, s.LogJSON = row.Value(m.Sidecars.LogLevel), row.Value(m.Sidecars.LogJSON)

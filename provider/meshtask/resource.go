@@ -49,7 +49,7 @@ func newMeshTask() *meshTask {
 		Cluster:  path.Root("ecs_service").AtName("cluster"),
 		Owner:    (*model).owner,
 		Content: []string{
-			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "names", "consul_servers", "login", "task", "container", attributeJSON, "sidecars", "iam",
+			"family", "service", "outbound_only", "upstream", "proxy", "transparent_proxy", "names", "locality", "consul_servers", "login", "task", "container", attributeJSON, "sidecars", "iam",
 			"iam_role_path", "log_configuration", // the provider's
 			balancedContainer, registeredContainer, // may be the proxy's, which then maps its port
 		},

@@ -35,6 +35,7 @@ func (r *meshTask) Schema(ctx context.Context, _ resource.SchemaRequest, resp *r
 		"proxy":             block.ProxyRow(),
 		"transparent_proxy": block.TransparentProxyRow(),
 		"names":             block.NamesRow(),
+		"locality":          block.LocalityRow(),
 		"consul_servers":    row.Object("How to reach Consul's servers. What is left out is taken from the provider's `consul_servers`; an empty text means none.", block.ConsulServersFields()),
 		"login":             row.Object("How the agents log in to Consul with the task role. What is left out is taken from the provider's `login`; an empty text or map means none.", block.LoginFields()),
 		"task":              block.TaskRow(),

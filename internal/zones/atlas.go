@@ -1,0 +1,250 @@
+package zones
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/clustername"
+	"github.com/consulecs/terraform-provider-consulecs/internal/undelivered"
+	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
+)
+
+// Types of the resources that are changed.
+const (
+	TypeEndpoints = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+	typeCluster   = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+)
+
+// A zone that is not known is asked for again after firstAgain, then ever more seldom, until lastAgain.
+const (
+	firstAgain = 2 * time.Second
+	lastAgain  = 5 * time.Minute
+)
+
+// maxKnown is how many addresses are remembered beyond those that are endpoints now.
+const maxKnown = 1 << 14
+
+// Settings are the caller's.
+type Settings struct {
+	Own        Locality
+	Full       bool     // calls stay in the zone while one instance of it is healthy
+	Networks   Networks // beat what is found out
+	Datacenter string   // services elsewhere stay as they are
+	Partition  string   // of Consul Enterprise; "" for the default one
+
+	// Low hears of a service of which Consul configures that fewer instances may be left out than it takes.
+	Low func(service string, percent uint64)
+	// Wanted hears that Due may have something new to tell. It must not wait for anything.
+	Wanted func()
+}
+
+// Service is what somebody has to ask Consul for.
+type Service struct{ Name, Namespace string }
+
+// Atlas knows where instances are, and which of them somebody has to find. Its methods may be called at the same time.
+type Atlas struct {
+	settings Settings
+
+	mu       sync.Mutex
+	known    map[netip.Addr]Locality
+	clusters map[string]cluster
+	tries    map[netip.Addr]attempt
+}
+
+// cluster is what was last assigned to one.
+type cluster struct {
+	service      Service
+	count        Count
+	all, unknown []netip.Addr
+}
+
+// attempt is how often somebody has tried to find an address, and when it is worth another try.
+type attempt struct {
+	n    int
+	next time.Time
+}
+
+// New is an atlas that knows nothing but the networks of the settings.
+func New(s Settings) *Atlas {
+	return &Atlas{settings: s, known: map[netip.Addr]Locality{}, clusters: map[string]cluster{}, tries: map[netip.Addr]attempt{}}
+}
+
+// Shape tells how resources of a type are changed; nil for those that stay as they are.
+func (a *Atlas) Shape(typeURL string) (change func(resource *wire.Message) error) {
+	switch typeURL {
+	case typeCluster:
+		return a.cluster
+	case TypeEndpoints:
+		return a.assignment
+	}
+	return nil
+}
+
+// splits tells whether the endpoints of a cluster are split, and of which service it is: one of the caller's own datacenter and
+// partition. Elsewhere the endpoints may be gateways, and nobody can be asked where they are.
+func (a *Atlas) splits(cluster string) (Service, bool) {
+	name, ok := clustername.Parse(cluster)
+	if !ok || name.Peer != "" || name.Datacenter != a.settings.Datacenter || name.Partition != a.settings.Partition {
+		return Service{}, false
+	}
+	return Service{Name: name.Service, Namespace: name.Namespace}, true
+}
+
+// Fields of Envoy's Cluster.
+const (
+	clusterName      wire.Number = 1
+	clusterDiscovery wire.Number = 2
+	clusterBalancing wire.Number = 27
+	balancingWindow  wire.Number = 4
+
+	discoveryEDS = 3
+)
+
+// cluster lets Envoy leave out all instances in the zone. Without that, it goes on calling those that are gone: the others are
+// called when those in the zone are not healthy, and for that Envoy has only its own eyes until Consul tells. What it sees counts at
+// once: Envoy would gather such news for a second, in which every call goes to those that are gone.
+func (a *Atlas) cluster(m *wire.Message) error {
+	service, ok := a.splits(m.Text(clusterName))
+	if !ok || m.Uint(clusterDiscovery) != discoveryEDS {
+		return nil
+	}
+	percent, err := undelivered.EjectNearlyAll(m)
+	if err == nil && percent < undelivered.EjectAtMost && a.settings.Low != nil {
+		a.settings.Low(service.Name, percent)
+	}
+	if err != nil {
+		return err
+	}
+	return m.Edit(clusterBalancing, func(balancing *wire.Message) error {
+		if !balancing.Has(balancingWindow) {
+			balancing.SetDuration(balancingWindow, 0)
+		}
+		return nil
+	})
+}
+
+// assignment splits endpoints, and notes those that nobody knows.
+func (a *Atlas) assignment(m *wire.Message) error {
+	name := m.Text(assignmentCluster)
+	service, ok := a.splits(name)
+	if !ok {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := splitter{own: a.settings.Own, full: a.settings.Full, of: a.of}
+	if err := s.split(m); err != nil {
+		return err
+	}
+	a.clusters[name] = cluster{service: service, count: s.count, all: s.all, unknown: s.unknown}
+	if len(s.unknown) > 0 && a.settings.Wanted != nil {
+		a.settings.Wanted()
+	}
+	return nil
+}
+
+// of is where an address is.
+func (a *Atlas) of(addr netip.Addr) (Locality, bool) {
+	if at, ok := a.settings.Networks.Of(addr); ok {
+		return at, true
+	}
+	at, ok := a.known[addr]
+	return at, ok
+}
+
+// Forget drops a cluster that Envoy has no more.
+func (a *Atlas) Forget(cluster string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.clusters, cluster)
+}
+
+// Due are the services to be asked for now, since it is not known where some of their endpoints are, and how long it is until the
+// next are; negative for never. They count as asked for.
+func (a *Atlas) Due(now time.Time) (services []Service, wait time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	tries, ask := map[netip.Addr]attempt{}, map[Service]bool{}
+	wait = -1
+	for _, c := range a.clusters {
+		for _, addr := range c.unknown {
+			if _, known := a.of(addr); known {
+				continue
+			}
+			try := a.tries[addr]
+			if !try.next.After(now) {
+				ask[c.service] = true
+				try = attempt{try.n + 1, now.Add(min(firstAgain<<min(2*try.n, 10), lastAgain))}
+			}
+			if left := try.next.Sub(now); wait < 0 || left < wait {
+				wait = left
+			}
+			if other, twice := tries[addr]; !twice || other.n < try.n {
+				tries[addr] = try
+			}
+		}
+	}
+	a.tries = tries
+	services = slices.Collect(maps.Keys(ask))
+	return services, wait
+}
+
+// Missing are those of some services of whose endpoints some are still not known.
+func (a *Atlas) Missing(services []Service) []Service {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	missing := map[Service]bool{}
+	for _, c := range a.clusters {
+		if slices.ContainsFunc(c.unknown, func(addr netip.Addr) bool { _, known := a.of(addr); return !known }) {
+			missing[c.service] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(services), func(s Service) bool { return !missing[s] })
+}
+
+// Learn takes in where instances are, and reports whether any of them was looked for. Of the others nothing is kept.
+func (a *Atlas) Learn(found map[netip.Addr]Locality) (news bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.clusters {
+		for _, addr := range c.unknown {
+			at, ok := found[addr]
+			if _, known := a.known[addr]; ok && !known && at.Zone != "" {
+				a.known[addr] = at
+				news = true
+			}
+		}
+	}
+	if len(a.known) > maxKnown {
+		a.forgetUnused()
+	}
+	return news
+}
+
+// forgetUnused keeps the addresses that are endpoints now.
+func (a *Atlas) forgetUnused() {
+	used := map[netip.Addr]Locality{}
+	for _, c := range a.clusters {
+		for _, addr := range c.all {
+			if at, ok := a.known[addr]; ok {
+				used[addr] = at
+			}
+		}
+	}
+	a.known = used
+}
+
+// Counts are how many endpoints are where, by service.
+func (a *Atlas) Counts() map[string]Count {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	counts := map[string]Count{}
+	for _, c := range a.clusters {
+		sum := counts[c.service.Name]
+		counts[c.service.Name] = Count{sum.Near + c.count.Near, sum.Far + c.count.Far, sum.Unknown + c.count.Unknown}
+	}
+	return counts
+}
