@@ -155,7 +155,7 @@ func (r Readiness) Check(ctx context.Context) error {
 	return err
 }
 
-// IsSilence reports whether the error of a Check means that no answer came in time. A busy Envoy leaves one out, too.
+// IsSilence reports whether the error of a Check means that no answer came in time. A busy Envoy misses one now and then.
 func IsSilence(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout()
