@@ -32,7 +32,8 @@
 // configuration to stdout.
 //
 // When Envoy ends by itself, even with exit code 0, the agent ends with an error that tells Envoy's exit and last lines, so
-// that ECS's restart policy starts the container again. Envoy dies with the agent in any case.
+// that ECS's restart policy starts the container again. So it does when Envoy hangs, that is when its ready listener has left ten
+// questions in a row without an answer, which takes about a minute, or is not ready for five. Envoy dies with the agent in any case.
 package dataplane
 
 import (
@@ -184,6 +185,7 @@ func (a *agent) run(ctx context.Context, c *company, own *metrics.Dataplane, sta
 		return err
 	}
 	close(started)
+	ends = append(ends, watchHang(ctx, envoy.NewReadiness(a.file.Envoy.Ready()).Check))
 	go a.watchStart(ctx, proxy.Configured())
 	return a.supervise(ctx, c.signalled, child, ends)
 }
@@ -247,8 +249,11 @@ func (a *agent) supervise(ctx context.Context, signalled func() bool, child *pro
 	first := make(chan ending, len(ends))
 	for _, e := range ends {
 		go func() {
-			<-e.done
-			first <- e
+			select {
+			case <-e.done:
+				first <- e
+			case <-ctx.Done():
+			}
 		}()
 	}
 	select {

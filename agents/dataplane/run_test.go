@@ -187,6 +187,23 @@ func TestAnEnvoyThatEndsByItselfEndsTheAgent(t *testing.T) {
 	}
 }
 
+// ECS has no health check of the container to go by where nobody waits for it: see package taskdef.
+func TestAnEnvoyThatHangsEndsTheAgent(t *testing.T) {
+	t.Parallel()
+	k := readyTask(t, sharedConsul(t))
+	pid := k.envoyPID()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	code, took := k.awaitExit(t, 3*time.Minute)
+	t.Logf("ended %s after Envoy was stopped", took.Round(time.Second))
+	const said = "ended: envoy hangs: it is alive and has left 10 questions in a row without an answer"
+	if code == 0 || !strings.Contains(k.output.String(), said) {
+		t.Errorf("exit code %d, want one that is not 0, and %q in the log", code, said)
+	}
+	eventually.True(t, "Envoy is gone", eventually.Soon, func() bool { return procs.Ended(pid) })
+}
+
 func TestEnvoyDiesWithAKilledAgent(t *testing.T) {
 	t.Parallel()
 	k := readyTask(t, sharedConsul(t))

@@ -20,7 +20,6 @@ const (
 	dumpWithin  = 5 * time.Second
 	killAfter   = 2 * time.Second // Envoy ends within milliseconds of SIGTERM, or not at all
 
-	appsPoll  = 200 * time.Millisecond // ECS throttles the metadata endpoint at 40 requests a second
 	drainPoll = 50 * time.Millisecond
 )
 
@@ -113,30 +112,13 @@ func (a *agent) awaitApplication(ctx context.Context, deadline time.Time) {
 		a.log.Warn("cannot tell whether the application runs: not waiting for it", "err", err)
 		return
 	}
-	tick := time.NewTicker(appsPoll)
-	defer tick.Stop()
-	var runs []string // as far as is known
-	for {
-		task, err := metadata.Task(ctx)
-		if err == nil {
-			runs = task.Unstopped(mesh.InjectedContainers()...)
-		}
-		switch {
-		case errors.Is(err, taskmeta.ErrGone):
-			a.log.Info("task metadata are gone: the application is taken to have stopped")
-			return
-		case err != nil:
-			a.log.Debug("task metadata not read", "err", err)
-		case len(runs) == 0:
-			a.log.Info("application has stopped")
-			return
-		}
-		select {
-		case <-ctx.Done():
-			a.log.Warn("application not seen to stop", "running", runs)
-			return
-		case <-tick.C:
-		}
+	switch running, err := metadata.AwaitStopped(ctx, mesh.InjectedContainers()...); {
+	case err == nil:
+		a.log.Info("application has stopped")
+	case errors.Is(err, taskmeta.ErrGone):
+		a.log.Info("task metadata are gone: the application is taken to have stopped")
+	default:
+		a.log.Warn("application not seen to stop", "running", running)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -21,6 +22,9 @@ type gate struct {
 	listener net.Listener
 	once     sync.Once
 	opened   chan struct{}
+	told     atomic.Bool // somebody has been let through
+	ended    <-chan struct{}
+	end      context.CancelFunc
 }
 
 // newGate makes a gate that is shut. A health-sync that was restarted starts with a shut one, too.
@@ -29,7 +33,8 @@ func newGate(ctx context.Context) (*gate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the container's health check: %w", err)
 	}
-	return &gate{listener: l, opened: make(chan struct{})}, nil
+	life, end := context.WithCancel(ctx)
+	return &gate{listener: l, opened: make(chan struct{}), ended: life.Done(), end: end}, nil
 }
 
 // passed opens the gate a moment from now, for good: what ECS makes of the task from then on is for the containers' own
@@ -38,7 +43,8 @@ func (g *gate) passed() {
 	g.once.Do(func() { time.AfterFunc(settledAfter, func() { close(g.opened) }) })
 }
 
-// serve lets the callers through once the gate is open, until close.
+// serve lets the callers through once the gate is open, until close. Those after the first are told that they are: they may stay,
+// and hear of health-sync's end by that of the connection.
 func (g *gate) serve() {
 	for {
 		conn, err := g.listener.Accept()
@@ -54,11 +60,25 @@ func (g *gate) serve() {
 			}()
 			select {
 			case <-g.opened:
-				_, _ = conn.Write([]byte{1}) // a caller that has gone hears nothing
+				word := byte(mesh.PassingNews)
+				if g.told.Load() {
+					word = mesh.PassingKnown
+				}
+				if _, err := conn.Write([]byte{word}); err == nil { // a caller that has gone hears nothing
+					g.told.Store(true)
+				}
 			case <-gone:
+			case <-g.ended:
+			}
+			select {
+			case <-gone:
+			case <-g.ended:
 			}
 		}()
 	}
 }
 
-func (g *gate) close() error { return g.listener.Close() }
+func (g *gate) close() error {
+	g.end()
+	return g.listener.Close()
+}

@@ -41,7 +41,26 @@ func TestTheHealthCheckWaitsUntilTheTaskIsInTheMesh(t *testing.T) {
 	if waited := time.Since(begin); waited < settledAfter-100*time.Millisecond {
 		t.Errorf("let through %s after the task passed, want %s at least", waited, settledAfter)
 	}
-	if err := probe("5s"); err != nil {
-		t.Errorf("not let through a second time: %v", err)
+
+	// From then on ECS knows: a check stays, so that ECS asks seldom.
+	stays := func(hold string) error {
+		return passing.Run(t.Context(), nil, []string{"-timeout", "2s", "-hold", hold}, io.Discard, io.Discard)
+	}
+	begin = time.Now()
+	if err := stays("300ms"); err != nil || time.Since(begin) < 300*time.Millisecond {
+		t.Errorf("let through a second time after %s: %v", time.Since(begin), err)
+	}
+	begin = time.Now()
+	if err := stays("1h"); err != nil || time.Since(begin) < time.Second {
+		t.Errorf("asked to stay for longer than it may: %v after %s", err, time.Since(begin))
+	}
+	gone := make(chan error, 1)
+	go func() { gone <- stays("1h") }()
+	time.Sleep(200 * time.Millisecond) // it is there by now, or comes too late: both end alike
+	if err := g.close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-gone; err == nil || !strings.Contains(err.Error(), "the task is not in the mesh") {
+		t.Errorf("after the end of health-sync: %v", err)
 	}
 }

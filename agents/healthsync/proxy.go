@@ -2,8 +2,6 @@ package healthsync
 
 import (
 	"context"
-	"errors"
-	"net"
 	"net/netip"
 	"time"
 
@@ -61,7 +59,7 @@ func (w *proxyWatch) problem(ctx context.Context) string {
 		return ""
 	}
 	err := w.ask(ctx)
-	if w.ready && isSilence(err) && w.silences+1 < maxSilences {
+	if w.ready && envoy.IsSilence(err) && w.silences+1 < maxSilences {
 		w.silences++
 		return ""
 	}
@@ -71,10 +69,4 @@ func (w *proxyWatch) problem(ctx context.Context) string {
 	}
 	w.next = time.Now().Add(proxyAgain)
 	return ""
-}
-
-// isSilence reports whether there was no answer in time.
-func isSilence(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
 }

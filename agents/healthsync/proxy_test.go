@@ -77,11 +77,11 @@ func TestAnEnvoyThatHangsIsSilentAndOneThatIsGoneIsNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := netip.MustParseAddrPort(hung.Addr().String())
-	if err := envoy.NewReadiness(at).Check(t.Context()); !isSilence(err) {
+	if err := envoy.NewReadiness(at).Check(t.Context()); !envoy.IsSilence(err) {
 		t.Errorf("%v is not taken for silence", err)
 	}
 	hung.Close()
-	if err := envoy.NewReadiness(at).Check(t.Context()); err == nil || isSilence(err) {
+	if err := envoy.NewReadiness(at).Check(t.Context()); err == nil || envoy.IsSilence(err) {
 		t.Errorf("%v is taken for silence", err)
 	}
 }

@@ -32,10 +32,7 @@ import (
 // Name is the agent's name on the command line.
 const Name = "envoy-entrypoint"
 
-const (
-	atMost = 25 * time.Second
-	poll   = 200 * time.Millisecond // ECS throttles the metadata endpoint at 40 requests a second
-)
+const atMost = 25 * time.Second
 
 // Run runs the command. It takes the process's signals itself: no other goroutine may wait for any.
 func Run(_ context.Context, getenv func(string) string, args []string, _, stderr io.Writer) error {
@@ -62,22 +59,9 @@ func Run(_ context.Context, getenv func(string) string, args []string, _, stderr
 func awaitApplication(ctx context.Context, metadata *taskmeta.Endpoint, log hclog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	for {
-		task, err := metadata.Task(ctx)
-		switch {
-		case errors.Is(err, taskmeta.ErrGone), err == nil && len(task.Unstopped(mesh.InjectedContainers()...)) == 0:
-			log.Info("application has stopped")
-			return
-		case err != nil:
-			log.Debug("task metadata not read", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			log.Warn("not waiting any longer for the application")
-			return
-		case <-tick.C:
-		}
+	if _, err := metadata.AwaitStopped(ctx, mesh.InjectedContainers()...); err != nil && !errors.Is(err, taskmeta.ErrGone) {
+		log.Warn("not waiting any longer for the application")
+		return
 	}
+	log.Info("application has stopped")
 }

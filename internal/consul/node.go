@@ -95,11 +95,8 @@ func (c *Connection) nodeServices(ctx context.Context, node, filter string) (ser
 // a service on it. Meta of an operator stays. It reports whether it wrote.
 func (c *Connection) EnsureNode(ctx context.Context, node string, address netip.Addr) (wrote bool, err error) {
 	want := api.CatalogRegistration{Node: node, Address: address.String(), Partition: c.settings.Scope.Partition}
-	err = c.callACL(ctx, func(client *api.Client) (err error) {
-		wrote, err = ensureNode(ctx, client, want)
-		return err
-	})
-	return wrote, err
+	wrote, err = ensureNode(ctx, c.http, want)
+	return wrote, aclRefusal(err)
 }
 
 func ensureNode(ctx context.Context, client *api.Client, want api.CatalogRegistration) (wrote bool, err error) {

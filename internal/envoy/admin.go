@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -152,6 +153,12 @@ func NewReadiness(addr netip.AddrPort) Readiness {
 func (r Readiness) Check(ctx context.Context) error {
 	_, err := call(ctx, r.client, http.MethodGet, r.base, "/ready")
 	return err
+}
+
+// IsSilence reports whether the error of a Check means that no answer came in time. A busy Envoy misses one now and then.
+func IsSilence(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // CheckReady is Check for whoever asks the ready listener at addr once.

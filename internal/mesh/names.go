@@ -36,6 +36,12 @@ const (
 // mesh. The name lies in the task's network namespace: no port is taken and nobody outside the task can reach it.
 const SocketPassing = "@" + ContainerHealthSync
 
+// What health-sync says there, in one byte: that the task is in the mesh and nobody has heard of it yet, or that somebody has.
+const (
+	PassingNews  = 1
+	PassingKnown = 2
+)
+
 // ConfigVariable names the environment variable that carries the agents' whole configuration.
 const ConfigVariable = "CONSUL_ECS_CONFIG_JSON"
 

@@ -139,6 +139,42 @@ func TestUserContainersKeepAllButTheirOrder(t *testing.T) {
 	}
 }
 
+func TestTheDataplaneHasAHealthCheckWhereSomebodyWaitsForIt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*taskdef.Spec)
+		want   bool
+	}{
+		"ready gate":      {func(*taskdef.Spec) {}, false},
+		"no gate":         {func(s *taskdef.Spec) { s.Sidecars.ReadyGate = taskdef.ReadyGateOff }, true},
+		"no place for it": {func(s *taskdef.Spec) { s.Containers = containers(7) }, true},
+		"no gate, no waiter": {func(s *taskdef.Spec) {
+			s.Sidecars.ReadyGate, s.Containers[0].WaitForProxy = taskdef.ReadyGateOff, aws.Bool(false)
+		}, false},
+		"waits by itself":     {func(s *taskdef.Spec) { app(s).DependsOn = dependsOn("consul-dataplane", "HEALTHY") }, true},
+		"waits for its start": {func(s *taskdef.Spec) { app(s).DependsOn = dependsOn("consul-dataplane", "START") }, false},
+	} {
+		spec := valid()
+		c.change(&spec)
+		definition, err := taskdef.Build(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range definition.ContainerDefinitions {
+			switch *d.Name {
+			case "consul-dataplane":
+				if got := d.HealthCheck != nil; got != c.want {
+					t.Errorf("%s: the dataplane has a health check: %v", name, got)
+				}
+			case "consul-ecs-health-sync":
+				if d.HealthCheck == nil {
+					t.Errorf("%s: ECS has nothing to know the task by", name)
+				}
+			}
+		}
+	}
+}
+
 func TestTheMeshOutlastsTheApplication(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

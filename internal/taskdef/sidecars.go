@@ -88,11 +88,13 @@ func (s Spec) dataplaneContainer() ecstypes.ContainerDefinition {
 	c.User = uid(mesh.UIDDataplane)
 	c.MountPoints = meshVolume(true)
 	c.DependsOn = []ecstypes.ContainerDependency{after(mesh.ContainerMeshInit, ecstypes.ContainerConditionSuccess)}
-	c.HealthCheck = &ecstypes.HealthCheck{
-		Command:  []string{"CMD", binary, mesh.CommandReady},
-		Interval: aws.Int32(5), // ECS's shortest
-		Timeout:  aws.Int32(5),
-		Retries:  aws.Int32(10),
+	if s.awaitsHealthyProxy() {
+		c.HealthCheck = &ecstypes.HealthCheck{
+			Command:  []string{"CMD", binary, mesh.CommandReady},
+			Interval: aws.Int32(5), // ECS's shortest
+			Timeout:  aws.Int32(5),
+			Retries:  aws.Int32(10),
+		}
 	}
 	c.Ulimits = []ecstypes.Ulimit{{Name: ecstypes.UlimitNameNofile, SoftLimit: 1048576, HardLimit: 1048576}} // Envoy: two per connection
 	if AgentConfig(s).CallsByName() {
@@ -103,6 +105,18 @@ func (s Spec) dataplaneContainer() ecstypes.ContainerDefinition {
 	}
 	stays(&c, settings, s.dataplaneStop())
 	return c
+}
+
+// awaitsHealthyProxy reports whether a container of the task starts when ECS has the dataplane as HEALTHY. Where none does, the
+// dataplane has no health check: a check starts a program every five seconds, which is most of what a task at rest costs. A rare one
+// would be no better, since ECS first asks after one interval, and has no healthy task before. That an Envoy hangs, the agent finds
+// out by itself; and health-sync's check, by which ECS knows the task, waits for the proxy, too.
+func (s Spec) awaitsHealthyProxy() bool {
+	return slices.ContainsFunc(s.Containers, func(c Container) bool {
+		return slices.ContainsFunc(s.userContainer(c).DependsOn, func(d ecstypes.ContainerDependency) bool {
+			return aws.ToString(d.ContainerName) == mesh.ContainerDataplane && d.Condition == ecstypes.ContainerConditionHealthy
+		})
+	})
 }
 
 func (s Spec) meshReady() ecstypes.ContainerDefinition {

@@ -79,7 +79,7 @@ type Container struct {
 }
 
 // ReadyGate says whether the task has the container that lets the application start the moment the proxy serves. Without
-// it the application waits for the dataplane's ECS health check, whose shortest interval is 5 s.
+// it the application waits for the dataplane's ECS health check, whose shortest interval is 5 s and which is not there else.
 type ReadyGate string
 
 // The ready gate's settings. The zero value is ReadyGateAuto.

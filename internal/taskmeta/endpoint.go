@@ -16,10 +16,12 @@ import (
 )
 
 const (
-	tryTimeout = 2 * time.Second // of one request
-	tries      = 6               // of Wait, which so gives up after 15 s at the latest
-	firstPause = 100 * time.Millisecond
-	maxAnswer  = 4 << 20 // bytes; ten containers take some 20 KB
+	tryTimeout  = 2 * time.Second // of one request
+	tries       = 6               // of Wait, which so gives up after 15 s at the latest
+	firstPause  = 100 * time.Millisecond
+	stoppedPoll = 200 * time.Millisecond // ECS throttles at 40 requests a second
+
+	maxAnswer = 4 << 20 // bytes; ten containers take some 20 KB
 )
 
 // ErrGone means that nothing listens at the endpoint: the ECS agent has taken the task down.
@@ -73,6 +75,27 @@ func (e *Endpoint) Wait(ctx context.Context) (Task, error) {
 			return Task{}, err
 		}
 		pause *= 2
+	}
+}
+
+// AwaitStopped asks until every container but those named has stopped. Its error is ErrGone where the endpoint has gone first, as it
+// does with the task; when ctx ends, that of ctx, and running are those that had not stopped at the last answer.
+func (e *Endpoint) AwaitStopped(ctx context.Context, except ...string) (running []string, err error) {
+	tick := time.NewTicker(stoppedPoll)
+	defer tick.Stop()
+	for {
+		task, err := e.Task(ctx)
+		if err == nil {
+			running = task.Unstopped(except...)
+		}
+		if err == nil && len(running) == 0 || errors.Is(err, ErrGone) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return running, context.Cause(ctx)
+		case <-tick.C:
+		}
 	}
 }
 

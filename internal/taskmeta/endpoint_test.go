@@ -7,12 +7,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/taskmeta"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 )
 
@@ -88,6 +90,42 @@ func TestAPollerSeesWhatHasChanged(t *testing.T) {
 		if (err != nil) != (want == "") || task.KnownStatus != want {
 			t.Errorf("answer %d: status %q, error %v, want %q", i+1, task.KnownStatus, err, want)
 		}
+	}
+}
+
+func TestTheEndOfTheApplicationIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	is := func(status string) http.HandlerFunc {
+		return says(strings.TrimSuffix(good, "}") + `,"Containers":[{"Name":"app","Type":"NORMAL","KnownStatus":"` + status + `","DesiredStatus":"STOPPED"},
+			{"Name":"ours","Type":"NORMAL","KnownStatus":"RUNNING","DesiredStatus":"STOPPED"}]}`)
+	}
+	for name, c := range map[string]struct {
+		answers []http.HandlerFunc
+		running []string
+		err     error
+	}{
+		"it stops":         {[]http.HandlerFunc{is("RUNNING"), status(429), is("STOPPED")}, nil, nil},
+		"the task is gone": {[]http.HandlerFunc{is("RUNNING"), status(404)}, nil, taskmeta.ErrGone},
+		"it goes on":       {[]http.HandlerFunc{is("RUNNING"), status(500)}, []string{"app"}, context.DeadlineExceeded},
+		"nothing is known": {[]http.HandlerFunc{status(500)}, nil, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			uri, _ := serve(t, c.answers...)
+			e, err := taskmeta.New(uri)
+			if err != nil {
+				t.Fatal(err)
+			}
+			limit := eventually.Soon
+			if c.err == context.DeadlineExceeded {
+				limit = time.Second
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			if running, err := e.AwaitStopped(ctx, "ours"); !slices.Equal(running, c.running) || !errors.Is(err, c.err) {
+				t.Errorf("got %v, %v, want %v, %v", running, err, c.running, c.err)
+			}
+		})
 	}
 }
 

@@ -9,11 +9,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/hashicorp/go-hclog"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/localecs/engine/roles"
@@ -290,53 +288,6 @@ func (r *taskRun) inspectPause(ctx context.Context, id string) {
 			s.stop(ecstypes.TaskStopCodeEssentialContainerExited, essentialExit, time.Now())
 		}
 	})
-}
-
-// observe takes in what Docker says of a container. What is known already changes nothing.
-func (s *state) observe(m *member, d container.State) {
-	startedAt := parseDockerTime(d.StartedAt)
-	if m.phase == stopped || startedAt.IsZero() {
-		return
-	}
-	if run := m.lastRun(); run == nil || startedAt.After(run.Started) {
-		m.runs, m.oom = append(m.runs, OneRun{Started: startedAt}), false
-		m.phase = running
-		m.setHealth(ecstypes.HealthStatusUnknown, startedAt)
-	}
-	run := m.lastRun()
-	if run.Finished != nil {
-		return // of a run that has ended already
-	}
-	if d.Health != nil {
-		m.observeHealth(*d.Health)
-	}
-	if !d.Running && !d.Paused {
-		s.exited(m, int32(d.ExitCode), parseDockerTime(d.FinishedAt), d.OOMKilled || m.oom)
-	}
-}
-
-func (m *member) observeHealth(h container.Health) {
-	if n := len(h.Log); n > 0 {
-		m.healthExit, m.healthOutput = h.Log[n-1].ExitCode, h.Log[n-1].Output
-	}
-	at := time.Now()
-	switch h.Status {
-	case container.Healthy:
-		m.setHealth(ecstypes.HealthStatusHealthy, at)
-	case container.Unhealthy:
-		m.setHealth(ecstypes.HealthStatusUnhealthy, at)
-	}
-}
-
-// vanished ends a container that somebody removed.
-func (s *state) vanished(m *member, now time.Time) {
-	if m.phase == stopped {
-		return
-	}
-	if run := m.lastRun(); run != nil && run.Finished == nil {
-		run.Finished, run.ExitCode = &now, aws.Int32(killedCode)
-	}
-	m.conclude("the container was removed from outside")
 }
 
 // over reports whether the task has ended.

@@ -18,22 +18,31 @@ import (
 // manyVariable says how many tasks die at once while everything is out of order: 300, unless it is set.
 const manyVariable = "FAULTS_TASKS"
 
+// step is one fault.
+type step struct {
+	name string
+	play func(*testing.T, *ecsCluster)
+}
+
 // TestNothingOfTheLivingIsLostToAFaultOfConsul has one fault after the other: each takes what all tasks need.
 func TestNothingOfTheLivingIsLostToAFaultOfConsul(t *testing.T) {
 	t.Parallel()
-	c := newECSCluster(t, ofItsOwn(t, troubled), 2)
+	oneByOne(t, ofItsOwn(t, troubled), step{"the leader is lost", leaderIsLost}, step{"Consul is restarted", consulIsRestarted},
+		step{"many die while all of it happens", everything})
+}
+
+func TestNothingOfTheLivingIsLostToAFaultOfAController(t *testing.T) {
+	t.Parallel()
+	oneByOne(t, &shared, step{"the leading controller is killed amid its work", controllerIsKilled}, step{"two controllers lead", twoLead})
+}
+
+// oneByOne plays the faults on an ECS cluster with two controllers.
+func oneByOne(t *testing.T, s *stage, steps ...step) {
+	t.Helper()
+	c := newECSCluster(t, s, 2)
 	c.bear(t, 20)
 	c.elders = 10
-	for _, step := range []struct {
-		name string
-		play func(*testing.T, *ecsCluster)
-	}{
-		{"the leader is lost", leaderIsLost},
-		{"Consul is restarted", consulIsRestarted},
-		{"the leading controller is killed amid its work", controllerIsKilled},
-		{"two controllers lead", twoLead},
-		{"many die while all of it happens", everything},
-	} {
+	for _, step := range steps {
 		t.Run(step.name, func(t *testing.T) { step.play(t, c) })
 	}
 }
