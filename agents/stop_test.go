@@ -22,6 +22,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 // stopAt is a request to Consul's HTTP API at which a gate holds an agent: the nth of the method to the path.
@@ -119,9 +120,14 @@ func TestASecondSIGTERMEndsMeshInitAtOnce(t *testing.T) {
 	r := p.start(t, "mesh-init")
 	<-g.reached
 	r.signal(t, syscall.SIGTERM)
-	time.Sleep(200 * time.Millisecond)
-	r.signal(t, syscall.SIGTERM)
-	<-r.done
+	for ended := false; !ended; {
+		select {
+		case <-r.done:
+			ended = true
+		case <-time.After(200 * time.Millisecond):
+			_ = r.cmd.Process.Signal(syscall.SIGTERM) // the second one, or another if the first two were still one
+		}
+	}
 	if status := r.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
 		t.Errorf("it ended with %v, want the signal", r.cmd.ProcessState)
 	}
@@ -141,36 +147,57 @@ func TestASecondSIGTERMMakesHealthSyncDeregisterAtOnce(t *testing.T) {
 	p.leftNothing(t)
 }
 
-// silent is the address of a listener that accepts and says nothing.
-func silent(t *testing.T) *net.TCPAddr {
+// silence is a listener that accepts and says nothing.
+type silence struct {
+	*net.TCPAddr
+	reached chan struct{} // closed once somebody has called
+}
+
+func silent(t *testing.T) silence {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	return l.Addr().(*net.TCPAddr)
+	s := silence{l.Addr().(*net.TCPAddr), make(chan struct{})}
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			close(s.reached)
+			<-t.Context().Done()
+			conn.Close()
+		}
+	}()
+	return s
+}
+
+// calls waits until the agent has called whoever is silent: it is under way.
+func (r *run) calls(t *testing.T, s silence) {
+	t.Helper()
+	select {
+	case <-s.reached:
+	case <-r.done:
+		t.Fatalf("it has ended by itself:\n%s", r.log)
+	case <-time.After(eventually.Soon):
+		t.Fatalf("it has called nobody:\n%s", r.log)
+	}
 }
 
 func TestAgentsAreStoppedWhileSomebodyIsSilent(t *testing.T) {
 	t.Parallel()
-	for name, silence := range map[string]func(p *player, addr *net.TCPAddr){
-		"the metadata":        func(p *player, addr *net.TCPAddr) { p.env["ECS_CONTAINER_METADATA_URI_V4"] = "http://" + addr.String() },
-		"STS":                 func(p *player, addr *net.TCPAddr) { p.cfg.ConsulLogin.STSEndpoint = "http://" + addr.String() },
-		"Consul's gRPC port":  func(p *player, addr *net.TCPAddr) { p.cfg.ConsulServers.GRPC.Port = addr.Port },
-		"Consul's HTTPS port": func(p *player, addr *net.TCPAddr) { p.cfg.ConsulServers.HTTP.Port = addr.Port },
+	for name, have := range map[string]func(p *player, addr silence){
+		"the metadata":        func(p *player, addr silence) { p.env["ECS_CONTAINER_METADATA_URI_V4"] = "http://" + addr.String() },
+		"STS":                 func(p *player, addr silence) { p.cfg.ConsulLogin.STSEndpoint = "http://" + addr.String() },
+		"Consul's gRPC port":  func(p *player, addr silence) { p.cfg.ConsulServers.GRPC.Port = addr.Port },
+		"Consul's HTTPS port": func(p *player, addr silence) { p.cfg.ConsulServers.HTTP.Port = addr.Port },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlayer(t)
-			silence(p, silent(t))
+			somebody := silent(t)
+			have(p, somebody)
 			r := p.start(t, "mesh-init")
-			time.Sleep(time.Second) // it is under way
-			select {
-			case <-r.done:
-				t.Fatalf("it has ended by itself:\n%s", r.log)
-			default:
-			}
+			r.calls(t, somebody)
 			r.signal(t, syscall.SIGTERM)
 			t.Logf("ended %s after SIGTERM", r.exits(t, 1, 20*time.Second))
 			p.leftNothing(t)
@@ -212,11 +239,12 @@ func TestMeshInitIsStoppedAtAnyMoment(t *testing.T) {
 func TestASecondSIGTERMEndsAHealthSyncThatIsStillStarting(t *testing.T) {
 	t.Parallel()
 	p := newPlayer(t)
-	p.cfg.ConsulServers.GRPC.Port = silent(t).Port
+	consul := silent(t)
+	p.cfg.ConsulServers.GRPC.Port = consul.Port
 	r := p.start(t, "health-sync")
-	time.Sleep(time.Second) // it is under way
+	r.calls(t, consul)
 	r.signal(t, syscall.SIGTERM)
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(time.Second) // two that wait are one
 	r.signal(t, syscall.SIGTERM)
 	t.Logf("ended %s after the second SIGTERM", r.exits(t, 1, 20*time.Second)) // by itself, not by the signal
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 )
 
 func TestATaskWithoutProxySettingsIsRegistered(t *testing.T) {
@@ -44,7 +45,14 @@ func TestADiscoveryCommandThatFindsNoServerIsToldAndTriedAgain(t *testing.T) {
 			p := newPlayer(t)
 			p.cfg.ConsulServers.Hosts = tc.hosts
 			r := p.start(t, "mesh-init")
-			time.Sleep(time.Second)
+			eventually.True(t, "it tells of it, or has ended", eventually.Soon, func() bool {
+				select {
+				case <-r.done:
+					return true
+				default:
+					return strings.Contains(r.log.String(), tc.want)
+				}
+			})
 			_ = r.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 			r.exits(t, 1, 20*time.Second)
 			if log := r.log.String(); !strings.Contains(log, tc.want) || strings.Contains(log, "panic") {

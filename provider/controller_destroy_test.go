@@ -64,13 +64,13 @@ func TestAControllerStaysWhileMeshTasksRun(t *testing.T) {
 		return c.frame(fields{"consulecs_controller": fields{"this": quickController(around, with(fields{"ecs_clusters": []any{further.ecsCluster}}, changes))}})
 	}
 	dir, tf := c.state(t, fields{})
-	brief := fields{"timeouts": fields{"delete": "4s"}}
+	brief := fields{"timeouts": fields{"delete": "10s"}} // enough to find out who runs the tasks
 	dir.write(t, "main.tf.json", resources(brief))
 	applied(t, tf)
 	c.runTask(t, further, "service:other", nil)
 	task := c.runTask(t, around, "service:web", ofTheMesh)
 	err := tf.Destroy(t.Context())
-	for _, want := range []string{"Controller was not deleted", "not done within 4s, the limit in timeouts", "service web of ECS cluster stays (1)", "force_destroy = true, and apply that first"} {
+	for _, want := range []string{"Controller was not deleted", "not done within 10s, the limit in timeouts", "service web of ECS cluster stays (1)", "force_destroy = true, and apply that first"} {
 		if err == nil || !strings.Contains(inOneLine(err.Error()), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
@@ -79,7 +79,7 @@ func TestAControllerStaysWhileMeshTasksRun(t *testing.T) {
 		t.Errorf("of the controller there are %v", there)
 	}
 	nothingToDo(t, tf)
-	dir.write(t, "main.tf.json", resources(fields{"timeouts": fields{"delete": "1m"}}))
+	dir.write(t, "main.tf.json", resources(fields{"timeouts": fields{"delete": "5m"}}))
 	if err := tf.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestAControllerGoesAtOnceWhereNobodyNeedsIt(t *testing.T) {
 			around, further := c.surroundings(t, name), c.surroundings(t, "further-"+strings.TrimPrefix(name, "goes-"))
 			c.runTask(t, further, "family:job", ofTheMesh)
 			changes["ecs_clusters"] = []any{further.ecsCluster}
-			_, tf := c.state(t, fields{"consulecs_controller": fields{"this": quickController(around, with(fields{"timeouts": fields{"delete": "30s"}}, changes))}})
+			_, tf := c.state(t, fields{"consulecs_controller": fields{"this": quickController(around, with(fields{"timeouts": fields{"delete": "3m"}}, changes))}})
 			applied(t, tf)
 			destroyed(t, tf)
 		})
@@ -126,20 +126,20 @@ func TestAControllerStaysForItsFurtherClustersUnlessItIsForced(t *testing.T) {
 	t.Parallel()
 	c := lastingTasks(t)
 	around, further := c.surroundings(t, "stays-here"), c.surroundings(t, "stays-there")
-	resources := func(force bool) fields {
+	resources := func(force bool, within string) fields {
 		return c.frame(fields{"consulecs_controller": fields{"this": quickController(around, fields{
-			"ecs_clusters": []any{further.ecsCluster}, "force_destroy": force, "timeouts": fields{"delete": "3s"},
+			"ecs_clusters": []any{further.ecsCluster}, "force_destroy": force, "timeouts": fields{"delete": within},
 		})}})
 	}
 	dir, tf := c.state(t, fields{})
-	dir.write(t, "main.tf.json", resources(false))
+	dir.write(t, "main.tf.json", resources(false, "10s"))
 	applied(t, tf)
 	task := c.runTask(t, further, "family:job", ofTheMesh)
 	if err := tf.Destroy(t.Context()); err == nil || !strings.Contains(inOneLine(err.Error()), "family job of ECS cluster stays-there (1)") {
 		t.Errorf("got %v", err)
 	}
 	nothingToDo(t, tf)
-	dir.write(t, "main.tf.json", resources(true))
+	dir.write(t, "main.tf.json", resources(true, "3m"))
 	if err := tf.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -257,7 +257,7 @@ func TestTheMeshComesUpOnADevServer(t *testing.T) {
 		CheckDestroy:             resource.ComposeAggregateTestCheckFunc(w.nothingLeft(t, "api"), w.nothingLeft(t, trialFamily), w.noTasks(t, w.Cluster)),
 		Steps: []resource.TestStep{
 			{Config: w.config("", w.mesh()), ConfigPlanChecks: empty, Check: inAWS(func() error {
-				took := eventually.Nil(t, "web is answered by api", time.Minute, func() error { return w.answers(t) })
+				took := eventually.Nil(t, "web is answered by api", 3*time.Minute, func() error { return w.answers(t) })
 				t.Logf("answered after %v", took)
 				return w.outlivesItsServer(t)
 			})},
@@ -317,7 +317,7 @@ func (w trial) killServer(t *testing.T) error {
 	if err != nil {
 		return err
 	}
-	took := eventually.Nil(t, "another server is there", time.Minute, func() error {
+	took := eventually.Nil(t, "another server is there", 3*time.Minute, func() error {
 		next, err := w.server(t.Context())
 		if err == nil && *next.TaskArn == *server.TaskArn {
 			err = errors.New("ECS still shows the one that was killed")
@@ -337,7 +337,7 @@ func (w trial) outlivesItsServer(t *testing.T) error {
 	if err := w.killServer(t); err != nil {
 		return err
 	}
-	took := eventually.Nil(t, "web is answered by api again", time.Minute, func() error { return w.answers(t) })
+	took := eventually.Nil(t, "web is answered by api again", 3*time.Minute, func() error { return w.answers(t) })
 	t.Logf("answered again after %v", took)
 	after, err := w.meshTasks(t)
 	if err == nil && before != after {

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 )
 
 // identified is a resource as Terraform 1.12 keeps it.
@@ -103,7 +105,7 @@ func (p protocol) imported(t *testing.T, resource, id string, identity *tfprotov
 	return identified{one.State, one.Private, one.Identity}, ""
 }
 
-// listed is a resource of the name that is shown, if it is listed. Others may be, too: the emulator is shared.
+// listed is a resource of the name that is shown, if it is listed. Others may be, too.
 func (p protocol) listed(t *testing.T, resource, name string, whole bool) (found tfprotov6.ListResourceResult, ok bool) {
 	t.Helper()
 	none := dynamic(t, tftypes.NewValue(tftypes.Object{}, map[string]tftypes.Value{}))
@@ -128,7 +130,7 @@ func (p protocol) listed(t *testing.T, resource, name string, whole bool) (found
 
 func TestResourcesAreImportedByTheirIdentity(t *testing.T) {
 	t.Parallel()
-	c := startMoto(t)
+	c := cloudAt(testenv.MotoDuring(t).URL) // its own: whoever lists reads all that there is
 	made := clusterOf(t, c, "identified")
 	for resource, r := range map[string]struct {
 		config, identity fields

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -359,11 +358,10 @@ func interruptedAt(t *testing.T, tf *testenv.Terraform, proxy *awsfault.Proxy, c
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	call.Times = 1
-	call.Fault = awsfault.Do(func() {
-		if interrupt(); lost {
-			time.Sleep(2 * time.Second) // the signal goes from Terraform to the provider, which gives the call up
-		}
-	})
+	call.Fault = awsfault.Do(interrupt)
+	if lost { // the signal goes from Terraform to the provider, which gives the call up
+		call.Fault = awsfault.DoAndHang(interrupt)
+	}
 	proxy.Inject(call)
 	err := tf.Apply(ctx)
 	if ctx.Err() == nil || err == nil {

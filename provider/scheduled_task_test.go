@@ -109,7 +109,7 @@ func (s scheduled) endsAndLeavesNothing(t *testing.T, arn string, exit int32) {
 	id := arn[strings.LastIndexByte(arn, '/')+1:]
 	var task ecstypes.Task
 	var ports []string
-	if _, err := eventually.Seen(t.Context(), "the task ends", 2*time.Minute, func() (string, error) {
+	if _, err := eventually.Seen(t.Context(), "the task ends", 5*time.Minute, func() (string, error) {
 		held, err := s.portsOf(t.Context(), id)
 		if err != nil {
 			return "", err

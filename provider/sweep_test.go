@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
-// A sweep takes a configuration with something of everything, changes one place of it at a time, and gives all the variants to one
-// run of the real Terraform.
+// A sweep takes a configuration with something of everything, changes one place of it at a time, and gives the variants to a few
+// runs of the real Terraform.
 
 // fullMeshTask has something of everything that goes together.
 func fullMeshTask(family string, at surroundings) fields {
@@ -456,21 +456,49 @@ func testKnownLater(t *testing.T, on *binary) {
 		variants[name], values[name] = replacedAll(t, s.config("later-"+name), s.allPlaces(), "terraform_data.later.output."+name)
 		resources[s.resource] = variants
 	}
-	resources["terraform_data"] = fields{"later": fields{"input": values}}
-	dir := workDir(t)
-	dir.write(t, "main.tf.json", c.frame(resources))
-	tf := on.terraform(t, dir)
-	if err := tf.Apply(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	changes, err := tf.PlanChanges(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, change := range changes {
-		if strings.HasPrefix(change, "consulecs_mesh_task."+toForget) {
-			continue
+	for _, part := range parts(resources) {
+		later := fields{}
+		for _, variants := range part {
+			for name := range variants.(fields) {
+				later[name] = values[name]
+			}
 		}
-		t.Errorf("there is still something to do: %s", change)
+		part["terraform_data"] = fields{"later": fields{"input": later}}
+		dir := workDir(t)
+		dir.write(t, "main.tf.json", c.frame(part))
+		tf := on.terraform(t, dir)
+		if err := tf.Apply(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		changes, err := tf.PlanChanges(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, change := range changes {
+			if !strings.HasPrefix(change, "consulecs_mesh_task."+toForget) {
+				t.Errorf("there is still something to do: %s", change)
+			}
+		}
 	}
+}
+
+// mostInAState is how many variants Terraform gets at once: it writes the whole state anew with each resource that it makes.
+const mostInAState = 100
+
+// parts are the resources of all types, in as many parts as it takes.
+func parts(resources fields) []fields {
+	var all []fields
+	room := 0
+	for _, kind := range slices.Sorted(maps.Keys(resources)) {
+		variants := resources[kind].(fields)
+		for _, name := range slices.Sorted(maps.Keys(variants)) {
+			if room == 0 {
+				all, room = append(all, fields{}), mostInAState
+			}
+			part := all[len(all)-1]
+			part[kind] = with(fields{name: variants[name]}, fieldsAt(part, kind))
+			room--
+		}
+	}
+	return all
 }

@@ -72,18 +72,33 @@ func unsetEverySetting(t *testing.T, on *binary) {
 		with(all["provider"].(fields)["consulecs"].(fields), fields{"agent_image": "agent:2", "consul_servers": fields{"hosts": "other.example.com"}})
 		return all
 	}
-	dir := workDir(t)
-	tf := on.terraform(t, dir)
-	dir.write(t, "main.tf.json", frame(full))
-	if err := tf.Apply(t.Context()); err != nil {
-		t.Fatal(err)
+	for _, part := range parts(full) {
+		dir := workDir(t)
+		tf := on.terraform(t, dir)
+		dir.write(t, "main.tf.json", frame(part))
+		if err := tf.Apply(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.remember(t, around.ecsCluster, fieldsAt(part, "consulecs_mesh_task"))
+		dir.write(t, "main.tf.json", frame(sameOf(unset, part)))
+		if _, err := tf.Output(t.Context(), "apply", "-auto-approve", "-input=false", "-no-color", "-refresh=false", "-state="+tf.State()); err != nil {
+			t.Fatal(err)
+		}
+		nothingToDo(t, tf)
 	}
-	c.remember(t, around.ecsCluster, fieldsAt(full, "consulecs_mesh_task"))
-	dir.write(t, "main.tf.json", frame(unset))
-	if _, err := tf.Output(t.Context(), "apply", "-auto-approve", "-input=false", "-no-color", "-refresh=false", "-state="+tf.State()); err != nil {
-		t.Fatal(err)
+}
+
+// sameOf are those of the resources that a part has, too.
+func sameOf(resources, part fields) fields {
+	same := fields{}
+	for kind, variants := range part {
+		of := fields{}
+		for name := range variants.(fields) {
+			of[name] = fieldsAt(resources, kind)[name]
+		}
+		same[kind] = of
 	}
-	nothingToDo(t, tf)
+	return same
 }
 
 func fieldsAt(all fields, key string) fields {

@@ -44,8 +44,8 @@ resource "consulecs_mesh_task" %[1]q {
     wait_for_steady_state = true
   }
   timeouts {
-    create = "2m"
-    delete = "2m"
+    create = "5m"
+    delete = "5m"
   }
 }
 `, name, listen, environment, upstream, w.TokenSecretARN, w.Cluster)

@@ -71,9 +71,9 @@ resource "consulecs_controller" "this" {
   subnets          = ["subnet-0123456789abcdef0"]
   launch_type      = "EC2"
   timeouts {
-    create = "2m"
-    update = "2m"
-    delete = "2m"
+    create = "5m"
+    update = "5m"
+    delete = "5m"
   }
 }
 
@@ -113,9 +113,9 @@ resource "consulecs_mesh_task" "this" {
     wait_for_steady_state = true
   }
   timeouts {
-    create = "2m"
-    update = "2m"
-    delete = "2m"
+    create = "5m"
+    update = "5m"
+    delete = "5m"
   }
   %[5]s
 }
@@ -264,7 +264,7 @@ func (e *violentEnd) begin(ctx context.Context, c cloud) error {
 	}
 	e.killed = make(chan error, 1)
 	go func() {
-		_, err := eventually.Seen(ctx, "the service is destroyed", 2*time.Minute, func() (string, error) {
+		_, err := eventually.Seen(ctx, "the service is destroyed", 5*time.Minute, func() (string, error) {
 			is, err := c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &e.Cluster, Services: []string{e.service}})
 			if err == nil && len(is.Services) == 1 && aws.ToString(is.Services[0].Status) == "ACTIVE" {
 				return "it is ACTIVE", nil

@@ -21,6 +21,8 @@ import (
 // events come twice, none in order, and each task is told of.
 func TestTheEndsOfManyTasksArriveThroughARule(t *testing.T) {
 	const tasks = 300
+	// An empty answer is not the end: what went to a call that was given up, on a busy machine, comes again after half a minute.
+	const toldWithin = 5 * time.Minute
 	local := names.Account{Region: "us-east-1", ID: "123456789012"}
 	dying := local.Cluster("dying")
 	s := newStage(t, nil, func(c *taskevent.Config) { c.ECSClusters = []string{dying} })
@@ -46,7 +48,7 @@ func TestTheEndsOfManyTasksArriveThroughARule(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(messages) == 0 {
+		if len(messages) == 0 && time.Since(began) > toldWithin {
 			t.Fatalf("%d tasks were never told of; bus %+v, queue %+v", len(want), bus.Stats(), s.Stats())
 		}
 		for _, m := range messages {

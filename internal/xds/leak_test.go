@@ -3,8 +3,8 @@ package xds_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/leaks"
 )
 
 // No stream, connection or wait outlives what it was for.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }

@@ -75,6 +75,14 @@ func Do(f func()) Fault {
 	}
 }
 
+// DoAndHang calls f while the call is on its way, and never answers: the emulator hears of it no more than of one that Hang got.
+func DoAndHang(f func()) Fault {
+	return func(w http.ResponseWriter, in *incoming) {
+		f()
+		Hang(w, in)
+	}
+}
+
 // FailEntries fails the first n entries of an SQS batch, by the batch's own fault or by SQS's, and has the emulator do the rest.
 func FailEntries(n int, byCaller bool) Fault {
 	return func(w http.ResponseWriter, in *incoming) {
