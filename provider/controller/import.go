@@ -7,10 +7,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
-	"github.com/consulecs/terraform-provider-consulecs/provider/events"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshcontroller"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+	"github.com/consulecs/terraform-provider-consulecs/provider/secrets"
 )
 
 // read is what an import makes of what is there, by cluster/service or the ARN of the service.
@@ -46,23 +46,12 @@ func importControllerDefinition(ctx context.Context, c *deploy.Client, m *model,
 }
 
 func importControllerOutcome(ctx context.Context, c *deploy.Client, m *model) error {
-	home, err := c.Home(ctx)
+	home, is, err := c.Imported(ctx, m.design, secrets.Outputs{})
 	if err != nil {
-		return err
-	}
-	want, err := m.design(c.Defaults, home, false)
-	if err != nil {
-		return err
-	}
-	decided, err := want.Decided()
-	if err != nil {
-		return err
-	}
-	if m.Outputs, err = events.Decided(want.Events, want.Owner); err != nil {
 		return err
 	}
 	m.computeNames(c.Defaults, home, nil)
-	m.Outcome = decided
+	m.Outcome, m.Outputs = is.Outcome, is.Events
 	id := m.id()
 	m.ID = &id
 	return nil

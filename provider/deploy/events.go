@@ -10,7 +10,7 @@ import (
 
 // claim is what the resource says to what it finds of its events.
 func (d Design) claim() events.Claim {
-	return events.Claim{Owner: d.Owner, Adopt: d.Adopt, Home: d.Events.Home}
+	return events.Claim{Claim: ownership.Claim{Owner: d.Owner, Adopt: d.Adopt}, Home: d.Events.Home}
 }
 
 // applyEvents makes the queues and the rule, before the service whose tasks read from the queue.
@@ -53,7 +53,7 @@ func (c *Client) removeEvents(ctx context.Context, owner ownership.Owner, had ev
 	if err != nil {
 		return err
 	}
-	return c.events.Remove(ctx, events.Claim{Owner: owner, Home: home}, had)
+	return c.events.Remove(ctx, events.Claim{Claim: ownership.Claim{Owner: owner}, Home: home}, had)
 }
 
 // LookAtEvents reads what is there of a resource's events into its outputs; it reports whether anything is.
@@ -66,7 +66,7 @@ func (c *Client) LookAtEvents(ctx context.Context, owner ownership.Owner, out *e
 	if err != nil {
 		return false, err
 	}
-	return c.events.Look(ctx, events.Claim{Owner: owner, Home: home}, out)
+	return c.events.Look(ctx, events.Claim{Claim: ownership.Claim{Owner: owner}, Home: home}, out)
 }
 
 // ownedEvents are the queues and the rule that there are of the design's family and that bear the owner's ID.

@@ -1,11 +1,13 @@
 package deploy
 
 import (
+	"context"
 	"maps"
 	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/events"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
@@ -75,19 +77,13 @@ type Planned struct {
 func (d Design) Plan(before Before) (Planned, error) {
 	had := before.Outcome
 	d = d.withVersionOf(had)
-	decided, err := d.Decided()
+	p, err := d.decideAll(before.Secrets)
 	if err != nil {
 		return Planned{}, err
 	}
-	p := Planned{Outcome: decided, Open: map[string]bool{}}
-	if p.Events, err = events.Decided(d.Events, d.Owner); err != nil {
-		return Planned{}, err
-	}
-	if p.Secrets, err = secrets.Decided(d.Secrets, d.Owner, before.Secrets); err != nil {
-		return Planned{}, err
-	}
+	p.Open = map[string]bool{}
 	p.Open["secrets_version"], p.Open["ca_certificate_pem"] = p.Secrets.Version == nil, p.Secrets.CACertificate == nil
-	if d.keeps(before, decided) {
+	if d.keeps(before, p.Outcome) {
 		p.ARN, p.Revision = had.ARN, had.Revision
 	} else {
 		p.Open["arn"], p.Open["revision"] = true, true
@@ -102,6 +98,33 @@ func (d Design) Plan(before Before) (Planned, error) {
 		p.Open["ecs_service_arn"] = true
 	}
 	return p, nil
+}
+
+// decideAll is all that follows from the design alone, with what there was of the secrets.
+func (d Design) decideAll(had secrets.Outputs) (p Planned, err error) {
+	if p.Outcome, err = d.Decided(); err != nil {
+		return p, err
+	}
+	if p.Events, err = events.Decided(d.Events, d.Owner); err != nil {
+		return p, err
+	}
+	p.Secrets, err = secrets.Decided(d.Secrets, d.Owner, had)
+	return p, err
+}
+
+// Imported is what follows from the design of something that was imported, so that the read after the import knows what to look at. had is
+// what was found of its secrets.
+func (c *Client) Imported(ctx context.Context, design func(block.Defaults, iamrole.Home, bool) (Design, error), had secrets.Outputs) (iamrole.Home, Planned, error) {
+	home, err := c.Home(ctx)
+	if err != nil {
+		return home, Planned{}, err
+	}
+	want, err := design(c.Defaults, home, false)
+	if err != nil {
+		return home, Planned{}, err
+	}
+	is, err := want.decideAll(had)
+	return home, is, err
 }
 
 // AllOpen is the plan of a resource of which too much is not known yet.

@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -68,21 +67,14 @@ func encodeRoles(views []RoleView) (string, error) {
 	if len(views) == 0 {
 		return "[]", nil
 	}
-	b, err := json.Marshal(views)
+	text, err := ownership.Encode("roles", views)
 	if err != nil {
-		return "", fmt.Errorf("write roles: %w", err)
+		return "", err
 	}
-	return string(b), nil
+	return *text, nil
 }
 
 // decodeRoles reads what encodeRoles wrote; nothing from no text.
 func decodeRoles(text *string) ([]RoleView, error) {
-	if text == nil {
-		return nil, nil
-	}
-	var views []RoleView
-	if err := json.Unmarshal([]byte(*text), &views); err != nil {
-		return nil, fmt.Errorf("read roles from the state: %w", err)
-	}
-	return views, nil
+	return ownership.Decode[[]RoleView]("roles", text)
 }

@@ -10,12 +10,10 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/devserver"
-	"github.com/consulecs/terraform-provider-consulecs/internal/iamrole"
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
-	"github.com/consulecs/terraform-provider-consulecs/provider/secrets"
 )
 
 // read is what an import makes of what is there, by cluster/service or the ARN of the service.
@@ -34,11 +32,7 @@ func read(ctx context.Context, c *deploy.Client, text string) (*model, error) {
 	if m.IAM, err = c.ReadIAM(ctx, is.Revision.Definition, m.owner(c.Region), rolePath); err != nil {
 		return nil, err
 	}
-	home, err := c.Home(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return m, m.readOutcome(ctx, c, home)
+	return m, m.readOutcome(ctx, c)
 }
 
 // readDefinition spells out what has a default, but for blocks.
@@ -70,7 +64,7 @@ func (m *model) readDefinition(d *ecstypes.TaskDefinition, tags map[string]strin
 	return nil
 }
 
-func (m *model) readOutcome(ctx context.Context, c *deploy.Client, home iamrole.Home) error {
+func (m *model) readOutcome(ctx context.Context, c *deploy.Client) error {
 	set, err := c.ReadSecrets(ctx, m.family())
 	if err != nil {
 		return err
@@ -78,19 +72,12 @@ func (m *model) readOutcome(ctx context.Context, c *deploy.Client, home iamrole.
 	if set != nil {
 		m.Version, m.CACertificate = &set.Version, &set.CACertificate
 	}
-	want, err := m.design(c.Defaults, home, false)
+	home, is, err := c.Imported(ctx, m.design, m.Outputs)
 	if err != nil {
-		return err
-	}
-	decided, err := want.Decided()
-	if err != nil {
-		return err
-	}
-	if m.Outputs, err = secrets.Decided(want.Secrets, want.Owner, m.Outputs); err != nil {
 		return err
 	}
 	m.computeNames(c.Defaults, home, nil)
-	m.Outcome = decided
+	m.Outcome, m.Outputs = is.Outcome, is.Secrets
 	id := m.id()
 	m.ID = &id
 	return nil

@@ -54,17 +54,8 @@ func NewKeeper(cfg aws.Config, removed func(ownerID string) bool) *Keeper {
 
 // Claim is who wants the events, and where.
 type Claim struct {
-	Owner ownership.Owner
-	Adopt bool // take over what others made
-	Home  iamrole.Home
-}
-
-// refuse says why something that exists cannot be the resource's; nil if it can.
-func (c Claim) refuse(what string, tags map[string]string, known bool) error {
-	if known || c.Adopt || c.Owner.Is(tags[ownership.TagECSID]) {
-		return nil
-	}
-	return ownership.Taken(ownership.Clash{What: what, Tags: tags})
+	ownership.Claim
+	Home iamrole.Home
 }
 
 func whatQueue(name string) string { return "queue " + name }

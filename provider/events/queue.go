@@ -32,7 +32,7 @@ func (k *Keeper) ensureQueue(ctx context.Context, want QueueView, by Claim, p *P
 		return err
 	}
 	if found != nil {
-		if err := by.refuse(whatQueue(want.Name), found.Tags, had != nil); err != nil {
+		if err := by.Refuse(whatQueue(want.Name), found.Tags, had != nil); err != nil {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func (k *Keeper) createQueue(ctx context.Context, want QueueView, by Claim) erro
 	if err != nil {
 		return fmt.Errorf("create queue %s: %w", want.Name, err)
 	}
-	if err := by.refuse(whatQueue(want.Name), tags, false); err != nil {
+	if err := by.Refuse(whatQueue(want.Name), tags, false); err != nil {
 		return err
 	}
 	if !taken {

@@ -34,7 +34,7 @@ func (k *Keeper) ensureRule(ctx context.Context, want RuleView, by Claim, p *Pro
 		return err
 	}
 	if found != nil {
-		if err := by.refuse(whatRule(want.Name), found.Tags, had != nil); err != nil {
+		if err := by.Refuse(whatRule(want.Name), found.Tags, had != nil); err != nil {
 			return err
 		}
 	}
@@ -57,7 +57,7 @@ func (k *Keeper) createRule(ctx context.Context, want RuleView, by Claim) error 
 	if err != nil {
 		return fmt.Errorf("create event rule %s: %w", want.Name, err)
 	}
-	if err := by.refuse(whatRule(want.Name), tags, false); err != nil {
+	if err := by.Refuse(whatRule(want.Name), tags, false); err != nil {
 		return err
 	}
 	tflog.Info(ctx, "event rule created", map[string]any{"rule": want.Name})

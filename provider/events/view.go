@@ -2,7 +2,6 @@ package events
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -109,22 +108,8 @@ func encode(v View) (*string, error) {
 	if v.isEmpty() {
 		return nil, nil
 	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("record events: %w", err)
-	}
-	text := string(b)
-	return &text, nil
+	return ownership.Encode("events", v)
 }
 
 // decode reads what encode wrote.
-func decode(text *string) (View, error) {
-	var v View
-	if text == nil {
-		return v, nil
-	}
-	if err := json.Unmarshal([]byte(*text), &v); err != nil {
-		return v, fmt.Errorf("read events from the state: %w", err)
-	}
-	return v, nil
-}
+func decode(text *string) (View, error) { return ownership.Decode[View]("events", text) }

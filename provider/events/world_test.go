@@ -75,7 +75,7 @@ func wanted(family string, ecsClusters ...string) eventqueue.Design {
 }
 
 func claimOf(family string) Claim {
-	return Claim{Owner: ownership.Owner{Name: "consulecs_controller/us-east-1/" + family, ID: "id-of-" + family}, Home: home}
+	return Claim{Claim: ownership.Claim{Owner: ownership.Owner{Name: "consulecs_controller/us-east-1/" + family, ID: "id-of-" + family}}, Home: home}
 }
 
 // ensure is an apply, and what the state has afterwards.

@@ -18,6 +18,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/participation"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
+	"github.com/consulecs/terraform-provider-consulecs/provider/secrets"
 	"github.com/consulecs/terraform-provider-consulecs/provider/stack"
 )
 
@@ -111,19 +112,11 @@ func importDefinition(ctx context.Context, c *deploy.Client, m *model, from *dep
 
 // importOutcome names what the resource keeps, so that the read that follows an import can look at it.
 func importOutcome(ctx context.Context, c *deploy.Client, m *model) error {
-	home, err := c.Home(ctx)
+	home, is, err := c.Imported(ctx, m.design, secrets.Outputs{})
 	if err != nil {
 		return err
 	}
-	want, err := m.design(c.Defaults, home, false)
-	if err != nil {
-		return err
-	}
-	decided, err := want.Decided()
-	if err != nil {
-		return err
-	}
-	m.names, m.Outcome = m.computedNames(c.Defaults, home), decided
+	m.names, m.Outcome = m.computedNames(c.Defaults, home), is.Outcome
 	m.ID = m.Family
 	return nil
 }

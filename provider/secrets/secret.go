@@ -81,7 +81,7 @@ func (k *Keeper) create(ctx context.Context, want SecretView, by Claim, version,
 	if seen != nil {
 		return errors.Join(fmt.Errorf("create secret %s: %w", want.Name, err), seen)
 	}
-	if err := by.refuse(want.Name, found.tags, false); err != nil {
+	if err := by.Refuse(whatSecret(want.Name), found.tags, false); err != nil {
 		return err
 	}
 	if found.version == version {

@@ -60,18 +60,7 @@ type Design struct {
 }
 
 // Claim is who wants the secrets.
-type Claim struct {
-	Owner ownership.Owner
-	Adopt bool // take over what others made
-}
-
-// refuse says why something that exists cannot be the resource's; nil if it can.
-func (c Claim) refuse(name string, tags map[string]string, known bool) error {
-	if known || c.Adopt || c.Owner.Is(tags[ownership.TagECSID]) {
-		return nil
-	}
-	return ownership.Taken(ownership.Clash{What: whatSecret(name), Tags: tags})
-}
+type Claim = ownership.Claim
 
 func whatSecret(name string) string { return "secret " + name }
 
@@ -122,7 +111,7 @@ func (k *Keeper) Ensure(ctx context.Context, d Design, by Claim, planned string,
 			return Set{}, err
 		}
 		if is != nil {
-			if err := by.refuse(s.Name, is.tags, p.listed.has(s.Name)); err != nil {
+			if err := by.Refuse(whatSecret(s.Name), is.tags, p.listed.has(s.Name)); err != nil {
 				return Set{}, err
 			}
 			found[s.Name] = is

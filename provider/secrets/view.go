@@ -1,8 +1,6 @@
 package secrets
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -92,22 +90,8 @@ func encode(v View) (*string, error) {
 	if len(v.Secrets) == 0 {
 		return nil, nil
 	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("record secrets: %w", err)
-	}
-	text := string(b)
-	return &text, nil
+	return ownership.Encode("secrets", v)
 }
 
 // decode reads what encode wrote.
-func decode(text *string) (View, error) {
-	var v View
-	if text == nil {
-		return v, nil
-	}
-	if err := json.Unmarshal([]byte(*text), &v); err != nil {
-		return v, fmt.Errorf("read secrets from the state: %w", err)
-	}
-	return v, nil
-}
+func decode(text *string) (View, error) { return ownership.Decode[View]("secrets", text) }
