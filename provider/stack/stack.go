@@ -23,6 +23,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/secrets"
+	"github.com/consulecs/terraform-provider-consulecs/provider/shortcut"
 )
 
 // Stack is what the resources have in common: a task definition, its roles and its ECS service, planned and applied as one.
@@ -101,6 +102,7 @@ func (s *Stack[M]) problems(m *M, d block.Defaults) problem.List {
 // ModifyPlan implements resource.ResourceWithModifyPlan: it works the whole design out, so that the plan shows what the apply
 // will make.
 func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	defer shortcut.TakePlan(ctx, &req, resp)()
 	if req.Plan.Raw.IsNull() || s.Client == nil { // a destroy, or a provider that is not configured
 		return
 	}
@@ -225,6 +227,7 @@ func warnOfInterruption(err error, diags *diag.Diagnostics) {
 
 // Read implements resource.Resource.
 func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	defer shortcut.TakeState(ctx, &req, resp)()
 	var m M
 	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
 	if resp.Diagnostics.HasError() || !s.Client.Admitted(ctx, &resp.Diagnostics) {
