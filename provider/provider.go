@@ -45,7 +45,7 @@ func kinds(p *consulECS) map[string]*shortcut.Kind {
 		r := make()
 		var is resource.MetadataResponse
 		r.Metadata(ctx, resource.MetadataRequest{}, &is)
-		if kind, err := shortcut.Of(ctx, r); err == nil { // else the framework takes longer, to the same end
+		if kind, err := shortcut.Of(ctx, make); err == nil { // else the framework takes longer, to the same end
 			all[is.TypeName] = kind
 		}
 	}
@@ -83,6 +83,14 @@ func (s server) UpgradeResourceState(ctx context.Context, req *tfprotov6.Upgrade
 		}
 	}
 	return s.served.UpgradeResourceState(ctx, req)
+}
+
+// ValidateResourceConfig implements tfprotov6.ProviderServer.
+func (s server) ValidateResourceConfig(ctx context.Context, req *tfprotov6.ValidateResourceConfigRequest) (*tfprotov6.ValidateResourceConfigResponse, error) {
+	if kind, ok := s.kinds()[req.TypeName]; ok {
+		return kind.Validate(ctx, req, s.served.ValidateResourceConfig)
+	}
+	return s.served.ValidateResourceConfig(ctx, req)
 }
 
 // PlanResourceChange implements tfprotov6.ProviderServer.

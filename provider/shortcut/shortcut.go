@@ -10,6 +10,7 @@ package shortcut
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -22,20 +23,27 @@ import (
 
 // Kind is a type of resources, prepared.
 type Kind struct {
-	schema schema.Schema
-	typ    tftypes.Type
-	root   *node
+	make    func() resource.Resource
+	schema  schema.Schema
+	typ     tftypes.Type
+	root    *node
+	checked *checked
 }
 
-// Of prepares a type of resources.
-func Of(ctx context.Context, r resource.Resource) (*Kind, error) {
+// Of prepares the type of resources that make makes.
+func Of(ctx context.Context, make func() resource.Resource) (*Kind, error) {
+	r := make()
 	var resp resource.SchemaResponse
 	r.Schema(ctx, resource.SchemaRequest{}, &resp)
 	if resp.Diagnostics.HasError() {
 		return nil, fmt.Errorf("no schema: %v", resp.Diagnostics)
 	}
+	if _, has := r.(resource.ResourceWithConfigValidators); has || resp.Schema.DeprecationMessage != "" {
+		return nil, errors.New("validators of a whole resource, or its deprecation, are not known")
+	}
 	root, err := prepare(ctx, resp.Schema.Attributes, resp.Schema.Blocks)
-	return &Kind{resp.Schema, resp.Schema.Type().TerraformType(ctx), root}, err
+	checked, checkedErr := prepareChecks(resp.Schema.Attributes, resp.Schema.Blocks)
+	return &Kind{make, resp.Schema, resp.Schema.Type().TerraformType(ctx), root, checked}, errors.Join(err, checkedErr)
 }
 
 // call is what goes beside the framework in one call.
