@@ -60,7 +60,7 @@ func BenchmarkPlan(b *testing.B) {
 		t.create(b, p)
 	}
 	run("upgrade", func(t *estateMember) ([]*tfprotov6.Diagnostic, error) {
-		got, err := p.UpgradeResourceState(b.Context(), &tfprotov6.UpgradeResourceStateRequest{TypeName: meshTaskType, RawState: &tfprotov6.RawState{JSON: t.stored}})
+		got, err := p.UpgradeResourceState(b.Context(), &tfprotov6.UpgradeResourceStateRequest{TypeName: meshTaskType, Version: p.schemas.ResourceSchemas[meshTaskType].Version, RawState: &tfprotov6.RawState{JSON: t.stored}})
 		return got.Diagnostics, err
 	})
 	run("read", func(t *estateMember) ([]*tfprotov6.Diagnostic, error) {

@@ -6,6 +6,7 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/terraform-plugin-framework/action"
@@ -26,13 +27,29 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/functions"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
 	"github.com/consulecs/terraform-provider-consulecs/provider/meshview"
+	"github.com/consulecs/terraform-provider-consulecs/provider/shortcut"
 	"github.com/consulecs/terraform-provider-consulecs/provider/taskdefinition"
 )
 
 // Server serves the provider, of the given version, to Terraform.
 func Server(version string) tfprotov6.ProviderServer {
 	p := &consulECS{version: version}
-	return server{providerserver.NewProtocol6(p)().(served), p} // which the framework's is
+	framework := providerserver.NewProtocol6(p)().(served) // which it is
+	return server{framework, p, sync.OnceValue(func() map[string]*shortcut.Kind { return kinds(p) })}
+}
+
+// kinds are the provider's resources by name, those that a shortcut can be taken with.
+func kinds(p *consulECS) map[string]*shortcut.Kind {
+	all, ctx := map[string]*shortcut.Kind{}, context.Background()
+	for _, make := range p.Resources(ctx) {
+		r := make()
+		var is resource.MetadataResponse
+		r.Metadata(ctx, resource.MetadataRequest{}, &is)
+		if kind, err := shortcut.Of(ctx, make); err == nil { // else the framework takes longer, to the same end
+			all[is.TypeName] = kind
+		}
+	}
+	return all
 }
 
 // served is all that Terraform may ask for.
@@ -48,6 +65,7 @@ type served interface {
 type server struct {
 	served
 	provider *consulECS
+	kinds    func() map[string]*shortcut.Kind
 }
 
 // UpgradeResourceState implements tfprotov6.ProviderServer.
@@ -59,7 +77,36 @@ func (s server) UpgradeResourceState(ctx context.Context, req *tfprotov6.Upgrade
 	if client != nil && req.RawState != nil && json.Unmarshal(req.RawState.JSON, &state) == nil { // what is no state is refused below
 		client.HasInState(state.OwnerID)
 	}
+	if kind, ok := s.kinds()[req.TypeName]; ok {
+		if upgraded := kind.Upgrade(req); upgraded != nil {
+			return upgraded, nil
+		}
+	}
 	return s.served.UpgradeResourceState(ctx, req)
+}
+
+// ValidateResourceConfig implements tfprotov6.ProviderServer.
+func (s server) ValidateResourceConfig(ctx context.Context, req *tfprotov6.ValidateResourceConfigRequest) (*tfprotov6.ValidateResourceConfigResponse, error) {
+	if kind, ok := s.kinds()[req.TypeName]; ok {
+		return kind.Validate(ctx, req, s.served.ValidateResourceConfig)
+	}
+	return s.served.ValidateResourceConfig(ctx, req)
+}
+
+// PlanResourceChange implements tfprotov6.ProviderServer.
+func (s server) PlanResourceChange(ctx context.Context, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
+	if kind, ok := s.kinds()[req.TypeName]; ok {
+		return kind.Plan(ctx, req, s.served.PlanResourceChange)
+	}
+	return s.served.PlanResourceChange(ctx, req)
+}
+
+// ReadResource implements tfprotov6.ProviderServer.
+func (s server) ReadResource(ctx context.Context, req *tfprotov6.ReadResourceRequest) (*tfprotov6.ReadResourceResponse, error) {
+	if kind, ok := s.kinds()[req.TypeName]; ok {
+		return kind.Read(ctx, req, s.served.ReadResource)
+	}
+	return s.served.ReadResource(ctx, req)
 }
 
 // New returns the constructor of the provider, of the given version.

@@ -28,6 +28,12 @@ const (
 // eachRandom calls try with the dice of one configuration after the other.
 func eachRandom(t *testing.T, try func(t *testing.T, n uint64, d dice)) {
 	t.Helper()
+	eachRandomOf(t, randomMost, try)
+}
+
+// eachRandomOf is eachRandom for that many at the most.
+func eachRandomOf(t *testing.T, most uint64, try func(t *testing.T, n uint64, d dice)) {
+	t.Helper()
 	seed, err := strconv.ParseUint(cmp.Or(os.Getenv("RANDOM_SEED"), strconv.FormatInt(time.Now().UnixNano(), 10)), 10, 64)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +57,7 @@ func eachRandom(t *testing.T, try func(t *testing.T, n uint64, d dice)) {
 		return
 	}
 	n, began := uint64(0), time.Now()
-	for ; n < randomMost && time.Since(began) < randomFor && !t.Failed(); n++ {
+	for ; n < most && time.Since(began) < randomFor && !t.Failed(); n++ {
 		one(n)
 	}
 	t.Logf("%d configurations of seed %d in %v", n, seed, time.Since(began).Round(time.Second))
@@ -79,17 +85,19 @@ func (d dice) randomResource(p protocol) (resource string, config fields) {
 	return resource, d.vary(p.block(resource), base, rate)
 }
 
-// What the provider says of a random configuration names an attribute that there is, in words; what it plans is what was asked for.
+// What the provider says of a random configuration names an attribute that there is, in words; what it plans is what was asked for. Both
+// are what the framework alone says and plans.
 func TestRandomConfigurationsAreRefusedInWordsOrPlanned(t *testing.T) {
 	t.Parallel()
 	c := startMoto(t)
-	p := speak(t)
+	p, plain := speak(t), byFramework(t)
 	ours := fields{"region": "us-east-1", "endpoints": fields{"ecs": c.url, "iam": c.url, "sts": c.url, "secretsmanager": c.url, "sqs": c.url, "events": c.url}}
 	p.configure(t, ours)
+	plain.configure(t, ours)
 	planned := 0
 	eachRandom(t, func(t *testing.T, _ uint64, d dice) {
 		if d.oneIn(3) { // another provider, with the same AWS
-			p = speak(t)
+			p, plain = speak(t), byFramework(t)
 			config := d.vary(p.schemas.Provider.Block, nil, 1)
 			for _, name := range append([]string{"max_retries", "retry_mode"}, whoseAWS...) {
 				delete(config, name)
@@ -101,6 +109,9 @@ func TestRandomConfigurationsAreRefusedInWordsOrPlanned(t *testing.T) {
 			if slices.ContainsFunc(said, isError) {
 				p = speak(t)
 				p.configure(t, ours)
+				plain.configure(t, ours)
+			} else {
+				plain.tryProvider(t, with(config, ours))
 			}
 		}
 		resource, config := d.randomResource(p)
@@ -111,6 +122,8 @@ func TestRandomConfigurationsAreRefusedInWordsOrPlanned(t *testing.T) {
 			planned++
 			wrong += inconsistent(t, p.block(resource), written, plan)
 		}
+		byFramework, plannedByFramework := plain.plan(t, resource, written)
+		wrong += heard(t, written.Type(), plan, said).differs(heard(t, written.Type(), plannedByFramework, byFramework))
 		if wrong != "" {
 			t.Errorf("%s %s\n%s", resource, asText(config), wrong)
 		}

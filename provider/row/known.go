@@ -11,10 +11,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
+	"github.com/consulecs/terraform-provider-consulecs/provider/models"
 )
 
 // Decode reads a configuration or a plan into a model, and names the places whose values are not known yet.
-func Decode(ctx context.Context, from tfsdk.Config, model any, diags *diag.Diagnostics) (unknown []problem.Path, ok bool) {
+func Decode[M any](ctx context.Context, from tfsdk.Config, model *M, diags *diag.Diagnostics) (unknown []problem.Path, ok bool) {
 	if RefuseNumbers(ctx, from, diags) {
 		return nil, false
 	}
@@ -23,7 +24,7 @@ func Decode(ctx context.Context, from tfsdk.Config, model any, diags *diag.Diagn
 		diags.AddError("Configuration not readable", err.Error())
 		return nil, false
 	}
-	diags.Append((&tfsdk.Config{Raw: replaced, Schema: from.Schema}).Get(ctx, model)...)
+	diags.Append(models.Get(ctx, tfsdk.State{Raw: replaced, Schema: from.Schema}, model)...)
 	return unknown, !diags.HasError()
 }
 

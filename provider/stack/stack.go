@@ -19,9 +19,11 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/block"
 	"github.com/consulecs/terraform-provider-consulecs/provider/deploy"
 	"github.com/consulecs/terraform-provider-consulecs/provider/events"
+	"github.com/consulecs/terraform-provider-consulecs/provider/models"
 	"github.com/consulecs/terraform-provider-consulecs/provider/ownership"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 	"github.com/consulecs/terraform-provider-consulecs/provider/secrets"
+	"github.com/consulecs/terraform-provider-consulecs/provider/shortcut"
 )
 
 // Stack is what the resources have in common: a task definition, its roles and its ECS service, planned and applied as one.
@@ -100,13 +102,14 @@ func (s *Stack[M]) problems(m *M, d block.Defaults) problem.List {
 // ModifyPlan implements resource.ResourceWithModifyPlan: it works the whole design out, so that the plan shows what the apply
 // will make.
 func (s *Stack[M]) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	defer shortcut.TakePlan(ctx, &req, resp)()
 	if req.Plan.Raw.IsNull() || s.Client == nil { // a destroy, or a provider that is not configured
 		return
 	}
 	var m, state M
 	unknown, ok := row.Decode(ctx, req.Config, &m, &resp.Diagnostics)
 	if !req.State.Raw.IsNull() {
-		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+		resp.Diagnostics.Append(models.Get(ctx, req.State, &state)...)
 	}
 	if !ok || resp.Diagnostics.HasError() {
 		return
@@ -192,7 +195,7 @@ func (s *Stack[M]) Create(ctx context.Context, req resource.CreateRequest, resp 
 		return
 	}
 	s.settle(&m, out)
-	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+	resp.Diagnostics.Append(models.Set(ctx, &resp.State, &m)...)
 	resp.Diagnostics.Append(s.Identify(ctx, &m, resp.Identity)...)
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, revisionsKey, out.Revisions.JSON())...)
 }
@@ -224,8 +227,9 @@ func warnOfInterruption(err error, diags *diag.Diagnostics) {
 
 // Read implements resource.Resource.
 func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	defer shortcut.TakeState(ctx, &req, resp)()
 	var m M
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	resp.Diagnostics.Append(models.Get(ctx, req.State, &m)...)
 	if resp.Diagnostics.HasError() || !s.Client.Admitted(ctx, &resp.Diagnostics) {
 		return
 	}
@@ -265,7 +269,7 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 	default:
 		s.Kind.Observe(&m, service)
 		resp.Diagnostics.Append(s.see(ctx, &m, had, resp.Private)...)
-		resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+		resp.Diagnostics.Append(models.Set(ctx, &resp.State, &m)...)
 	}
 }
 
@@ -274,7 +278,7 @@ func (s *Stack[M]) Read(ctx context.Context, req resource.ReadRequest, resp *res
 func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var m, state M
 	_, ok := row.Decode(ctx, tfsdk.Config(req.Plan), &m, &resp.Diagnostics)
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(models.Get(ctx, req.State, &state)...)
 	if !ok || resp.Diagnostics.HasError() {
 		return
 	}
@@ -307,7 +311,7 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		m = state
 	}
 	s.settle(&m, out)
-	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
+	resp.Diagnostics.Append(models.Set(ctx, &resp.State, &m)...)
 	resp.Diagnostics.Append(s.Identify(ctx, &m, resp.Identity)...)
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, revisionsKey, out.Revisions.JSON())...)
 	resp.Diagnostics.Append(s.arrived(ctx, resp.Private)...)
@@ -316,7 +320,7 @@ func (s *Stack[M]) Update(ctx context.Context, req resource.UpdateRequest, resp 
 // Delete implements resource.Resource.
 func (s *Stack[M]) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var m M
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	resp.Diagnostics.Append(models.Get(ctx, req.State, &m)...)
 	if resp.Diagnostics.HasError() || !s.Client.Admitted(ctx, &resp.Diagnostics) {
 		return
 	}
