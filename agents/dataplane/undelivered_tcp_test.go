@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/detour"
@@ -155,6 +157,9 @@ func TestConnectionsThatNobodyTookAreTriedElsewhere(t *testing.T) {
 	callers := startCallers(t, c, dbs[0].service)
 	for _, k := range callers {
 		eventually.True(t, k.service+" reaches the database", eventually.Soon, func() bool { return said(k.upstream, "first") })
+	}
+	if after := all(dbs[0].dump(t)["dynamic_active_clusters local_app"], "outlier_detection", "consecutive_local_origin_failure"); !cmp.Equal(after, []any{1.0}) {
+		t.Errorf("the application is left out after %v refusals", after)
 	}
 	var held *session // of an application that takes no new connections, and goes on with those that it has
 	for held == nil {

@@ -69,6 +69,7 @@ func parts() []part {
 		{"redirect", "starts with transparent proxy", (*bench).redirected},
 		{"heal", "a registration lost behind a task's back", (*bench).heals},
 		{"kill", "tasks that die without a goodbye", (*bench).kills},
+		{"undelivered", "requests lost when a task goes", (*bench).undelivered},
 		{"traffic", "requests through two Envoys, and past them", (*bench).traffic},
 		{"idle", "memory, processor time and writes at rest", (*bench).idle},
 		{"writes", "Raft writes per start and stop", (*bench).writes},
@@ -80,7 +81,7 @@ func parts() []part {
 func PartNames() string {
 	var lines strings.Builder
 	for _, p := range parts() {
-		fmt.Fprintf(&lines, "  %-10s %s\n", p.name, p.about)
+		fmt.Fprintf(&lines, "  %-11s %s\n", p.name, p.about)
 	}
 	return lines.String()
 }

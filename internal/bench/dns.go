@@ -8,12 +8,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,7 +27,6 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
 const (
@@ -130,7 +125,6 @@ func (b *bench) addResident(d *dataplane, when string) error {
 type dataplane struct {
 	child  *process.Child
 	dns    netip.AddrPort
-	dir    string
 	consul *grpc.ClientConn // a connection of ours to the agent's Consul
 	token  string
 }
@@ -138,16 +132,12 @@ type dataplane struct {
 // startDataplane starts the agent that ships, for a service of its own, and waits until its Envoy serves.
 func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *dataplane, err error) {
 	const service = "api"
-	at, err := loopbacks(5)
+	at, err := loopbacks(2)
 	if err != nil {
 		return nil, err
 	}
-	public, names, admin, ready, graceful := at[0], at[1], at[2], at[3], at[4]
+	public, names := at[0], at[1]
 	token, err := registerTask(ctx, c, service, public, nil)
-	if err != nil {
-		return nil, err
-	}
-	tools, err := toolcache.Find()
 	if err != nil {
 		return nil, err
 	}
@@ -159,40 +149,19 @@ func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *datap
 	if err != nil {
 		return nil, err
 	}
-	if d.dir, err = os.MkdirTemp(b.Dir, "dataplane-"); err != nil {
-		return nil, err
-	}
-	err = dataplanefile.Write(d.dir, dataplanefile.File{
-		Consul: dataplanefile.Consul{Addresses: c.Address, GRPCPort: c.GRPCPort, TLS: dataplanefile.TLS{ServerName: c.ServerName}},
-		Proxy:  dataplanefile.Proxy{NodeName: node, ID: mesh.ProxyID(mesh.ServiceID(service, taskID))},
-		Envoy: dataplanefile.Envoy{
-			AdminBindPort: int(admin.Port()), ReadyBindAddress: ready.Addr().String(), ReadyBindPort: int(ready.Port()), GracefulPort: int(graceful.Port()),
-			Concurrency: 1, ExecutablePath: tools.Envoy,
-		},
-		DNSServer: &dataplanefile.DNSServer{BindPort: aws.Int(int(names.Port()))},
+	d.child, err = b.runDataplane(ctx, c, mesh.ServiceID(service, taskID), token, func(f *dataplanefile.File) {
+		f.DNSServer = &dataplanefile.DNSServer{BindPort: aws.Int(int(names.Port()))}
 	})
 	if err != nil {
-		return nil, err
-	}
-	d.child, err = process.Start(process.Command{
-		Path: b.Agent, Args: []string{mesh.CommandDataplane, "-config-file", filepath.Join(d.dir, dataplanefile.Name)},
-		Env: append(os.Environ(), mesh.VariableToken+"="+token, mesh.VariableGRPCCACert+"="+c.CAPEM),
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := awaitEnvoy(ctx, ready, d.child.Done()); err != nil {
-		last := d.child.LastLines()
-		return nil, errors.Join(fmt.Errorf("start a dataplane: %w; its last lines:\n\t%s", err, strings.Join(last, "\n\t")), d.end())
+		return nil, errors.Join(err, d.consul.Close())
 	}
 	return d, nil
 }
 
-// end kills the agent, and with it its Envoy: no ECS is there to tell it that its application has stopped.
+// end ends the agent.
 func (d *dataplane) end() error {
-	_ = d.child.Signal(syscall.SIGKILL) // an error: it has ended
-	<-d.child.Done()
-	return errors.Join(d.consul.Close(), os.RemoveAll(d.dir))
+	killed(d.child)
+	return d.consul.Close()
 }
 
 // straight asks Consul itself as the agent does.

@@ -5,14 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/process"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
 
 // node is what the services of the parts without a world hang on: the synthetic node of an ECS cluster that is not there.
@@ -45,13 +52,18 @@ func withConsul(ctx context.Context, cfg testenv.ConsulConfig, use func(*testenv
 
 // registerTask puts a service with its proxy into the catalog, as mesh-init does, and returns a token that is the service's.
 func registerTask(ctx context.Context, c *testenv.Consul, service string, public netip.AddrPort, upstreams []api.Upstream) (token string, err error) {
-	serviceID := mesh.ServiceID(service, taskID)
+	return registerAs(ctx, c, service, taskID, public, 8080, upstreams)
+}
+
+// registerAs is registerTask for one of several tasks of the service, whose application listens at a port.
+func registerAs(ctx context.Context, c *testenv.Consul, service, id string, public netip.AddrPort, app int, upstreams []api.Upstream) (token string, err error) {
+	serviceID := mesh.ServiceID(service, id)
 	for _, s := range []*api.AgentService{
-		{ID: serviceID, Service: service, Address: public.Addr().String(), Port: 8080},
+		{ID: serviceID, Service: service, Address: public.Addr().String(), Port: app},
 		{
 			ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(service), Kind: api.ServiceKindConnectProxy, Address: public.Addr().String(), Port: int(public.Port()),
 			Proxy: &api.AgentServiceConnectProxyConfig{
-				DestinationServiceName: service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: 8080, Upstreams: upstreams,
+				DestinationServiceName: service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: app, Upstreams: upstreams,
 			},
 		},
 	} {
@@ -64,6 +76,55 @@ func registerTask(ctx context.Context, c *testenv.Consul, service string, public
 		return "", fmt.Errorf("create token of service %s: %w", service, err)
 	}
 	return made.SecretID, nil
+}
+
+// runDataplane starts the agent that ships, for a proxy that is registered, and waits until its Envoy serves. change adds to its file.
+func (b *bench) runDataplane(ctx context.Context, c *testenv.Consul, serviceID, token string, change func(*dataplanefile.File)) (child *process.Child, err error) {
+	at, err := loopbacks(3)
+	if err != nil {
+		return nil, err
+	}
+	admin, ready, graceful := at[0], at[1], at[2]
+	tools, err := toolcache.Find()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(b.Dir, "dataplane-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) // the agent reads it at its start
+	file := dataplanefile.File{
+		Consul: dataplanefile.Consul{Addresses: c.Address, GRPCPort: c.GRPCPort, TLS: dataplanefile.TLS{ServerName: c.ServerName}},
+		Proxy:  dataplanefile.Proxy{NodeName: node, ID: mesh.ProxyID(serviceID)},
+		Envoy: dataplanefile.Envoy{
+			AdminBindPort: int(admin.Port()), ReadyBindAddress: ready.Addr().String(), ReadyBindPort: int(ready.Port()), GracefulPort: int(graceful.Port()),
+			Concurrency: 1, ExecutablePath: tools.Envoy,
+		},
+	}
+	change(&file)
+	if err := dataplanefile.Write(dir, file); err != nil {
+		return nil, err
+	}
+	child, err = process.Start(process.Command{
+		Path: b.Agent, Args: []string{mesh.CommandDataplane, "-config-file", filepath.Join(dir, dataplanefile.Name)},
+		Env: append(os.Environ(), mesh.VariableToken+"="+token, mesh.VariableGRPCCACert+"="+c.CAPEM),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := awaitEnvoy(ctx, ready, child.Done()); err != nil {
+		last := child.LastLines()
+		killed(child)
+		return nil, fmt.Errorf("start a dataplane: %w; its last lines:\n\t%s", err, strings.Join(last, "\n\t"))
+	}
+	return child, nil
+}
+
+// killed kills an agent, and with it its Envoy: no ECS is there to tell it that its application has stopped.
+func killed(child *process.Child) {
+	_ = child.Signal(syscall.SIGKILL) // an error: it has ended
+	<-child.Done()
 }
 
 func register(ctx context.Context, c *testenv.Consul, s *api.AgentService) error {

@@ -77,8 +77,11 @@ const (
 	namePriorities = "envoy.retry_priorities.previous_priorities"
 )
 
-// Listener changes a listener: an inbound one says of the service what was not delivered, an outbound one tries again.
-func Listener(listener *wire.Message, service string) error {
+// alsoLeads tells which services a cluster leads to, beside the one that it is named after.
+type alsoLeads func(cluster string) (services []string)
+
+// changeListener changes a listener: an inbound one says of the service what was not delivered, an outbound one tries again.
+func changeListener(listener *wire.Message, service string, also alsoLeads) error {
 	var edit func(filter *wire.Message) error
 	switch listener.Uint(listenerDirection) {
 	case inbound:
@@ -94,7 +97,7 @@ func Listener(listener *wire.Message, service string) error {
 				if !m.Has(managerRoutes) {
 					return nil // they come as resources of their own
 				}
-				return m.Edit(managerRoutes, Routes)
+				return m.Edit(managerRoutes, func(routes *wire.Message) error { return changeRoutes(routes, also) })
 			})
 		}
 	default:
@@ -136,7 +139,7 @@ func strip(routes *wire.Message) error {
 // connectAgain has a TCP connection to a service tried more than once. Consul has no setting for it. What a transparent proxy
 // passes through to elsewhere is the application's own affair.
 func connectAgain(tcp *wire.Message) error {
-	services, err := destinations(tcp, tcpCluster, tcpWeighted)
+	services, err := destinations(tcp, tcpCluster, tcpWeighted, nil)
 	if err != nil || len(services) == 0 {
 		return err
 	}
@@ -149,9 +152,9 @@ func connectAgain(tcp *wire.Message) error {
 	return nil
 }
 
-// Routes changes the routes to services that are called: those without a retry policy, their own or their host's, get ours.
+// changeRoutes changes the routes to services that are called: those without a retry policy, their own or their host's, get ours.
 // Consul writes one as soon as a service-router says anything of retries, be it a number alone.
-func Routes(routes *wire.Message) error {
+func changeRoutes(routes *wire.Message, also alsoLeads) error {
 	err := routes.EditEach(routesHosts, func(host *wire.Message) (bool, error) {
 		if host.Has(hostRetries) || host.Has(hostRetriesBy) {
 			return true, nil
@@ -162,7 +165,7 @@ func Routes(routes *wire.Message) error {
 			}
 			ours := false
 			err := route.Edit(routeAction, func(action *wire.Message) (err error) {
-				ours, err = retry(action)
+				ours, err = retry(action, also)
 				return err
 			})
 			if ours && !route.Has(routeBuffer) && !host.Has(hostBuffer) {
@@ -178,11 +181,11 @@ func Routes(routes *wire.Message) error {
 }
 
 // retry gives a route that has no retries ours, and reports whether it did.
-func retry(action *wire.Message) (ours bool, err error) {
+func retry(action *wire.Message, also alsoLeads) (ours bool, err error) {
 	if action.Has(actionRetries) || action.Has(actionRetriesBy) {
 		return false, nil
 	}
-	services, err := destinations(action, actionCluster, actionWeighted)
+	services, err := destinations(action, actionCluster, actionWeighted, also)
 	if err != nil || len(services) == 0 {
 		return false, err
 	}
@@ -207,7 +210,7 @@ func extension(name, typeURL string, config *wire.Message) *wire.Message {
 }
 
 // destinations are the services that a route or a TCP proxy may lead to, each once: it names one cluster, or several by weight.
-func destinations(of *wire.Message, cluster, byWeight wire.Number) ([]string, error) {
+func destinations(of *wire.Message, cluster, byWeight wire.Number, also alsoLeads) ([]string, error) {
 	clusters := []string{of.Text(cluster)}
 	weighted, err := of.Message(byWeight)
 	if err != nil {
@@ -222,8 +225,18 @@ func destinations(of *wire.Message, cluster, byWeight wire.Number) ([]string, er
 	}
 	var services []string
 	for _, cluster := range clusters {
-		if name, ok := clustername.Parse(cluster); ok && !slices.Contains(services, name.Service) {
-			services = append(services, name.Service)
+		name, ok := clustername.Parse(cluster)
+		if !ok {
+			continue
+		}
+		leads := []string{name.Service}
+		if also != nil {
+			leads = append(leads, also(cluster)...)
+		}
+		for _, service := range leads {
+			if !slices.Contains(services, service) {
+				services = append(services, service)
+			}
 		}
 	}
 	return services, nil

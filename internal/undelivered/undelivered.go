@@ -2,12 +2,14 @@
 //
 // It changes what Consul configures: callers retry where no connection came about or the receiver says that nothing was
 // delivered, and leave out instances that cannot be reached; receivers say it, by a header. A request that may have been
-// delivered is never sent twice. Whatever a user has set in Consul stays. Everything is decided from one resource at a time.
+// delivered is never sent twice. Whatever a user has set in Consul stays. Everything is decided from one resource at a time, but
+// for the services that a failover leads to: its clusters tell them, which come before the routes.
 //
 // Numbers and their reasons are measurements: see docs/design/undelivered.md.
 package undelivered
 
 import (
+	"errors"
 	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/clustername"
@@ -28,23 +30,19 @@ const (
 // Shape tells how resources of a type are changed for the proxy of a service, whose protocol is what Consul has when the proxy
 // starts; nil for those that stay as they are.
 func Shape(service, protocol string) func(typeURL string) (change func(resource *wire.Message) error) {
-	return func(typeURL string) func(*wire.Message) error {
-		switch typeURL {
-		case typeCluster:
-			return func(cluster *wire.Message) error {
-				if (protocol == protocolTCP || protocol == "") && cluster.Text(clusterName) == application {
-					return Absent(cluster)
-				}
-				return Cluster(cluster)
-			}
-		case typeListener:
-			return func(listener *wire.Message) error { return Listener(listener, service) }
-		case typeRoutes:
-			return Routes
-		default:
-			return nil
+	known := &failovers{to: map[string][]string{}}
+	changeCluster := func(cluster *wire.Message) error {
+		if (protocol == protocolTCP || protocol == "") && cluster.Text(clusterName) == application {
+			return Absent(cluster)
 		}
+		return errors.Join(known.note(cluster), Cluster(cluster))
 	}
+	changes := map[string]func(*wire.Message) error{
+		typeCluster:  changeCluster,
+		typeListener: func(listener *wire.Message) error { return changeListener(listener, service, known.services) },
+		typeRoutes:   func(routes *wire.Message) error { return changeRoutes(routes, known.services) },
+	}
+	return func(typeURL string) func(*wire.Message) error { return changes[typeURL] }
 }
 
 const (

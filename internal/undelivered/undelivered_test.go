@@ -40,6 +40,9 @@ func routes(host *wire.Message, of ...*wire.Message) *wire.Message {
 	return new(wire.Message).Add(routesHosts, host)
 }
 
+// routesAlone changes routes without a word of failovers.
+func routesAlone(routes *wire.Message) error { return changeRoutes(routes, nil) }
+
 // same tells whether a change leaves a message as it is.
 func same(t *testing.T, what string, m *wire.Message, change func(*wire.Message) error) {
 	t.Helper()
@@ -68,16 +71,58 @@ func TestWhatIsConfiguredInConsulStays(t *testing.T) {
 	mine.Set(clusterOutliers, new(wire.Message).SetWrapped(1, 7)) // consecutive errors
 	mine.Set(clusterBreakers, new(wire.Message).Add(breakersThresholds, new(wire.Message).SetWrapped(2, 7).SetWrapped(thresholdRetries, 5)))
 	mine.Set(clusterConnection, new(wire.Message).Set(connectionKeepalive, new(wire.Message).SetWrapped(keepaliveTime, 60)))
+	mine.Set(clusterBind, new(wire.Message).SetText(1, "127.0.0.1"))
 	same(t, "a cluster with settings of its own", mine, Cluster)
+
+	app := new(wire.Message).SetText(clusterName, application).Set(clusterOutliers, new(wire.Message).SetWrapped(1, 7))
+	same(t, "an application with ejection of its own", app, Shape("web", "tcp")(typeCluster))
 
 	own := new(wire.Message).SetWrapped(policyRetries, 4)
 	r := route("api.default.dc1.internal" + domain)
 	if err := r.Edit(routeAction, func(a *wire.Message) error { a.Set(actionRetries, own); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "a route with retries of its own", routes(new(wire.Message), r).AddText(routesStrip, Header), Routes)
-	same(t, "a host with retries of its own", routes(new(wire.Message).Set(hostRetries, own), route("api.default.dc1.internal"+domain)).AddText(routesStrip, Header), Routes)
-	same(t, "a redirect", routes(new(wire.Message), new(wire.Message).SetText(3, "elsewhere")).AddText(routesStrip, Header), Routes)
+	same(t, "a route with retries of its own", routes(new(wire.Message), r).AddText(routesStrip, Header), routesAlone)
+	same(t, "a host with retries of its own", routes(new(wire.Message).Set(hostRetries, own), route("api.default.dc1.internal"+domain)).AddText(routesStrip, Header), routesAlone)
+	same(t, "a redirect", routes(new(wire.Message), new(wire.Message).SetText(3, "elsewhere")).AddText(routesStrip, Header), routesAlone)
+}
+
+// TestAnApplicationIsLeftOutOnlyByItsTCPProxy: requests have the mark, and can be tried again at once when the application is back.
+func TestAnApplicationIsLeftOutOnlyByItsTCPProxy(t *testing.T) {
+	for protocol, want := range map[string]bool{"tcp": true, "": true, "http": false, "http2": false, "grpc": false} {
+		app := new(wire.Message).SetText(clusterName, application)
+		if err := Shape("web", protocol)(typeCluster)(app); err != nil {
+			t.Fatal(err)
+		}
+		balancing, err := app.Message(clusterBalancing)
+		if err != nil || app.Has(clusterOutliers) != want || balancing.Has(balancingPanic) != want {
+			t.Errorf("protocol %q: left out %v, without panic %v (%v)", protocol, app.Has(clusterOutliers), balancing.Has(balancingPanic), err)
+		}
+	}
+}
+
+// TestABodyIsKeptOnlyWhereItMayBeSentAgain: a user's own retries may need more of it.
+func TestABodyIsKeptOnlyWhereItMayBeSentAgain(t *testing.T) {
+	ours, own := route("api.default.dc1.internal"+domain), route("api.default.dc1.internal"+domain)
+	if err := own.Edit(routeAction, func(a *wire.Message) error {
+		a.Set(actionRetries, new(wire.Message).SetWrapped(policyRetries, 4))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	table := routes(new(wire.Message), ours, own)
+	if err := routesAlone(table); err != nil {
+		t.Fatal(err)
+	}
+	var limited []bool
+	for _, host := range messages(t, table, routesHosts) {
+		for _, r := range messages(t, host, hostRoutes) {
+			limited = append(limited, r.Has(routeBuffer))
+		}
+	}
+	if diff := cmp.Diff([]bool{true, false}, limited); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 func TestABreakerWithOtherLimitsLetsRetriesThrough(t *testing.T) {
@@ -123,27 +168,52 @@ func TestOnlyTheMarkOfTheRoutesOwnServicesIsBelieved(t *testing.T) {
 		"a cluster's absent": {[]string{""}, nil},
 	} {
 		table := routes(new(wire.Message), route(tc.clusters...))
-		if err := Routes(table); err != nil {
+		if err := routesAlone(table); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		var got []string
-		for _, host := range messages(t, table, routesHosts) {
-			for _, r := range messages(t, host, hostRoutes) {
-				for _, a := range messages(t, r, routeAction) {
-					for _, p := range messages(t, a, actionRetries) {
-						for _, h := range messages(t, p, policyHeaders) {
-							for _, text := range messages(t, h, matcherText) {
-								got = append(got, text.Text(textExact))
-							}
+		if diff := cmp.Diff(tc.want, believed(t, table)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestTheMarkOfAFailoversTargetsIsBelieved: clusters come first, and name the services that they lead to by their TLS.
+func TestTheMarkOfAFailoversTargetsIsBelieved(t *testing.T) {
+	api, spare := "api.default.dc1.internal"+domain, "spare.default.dc2.internal"+domain
+	shape := Shape("web", "http")
+	for name, serverName := range map[string]string{"failover-target~0~" + api: api, "failover-target~1~" + api: spare, "other.default.dc1.internal" + domain: spare} {
+		tls := new(wire.Message).SetText(tlsServerName, serverName)
+		c := cluster(name, discoveryEDS).Set(clusterSocket, new(wire.Message).Set(socketConfig, wire.Any(typeTLS, tls)))
+		if err := shape(typeCluster)(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table := routes(new(wire.Message), route(api), route("other.default.dc1.internal"+domain))
+	if err := shape(typeRoutes)(table); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"api", "spare", "other"}, believed(t, table)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// believed are the services whose mark counts, route by route.
+func believed(t *testing.T, table *wire.Message) (services []string) {
+	t.Helper()
+	for _, host := range messages(t, table, routesHosts) {
+		for _, r := range messages(t, host, hostRoutes) {
+			for _, a := range messages(t, r, routeAction) {
+				for _, p := range messages(t, a, actionRetries) {
+					for _, h := range messages(t, p, policyHeaders) {
+						for _, text := range messages(t, h, matcherText) {
+							services = append(services, text.Text(textExact))
 						}
 					}
 				}
 			}
 		}
-		if diff := cmp.Diff(tc.want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
 	}
+	return services
 }
 
 func messages(t *testing.T, m *wire.Message, number wire.Number) []*wire.Message {
@@ -169,7 +239,7 @@ func TestConnectionsToServicesAloneAreTriedAgain(t *testing.T) {
 		filter := new(wire.Message).Set(filterConfig, wire.Any(typeTCP, tc.tcp))
 		listener := new(wire.Message).SetUint(listenerDirection, outbound).Add(listenerChains, new(wire.Message).Add(chainFilters, filter))
 		before := listener.Bytes()
-		if err := Listener(listener, "web"); err != nil {
+		if err := changeListener(listener, "web", nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if changed := !cmp.Equal(before, listener.Bytes()); changed != tc.want {
@@ -185,7 +255,7 @@ func TestTheSameComesOutTheSame(t *testing.T) {
 	for _, change := range []struct {
 		m    *wire.Message
 		make func(*wire.Message) error
-	}{{table, Routes}, {c, Cluster}} {
+	}{{table, routesAlone}, {c, Cluster}} {
 		if err := change.make(change.m); err != nil {
 			t.Fatal(err)
 		}
