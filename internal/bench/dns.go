@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/consul/proto-public/pbdns"
 	"github.com/miekg/dns"
 	"google.golang.org/grpc"
@@ -44,7 +45,7 @@ const (
 // agent's memory before and after.
 func (b *bench) dns(ctx context.Context) error {
 	return withConsul(ctx, testenv.ConsulConfig{}, func(c *testenv.Consul) error {
-		d, err := b.startDataplane(ctx, c)
+		d, err := b.startDataplane(ctx, c, "api", func(*api.AgentServiceConnectProxyConfig) {}, func(*dataplanefile.File) {})
 		if err != nil {
 			return err
 		}
@@ -135,15 +136,16 @@ type dataplane struct {
 	token  string
 }
 
-// startDataplane starts the agent that ships, for a service of its own, and waits until its Envoy serves.
-func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *dataplane, err error) {
-	const service = "api"
+// startDataplane starts the agent that ships, for a service of its own, and waits until its Envoy serves. The two functions change what
+// Consul knows of the proxy and what the agent reads.
+func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul, service string, proxy func(*api.AgentServiceConnectProxyConfig),
+	change func(*dataplanefile.File)) (d *dataplane, err error) {
 	at, err := loopbacks(5)
 	if err != nil {
 		return nil, err
 	}
 	public, names, admin, ready, graceful := at[0], at[1], at[2], at[3], at[4]
-	token, err := registerTask(ctx, c, service, public, nil)
+	token, err := registerTask(ctx, c, service, public, proxy)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +164,7 @@ func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *datap
 	if d.dir, err = os.MkdirTemp(b.Dir, "dataplane-"); err != nil {
 		return nil, err
 	}
-	err = dataplanefile.Write(d.dir, dataplanefile.File{
+	file := dataplanefile.File{
 		Consul: dataplanefile.Consul{Addresses: c.Address, GRPCPort: c.GRPCPort, TLS: dataplanefile.TLS{ServerName: c.ServerName}},
 		Proxy:  dataplanefile.Proxy{NodeName: node, ID: mesh.ProxyID(mesh.ServiceID(service, taskID))},
 		Envoy: dataplanefile.Envoy{
@@ -170,8 +172,9 @@ func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *datap
 			Concurrency: 1, ExecutablePath: tools.Envoy,
 		},
 		DNSServer: &dataplanefile.DNSServer{BindPort: aws.Int(int(names.Port()))},
-	})
-	if err != nil {
+	}
+	change(&file)
+	if err := dataplanefile.Write(d.dir, file); err != nil {
 		return nil, err
 	}
 	d.child, err = process.Start(process.Command{

@@ -44,15 +44,15 @@ func withConsul(ctx context.Context, cfg testenv.ConsulConfig, use func(*testenv
 }
 
 // registerTask puts a service with its proxy into the catalog, as mesh-init does, and returns a token that is the service's.
-func registerTask(ctx context.Context, c *testenv.Consul, service string, public netip.AddrPort, upstreams []api.Upstream) (token string, err error) {
+func registerTask(ctx context.Context, c *testenv.Consul, service string, public netip.AddrPort, change func(*api.AgentServiceConnectProxyConfig)) (token string, err error) {
 	serviceID := mesh.ServiceID(service, taskID)
+	proxy := &api.AgentServiceConnectProxyConfig{DestinationServiceName: service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: 8080}
+	change(proxy)
 	for _, s := range []*api.AgentService{
-		{ID: serviceID, Service: service, Address: public.Addr().String(), Port: 8080},
+		{ID: serviceID, Service: service, Address: public.Addr().String(), Port: proxy.LocalServicePort},
 		{
 			ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(service), Kind: api.ServiceKindConnectProxy, Address: public.Addr().String(), Port: int(public.Port()),
-			Proxy: &api.AgentServiceConnectProxyConfig{
-				DestinationServiceName: service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: 8080, Upstreams: upstreams,
-			},
+			Proxy: proxy,
 		},
 	} {
 		if err := register(ctx, c, s); err != nil {
