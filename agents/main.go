@@ -128,7 +128,7 @@ func taskAgents() []agent {
 		},
 		{
 			name: doctor.Name, does: "looks for what keeps the task out of the mesh, and says how to mend it",
-			manual: readsConfig + "It changes nothing, and ends within -timeout.\n" +
+			manual: readsConfig + "It changes nothing, and ends within -timeout. With -fargate it needs none of that.\n" +
 				"Exit codes: 0 no check failed, 1 one did or SIGTERM came, 2 wrong usage.\n",
 			flags: true, run: doctor.Run,
 		},

@@ -228,7 +228,7 @@ func (n *byName) lacking() (listener string, waiting bool) {
 func (n *byName) state() metrics.Names {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s := metrics.Names{Services: n.table.Load().Len(), Ports: slices.Clone(n.bound)}
+	s := metrics.Names{Services: n.table.Load().Len(), Ports: append([]uint16{}, n.bound...), Taken: []uint16{}} // empty lists, not null
 	for _, port := range n.ports {
 		if n.taken[port] {
 			s.Taken = append(s.Taken, port)

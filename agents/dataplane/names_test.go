@@ -66,6 +66,7 @@ func TestServicesAreCalledByName(t *testing.T) {
 	})
 	t.Run("a connection outlives other names", w.connection)
 	t.Run("Consul is away", w.consulAway)
+	t.Run("a terminating gateway", func(t *testing.T) { w.gateway(t, envoy) })
 	t.Run("ports of others", func(t *testing.T) { w.ports(t, envoy) })
 	t.Run("what ends the agent", func(t *testing.T) { w.endings(t, envoy) })
 	if n := web.counter(t, "listener_manager.lds.update_rejected"); n > 0 {
@@ -271,12 +272,46 @@ func (w namesWorld) ports(t *testing.T, envoy string) {
 	held.Close()
 	w.gets(t, address+":8082/", "200 spare /")
 	w.gets(t, address+":8081/", "200 spare /")
+	k.losesAllAndGetsOne(t, w, address)
 	log := k.output.String()
 	for text, want := range map[string]int{"port for names is left out": 1, "port for names is free": 1, "configuration refused": 0} {
 		if n := strings.Count(log, text); n != want {
 			t.Errorf("the log has %q %d times, want %d", text, n, want)
 		}
 	}
+}
+
+// losesAllAndGetsOne has the one service that the task may call go and come again, and with it the listener.
+func (k *task) losesAllAndGetsOne(t *testing.T, w namesWorld, address string) {
+	deny(t, w.c, "spare")
+	eventually.True(t, "nobody listens", eventually.Soon, func() bool { return strings.Contains(call(address+":8081/"), "refused") })
+	allow(t, w.c, k.service, "spare")
+	for _, port := range []string{":8081/", ":8082/"} {
+		w.gets(t, address+port, "200 spare /")
+	}
+	if got := k.asked("/healthz"); !strings.Contains(got, `"names":{"services":1,"ports":[8081,8082],"taken":[]}`) {
+		t.Errorf("health is %s", got)
+	}
+}
+
+// gateway runs a terminating gateway for a service outside of the mesh.
+func (w namesWorld) gateway(t *testing.T, envoy string) {
+	k := named(t, w.c, envoy, "gateway", netip.AddrPort{})
+	app := website(t, "legacy")
+	for _, s := range []*api.AgentService{
+		{ID: "legacy", Service: "legacy", Address: app.Addr().String(), Port: int(app.Port())},
+		{ID: k.file.Proxy.ID, Service: "gateway", Kind: api.ServiceKindTerminatingGateway, Address: k.public.Addr().String(), Port: int(k.public.Port())},
+	} {
+		if _, err := w.c.API.Catalog().Register(&api.CatalogRegistration{Node: node, SkipNodeUpdate: true, Service: s}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	configure(t, w.c, &api.TerminatingGatewayConfigEntry{Kind: api.TerminatingGateway, Name: "gateway", Services: []api.LinkedService{{Name: "legacy"}}})
+	k.token = w.c.BootstrapToken // it speaks for every service behind it
+	k.run(t)
+	k.awaitReady(t)
+	allow(t, w.c, "web", "legacy")
+	w.gets(t, "legacy.virtual.consul/", "200 legacy /")
 }
 
 func (w namesWorld) endings(t *testing.T, envoy string) {

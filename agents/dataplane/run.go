@@ -25,6 +25,10 @@
 // together, and when one of them ends by itself, the agent ends the others. Where two of them would have the same port for their
 // metrics, the second one has none.
 //
+// With names in the file, the application calls services by name: Envoy listens for all of them at the ports there, on the loopback device
+// alone, and the agent answers for the names. A port that another program has is left out and tried again. Without any port, or
+// any right to them, and where /etc/resolv.conf lacks the line of mesh-init's, the agent ends.
+//
 // SIGTERM: Envoy serves until the application's containers have stopped and envoy.shutdownGracePeriodSeconds are over, or
 // until the time that envoy.stopWithinSeconds allows is nearly over (25 by default, less than the 30 s after which ECS
 // kills). Then it drains, ends, or is killed. A second SIGTERM means now. A log-out follows, and exit code 0.

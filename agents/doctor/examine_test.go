@@ -182,3 +182,32 @@ func TestWrongUsageIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// The guide shows what the check of Fargate prints, and how its task is made.
+func TestTheGuideShowsTheCheckOfFargate(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/templates/guides/names.md.tmpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown []string
+	for line := range strings.Lines(string(page)) {
+		if fields := strings.Fields(line); len(fields) > 2 && fields[0] == "ok" {
+			shown = append(shown, fields[1])
+		}
+	}
+	var made []string
+	for _, c := range fargateChecks() {
+		made = append(made, c.name)
+	}
+	if !slices.Equal(shown, made) || !strings.Contains(string(page), fmt.Sprintf("\n%d ok, 0 warned, 0 failed, 0 skipped\n", len(made))) {
+		t.Errorf("the page shows the checks %v, want %v and their number", shown, made)
+	}
+	_, command, _ := strings.Cut(string(page), "doctor -fargate -definition")
+	command, _, _ = strings.Cut(command, ">")
+	var stdout, stderr bytes.Buffer
+	args := append([]string{"-fargate", "-definition"}, strings.Fields(strings.NewReplacer("\\", "", `"`, "").Replace(command))...)
+	if err := Run(t.Context(), func(string) string { return "" }, args, &stdout, &stderr); err != nil || !strings.Contains(stdout.String(), `"consulecs-fargate-check"`) {
+		t.Errorf("%q: %v\n%s%s", args, err, &stdout, &stderr)
+	}
+}

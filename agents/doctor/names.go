@@ -26,7 +26,7 @@ func (f *facts) lookPortStart(context.Context) Finding {
 	if !f.cfg.CallsByName() {
 		return notByName()
 	}
-	return portStart(append(f.cfg.NamesSettings().Ports, mesh.PortResolver))
+	return portStart(append([]int{mesh.PortResolver}, f.cfg.NamesSettings().Ports...))
 }
 
 // portStart tells whether users other than root may listen at the ports.

@@ -63,6 +63,7 @@ func parts() []part {
 		{"provider", "the provider's start", (*bench).providerStarts},
 		{"plan", "plans of many mesh tasks by the real Terraform", (*bench).plans},
 		{"dns", "the DNS proxy before a real Consul", (*bench).dns},
+		{"names", "calls by name: the listener, the answers and the requests", (*bench).names},
 		{"xds", "the xDS proxy's share of a large first configuration", (*bench).xds},
 		{"zones", "calls that stay in the zone, and a zone that dies", (*bench).zones},
 		{"start", "starts and stops of tasks", (*bench).starts},

@@ -18,7 +18,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/envoy"
 )
 
-func names(parts []part) (all []string) {
+func namesOf(parts []part) (all []string) {
 	for _, p := range parts {
 		all = append(all, p.name)
 	}
@@ -29,10 +29,10 @@ func TestPartsAreChosenByNameAndRunInTheirOwnOrder(t *testing.T) {
 	t.Parallel()
 	all, err := choose(nil)
 	if err != nil || len(all) != len(parts()) {
-		t.Errorf("without a name: %v, %v, want all", names(all), err)
+		t.Errorf("without a name: %v, %v, want all", namesOf(all), err)
 	}
 	some, err := choose([]string{"xds", "size", "xds"})
-	if diff := cmp.Diff([]string{"size", "xds"}, names(some)); diff != "" || err != nil {
+	if diff := cmp.Diff([]string{"size", "xds"}, namesOf(some)); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
 	if _, err := choose([]string{"size", "sizes"}); err == nil || !strings.Contains(err.Error(), `"sizes"`) || !strings.Contains(err.Error(), "traffic") {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/consul/proto-public/pbdns"
 	"github.com/miekg/dns"
 	"google.golang.org/grpc"
@@ -39,7 +40,7 @@ const (
 // agent's memory before and after.
 func (b *bench) dns(ctx context.Context) error {
 	return withConsul(ctx, testenv.ConsulConfig{}, func(c *testenv.Consul) error {
-		d, err := b.startDataplane(ctx, c)
+		d, err := b.startDataplane(ctx, c, "api", func(*api.AgentServiceConnectProxyConfig) {}, func(*dataplanefile.File) {})
 		if err != nil {
 			return err
 		}
@@ -129,15 +130,16 @@ type dataplane struct {
 	token  string
 }
 
-// startDataplane starts the agent that ships, for a service of its own, and waits until its Envoy serves.
-func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *dataplane, err error) {
-	const service = "api"
+// startDataplane starts the agent that ships, for a service of its own, and waits until its Envoy serves. The two functions change what
+// Consul knows of the proxy and what the agent reads.
+func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul, service string, proxy func(*api.AgentServiceConnectProxyConfig),
+	change func(*dataplanefile.File)) (d *dataplane, err error) {
 	at, err := loopbacks(2)
 	if err != nil {
 		return nil, err
 	}
 	public, names := at[0], at[1]
-	token, err := registerTask(ctx, c, service, public, nil)
+	token, err := registerTask(ctx, c, service, taskID, public, proxy)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +153,7 @@ func (b *bench) startDataplane(ctx context.Context, c *testenv.Consul) (d *datap
 	}
 	d.child, err = b.runDataplane(ctx, c, mesh.ServiceID(service, taskID), token, func(f *dataplanefile.File) {
 		f.DNSServer = &dataplanefile.DNSServer{BindPort: aws.Int(int(names.Port()))}
+		change(f)
 	})
 	if err != nil {
 		return nil, errors.Join(err, d.consul.Close())

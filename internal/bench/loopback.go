@@ -50,21 +50,16 @@ func withConsul(ctx context.Context, cfg testenv.ConsulConfig, use func(*testenv
 	return errors.Join(use(consul), consul.Stop())
 }
 
-// registerTask puts a service with its proxy into the catalog, as mesh-init does, and returns a token that is the service's.
-func registerTask(ctx context.Context, c *testenv.Consul, service string, public netip.AddrPort, upstreams []api.Upstream) (token string, err error) {
-	return registerAs(ctx, c, service, taskID, public, 8080, upstreams)
-}
-
-// registerAs is registerTask for one of several tasks of the service, whose application listens at a port.
-func registerAs(ctx context.Context, c *testenv.Consul, service, id string, public netip.AddrPort, app int, upstreams []api.Upstream) (token string, err error) {
+// registerTask puts a task of a service with its proxy into the catalog, as mesh-init does. change adds to the proxy. It returns a token that is the service's.
+func registerTask(ctx context.Context, c *testenv.Consul, service, id string, public netip.AddrPort, change func(*api.AgentServiceConnectProxyConfig)) (token string, err error) {
 	serviceID := mesh.ServiceID(service, id)
+	proxy := &api.AgentServiceConnectProxyConfig{DestinationServiceName: service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: 8080}
+	change(proxy)
 	for _, s := range []*api.AgentService{
-		{ID: serviceID, Service: service, Address: public.Addr().String(), Port: app},
+		{ID: serviceID, Service: service, Address: public.Addr().String(), Port: proxy.LocalServicePort},
 		{
 			ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(service), Kind: api.ServiceKindConnectProxy, Address: public.Addr().String(), Port: int(public.Port()),
-			Proxy: &api.AgentServiceConnectProxyConfig{
-				DestinationServiceName: service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: app, Upstreams: upstreams,
-			},
+			Proxy: proxy,
 		},
 	} {
 		if err := register(ctx, c, s); err != nil {

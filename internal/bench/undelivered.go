@@ -97,7 +97,7 @@ func (l *losing) start(ctx context.Context) error {
 		}
 		service := fmt.Sprintf("%s%d", caller, len(l.callers))
 		up := []api.Upstream{{DestinationName: l.service, LocalBindAddress: "127.0.0.1", LocalBindPort: int(at[1].Port())}}
-		token, err := registerAs(ctx, l.consul, service, taskID, at[0], 8080, up)
+		token, err := registerTask(ctx, l.consul, service, taskID, at[0], func(p *api.AgentServiceConnectProxyConfig) { p.Upstreams = up })
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,9 @@ func (l *losing) add(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	token, err := registerAs(ctx, l.consul, l.service, task.id, at[0], task.app.Listener.Addr().(*net.TCPAddr).Port, nil)
+	token, err := registerTask(ctx, l.consul, l.service, task.id, at[0], func(p *api.AgentServiceConnectProxyConfig) {
+		p.LocalServicePort = task.app.Listener.Addr().(*net.TCPAddr).Port
+	})
 	if err != nil {
 		return err
 	}

@@ -88,6 +88,19 @@ func share(of, all time.Duration) float64 { return float64(of) / float64(all) }
 // populate fills Consul with services that have a proxy each, and with one that calls all of them. It returns a token of
 // that one.
 func (f configuring) populate(ctx context.Context) (token string, err error) {
+	if err := f.services(ctx); err != nil {
+		return "", err
+	}
+	var all []api.Upstream
+	for i := range f.upstreams {
+		all = append(all, api.Upstream{DestinationName: upstream(i), LocalBindAddress: bound, LocalBindPort: 10000 + i})
+	}
+	return registerTask(ctx, f.consul, caller, taskID, netip.AddrPortFrom(netip.MustParseAddr(bound), mesh.PortPublicListener),
+		func(proxy *api.AgentServiceConnectProxyConfig) { proxy.Upstreams = all })
+}
+
+// services fills Consul with services that have a proxy each.
+func (f configuring) services(ctx context.Context) error {
 	const atOnce = 8
 	var group sync.WaitGroup
 	errs := make([]error, atOnce)
@@ -103,14 +116,7 @@ func (f configuring) populate(ctx context.Context) (token string, err error) {
 		})
 	}
 	group.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return "", err
-	}
-	var all []api.Upstream
-	for i := range f.upstreams {
-		all = append(all, api.Upstream{DestinationName: upstream(i), LocalBindAddress: bound, LocalBindPort: 10000 + i})
-	}
-	return registerTask(ctx, f.consul, caller, netip.AddrPortFrom(netip.MustParseAddr(bound), mesh.PortPublicListener), all)
+	return errors.Join(errs...)
 }
 
 func upstream(i int) string { return fmt.Sprintf("upstream-%d", i) }

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"syscall"
-	"time"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/fleet"
 )
 
@@ -21,22 +18,11 @@ var namesRange = netip.MustParsePrefix("127.64.0.0/10")
 
 // byName shows that kiosk calls stock by name though nothing of its task is redirected, and that the listeners for that are its own.
 func (d *demo) byName(ctx context.Context) error {
-	if err := d.catalog.Allow(ctx, kioskService, stockService); err != nil {
-		return err
-	}
-	begin := time.Now()
-	var made call
-	at, err := eventually.Seen(ctx, "kiosk → stock answers 200", 30*time.Second, func() (missing string, err error) {
-		if made, err = callOf(ctx, d.kioskURL); err != nil || made.Status != http.StatusOK {
-			return made.outcome(), err
-		}
-		return "", nil
-	})
+	made, err := d.allowCall(ctx, kioskService, d.kioskURL)
 	if err != nil {
 		return err
 	}
 	d.fact("in kiosk's task %s resolves to %v", made.URL, made.Resolved)
-	d.fact("kiosk's GET %s: %s %s after the intention was written; no upstream is listed", made.URL, made.outcome(), at.Sub(begin).Round(time.Millisecond))
 	if !slices.ContainsFunc(made.Resolved, onLoopback) {
 		return fmt.Errorf("the name resolves to %v, want an address of %s", made.Resolved, namesRange)
 	}

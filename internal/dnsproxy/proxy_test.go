@@ -46,11 +46,11 @@ func (s server) Query(ctx context.Context, req *pbdns.QueryRequest) (*pbdns.Quer
 // start serves what answer says and returns a proxy before it.
 func start(t *testing.T, answer func(context.Context, *pbdns.QueryRequest) ([]byte, error)) *Proxy {
 	t.Helper()
-	return startAs(t, func() string { return "secret" }, answer)
+	return startAs(t, func() string { return "secret" }, nil, answer)
 }
 
-// startAs is start with a token.
-func startAs(t *testing.T, token func() string, answer func(context.Context, *pbdns.QueryRequest) ([]byte, error)) *Proxy {
+// startAs is start with a token, and with names that are answered before.
+func startAs(t *testing.T, token func() string, names Names, answer func(context.Context, *pbdns.QueryRequest) ([]byte, error)) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -64,7 +64,7 @@ func startAs(t *testing.T, token func() string, answer func(context.Context, *pb
 	p, err := Start(anyPort, Consul{
 		Link:  link.Link{Conn: conn, Token: token},
 		Scope: mesh.Scope{Partition: "ap1", Namespace: "ns1"},
-	}, nil, hclog.NewNullLogger())
+	}, names, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestQueriesCarryTheCurrentTokenAndTheScope(t *testing.T) {
 	t.Parallel()
 	got := make(chan metadata.MD, 1)
 	var token atomic.Pointer[string]
-	p := startAs(t, func() string { return *token.Load() }, func(ctx context.Context, _ *pbdns.QueryRequest) ([]byte, error) {
+	p := startAs(t, func() string { return *token.Load() }, nil, func(ctx context.Context, _ *pbdns.QueryRequest) ([]byte, error) {
 		md, _ := metadata.FromIncomingContext(ctx)
 		got <- md
 		return answerOf(headerSize), nil

@@ -2,8 +2,10 @@ package names_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -17,7 +19,11 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/consulecs/terraform-provider-consulecs/internal/names"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
 )
 
@@ -29,14 +35,12 @@ const (
 	method       = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 )
 
-// consul is a server of the test's own, with a proxy in it that calls by name.
+// startConsul starts a server of the test's own.
 func startConsul(t *testing.T) (*testenv.Consul, *grpc.ClientConn) {
 	t.Helper()
-	c, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{Plaintext: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Stop() })
+	tools, err := toolcache.Find()
+	required.Tool(t, "Consul", tools.Consul, err)
+	c := testenv.ConsulDuring(t, testenv.ConsulConfig{Plaintext: true})
 	conn, err := grpc.NewClient(fmt.Sprintf("%s:%d", c.Address, c.GRPCPort), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -64,12 +68,11 @@ func register(t *testing.T, c *testenv.Consul, services ...*api.AgentService) {
 }
 
 // instance is a service with a proxy.
-func instance(name, address string, mode api.ProxyMode, upstreams ...api.Upstream) []*api.AgentService {
+func instance(name, address string, upstreams ...api.Upstream) []*api.AgentService {
 	return []*api.AgentService{
 		{ID: name + "-1", Service: name, Address: address, Port: 80, Meta: map[string]string{"version": "v1"}},
 		{ID: name + "-1-sidecar-proxy", Service: name + "-sidecar-proxy", Kind: api.ServiceKindConnectProxy, Address: address, Port: 20000,
-			Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: name, DestinationServiceID: name + "-1", LocalServicePort: 80, Mode: mode, Upstreams: upstreams,
-				TransparentProxy: &api.TransparentProxyConfig{}}},
+			Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: name, DestinationServiceID: name + "-1", LocalServicePort: 80, Mode: api.ProxyModeTransparent, Upstreams: upstreams}},
 	}
 }
 
@@ -126,56 +129,112 @@ func send(t *testing.T, stream grpc.ClientStream, request *wire.Message) {
 	}
 }
 
-func TestRecord(t *testing.T) {
+// TestNamesAreThoseThatConsulAnswers wants the same addresses from the listener and from Consul's DNS, in each form of a name. With
+// -update it keeps what Consul has sent.
+func TestNamesAreThoseThatConsulAnswers(t *testing.T) {
+	t.Parallel()
 	c, conn := startConsul(t)
-	set(t, c, &api.ProxyConfigEntry{Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http"}})
-	http := func(name string) *api.ServiceConfigEntry {
-		return &api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: name, Protocol: "http"}
-	}
-	allow := func(names ...string) {
-		for _, name := range names {
-			set(t, c, &api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: name, Sources: []*api.SourceIntention{{Name: "web", Action: api.IntentionActionAllow}}})
-		}
-	}
-	set(t, c, http("split"), &api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: "db", Protocol: "tcp"},
-		&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: "direct", Protocol: "tcp", TransparentProxy: &api.TransparentProxyConfig{DialedDirectly: true}},
-		&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: "outside", Protocol: "tcp", Destination: &api.DestinationConfig{Addresses: []string{"www.example.com"}, Port: 443}},
-		&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: "address", Protocol: "tcp", Destination: &api.DestinationConfig{Addresses: []string{"192.0.2.9"}, Port: 5432}},
-		&api.ServiceRouterConfigEntry{Kind: api.ServiceRouter, Name: "routed", Routes: []api.ServiceRoute{{
-			Match:       &api.ServiceRouteMatch{HTTP: &api.ServiceRouteHTTPMatch{PathPrefix: "/a"}},
-			Destination: &api.ServiceRouteDestination{Service: "api", PrefixRewrite: "/"}}}},
-		&api.ServiceSplitterConfigEntry{Kind: api.ServiceSplitter, Name: "split", Splits: []api.ServiceSplit{{Weight: 50, Service: "api"}, {Weight: 50, Service: "split"}}},
-		&api.ServiceResolverConfigEntry{Kind: api.ServiceResolver, Name: "subset", DefaultSubset: "v1", Subsets: map[string]api.ServiceResolverSubset{"v1": {Filter: "Service.Meta.version == v1"}}})
-	for i, name := range []string{"api", "db", "split", "subset", "direct", "listed", "forbidden"} {
-		register(t, c, instance(name, fmt.Sprintf("10.0.0.%d", i+1), api.ProxyModeTransparent)...)
-	}
-	register(t, c, instance("web", "10.0.0.99", api.ProxyModeTransparent, api.Upstream{DestinationName: "listed", LocalBindPort: 9191})...)
-	register(t, c, &api.AgentService{ID: "gw", Service: "gw", Kind: api.ServiceKindTerminatingGateway, Address: "10.0.0.50", Port: 8443}, &api.AgentService{ID: "legacy", Service: "legacy", Address: "10.0.0.51", Port: 80})
-	set(t, c, &api.TerminatingGatewayConfigEntry{Kind: api.TerminatingGateway, Name: "gw", Services: []api.LinkedService{{Name: "legacy"}}})
-	allow("api", "db", "split", "subset", "direct", "listed", "outside", "address", "routed", "legacy")
-	time.Sleep(3 * time.Second)
-	for _, name := range []string{"api.virtual.consul", "API.Virtual.Consul", "api.virtual.dc1.consul", "api.virtual.dc1.dc.consul", "api.virtual.peer1.peer.consul", "api.virtual.peer1.consul", "x.api.virtual.consul", "virtual.consul", "api.virtual.default.consul", "api.virtual.default.ns.consul", "api.virtual.default.ns.default.ap.consul", "api.virtual.default.ap.consul", "api.virtual.default.ns.dc1.dc.consul", "api.virtual.default.ns.default.ap.dc1.dc.consul", "api.virtual.default.default.consul", "nobody.virtual.consul", "forbidden.virtual.consul", "listed.virtual.consul", "routed.virtual.consul", "legacy.virtual.consul", "outside.virtual.consul", "web.virtual.consul", "api.virtual.dc2.dc.consul", "api.virtual.a.b.consul", "api.virtual.a.b.c.consul", "_api._tcp.virtual.consul", "direct.virtual.consul", "api.virtual.dc1.dc.peer1.peer.consul"} {
-		for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeANY, dns.TypeTXT, dns.TypeSRV} {
-			if kind != dns.TypeA && name != "api.virtual.consul" && name != "nobody.virtual.consul" {
-				continue
-			}
-			q := new(dns.Msg).SetQuestion(name+".", kind)
-			q.SetEdns0(4096, false)
-			packed, _ := q.Pack()
-			resp, err := pbdns.NewDNSServiceClient(conn).Query(metadata.AppendToOutgoingContext(t.Context(), "x-consul-token", c.BootstrapToken), &pbdns.QueryRequest{Msg: packed, Protocol: pbdns.Protocol_PROTOCOL_UDP})
-			if err != nil {
-				t.Log(name, err)
-				continue
-			}
-			m := new(dns.Msg)
-			m.Unpack(resp.Msg)
-			t.Log(name, dns.TypeToString[kind], dns.RcodeToString[m.Rcode], "AA", m.Authoritative, "RA", m.RecursionAvailable, m.Answer, m.Ns, m.Extra)
-		}
-	}
-	for name, data := range listeners(t.Context(), t, c, conn, "web-1-sidecar-proxy") {
-		t.Log(name, len(data))
-		if err := os.WriteFile(filepath.Join("testdata", name+".bin"), data, 0o644); err != nil {
+	configure(t, c)
+	addresses := names.NewAddresses()
+	var table *names.Table
+	var sent map[string][]byte
+	eventually.True(t, "Consul knows of all services", eventually.Soon, func() bool {
+		sent = listeners(t.Context(), t, c, conn, "web-1-sidecar-proxy")
+		listener, err := wire.Parse(sent["outbound_listener:127.0.0.1:15001"])
+		if err != nil {
 			t.Fatal(err)
 		}
+		if table, err = names.Rewrite(listener, []uint16{80}, addresses, names.Scope{Datacenter: "dc1"}); err != nil && !errors.Is(err, names.ErrNothing) {
+			t.Fatal(err)
+		}
+		return table.Len() == 7
+	})
+	if *update {
+		for file, name := range map[string]string{"usual": "outbound_listener:127.0.0.1:15001", "upstream": "listed:127.0.0.1:9191"} {
+			if err := os.WriteFile(filepath.Join("testdata", file+".bin"), sent[name], 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, name := range []string{
+		"api", "db", "split", "subset", "direct", "routed", "legacy", "nobody", // of these, all but the last
+		"API", "x.api", "_api._tcp",
+	} {
+		for _, form := range []string{"", ".dc1.dc", ".dc2.dc", ".dc1", ".elsewhere.peer", ".elsewhere", ".default"} {
+			whole := name + ".virtual" + form + ".consul."
+			address, found, ours := table.Lookup(whole)
+			if !ours {
+				t.Errorf("%s is not ours", whole)
+			}
+			want := ask(t, c, conn, whole)
+			if found != want.IsValid() || found && addresses.Loopback(want) != address {
+				t.Errorf("%s is %s, and %s for Consul", whole, address, want)
+			}
+		}
+	}
+	for _, name := range []string{"virtual.consul.", "api.service.consul.", "api.virtual.a.b.consul.", "api.virtual.dc1.dc.elsewhere.peer.consul.", "api.virtual.example.com."} {
+		if _, _, ours := table.Lookup(name); ours {
+			t.Errorf("%s is ours", name)
+		}
+	}
+	for _, name := range []string{"closed", "listed", "web", "outside", "address"} { // Consul has addresses for these, which lead nowhere here
+		if address, found, ours := table.Lookup(name + ".virtual.consul."); found || !ours {
+			t.Errorf("%s is %s, ours: %v", name, address, ours)
+		}
+	}
+}
+
+// ask is Consul's own answer, the zero address where it has no record.
+func ask(t *testing.T, c *testenv.Consul, conn *grpc.ClientConn, name string) netip.Addr {
+	t.Helper()
+	query, err := new(dns.Msg).SetQuestion(name, dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := pbdns.NewDNSServiceClient(conn).Query(metadata.AppendToOutgoingContext(t.Context(), "x-consul-token", c.BootstrapToken),
+		&pbdns.QueryRequest{Msg: query, Protocol: pbdns.Protocol_PROTOCOL_UDP})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := new(dns.Msg)
+	if err := answer.Unpack(resp.Msg); err != nil || answer.Rcode != dns.RcodeSuccess {
+		t.Fatalf("%s: %s (%v)", name, dns.RcodeToString[answer.Rcode], err)
+	}
+	for _, record := range answer.Answer {
+		if a, ok := record.(*dns.A); ok {
+			address, _ := netip.AddrFromSlice(a.A.To4())
+			return address
+		}
+	}
+	return netip.Addr{}
+}
+
+// configure makes services of every kind, and lets web call most of them.
+func configure(t *testing.T, c *testenv.Consul) {
+	t.Helper()
+	tcp := func(name string) *api.ServiceConfigEntry {
+		return &api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: name, Protocol: "tcp"}
+	}
+	direct, outside, address := tcp("direct"), tcp("outside"), tcp("address")
+	direct.TransparentProxy = &api.TransparentProxyConfig{DialedDirectly: true}
+	outside.Destination = &api.DestinationConfig{Addresses: []string{"www.example.com"}, Port: 443}
+	address.Destination = &api.DestinationConfig{Addresses: []string{"192.0.2.9"}, Port: 5432}
+	set(t, c, &api.ProxyConfigEntry{Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http"}},
+		tcp("db"), direct, outside, address,
+		&api.ServiceRouterConfigEntry{Kind: api.ServiceRouter, Name: "routed", Routes: []api.ServiceRoute{{
+			Match:       &api.ServiceRouteMatch{HTTP: &api.ServiceRouteHTTPMatch{PathPrefix: "/a"}},
+			Destination: &api.ServiceRouteDestination{Service: "api", PrefixRewrite: "/"},
+		}}},
+		&api.ServiceSplitterConfigEntry{Kind: api.ServiceSplitter, Name: "split", Splits: []api.ServiceSplit{{Weight: 50, Service: "api"}, {Weight: 50, Service: "split"}}},
+		&api.ServiceResolverConfigEntry{Kind: api.ServiceResolver, Name: "subset", DefaultSubset: "v1", Subsets: map[string]api.ServiceResolverSubset{"v1": {Filter: "Service.Meta.version == v1"}}},
+		&api.TerminatingGatewayConfigEntry{Kind: api.TerminatingGateway, Name: "gw", Services: []api.LinkedService{{Name: "legacy"}}})
+	for i, name := range []string{"api", "db", "split", "subset", "direct", "listed", "closed"} {
+		register(t, c, instance(name, fmt.Sprintf("10.0.0.%d", i+1))...)
+	}
+	register(t, c, instance("web", "10.0.0.99", api.Upstream{DestinationName: "listed", LocalBindPort: 9191})...)
+	register(t, c, &api.AgentService{ID: "gw", Service: "gw", Kind: api.ServiceKindTerminatingGateway, Address: "10.0.0.50", Port: 8443},
+		&api.AgentService{ID: "legacy", Service: "legacy", Address: "10.0.0.51", Port: 80})
+	for _, name := range []string{"api", "db", "split", "subset", "direct", "listed", "outside", "address", "routed", "legacy"} {
+		set(t, c, &api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: name, Sources: []*api.SourceIntention{{Name: "web", Action: api.IntentionActionAllow}}})
 	}
 }

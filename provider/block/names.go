@@ -16,7 +16,7 @@ import (
 
 func NamesRow() schema.SingleNestedBlock {
 	return row.Object("Lets the application call `http://<service>.virtual.consul` without `upstream` and without redirection: the names lead to addresses on loopback, where the proxy listens. It takes no capability, so it works on Fargate, on EC2 and on managed instances. "+
-		"`consul-ecs-mesh-init` runs as root with a writable root file system, as it writes `/etc/resolv.conf`, and the task gets `net.ipv4.ip_unprivileged_port_start = 0`. Tested on EC2's way to run tasks; on Fargate ready, unconfirmed: see the guide \"Names without a list\". "+
+		"`consul-ecs-mesh-init` runs as root with a writable root file system, as it writes `/etc/resolv.conf`, and the task gets `net.ipv4.ip_unprivileged_port_start = 0`. On EC2 it is tested, on Fargate ready and unconfirmed: the guide \"Names without a list\" has a check of Fargate. "+
 		"Not together with `transparent_proxy`. Any change here registers a new revision, which replaces the tasks.", row.Fields{
 		"enabled": row.Flag("Serve the names. Default `false`."),
 		"ports": row.NumberSet("Ports at which every name is reached, 1 to 16 of them, each 1 to 65535. Each leads to any service, so the one of `http://` is enough for most. No container may listen at one of them. " +

@@ -13,7 +13,7 @@ import (
 func TransparentProxyRow() schema.SingleNestedBlock {
 	return row.Object("Redirects all TCP traffic of the task through its proxy, so that the application calls services of the mesh by their names in Consul, without `upstream`, and "+
 		"nobody reaches it past the proxy. It takes the capability `NET_ADMIN` for `consul-ecs-mesh-init`, which ECS grants on EC2 and managed instances and Fargate never does: "+
-		"`task.launch_types` has to be `EC2`, `MANAGED_INSTANCES` or both. Any change here registers a new revision, which replaces the tasks.", row.Fields{
+		"`task.launch_types` has to be `EC2`, `MANAGED_INSTANCES` or both. On Fargate `names` does without. Any change here registers a new revision, which replaces the tasks.", row.Fields{
 		"enabled": row.Flag("Redirect the traffic. Default `false`."),
 		"dns": row.Flag("Let the task resolve Consul's names: its DNS queries go to Consul's servers first, through `consul-dataplane`, and what those do not know goes to the name servers as before. " +
 			"With it the application calls `http://<service>.virtual.consul`. Only with `enabled`. Default `false`."),

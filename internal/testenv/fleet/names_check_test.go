@@ -112,11 +112,5 @@ func runOnFargate(t *testing.T, definition *ecs.RegisterTaskDefinitionInput) ecs
 		t.Fatal(err)
 	}
 	task := quiet.runOn(t, aws.ToString(registered.TaskDefinition.TaskDefinitionArn), ecstypes.LaunchTypeFargate)
-	waitFor(t, "the task has ended", func() (string, error) {
-		if task = quiet.again(t, task); aws.ToString(task.LastStatus) != "STOPPED" {
-			return aws.ToString(task.LastStatus), nil
-		}
-		return "", nil
-	})
-	return task
+	return quiet.stopped(t, task)
 }

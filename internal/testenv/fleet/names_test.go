@@ -109,12 +109,39 @@ func TestATaskOnFargateCallsByNameWithNothingRedirected(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a task that only calls others does, too", func(t *testing.T) {
+		s.allow(t, "job-named", "api-named")
+		job := s.start(t, app{name: "job-named", launchType: ecstypes.LaunchTypeFargate, change: func(spec *taskdef.Spec) {
+			spec.OutboundOnly, spec.Names.Enabled, spec.Containers = true, aws.Bool(true), []taskdef.Container{busyBox("job", "http://"+name+"/")}
+			spec.Containers[0].Definition.Essential = aws.Bool(true) // its end is the task's
+		}})
+		hasEnded(t, job, "job")
+	})
 	t.Run("an intention still decides", func(t *testing.T) {
 		stranger := s.service(t, app{name: "stranger-named", port: 8080, change: byName("http://" + name)})
 		if err := fleet.Ask(t.Context(), client, url(stranger)); err == nil {
 			t.Error("a service without an intention got an answer")
 		}
 	})
+}
+
+// A definition of somebody's own may lack what the provider's has: then the task does not start, and says why.
+func TestATaskThatMayNotServeNamesSaysWhy(t *testing.T) {
+	t.Parallel()
+	task := quiet.start(t, app{name: "web-low-ports", port: 8080, launchType: ecstypes.LaunchTypeFargate, change: byName(""), differ: fleet.Difference{Definition: func(d *taskdef.Definition) {
+		for i := range d.ContainerDefinitions {
+			d.ContainerDefinitions[i].SystemControls = nil
+		}
+	}}})
+	waitFor(t, "the dataplane says why", func() (string, error) {
+		log, err := quiet.Logs(t.Context(), aws.ToString(task.TaskArn), mesh.ContainerDataplane)
+		if !strings.Contains(log, "systemControls with "+mesh.UnprivilegedPortStart+" = 0") {
+			return "its log is " + log, nil
+		}
+		return "", err
+	})
+	task = quiet.stopped(t, task)
+	exited(t, task, mesh.ContainerDataplane, 1)
 }
 
 // isRule reports whether a line of iptables -S is a rule, other than those by which Docker serves its own names.

@@ -28,21 +28,9 @@ func (c Cache) busyBoxKey() string {
 func (c Cache) bringBusyBox(ctx context.Context, h Host) (path string, err error) {
 	path = filepath.Join(c.dir("busybox", c.busyBoxKey()), "busybox")
 	return path, c.fill("busybox", c.busyBoxKey(), func(tmp string) error {
-		if err := downloadDebs(ctx, h, tmp, []string{busyBoxPackage}); err != nil {
-			return err
-		}
-		debs, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
+		root, err := unpackDebs(ctx, h, tmp, []string{busyBoxPackage})
 		if err != nil {
 			return err
-		}
-		root := filepath.Join(tmp, "root")
-		for _, deb := range debs {
-			if _, err := (command{}).run(ctx, "dpkg", "-x", deb, root); err != nil {
-				return err
-			}
-			if err := os.Remove(deb); err != nil {
-				return err
-			}
 		}
 		for _, place := range []string{"bin/busybox", "usr/bin/busybox"} { // Debian 12 has it here, Debian 13 there
 			if exists(filepath.Join(root, place)) {

@@ -53,19 +53,11 @@ func (c Cache) muslKey() string {
 func (c Cache) bringMusl(ctx context.Context, h Host) (path string, err error) {
 	path = filepath.Join(c.dir("musl", c.muslKey()), "ask")
 	return path, c.fill("musl", c.muslKey(), func(tmp string) error {
-		if err := downloadDebs(ctx, h, tmp, muslPackages); err != nil {
-			return err
-		}
-		debs, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
+		root, err := unpackDebs(ctx, h, tmp, muslPackages)
 		if err != nil {
 			return err
 		}
-		root, source := filepath.Join(tmp, "root"), filepath.Join(tmp, "ask.c")
-		for _, deb := range debs {
-			if _, err := (command{}).run(ctx, "dpkg", "-x", deb, root); err != nil {
-				return err
-			}
-		}
+		source := filepath.Join(tmp, "ask.c")
 		libraries, err := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-musl"))
 		if err != nil || len(libraries) != 1 {
 			return fmt.Errorf("packages %v hold the libraries %v (%v), want one", muslPackages, libraries, err)

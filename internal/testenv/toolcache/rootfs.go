@@ -75,6 +75,27 @@ func downloadDebs(ctx context.Context, h Host, dir string, packages []string) er
 	return download()
 }
 
+// unpackDebs fetches packages and lays their files out in the folder root of dir.
+func unpackDebs(ctx context.Context, h Host, dir string, packages []string) (root string, err error) {
+	if err := downloadDebs(ctx, h, dir, packages); err != nil {
+		return "", err
+	}
+	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	if err != nil {
+		return "", err
+	}
+	root = filepath.Join(dir, "root")
+	for _, deb := range debs {
+		if _, err := (command{}).run(ctx, "dpkg", "-x", deb, root); err != nil {
+			return "", err
+		}
+		if err := os.Remove(deb); err != nil {
+			return "", err
+		}
+	}
+	return root, nil
+}
+
 func aptUpdate(ctx context.Context) error {
 	_, err := command{}.run(ctx, "apt-get", "update", "-q")
 	return err
