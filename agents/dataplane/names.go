@@ -38,6 +38,7 @@ type byName struct {
 	made      *names.Table    // of what Envoy was offered last
 	at        []uint16        // the ports that it was made for
 	bound     []uint16        // ports at which Envoy listens
+	doubt     bool            // Envoy has refused what was made last: whether it listens is tried
 	taken     map[uint16]bool // ports that another program has
 	changed   chan struct{}   // holds one element when a port was found taken
 }
@@ -103,8 +104,8 @@ func (n *byName) usable() []uint16 {
 	var usable []uint16
 	for _, port := range n.ports {
 		err := error(nil)
-		if !slices.Contains(n.bound, port) {
-			err = tryPort(port)
+		if n.doubt || !slices.Contains(n.bound, port) {
+			err = tryPort(port) // with what Envoy has itself there is no conflict
 		}
 		switch was := n.taken[port]; {
 		case err == nil && was:
@@ -171,7 +172,10 @@ func (n *byName) owner() xds.Owner {
 func (n *byName) answered(name, refusal string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if name != n.listener || refusal != "" || n.made == nil {
+	if name != n.listener || n.made == nil {
+		return
+	}
+	if n.doubt = refusal != ""; n.doubt {
 		return
 	}
 	if n.table.Swap(n.made).Len() == 0 {

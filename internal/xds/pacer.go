@@ -20,7 +20,7 @@ const ownNonce = "again-"
 // whenever Envoy answers anything, and at once where another resource hangs on it, as a route does on a listener: that is
 // hundreds of refusals a second. So Consul hears of the first refusal. When it sends the same again, that is left out, and
 // Consul is told that it was taken, lest it sends it for ever; from then on we offer it to Envoy, ever more seldom. What is
-// new, and every other resource, passes at once.
+// new, and every other resource, passes at once. Of what an Owner has, Consul does not even hear the first refusal.
 type pacer struct {
 	mu     sync.Mutex
 	sent   map[string]response // by nonce: what Envoy has not answered yet
