@@ -165,7 +165,7 @@ func wellStatuses() map[string]string {
 		"ok": "config ca-certificates metadata task-address launch-type task-tags aws-credentials sts iam-get-role role-tags role-path " +
 			"server-addresses grpc-tcp grpc-tls http-tcp http-tls http-api login dataplane-features synthetic-node permissions registration " +
 			"port-public port-ready port-admin port-upstreams envoy-ready app app-bypass logout",
-		"skip": "port-outbound port-dns port-exposed doctor-user net-admin iptables redirect-rules resolv-conf",
+		"skip": "port-outbound port-dns port-exposed doctor-user net-admin iptables redirect-rules resolv-conf zones",
 	} {
 		for check := range strings.FieldsSeq(checks) {
 			well[check] = status

@@ -27,10 +27,10 @@ func TestADoctorInTheTaskFindsItWell(t *testing.T) {
 		warned  []string
 	}{
 		"plain": {func(*taskdef.Spec) {}, fmt.Sprint(mesh.UIDHealthSync),
-			[]string{"port-outbound", "port-dns", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules", "resolv-conf"}, nil},
-		"transparent": {transparent(""), fmt.Sprintf("0:%d", mesh.UIDMeshInit), []string{"port-exposed"}, nil},
+			[]string{"port-outbound", "port-dns", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules", "resolv-conf", "zones"}, nil},
+		"transparent": {transparent(""), fmt.Sprintf("0:%d", mesh.UIDMeshInit), []string{"port-exposed", "zones"}, nil},
 		// As ECS Exec enters a container of the mesh: its own calls go through the proxy.
-		"through the proxy": {transparent(""), "0:0", []string{"port-exposed", "redirect-rules"}, []string{"doctor-user"}},
+		"through the proxy": {transparent(""), "0:0", []string{"port-exposed", "redirect-rules", "zones"}, []string{"doctor-user"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
