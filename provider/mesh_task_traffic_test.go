@@ -250,7 +250,9 @@ func TestTransparentProxyIsChecked(t *testing.T) {
 
 func TestZonesAreChecked(t *testing.T) {
 	t.Parallel()
-	on := func(changes fields) fields { return meshTask(fields{"locality": with(fields{"prefer_zone": true}, changes)}) }
+	on := func(changes fields) fields {
+		return meshTask(fields{"locality": with(fields{"prefer_zone": true}, changes)})
+	}
 	zones := func(pairs fields) fields { return on(fields{"zones": pairs}) }
 	checkRows(t, "consulecs_mesh_task", map[string]row{
 		"nothing":              {meshTask(fields{"locality": fields{}}), ""},

@@ -166,11 +166,10 @@ func TestAZoneThatDiesCostsNoMoreThanWithoutAPreference(t *testing.T) {
 			if a, anywhere := got["a"].lost, got["anywhere"].lost; a > 2*anywhere+underWay {
 				t.Errorf("%d lost with a preference, %d without", a, anywhere)
 			}
-			if a, anywhere := got["no retries"].lost, got["anywhere, no retries"].lost; a > 2*anywhere+underWay {
+			// Whoever prefers nothing and retries nothing loses for as long as Consul does not know. A second of news gathered by Envoy would
+			// cost the other one nearly as much.
+			if a, anywhere := got["no retries"].lost, got["anywhere, no retries"].lost; a > anywhere/3 || anywhere < 20 {
 				t.Errorf("without retries %d lost with a preference, %d without", a, anywhere)
-			}
-			if got["anywhere, no retries"].lost < 20 {
-				t.Error("nothing is lost without retries and ejection: the test shows nothing")
 			}
 		})
 	}

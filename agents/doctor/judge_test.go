@@ -303,7 +303,9 @@ func TestZonesAreJudged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := func(addr, zone string) consul.Place { return consul.Place{Address: netip.MustParseAddr(addr), Zone: zone} }
+	at := func(addr, zone string) consul.Place {
+		return consul.Place{Address: netip.MustParseAddr(addr), Zone: zone}
+	}
 	places := []consul.Place{at("10.0.1.1", "a"), at("10.0.1.1", "a"), at("10.0.2.1", "b"), at("10.0.2.2", "b")}
 	refused := errors.New("403")
 	judge(t, map[string]verdict{
