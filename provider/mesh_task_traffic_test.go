@@ -269,7 +269,7 @@ func TestZonesAreChecked(t *testing.T) {
 		"no zone":              {zones(fields{"10.0.1.0/24": ""}), "locality.zones | is empty"},
 		"a null zone":          {zones(fields{"10.0.1.0/24": nil}), "locality.zones | null"},
 		"IPv4 as IPv6":         {zones(fields{"::ffff:10.0.1.0/120": "a"}), "locality.zones | IPv6"},
-		"unknown key":          {on(fields{"zone": "a"}), " | Unsupported argument"},
+		"unknown key":          {on(fields{"zone": "a"}), " | No argument or block type is named"},
 	})
 }
 

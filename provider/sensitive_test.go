@@ -12,7 +12,7 @@ import (
 var ruled = []string{
 	"protocol", "type", "condition", "scope", "ipc_mode", "pid_mode", "cpu_architecture", "operating_system_family", "log_driver", "launch_type", "launch_types", "log_level",
 	"mesh_gateway_mode", "ready_gate", "interval", "shutdown_delay", "exclude_outbound_cidrs", "local_bind_address", "local_service_address", "drop", "mount_options", "region",
-	"strategy", "scheduling_strategy", "deployment_controller", "availability_zone_rebalancing", "source_service_revision_cleanup", "target_type", "lifecycle_stages", "action",
+	"spill", "strategy", "scheduling_strategy", "deployment_controller", "availability_zone_rebalancing", "source_service_revision_cleanup", "target_type", "lifecycle_stages", "action",
 	"access_types", "health_check_protocol", "volume_type", "filesystem_type", "resource_type", "propagate_tags", "metric_names",
 	"http_address", "namespace", "CMD", "nofile", "subnets", "security_groups", "cluster", "awslogs-region",
 }

@@ -29,7 +29,7 @@ func fullMeshTask(family string, at surroundings) fields {
 		"family": family,
 		"service": fields{
 			"name": "web", "port": 9090, "tags": []any{"v1"}, "meta": fields{"version": "1"}, "enable_tag_override": true, "weights": fields{"passing": 10, "warning": 1},
-			"outlier_detection": fields{"interval": "30s", "max_failures": 3, "max_ejection_percent": 50},
+			"outlier_detection": fields{"interval": "30s", "max_failures": 3, "max_ejection_percent": 99},
 		},
 		"upstream": []any{fields{"destination_name": "api", "local_bind_port": 1234, "local_bind_address": "127.0.0.1", "mesh_gateway_mode": "local", "config": `{"connect_timeout_ms":500}`}},
 		"proxy": fields{
@@ -171,7 +171,7 @@ func loggingIn(name string, at surroundings) fields {
 const embedded = "in-json"
 
 // plainMaps are the attributes whose keys are their author's; every other object of a configuration is a block.
-var plainMaps = []string{"environment", "inline_policies", "secrets", "options", "secret_options", "meta", "tags", "docker_labels", "driver_opts", "labels", "triggers"}
+var plainMaps = []string{"environment", "inline_policies", "secrets", "options", "secret_options", "meta", "tags", "docker_labels", "driver_opts", "labels", "triggers", "zones"}
 
 // sweepPlace is a place of a configuration.
 type sweepPlace struct {

@@ -77,7 +77,7 @@ func TestCallsStayInTheZone(t *testing.T) {
 func TestCallsOfAFailoverStayInTheZone(t *testing.T) {
 	t.Parallel()
 	c := sharedConsul(t)
-	w, spare := startZones(t, c, false, "a1", "b1", "b2"), startZones(t, c, false, "s1")
+	w, spare := startZones(t, c, false, "a1", "b1", "b2"), startZones(t, c, false, "a3", "b3")
 	w.prefer(t, "a", "a", "")
 	if _, _, err := c.API.ConfigEntries().Set(&api.ServiceResolverConfigEntry{
 		Kind: api.ServiceResolver, Name: w.service, Failover: map[string]api.ServiceResolverFailover{"*": {Service: spare.service}},
@@ -94,9 +94,9 @@ func TestCallsOfAFailoverStayInTheZone(t *testing.T) {
 	w.health(t, api.HealthCritical, "a1")
 	w.answered(t, "the other zone has all", "a", map[string]int{"b1": 15, "b2": 15}, 3)
 	w.health(t, api.HealthCritical, "b2")
-	w.answered(t, "one of three is healthy: the spare gets its part", "a", map[string]int{"b1": 27, "s1": 13}, 11)
+	w.answered(t, "one of three is healthy: the spare gets its part", "a", map[string]int{"b1": 27, "a3": 13}, 11)
 	w.health(t, api.HealthCritical, "b1")
-	w.answered(t, "the spare has all", "a", map[string]int{"s1": 20}, 0)
+	w.answered(t, "the spare has all, in the zone", "a", map[string]int{"a3": 20}, 0)
 	w.health(t, api.HealthPassing, "a1", "b1", "b2")
 	w.answered(t, "the zone has all again", "a", map[string]int{"a1": 20}, 0)
 }
@@ -166,11 +166,10 @@ func TestAZoneThatDiesCostsNoMoreThanWithoutAPreference(t *testing.T) {
 			if a, anywhere := got["a"].lost, got["anywhere"].lost; a > 2*anywhere+underWay {
 				t.Errorf("%d lost with a preference, %d without", a, anywhere)
 			}
-			if a, anywhere := got["no retries"].lost, got["anywhere, no retries"].lost; a > 2*anywhere+underWay {
+			// Whoever prefers nothing and retries nothing loses for as long as Consul does not know. A second of news gathered by Envoy would
+			// cost the other one nearly as much.
+			if a, anywhere := got["no retries"].lost, got["anywhere, no retries"].lost; a > anywhere/3 || anywhere < 20 {
 				t.Errorf("without retries %d lost with a preference, %d without", a, anywhere)
-			}
-			if got["anywhere, no retries"].lost < 20 {
-				t.Error("nothing is lost without retries and ejection: the test shows nothing")
 			}
 		})
 	}

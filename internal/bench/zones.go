@@ -70,7 +70,7 @@ func (b *bench) splitting() error {
 	}
 	for range b.Samples {
 		split := zones.New(zones.Settings{Own: zones.Locality{Zone: "a"}, Networks: networks, Datacenter: "dc1"}).Shape(zones.TypeEndpoints)
-		begin := time.Now()
+		begin := processorTime()
 		for _, data := range came {
 			m, err := wire.Parse(data)
 			if err == nil {
@@ -81,7 +81,7 @@ func (b *bench) splitting() error {
 			}
 			m.Bytes()
 		}
-		b.add(figures.Figure{Name: fmt.Sprintf("endpoints of %d services, split by zone", zonesSplit), Unit: "ms", Goal: "< 5 ms"}, time.Since(begin).Seconds()*1000)
+		b.add(figures.Figure{Name: fmt.Sprintf("endpoints of %d services, split by zone, processor time", zonesSplit), Unit: "ms", Goal: "< 5 ms"}, (processorTime()-begin).Seconds()*1000)
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (w *zonesWorld) play(ctx context.Context) error {
 		return err
 	}
 	for name, at := range callers {
-		if _, err := eventually.Seen(ctx, name+" reaches the service", limit, func() (string, error) { return call(at) }); err != nil {
+		if _, err := eventually.Seen(ctx, name+" reaches the service", limit, func() (string, error) { _, err := call(at); return "", err }); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,10 @@ const (
 )
 
 // Count is how many endpoints of a service are where.
-type Count struct{ Near, Far, Unknown int } // Unknown are counted as Far, too
+type Count struct {
+	Near, Far int
+	Unknown   int // of those far
+}
 
 // splitter splits the endpoints of one assignment.
 type splitter struct {

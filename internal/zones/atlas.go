@@ -1,6 +1,7 @@
 package zones
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -51,6 +52,7 @@ type Atlas struct {
 	mu       sync.Mutex
 	known    map[netip.Addr]Locality
 	clusters map[string]cluster
+	targets  map[string]string // what the clusters stand for, by their names
 	tries    map[netip.Addr]attempt
 }
 
@@ -69,7 +71,7 @@ type attempt struct {
 
 // New is an atlas that knows nothing but the networks of the settings.
 func New(s Settings) *Atlas {
-	return &Atlas{settings: s, known: map[netip.Addr]Locality{}, clusters: map[string]cluster{}, tries: map[netip.Addr]attempt{}}
+	return &Atlas{settings: s, known: map[netip.Addr]Locality{}, clusters: map[string]cluster{}, targets: map[string]string{}, tries: map[netip.Addr]attempt{}}
 }
 
 // Shape tells how resources of a type are changed; nil for those that stay as they are.
@@ -83,10 +85,10 @@ func (a *Atlas) Shape(typeURL string) (change func(resource *wire.Message) error
 	return nil
 }
 
-// splits tells whether the endpoints of a cluster are split, and of which service it is: one of the caller's own datacenter and
+// splits tells whether the endpoints of a target are split, and of which service it is: one of the caller's own datacenter and
 // partition. Elsewhere the endpoints may be gateways, and nobody can be asked where they are.
-func (a *Atlas) splits(cluster string) (Service, bool) {
-	name, ok := clustername.Parse(cluster)
+func (a *Atlas) splits(target string) (Service, bool) {
+	name, ok := clustername.Parse(target)
 	if !ok || name.Peer != "" || name.Datacenter != a.settings.Datacenter || name.Partition != a.settings.Partition {
 		return Service{}, false
 	}
@@ -99,6 +101,11 @@ const (
 	clusterDiscovery wire.Number = 2
 	clusterBalancing wire.Number = 27
 	balancingWindow  wire.Number = 4
+	clusterSocket    wire.Number = 24
+	socketConfig     wire.Number = 3
+	tlsSNI           wire.Number = 2
+
+	typeTLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
 	discoveryEDS = 3
 )
@@ -107,8 +114,19 @@ const (
 // called when those in the zone are not healthy, and for that Envoy has only its own eyes until Consul tells. What it sees counts at
 // once: Envoy would gather such news for a second, in which every call goes to those that are gone.
 func (a *Atlas) cluster(m *wire.Message) error {
-	service, ok := a.splits(m.Text(clusterName))
-	if !ok || m.Uint(clusterDiscovery) != discoveryEDS {
+	if m.Uint(clusterDiscovery) != discoveryEDS {
+		return nil
+	}
+	name := m.Text(clusterName)
+	target, err := targetOf(m)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.targets[name] = target
+	a.mu.Unlock()
+	service, ok := a.splits(target)
+	if !ok {
 		return nil
 	}
 	percent, err := undelivered.EjectNearlyAll(m)
@@ -126,15 +144,34 @@ func (a *Atlas) cluster(m *wire.Message) error {
 	})
 }
 
+// targetOf is what a cluster stands for: the name that its TLS asks for, else its own. Those differ where a failover goes to another
+// service, another datacenter or a peer, since Consul names a failover's clusters after the first of them.
+func targetOf(cluster *wire.Message) (string, error) {
+	target := cluster.Text(clusterName)
+	socket, err := cluster.Message(clusterSocket)
+	if err != nil {
+		return "", err
+	}
+	config, err := socket.Message(socketConfig)
+	if err != nil {
+		return "", err
+	}
+	err = config.EditAny(typeTLS, func(tls *wire.Message) error {
+		target = cmp.Or(tls.Text(tlsSNI), target)
+		return nil
+	})
+	return target, err
+}
+
 // assignment splits endpoints, and notes those that nobody knows.
 func (a *Atlas) assignment(m *wire.Message) error {
 	name := m.Text(assignmentCluster)
-	service, ok := a.splits(name)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	service, ok := a.splits(cmp.Or(a.targets[name], name))
 	if !ok {
 		return nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	s := splitter{own: a.settings.Own, full: a.settings.Full, of: a.of}
 	if err := s.split(m); err != nil {
 		return err
@@ -160,6 +197,7 @@ func (a *Atlas) Forget(cluster string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.clusters, cluster)
+	delete(a.targets, cluster)
 }
 
 // Due are the services to be asked for now, since it is not known where some of their endpoints are, and how long it is until the

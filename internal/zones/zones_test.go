@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	domain = ".4a8c2ef0-97c1-4a7d-8e0c-6d53bff1d8f3.consul"
-	api    = "api.default.dc1.internal" + domain
+	domain     = ".4a8c2ef0-97c1-4a7d-8e0c-6d53bff1d8f3.consul"
+	apiCluster = "api.default.dc1.internal" + domain
 )
 
 // endpoint is one as Consul sends it.
@@ -119,7 +119,7 @@ func TestEndpointsAreSplitByTheCallersZone(t *testing.T) {
 		"of which Consul says where":     {[]*wire.Message{located}, []shown{{"consuls", 0, []string{"10.0.1.1"}}, {"consuls", 1, []string{"10.0.2.1", "10.0.3.1"}}}},
 		"more than there are priorities": {many(70), nil},
 	} {
-		m := assignment(api, tc.groups...)
+		m := assignment(apiCluster, tc.groups...)
 		before, _ := show(t, m)
 		if tc.want == nil {
 			tc.want = before
@@ -150,7 +150,7 @@ func many(n int) (groups []*wire.Message) {
 func TestFieldsThatNobodyKnowsStay(t *testing.T) {
 	t.Parallel()
 	const newer wire.Number = 999
-	m := assignment(api, groupOf("10.0.1.1", "10.0.2.1").SetText(newer, "of a group")).SetText(newer, "of all")
+	m := assignment(apiCluster, groupOf("10.0.1.1", "10.0.2.1").SetText(newer, "of a group")).SetText(newer, "of all")
 	if err := atlas(t, nil).assignment(m); err != nil {
 		t.Fatal(err)
 	}
@@ -170,13 +170,13 @@ func TestFieldsThatNobodyKnowsStay(t *testing.T) {
 func TestWithFullTheFactorIsSetUnlessConsulHasOne(t *testing.T) {
 	t.Parallel()
 	full := func(s *Settings) { s.Full = true }
-	own := assignment(api, groupOf("10.0.1.1", "10.0.2.1")).Set(assignmentPolicy, new(wire.Message).SetWrapped(policyFactor, 200))
+	own := assignment(apiCluster, groupOf("10.0.1.1", "10.0.2.1")).Set(assignmentPolicy, new(wire.Message).SetWrapped(policyFactor, 200))
 	for name, tc := range map[string]struct {
 		m    *wire.Message
 		want uint64
 	}{
-		"split":     {assignment(api, groupOf("10.0.1.1", "10.0.2.1")), spillFull},
-		"not split": {assignment(api, groupOf("10.0.2.1")), 0},
+		"split":     {assignment(apiCluster, groupOf("10.0.1.1", "10.0.2.1")), spillFull},
+		"not split": {assignment(apiCluster, groupOf("10.0.2.1")), 0},
 		"Consul's":  {own, 200},
 	} {
 		if err := atlas(t, full).assignment(tc.m); err != nil {
@@ -219,7 +219,7 @@ func TestAsManyInstancesMayBeLeftOutAsAZoneHas(t *testing.T) {
 	t.Parallel()
 	const outliers, consecutive5xx, atMost wire.Number = 19, 1, 4
 	set := func(m *wire.Message) *wire.Message {
-		return new(wire.Message).SetText(clusterName, "failover-target~0~"+api).SetUint(clusterDiscovery, discoveryEDS).Set(outliers, m)
+		return new(wire.Message).SetText(clusterName, "failover-target~0~"+apiCluster).SetUint(clusterDiscovery, discoveryEDS).Set(outliers, m)
 	}
 	for name, tc := range map[string]struct {
 		m    *wire.Message
@@ -292,7 +292,7 @@ func TestWhatNobodyKnowsIsAskedForEverMoreSeldom(t *testing.T) {
 	t.Parallel()
 	wanted := 0
 	a := atlas(t, func(s *Settings) { s.Networks, s.Wanted = nil, func() { wanted++ } })
-	m := assignment(api, groupOf("10.0.1.1", "10.0.2.1", "10.0.2.2"))
+	m := assignment(apiCluster, groupOf("10.0.1.1", "10.0.2.1", "10.0.2.2"))
 	came := m.Bytes()
 	shape := func() *wire.Message {
 		t.Helper()
@@ -342,7 +342,7 @@ func TestWhatNobodyKnowsIsAskedForEverMoreSeldom(t *testing.T) {
 	if missing := a.Missing([]Service{{Name: "api", Namespace: "default"}, {Name: "other"}}); len(missing) != 1 || missing[0].Name != "api" {
 		t.Errorf("missing are %v", missing)
 	}
-	a.Forget(api)
+	a.Forget(apiCluster)
 	if services, wait := a.Due(now.Add(time.Hour)); len(services) > 0 || wait >= 0 || len(a.Counts()) > 0 {
 		t.Errorf("of a cluster that is gone %v are asked for, next in %s", services, wait)
 	}
@@ -372,7 +372,7 @@ func TestOnlyAddressesInUseAreKeptWhenThereAreTooMany(t *testing.T) {
 	for i := range maxKnown {
 		a.known[netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)})] = Locality{Zone: "a"}
 	}
-	if err := a.assignment(assignment(api, groupOf("11.0.0.1", "10.0.2.1"))); err != nil {
+	if err := a.assignment(assignment(apiCluster, groupOf("11.0.0.1", "10.0.2.1"))); err != nil {
 		t.Fatal(err)
 	}
 	a.Learn(map[netip.Addr]Locality{netip.MustParseAddr("10.0.2.1"): {Zone: "b"}})
@@ -383,8 +383,8 @@ func TestOnlyAddressesInUseAreKeptWhenThereAreTooMany(t *testing.T) {
 
 func FuzzAnyConfigurationIsTaken(f *testing.F) {
 	f.Add([]byte{}, false)
-	f.Add(assignment(api, groupOf("10.0.1.1", "10.0.2.1"), groupOf("10.0.1.2", "fd00:1::1").SetUint(groupPriority, 1)).Bytes(), false)
-	f.Add(new(wire.Message).SetText(clusterName, api).SetUint(clusterDiscovery, discoveryEDS).Bytes(), true)
+	f.Add(assignment(apiCluster, groupOf("10.0.1.1", "10.0.2.1"), groupOf("10.0.1.2", "fd00:1::1").SetUint(groupPriority, 1)).Bytes(), false)
+	f.Add(new(wire.Message).SetText(clusterName, apiCluster).SetUint(clusterDiscovery, discoveryEDS).Bytes(), true)
 	f.Fuzz(func(t *testing.T, data []byte, cluster bool) {
 		m, err := wire.Parse(data)
 		if err != nil {
