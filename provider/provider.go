@@ -85,8 +85,8 @@ func (s server) UpgradeResourceState(ctx context.Context, req *tfprotov6.Upgrade
 	return s.served.UpgradeResourceState(ctx, req)
 }
 
-// ValidateResourceConfig implements tfprotov6.ProviderServer.
-func (s server) ValidateResourceConfig(ctx context.Context, req *tfprotov6.ValidateResourceConfigRequest) (*tfprotov6.ValidateResourceConfigResponse, error) {
+// validated is the framework's verdict on a configuration, or the shortcut's.
+func (s server) validated(ctx context.Context, req *tfprotov6.ValidateResourceConfigRequest) (*tfprotov6.ValidateResourceConfigResponse, error) {
 	if kind, ok := s.kinds()[req.TypeName]; ok {
 		return kind.Validate(ctx, req, s.served.ValidateResourceConfig)
 	}

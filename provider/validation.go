@@ -9,11 +9,11 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
-// ValidateResourceConfig implements tfprotov6.ProviderServer. What the framework says of an attribute in a block that may be repeated has
+// ValidateResourceConfig implements tfprotov6.ProviderServer. What is said of an attribute in a block that may be repeated has
 // an index in it, though its author may have written the block once: there it is named as in the configuration. The place of the
 // diagnostic stays, by which Terraform finds the line.
 func (s server) ValidateResourceConfig(ctx context.Context, req *tfprotov6.ValidateResourceConfigRequest) (*tfprotov6.ValidateResourceConfigResponse, error) {
-	resp, err := s.served.ValidateResourceConfig(ctx, req)
+	resp, err := s.validated(ctx, req)
 	if err != nil || len(resp.Diagnostics) == 0 {
 		return resp, err
 	}
@@ -26,7 +26,7 @@ func (s server) ValidateResourceConfig(ctx context.Context, req *tfprotov6.Valid
 		return resp, nil
 	}
 	config, err := req.Config.Unmarshal(schema.ValueType())
-	if err != nil { // of which the framework has told
+	if err != nil { // of which that has told
 		return resp, nil
 	}
 	for _, d := range resp.Diagnostics {
