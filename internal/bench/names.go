@@ -124,21 +124,23 @@ func (b *bench) rewrite(ctx context.Context, f configuring, d *dataplane) error 
 	if most < b.Upstreams {
 		return fmt.Errorf("the listener has %d chains, want %d or more", most, b.Upstreams)
 	}
+	const times = 20 // of each sample
 	addresses := names.NewAddresses()
 	for range b.Samples {
 		began := time.Now()
-		m, err := wire.Parse(listener)
-		if err != nil {
-			return err
+		for range times {
+			m, err := wire.Parse(listener)
+			if err != nil {
+				return err
+			}
+			if _, err := names.Rewrite(m, []uint16{80}, addresses, names.Scope{}); err != nil {
+				return err
+			}
+			m.Bytes()
 		}
-		table, err := names.Rewrite(m, []uint16{80}, addresses, names.Scope{})
-		if err != nil {
-			return err
-		}
-		size := len(m.Bytes())
-		b.add(figures.Figure{Name: fmt.Sprintf("listener with %d names rewritten", b.Upstreams), Unit: "ms", Goal: "< 5 ms"}, time.Since(began).Seconds()*1000)
-		b.say("%d chains, %d names, %d bytes", most, table.Len(), size)
+		b.add(figures.Figure{Name: fmt.Sprintf("listener with %d names rewritten", b.Upstreams), Unit: "ms", Goal: "< 5 ms"}, time.Since(began).Seconds()*1000/times)
 	}
+	b.say("%d chains, %d bytes", most, len(listener))
 	return nil
 }
 

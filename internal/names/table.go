@@ -97,11 +97,14 @@ func (t *Table) Lookup(name string) (address netip.Addr, found, ours bool) {
 // difference to Consul either: a virtual address is the local one.
 func scoped(k key, labels []string, own Scope) (key, bool) {
 	k.namespace = own.Namespace
-	if len(labels) == 1 {
+	switch {
+	case len(labels) == 0:
+		k.partition = own.Partition
+		return k, true
+	case len(labels) == 1:
 		k.peer = labels[0]
 		return k, true
-	}
-	if len(labels)%2 != 0 {
+	case len(labels)%2 != 0:
 		return k, false
 	}
 	said := map[string]string{}
