@@ -161,7 +161,9 @@ func TestAZoneThatDiesCostsNoMoreThanWithoutAPreference(t *testing.T) {
 				got[caller] = requests()
 				t.Logf("%s: %d of %d lost, answered by %v", caller, got[caller].lost, got[caller].sent, got[caller].by)
 			}
-			const underWay = 10 // requests on connections that broke, in each run
+			// What was under way on connections that broke is lost, and on a busy machine that is more in one run than in the next. With nobody
+			// left out, four of five would be.
+			underWay := got["a"].sent / 8
 			if a, anywhere := got["a"].lost, got["anywhere"].lost; a > 2*anywhere+underWay {
 				t.Errorf("%d lost with a preference, %d without", a, anywhere)
 			}
