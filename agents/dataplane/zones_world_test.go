@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ import (
 const region = "eu-west-1"
 
 // hosts counts the addresses of instances that are in a zone: by its address one is known, so each has one of its own.
-var hosts byte
+var hosts atomic.Int32
 
 // zoneWorld is a service with instances in zones, and tasks that call it.
 type zoneWorld struct {
@@ -67,8 +68,7 @@ func (w *zoneWorld) add(t *testing.T, name, zone string) *task {
 		}
 	}
 	k.service, k.token, k.zone, k.instance = w.service, newToken(t, w.c, w.service), zone, name
-	hosts++
-	k.public = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 7, 0, hosts}), k.public.Port())
+	k.public = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 7, 0, byte(hosts.Add(1))}), k.public.Port())
 	k.file.Proxy.ID = mesh.ProxyID(mesh.ServiceID(k.service, name))
 	var app netip.AddrPort
 	if w.tcp {

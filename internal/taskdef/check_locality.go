@@ -2,6 +2,7 @@ package taskdef
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
@@ -55,6 +56,9 @@ func ejectionShare(config map[string]any) (share float64, set bool) {
 		return share, err == nil
 	case int:
 		return float64(n), true
+	case string: // Consul takes it for the number
+		share, err := strconv.ParseFloat(n, 64)
+		return share, err == nil
 	}
 	return 0, false
 }

@@ -27,6 +27,7 @@ func TestOutlierDetectionThatKeepsCallsInADeadZoneIsWarnedOf(t *testing.T) {
 		"off":                 {func(s *taskdef.Spec) { s.Service.NetworkResilience = &agentconfig.NetworkResilience{} }, ""},
 		"of an upstream":      {upstreamWith(map[string]any{"passive_health_check": map[string]any{"max_ejection_percent": 50.0}}), upstream},
 		"in another spelling": {upstreamWith(map[string]any{"PassiveHealthCheck": map[string]any{"MaxEjectionPercent": 50.0}}), upstream},
+		"as text":             {upstreamWith(map[string]any{"passive_health_check": map[string]any{"max_ejection_percent": "50"}}), upstream},
 		"enough of it":        {upstreamWith(map[string]any{"passive_health_check": map[string]any{"max_ejection_percent": 100.0}}), ""},
 		"not said of it":      {upstreamWith(map[string]any{"passive_health_check": map[string]any{"max_failures": 5.0}}), ""},
 		"no object":           {upstreamWith(map[string]any{"passive_health_check": "yes"}), ""},

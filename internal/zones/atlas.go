@@ -25,7 +25,7 @@ const (
 	lastAgain  = 5 * time.Minute
 )
 
-// maxKnown is how many addresses are remembered beyond those that are endpoints now.
+// maxKnown is how many addresses, and how many targets, are remembered beyond those that are in use.
 const maxKnown = 1 << 14
 
 // Settings are the caller's.
@@ -122,9 +122,7 @@ func (a *Atlas) cluster(m *wire.Message) error {
 	if err != nil {
 		return err
 	}
-	a.mu.Lock()
-	a.targets[name] = target
-	a.mu.Unlock()
+	a.noteTarget(name, target)
 	service, ok := a.splits(target)
 	if !ok {
 		return nil
@@ -142,6 +140,17 @@ func (a *Atlas) cluster(m *wire.Message) error {
 		}
 		return nil
 	})
+}
+
+// noteTarget remembers what a cluster stands for. It outlives the cluster's endpoints, as Envoy may let go of those for a moment when
+// the cluster changes; only when there are too many, those without any are dropped.
+func (a *Atlas) noteTarget(cluster, target string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.targets) >= maxKnown {
+		maps.DeleteFunc(a.targets, func(name, _ string) bool { _, used := a.clusters[name]; return !used })
+	}
+	a.targets[cluster] = target
 }
 
 // targetOf is what a cluster stands for: the name that its TLS asks for, else its own. Those differ where a failover goes to another
@@ -197,7 +206,6 @@ func (a *Atlas) Forget(cluster string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.clusters, cluster)
-	delete(a.targets, cluster)
 }
 
 // Due are the services to be asked for now, since it is not known where some of their endpoints are, and how long it is until the

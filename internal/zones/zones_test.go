@@ -366,6 +366,40 @@ func TestZonesOfAnotherRegionAreOthers(t *testing.T) {
 	}
 }
 
+// TestAFailoversTargetIsWhatItsTLSAsksFor: Consul names all clusters of a failover after the first target.
+func TestAFailoversTargetIsWhatItsTLSAsksFor(t *testing.T) {
+	t.Parallel()
+	const name = "failover-target~1~" + apiCluster
+	for sni, want := range map[string]string{
+		"spare.default.dc1.internal" + domain:  "spare",
+		"spare.default.east.external" + domain: "",
+		"spare.default.dc2.internal" + domain:  "",
+		"":                                     "api",
+	} {
+		tls := new(wire.Message)
+		if sni != "" {
+			tls.SetText(tlsSNI, sni)
+		}
+		c := new(wire.Message).SetText(clusterName, name).SetUint(clusterDiscovery, discoveryEDS).
+			Set(clusterSocket, new(wire.Message).Set(socketConfig, wire.Any(typeTLS, tls)))
+		a := atlas(t, nil)
+		if err := a.cluster(c); err != nil {
+			t.Fatal(err)
+		}
+		a.Forget(name) // for a moment, as Envoy does when the cluster changes
+		if err := a.assignment(assignment(name, groupOf("10.0.1.1", "10.0.2.1"))); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for service := range a.Counts() {
+			got = service
+		}
+		if got != want {
+			t.Errorf("%s: taken for %q, want %q", sni, got, want)
+		}
+	}
+}
+
 func TestOnlyAddressesInUseAreKeptWhenThereAreTooMany(t *testing.T) {
 	t.Parallel()
 	a := atlas(t, func(s *Settings) { s.Networks = nil })
