@@ -99,7 +99,7 @@ func TestWhatIsHeldForRetriesIsLittle(t *testing.T) {
 	eventually.True(t, k.service+" reaches api", eventually.Soon, func() bool { return strings.HasPrefix(ask(int(k.upstream.Port()), "/"), "200 ") })
 	var all sync.WaitGroup
 	client := &http.Client{}
-	for _, row := range []struct{ requests, size, limit int }{{500, 60 << 10, 150}, {100, 900 << 10, 60}} { // the limit in MiB
+	for _, row := range []struct{ requests, size, limit int }{{500, 60 << 10, 150}, {100, 900 << 10, 100}} { // the limit in MiB
 		held, before := seen.times("hold"), resident(t, k.envoyPID())
 		for range row.requests {
 			all.Go(func() { post(client, k.upstream, "/hold", row.size) })

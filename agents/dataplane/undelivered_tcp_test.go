@@ -256,7 +256,7 @@ func TestConnectionsOutlastAMomentAndNotADeadMachine(t *testing.T) {
 		}
 	}
 	away(true)
-	const noticed = 16 * time.Second
+	const noticed = 14 * time.Second
 	deadline := time.Now().Add(noticed)
 	for i, k := range callers {
 		for j, what := range []string{"idle", "sending"} {
