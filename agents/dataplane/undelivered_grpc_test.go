@@ -127,7 +127,7 @@ func TestCallsOfGRPCThatNobodyGotAreTriedElsewhere(t *testing.T) {
 			apis[0].signal(t, syscall.SIGTERM)
 		}},
 		{"an application goes away", 3, apis[1].leave},
-		{"an Envoy is killed", 3, func() { _ = syscall.Kill(apis[2].envoyPID(), syscall.SIGKILL) }},
+		{"an Envoy is killed", 3, func() { apis[2].killEnvoy(t) }},
 	} {
 		lost.Store(0)
 		from := sent.Load()

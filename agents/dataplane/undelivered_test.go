@@ -19,6 +19,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/undelivered"
 )
 
@@ -75,6 +76,16 @@ func (k *instance) serve(t *testing.T) {
 	server := k.server
 	t.Cleanup(func() { _ = server.Close() })
 	go server.Serve(listener)
+}
+
+// killEnvoy kills the agent's Envoy, and waits until it is gone: on a busy machine that takes a while.
+func (k *task) killEnvoy(t *testing.T) {
+	t.Helper()
+	pid := k.envoyPID()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually.True(t, "Envoy is gone", eventually.Soon, func() bool { return procs.Ended(pid) })
 }
 
 // leave has the application gone, with its connections.
@@ -219,7 +230,7 @@ func TestRequestsThatNobodyGotAreTriedElsewhere(t *testing.T) {
 		happen func()
 	}{
 		{"an application goes away", apis[0].leave},
-		{"a whole instance goes away", func() { _ = syscall.Kill(apis[1].envoyPID(), syscall.SIGKILL) }},
+		{"a whole instance goes away", func() { apis[1].killEnvoy(t) }},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()

@@ -62,7 +62,7 @@ const (
 	retriesAtOnce   = 1024     // Envoy's 3 would leave most requests without a second try
 	connectAttempts = 6        // of a TCP connection: Envoy may pick the same instance again
 	connectPause    = 25 * time.Millisecond
-	connectTimeout  = time.Second
+	connectTimeout  = 2 * time.Second // with TLS; a lost packet of it is sent again after one
 	consulsTimeout  = 5 * time.Second // Consul's default, which cannot be told from somebody's choice
 
 	// The other end of a connection that acknowledges nothing is given up after ten seconds. It may have been without a network
@@ -169,7 +169,7 @@ func allowRetries(cluster *wire.Message) error {
 	})
 }
 
-// connectSooner gives up on an instance that does not answer after a second, as there are others.
+// connectSooner gives up sooner on an instance that does not answer, as there are others.
 func connectSooner(cluster *wire.Message) error {
 	timeout, err := cluster.Duration(clusterConnectTimeout)
 	if err == nil && timeout == consulsTimeout {
