@@ -43,19 +43,19 @@ func TestTheHealthCheckWaitsUntilTheTaskIsInTheMesh(t *testing.T) {
 	}
 
 	// From then on ECS knows: a check stays, so that ECS asks seldom.
-	stays := func(hold string) error {
-		return passing.Run(t.Context(), nil, []string{"-timeout", "2s", "-hold", hold}, io.Discard, io.Discard)
+	stays := func(hold, timeout string) error {
+		return passing.Run(t.Context(), nil, []string{"-timeout", timeout, "-hold", hold}, io.Discard, io.Discard)
 	}
 	begin = time.Now()
-	if err := stays("300ms"); err != nil || time.Since(begin) < 300*time.Millisecond {
+	if err := stays("300ms", "20s"); err != nil || time.Since(begin) < 300*time.Millisecond {
 		t.Errorf("let through a second time after %s: %v", time.Since(begin), err)
 	}
 	begin = time.Now()
-	if err := stays("1h"); err != nil || time.Since(begin) < time.Second {
+	if err := stays("1h", "1s"); err != nil || time.Since(begin) < time.Second {
 		t.Errorf("asked to stay for longer than it may: %v after %s", err, time.Since(begin))
 	}
 	gone := make(chan error, 1)
-	go func() { gone <- stays("1h") }()
+	go func() { gone <- stays("1h", "5s") }()
 	time.Sleep(200 * time.Millisecond) // it is there by now, or comes too late: both end alike
 	if err := g.close(); err != nil {
 		t.Error(err)

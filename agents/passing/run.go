@@ -33,14 +33,14 @@ const retryPause = 100 * time.Millisecond
 func Run(ctx context.Context, _ func(string) string, args []string, _, stderr io.Writer) error {
 	flags := agentargs.New(Name, stderr)
 	timeout := flags.Duration("timeout", 50*time.Second, "how long to wait; less than the health check's timeout")
-	hold := flags.Duration("hold", 45*time.Second, "how long to stay where ECS knows already; at most nine tenths of -timeout count")
+	hold := flags.Duration("hold", 45*time.Second, "how long to stay where ECS knows already; no longer than -timeout")
 	if err := agentargs.ParseOnly(flags, args); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
 	for {
-		err := ask(ctx, min(*hold, *timeout*9/10))
+		err := ask(ctx, *hold)
 		if err == nil {
 			return nil
 		}
@@ -67,7 +67,7 @@ func ask(ctx context.Context, hold time.Duration) error {
 	if err := conn.SetReadDeadline(time.Now().Add(hold)); err != nil {
 		return err
 	}
-	if _, err := conn.Read(word); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := conn.Read(word); !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("%s has ended: %w", mesh.ContainerHealthSync, err)
 	}
 	return nil

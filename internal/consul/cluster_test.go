@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/lock"
@@ -116,10 +117,12 @@ func TestConsulsOwnTroublesMakeNoTwoLeaders(t *testing.T) {
 	if lease.Context().Err() == nil {
 		contenders.await(t, "without a majority", false, 12*time.Second)
 	}
+	var back errgroup.Group // together: the others may have taken the first for dead and voted it out, so that it has no leader alone
 	for _, s := range servers[:2] {
-		if err := s.Restart(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		back.Go(func() error { return s.Restart(t.Context()) })
+	}
+	if err := back.Wait(); err != nil {
+		t.Fatal(err)
 	}
 	contenders.await(t, "after the restart", true, 60*time.Second)
 	if contenders.two {

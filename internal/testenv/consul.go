@@ -104,11 +104,17 @@ func StartConsul(ctx context.Context, cfg ConsulConfig) (*Consul, error) {
 		return nil, err
 	}
 	c.args = []string{tools.Consul, "agent", "-config-file", file}
-	return c, c.start(ctx, dir)
+	if err := c.start(ctx, dir); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
-func (c *Consul) start(ctx context.Context, dir string) (err error) {
-	c.daemon, err = startDaemon(ctx, "Consul", dir, exec.Command(c.args[0], c.args[1:]...), consulStartLimit, c.ready)
+func (c *Consul) start(ctx context.Context, dir string) error {
+	started, err := startDaemon(ctx, "Consul", dir, exec.Command(c.args[0], c.args[1:]...), consulStartLimit, c.ready)
+	if err == nil { // else there is the one before still, which has ended
+		c.daemon = started
+	}
 	return err
 }
 
