@@ -74,6 +74,8 @@ func TestServicesOfATaskAreCheckedTogether(t *testing.T) {
 		"an upstream of the first":        {calling(fields{"service": "web"}), ""},
 		"an upstream of nobody":           {calling(fields{}, fields{"service": "web-admn"}), `upstream[1].service | is "web-admn", want the name of a service of the task: web, web-admin`},
 		"an upstream of the only service": {meshTask(fields{"family": "shop", "upstream": []any{fields{"destination_name": "api", "local_bind_port": 1234, "service": "shop"}}}), ""},
+		"a carrier named later":           {with(calling(fields{}, fields{"destination_name": "d0", "service": "web-admin"}), fields{"service": []any{first, admin(fields{"name": later})}}), ""},
+		"the family of a carrier":         {with(calling(fields{}, fields{"service": "shop"}), fields{"family": later, "service": []any{fields{"port": 8080}, admin(nil)}}), ""},
 		"an upstream known later":         {calling(fields{}, fields{"service": later, "destination_name": "d0"}), ""},
 		"one destination for both":        {calling(fields{}, fields{"destination_name": "d0", "service": "web-admin"}), ""},
 		"one destination twice": {

@@ -17,8 +17,8 @@ var ruled = []string{
 	"http_address", "namespace", "CMD", "nofile", "subnets", "security_groups", "cluster", "awslogs-region",
 }
 
-// referring are the attributes whose texts are the names of containers and volumes, which have to be the same everywhere.
-var referring = []string{"name", "container_name", "port_name", "source_container", "source_volume", "data_volume"}
+// referring are the attributes whose texts are the names of containers, volumes and services, which have to be the same everywhere.
+var referring = []string{"name", "service", "container_name", "port_name", "source_container", "source_volume", "data_volume"}
 
 // identities are places whose texts name things that AWS shows in every listing. What they name has them in its own name or ARN, and
 // computed attributes are there to say so.

@@ -372,7 +372,7 @@ func severalServices(family string) fields {
 			"public_listener_port": 20011, "readiness_port": 22011, "local_service_address": "127.0.0.2", "config": `{"protocol":"http"}`,
 			"expose": fields{"path": []any{fields{"path": "/health", "listener_port": 21500, "local_path_port": 9091, "protocol": "http"}}},
 		}},
-	}, "upstream": []any{fields{"destination_name": "api", "local_bind_port": 1234}, fields{"destination_name": "api", "local_bind_port": 1235, "service": family + "-admin"}}})
+	}, "upstream": []any{fields{"destination_name": "api", "local_bind_port": 1234}, fields{"destination_name": "books", "local_bind_port": 1235, "service": family + "-admin"}}})
 }
 
 // places are those that a sweep changes one at a time.

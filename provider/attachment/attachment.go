@@ -117,8 +117,8 @@ func Rows() row.Fields {
 				"test_listener_rule":         row.Text("ARN of the listener or its rule with test traffic."),
 			}),
 		}),
-		"gateway_connector": row.Objects("Gateway that leads traffic to the tasks, one at most. What comes by it goes around the mesh. A change made elsewhere is seen as with `monitoring`.", gatewayFields()),
-		"monitoring": row.Object("How often CloudWatch gets the service's metrics. A change made elsewhere is seen once the tasks of a deployment have replaced all others, for which `ecs:DescribeServiceRevisions` has to be allowed.", row.Fields{
+		"gateway_connector": row.Objects("Gateway that leads traffic to the tasks, one at most. What comes by it goes around the mesh. A change made elsewhere shows as one of `monitoring` does.", gatewayFields()),
+		"monitoring": row.Object("How often CloudWatch gets the service's metrics. A change made elsewhere shows in a plan while no deployment is under way, to whoever may call `ecs:DescribeServiceRevisions`.", row.Fields{
 			"metric_configuration": row.Objects("Metrics and their resolution.", row.Fields{
 				"metric_names":       row.RequiredTextSet("`CPUUtilization`, `MemoryUtilization` or both.", setvalidator.SizeAtLeast(1), setvalidator.ValueStringsAre(stringvalidator.OneOf(metrics...))),
 				"resolution_seconds": row.RequiredNumber("Seconds between two values: 20 or 60.", int32validator.OneOf(20, defaultResolution)),

@@ -76,17 +76,30 @@ func (c Carried) Give(to *taskdef.Spec) {
 }
 
 // At finds upstreams at places of a Spec, each in the list of its proxy, in the list of all. What is wrong with one depends on
-// whose it is.
+// whose it is, and that on the names of the services.
 func (c Carried) At(found problem.List) problem.List {
 	found = found.In(c.inList)
 	for i, p := range found {
 		for _, at := range slices.Concat(p.With, []problem.Path{p.Path}) {
-			if len(at) > 2 && at.Within(upstreamPlace) {
-				found[i].With = append(found[i].With, at[:3].Child("service"))
+			if len(at) < 3 || !at.Within(upstreamPlace) {
+				continue
+			}
+			found[i].With = append(found[i].With, at[:3].Child("service"))
+			if index, _ := at[2].(int); index < len(c.upstreams) && c.upstreams[index].Service != nil {
+				found[i].With = append(found[i].With, c.names()...)
 			}
 		}
 	}
 	return found
+}
+
+// names are the places in a Spec that say the names of the services.
+func (c Carried) names() []problem.Path {
+	places := []problem.Path{problem.At("family"), problem.At("service", "name"), problem.At("services")}
+	for n := range c.services[1:] {
+		places = append(places, problem.At("services", n, "service", "name"))
+	}
+	return places
 }
 
 // upstreamPlace is where a Spec has the upstreams of its first proxy, and a model all of them.
@@ -120,13 +133,9 @@ func (c Carried) inList(at problem.Path) problem.Path {
 
 // Check wants the services of upstreams to be the task's.
 func (c Carried) Check(found *problem.List) {
-	with := []problem.Path{problem.At("family"), problem.At("services")}
-	for n := range c.services {
-		with = append(with, problem.At("services", n, "name"))
-	}
 	for i, u := range c.upstreams {
 		if u.Service != nil && !slices.Contains(c.services, *u.Service) {
-			found.AddWith(with, upstreamPlace.Child(i, "service"), "is %q, want the name of a service of the task: %s", *u.Service, strings.Join(c.services, ", "))
+			found.AddWith(c.names(), upstreamPlace.Child(i, "service"), "is %q, want the name of a service of the task: %s", *u.Service, strings.Join(c.services, ", "))
 		}
 	}
 }

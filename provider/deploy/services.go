@@ -182,8 +182,8 @@ func (c *Client) EachService(ctx context.Context, ecsCluster string, enough func
 }
 
 // serviceRevision is the service revision that all tasks of a service are of, which tells more than the service. While a deployment goes
-// on there are several, and what is wanted is not there yet: then there is none to go by. Whoever may not ask, or has an ECS that knows no
-// revisions, is told nothing: the provider did without for long.
+// on there are several, and what is wanted is not there yet: then it is nil. It is nil, too, for whoever may not ask: the state keeps
+// what it has.
 func (c *Client) serviceRevision(ctx context.Context, service ecstypes.Service) (*ecstypes.ServiceRevision, error) {
 	if len(service.CurrentServiceRevisions) != 1 || len(service.Deployments) != 1 || service.Deployments[0].RolloutState != ecstypes.DeploymentRolloutStateCompleted {
 		return nil, nil

@@ -30,8 +30,9 @@ func (m *model) problems(d block.Defaults) problem.List {
 	m.Standalone.Check(spec, &found)
 	m.checkExec(spec.Containers, &found)
 	found = append(found, m.controllerProblems(d, found)...)
-	found = m.carried().At(found).In(inServices)
+	found = m.carried().At(found)
 	m.carried().Check(&found)
+	found = found.In(inServices)
 	if service := m.service(); service != nil && service.Proxy != nil {
 		found.Add(problem.At("services", 0, "proxy"), "is there, but the proxy of the first service is in the block %s of the task: move it there", problem.At("proxy"))
 	}

@@ -76,6 +76,11 @@ func (g *guard) rightsOfECS(c call) []right {
 		resources = g.named("cluster/", c.body["clusters"])
 	case "DescribeTasks":
 		resources = g.named("task/"+ecsCluster+"/", c.body["tasks"])
+	case "DescribeServiceRevisions":
+		arns, _ := c.body["serviceRevisionArns"].([]any)
+		for _, arn := range arns {
+			resources = append(resources, fmt.Sprint(arn))
+		}
 	case "DescribeServices":
 		resources = g.named("service/"+ecsCluster+"/", c.body["services"])
 	case "CreateService":
