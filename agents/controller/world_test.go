@@ -102,6 +102,9 @@ func (w *world) serveECS(rw http.ResponseWriter, r *http.Request) {
 	defer resp.Body.Close()
 	var answer, asked map[string]any
 	_ = json.NewDecoder(resp.Body).Decode(&answer)
+	if r.Context().Err() != nil {
+		return // the caller has gone, perhaps in the middle of the answer
+	}
 	_ = json.Unmarshal(body, &asked)
 	_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	if action == "ListTasks" {

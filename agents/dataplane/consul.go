@@ -123,3 +123,12 @@ func explain(err error) error {
 		return err
 	}
 }
+
+// reachCatalog adds the way to the HTTP API, where somebody has to look at the catalog.
+func (a *agent) reachCatalog(s *consul.Settings) {
+	l := a.file.Locality
+	if l == nil || l.HTTP == nil {
+		return
+	}
+	s.HTTP = agentconfig.Endpoint{Port: l.HTTP.Port, TLS: !l.HTTP.TLSDisabled, ServerName: l.HTTP.ServerName, CACertFile: l.HTTP.CACertsPath}
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/consul/proto-public/pbdataplane"
 
+	"github.com/consulecs/terraform-provider-consulecs/agents/dataplane/byname"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dnsproxy"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
@@ -21,14 +22,14 @@ func (a *agent) serveDNS(conn *consul.Connection, params *pbdataplane.GetEnvoyBo
 	}
 	var table dnsproxy.Names
 	if a.names != nil {
-		table = a.names.table.Load
+		table = a.names.Table
 	}
 	proxy, err := dnsproxy.Start(addr, dnsproxy.Consul{
 		Link:  conn.Link(),
 		Scope: mesh.Scope{Partition: params.GetPartition(), Namespace: params.GetNamespace()},
 	}, table, a.log)
 	if errors.Is(err, syscall.EACCES) {
-		return nil, fmt.Errorf("%w\nhint: %s", err, hintPorts)
+		return nil, fmt.Errorf("%w\nhint: %s", err, byname.HintPorts)
 	}
 	if err != nil {
 		return nil, err

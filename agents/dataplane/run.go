@@ -51,6 +51,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/consulecs/terraform-provider-consulecs/agents/dataplane/byname"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentargs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
@@ -84,7 +85,7 @@ type agent struct {
 	log      hclog.Logger
 	stdout   io.Writer // Envoy's
 	envoyLog *envoy.Log
-	names    *byName // nil where the application calls nobody by name
+	names    *byname.Listener // nil where the application calls nobody by name
 }
 
 // Run runs the agent until Envoy has ended or ctx, which SIGTERM ends, says to stop.
@@ -147,8 +148,11 @@ func (a *agent) run(ctx context.Context, c *company, own *metrics.Dataplane, sta
 	}
 	defer proxy.Close()
 	watch(own, conn, proxy)
-	if err := a.callByName(ctx, proxy, own); err != nil {
-		return err
+	if a.file.Names != nil {
+		if a.names, err = byname.New(a.file, a.log); err != nil {
+			return err
+		}
+		a.names.Start(ctx, proxy, own)
 	}
 	life, err := serve(a.file.Envoy.Graceful(), a.lifeCycle(c.stop, func(r *http.Request) health { return a.health(r, conn, proxy) }),
 		"another program of the task listens there; envoy.gracefulPort names another port")

@@ -116,7 +116,7 @@ func (a *agent) health(r *http.Request, conn *consul.Connection, proxy *xds.Prox
 	default:
 	}
 	if a.names != nil {
-		state := a.names.state()
+		state := a.names.State()
 		h.Names = &state
 	}
 	return h

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hashicorp/consul/proto-public/pbdataplane"
 
+	"github.com/consulecs/terraform-provider-consulecs/agents/dataplane/zonefinder"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 	"github.com/consulecs/terraform-provider-consulecs/internal/undelivered"
@@ -19,20 +20,16 @@ func (a *agent) shape(ctx context.Context, conn *consul.Connection, proxy *xds.P
 		all = append(all, undelivered.Shape(params.GetIdentity(), params.GetConfig().GetFields()["protocol"].GetStringValue()))
 	}
 	if a.names != nil {
-		a.names.of(params)
-		all = append(all, a.names.shape)
+		a.names.For(params)
+		all = append(all, a.names.Shape)
 	}
-	finder, err := a.preferZone(conn, proxy, params, own)
+	finder, err := zonefinder.Start(ctx, a.file.Locality, conn, proxy, params, own, a.log)
 	if err != nil {
 		return zones.Locality{}, err
 	}
 	if finder != nil {
-		all = append(all, finder.atlas.Shape)
-		go finder.run(ctx)
+		all = append(all, finder.Shape)
 	}
 	proxy.Shape(xds.Shapes(all...))
-	if finder == nil {
-		return zones.Locality{}, nil
-	}
-	return finder.own, nil
+	return finder.Own(), nil
 }

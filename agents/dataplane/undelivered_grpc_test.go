@@ -23,8 +23,8 @@ const (
 	both  = "/test.Echo/Both"
 )
 
-// echo answers each message of a call with the same, having noted it.
-func echo(seen *sightings, name string) *grpc.Server {
+// answering answers each message of a call with the same, having noted it.
+func answering(seen *sightings, name string) *grpc.Server {
 	return grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, call grpc.ServerStream) error {
 		for {
 			message := &wrapperspb.StringValue{}
@@ -44,8 +44,8 @@ func echo(seen *sightings, name string) *grpc.Server {
 	}))
 }
 
-// call makes a call of one message.
-func call(ctx context.Context, conn *grpc.ClientConn, message string) error {
+// invoke makes a call of one message.
+func invoke(ctx context.Context, conn *grpc.ClientConn, message string) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	answer := &wrapperspb.StringValue{}
@@ -82,7 +82,7 @@ func TestCallsOfGRPCThatNobodyGotAreTriedElsewhere(t *testing.T) {
 	seen := &sightings{of: map[string]int{}}
 	apis := startInstances(t, c, 4, seen, func(k *instance) {
 		speaks(t, c, k.service, "grpc")
-		k.answer = echo(seen, k.instance)
+		k.answer = answering(seen, k.instance)
 	})
 	k := startCallers(t, c, apis[0].service)[0]
 	conn, err := grpc.NewClient(k.upstream.String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -90,7 +90,7 @@ func TestCallsOfGRPCThatNobodyGotAreTriedElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	eventually.Nil(t, k.service+" reaches api", eventually.Soon, func() error { return call(t.Context(), conn, "first") })
+	eventually.Nil(t, k.service+" reaches api", eventually.Soon, func() error { return invoke(t.Context(), conn, "first") })
 	held := map[string]grpc.ClientStream{} // by the instance that has it
 	eventually.True(t, "there is a stream to each instance", eventually.Soon, func() bool {
 		s, err := stream(t, conn)
@@ -110,7 +110,7 @@ func TestCallsOfGRPCThatNobodyGotAreTriedElsewhere(t *testing.T) {
 		for tick := time.NewTicker(10 * time.Millisecond); ctx.Err() == nil; <-tick.C {
 			name := fmt.Sprint("unary", sent.Add(1))
 			all.Go(func() {
-				if err := call(t.Context(), conn, name); err != nil {
+				if err := invoke(t.Context(), conn, name); err != nil {
 					t.Logf("%s: %v", name, err)
 					lost.Add(1)
 				}

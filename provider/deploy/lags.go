@@ -37,6 +37,7 @@ var (
 	roleRefused  = lag.Lag{What: "ECS does not use the new role", Is: awsapi.IsRoleRefused, Within: rolesSeenWithin}
 	unattached   = lag.Lag{What: "no load balancer uses the target group", Is: awsapi.IsTargetGroupUnattached, Within: attachedWithin}
 	removedShown = lag.Lag{What: "IAM still shows a role that was deleted", Is: func(err error) bool { return errors.Is(err, errRemoved) }, Within: rolesSeenWithin}
+	goneMeantime = lag.Lag{What: "IAM knows nothing of a role that it still shows", Is: awsapi.IsNotFound, Within: rolesSeenWithin}
 	policiesLeft = lag.Lag{What: "IAM has not forgotten the role's policies", Is: awsapi.IsRoleInUse, Within: conflictsWithin}
 )
 

@@ -239,3 +239,18 @@ func TestOneServiceThatMayNotBeSeenHidesNoOther(t *testing.T) {
 		t.Errorf("%d calls, want one for both and one for each", n)
 	}
 }
+
+// Two that leave a shared controller at the same moment remove the same roles.
+func TestARoleThatSomebodyElseRemovesMeanwhileIsGone(t *testing.T) {
+	t.Parallel()
+	c := startCloud(t)
+	role, owner := c.makeRoles(t, "two-remove", 1)[0], wanted(t, "two-remove-00", "app:1").Owner
+	c.proxy.Inject(awsfault.Rule{Action: "ListAttachedRolePolicies", Times: 1, Fault: awsfault.Do(func() {
+		if err := c.sure.deleteRole(t.Context(), role.Name, owner); err != nil {
+			t.Error(err)
+		}
+	})})
+	if err := c.deleteRole(t.Context(), role.Name, owner); err != nil {
+		t.Error(err)
+	}
+}

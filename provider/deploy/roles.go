@@ -297,7 +297,8 @@ func (c *Client) readPolicy(ctx context.Context, v *RoleView, name string) error
 // another owner's ID is left alone.
 func (c *Client) deleteRole(ctx context.Context, name string, owner ownership.Owner) error {
 	c.run.writes(name)
-	found, err := c.readRole(ctx, name)
+	var found *RoleView
+	err := lag.Through(ctx, func() (err error) { found, err = c.readRole(ctx, name); return err }, goneMeantime) // others may remove it, too
 	if err != nil || found == nil || owner.IsNot(found.Tags[ownership.TagRoleID]) {
 		return err
 	}

@@ -1,4 +1,6 @@
-package dataplane
+// Package byname has an application call services by their names: it keeps Consul's outbound listener in the form that works without
+// redirection, and with it the table of names that the agent answers from.
+package byname
 
 import (
 	"context"
@@ -24,8 +26,8 @@ import (
 // tryAgain is how often a port is tried that another program has.
 const tryAgain = 5 * time.Second
 
-// byName has the application call services by name: it keeps Consul's listener for that in the form that works here.
-type byName struct {
+// Listener is what calls by name go to: it keeps Consul's listener for that in the form that works here.
+type Listener struct {
 	log   hclog.Logger
 	ports []uint16
 
@@ -43,26 +45,12 @@ type byName struct {
 	changed   chan struct{}   // holds one element when a port was found taken
 }
 
-// callByName prepares calls by name, where the file asks for them.
-func (a *agent) callByName(ctx context.Context, proxy *xds.Proxy, own *metrics.Dataplane) (err error) {
-	if a.file.Names == nil {
-		return nil
-	}
-	if a.names, err = newByName(a.file, a.log); err != nil {
-		return err
-	}
-	own.WatchNames(a.names.state)
-	proxy.Own(a.names.owner())
-	go a.names.keep(ctx, proxy.Offer)
-	return nil
-}
-
-// newByName tries the ports before anything starts: what no later try mends ends the agent.
-func newByName(file dataplanefile.File, log hclog.Logger) (*byName, error) {
+// New tries the ports before anything starts: what no later try mends ends the agent.
+func New(file dataplanefile.File, log hclog.Logger) (*Listener, error) {
 	if err := checkResolver(file, resolvconf.Path); err != nil {
 		return nil, err
 	}
-	n := &byName{log: log.Named("names"), addresses: names.NewAddresses(), taken: map[uint16]bool{}, changed: make(chan struct{}, 1)}
+	n := &Listener{log: log.Named("names"), addresses: names.NewAddresses(), taken: map[uint16]bool{}, changed: make(chan struct{}, 1)}
 	for _, port := range file.Names.Ports {
 		n.ports = append(n.ports, uint16(port))
 		if err := tryPort(uint16(port)); err != nil && !errors.Is(err, errTaken) {
@@ -92,15 +80,25 @@ func checkResolver(file dataplanefile.File, path string) error {
 	return nil
 }
 
-// of says for whom the names are.
-func (n *byName) of(params *pbdataplane.GetEnvoyBootstrapParamsResponse) {
+// Start has Envoy's proxy give it the listener, and tries taken ports again until ctx ends.
+func (n *Listener) Start(ctx context.Context, proxy *xds.Proxy, own *metrics.Dataplane) {
+	own.WatchNames(n.State)
+	proxy.Own(n.owner())
+	go n.keep(ctx, proxy.Offer)
+}
+
+// Table is what Envoy has taken; nil: nothing.
+func (n *Listener) Table() *names.Table { return n.table.Load() }
+
+// For says for whom the names are.
+func (n *Listener) For(params *pbdataplane.GetEnvoyBootstrapParamsResponse) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.own = names.Scope{Datacenter: params.GetDatacenter(), Partition: params.GetPartition(), Namespace: params.GetNamespace()}
 }
 
 // usable are the ports that Envoy may listen at. One that another program has is told of once.
-func (n *byName) usable() []uint16 {
+func (n *Listener) usable() []uint16 {
 	var usable []uint16
 	for _, port := range n.ports {
 		err := error(nil)
@@ -126,8 +124,8 @@ func (n *byName) usable() []uint16 {
 	return usable
 }
 
-// shape is how listeners are changed.
-func (n *byName) shape(typeURL string) func(*wire.Message) error {
+// Shape is how listeners are changed.
+func (n *Listener) Shape(typeURL string) func(*wire.Message) error {
 	if typeURL != xds.TypeListener {
 		return nil
 	}
@@ -137,7 +135,7 @@ func (n *byName) shape(typeURL string) func(*wire.Message) error {
 const listenerName wire.Number = 1
 
 // change changes Consul's listener for what the proxy calls. Unless that comes off, Envoy gets none: the one of Consul's leads past the mesh.
-func (n *byName) change(listener *wire.Message) error {
+func (n *Listener) change(listener *wire.Message) error {
 	name := listener.Text(listenerName)
 	if !names.IsOutbound(name) {
 		return nil
@@ -161,7 +159,7 @@ func (n *byName) change(listener *wire.Message) error {
 }
 
 // owner is who sees to the listener.
-func (n *byName) owner() xds.Owner {
+func (n *Listener) owner() xds.Owner {
 	return xds.Owner{
 		Owns:     func(typeURL, name string) bool { return typeURL == xds.TypeListener && names.IsOutbound(name) },
 		Answered: n.answered,
@@ -169,7 +167,7 @@ func (n *byName) owner() xds.Owner {
 	}
 }
 
-func (n *byName) answered(name, refusal string) {
+func (n *Listener) answered(name, refusal string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if name != n.listener || n.made == nil {
@@ -184,7 +182,7 @@ func (n *byName) answered(name, refusal string) {
 	n.bound = n.at
 }
 
-func (n *byName) gone(name string) {
+func (n *Listener) gone(name string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if name == n.listener {
@@ -194,7 +192,7 @@ func (n *byName) gone(name string) {
 }
 
 // keep tries ports again that another program has, until ctx ends, and has Envoy listen there as soon as one is free.
-func (n *byName) keep(ctx context.Context, offer func(typeURL, name string)) {
+func (n *Listener) keep(ctx context.Context, offer func(typeURL, name string)) {
 	for {
 		listener, waiting := n.lacking()
 		if listener != "" {
@@ -214,7 +212,7 @@ func (n *byName) keep(ctx context.Context, offer func(typeURL, name string)) {
 }
 
 // lacking is the listener that was made without a port that is free now, "" for none, and whether to look again.
-func (n *byName) lacking() (listener string, waiting bool) {
+func (n *Listener) lacking() (listener string, waiting bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.taken) == 0 && len(n.at) == len(n.ports) {
@@ -228,8 +226,8 @@ func (n *byName) lacking() (listener string, waiting bool) {
 	return listener, len(n.taken) > 0 || listener != ""
 }
 
-// state is for metrics and the health page.
-func (n *byName) state() metrics.Names {
+// State is for metrics and the health page.
+func (n *Listener) State() metrics.Names {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := metrics.Names{Services: n.table.Load().Len(), Ports: append([]uint16{}, n.bound...), Taken: []uint16{}} // empty lists, not null

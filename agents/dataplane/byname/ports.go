@@ -1,4 +1,4 @@
-package dataplane
+package byname
 
 import (
 	"errors"
@@ -13,8 +13,8 @@ const loopbackDevice = "lo"
 // errTaken says that another program of the task listens at a port.
 var errTaken = errors.New("another program of the task listens there")
 
-// hintPorts is what has every user listen at a low port.
-const hintPorts = "the task definition needs systemControls with net.ipv4.ip_unprivileged_port_start = 0, which on Fargate take platform version 1.4.0 or later"
+// HintPorts is what has every user listen at a low port.
+const HintPorts = "the task definition needs systemControls with net.ipv4.ip_unprivileged_port_start = 0, which on Fargate take platform version 1.4.0 or later"
 
 // tryPort tells whether Envoy could listen at the port for names: it binds as Envoy does, as the same user, and lets go at once.
 func tryPort(port uint16) error {
@@ -35,7 +35,7 @@ func tryPort(port uint16) error {
 	case errors.Is(err, unix.EADDRINUSE):
 		return errTaken
 	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("%w\nhint: %s, or choose names.ports of 1024 or more", err, hintPorts)
+		return fmt.Errorf("%w\nhint: %s, or choose names.ports of 1024 or more", err, HintPorts)
 	default:
 		return err
 	}

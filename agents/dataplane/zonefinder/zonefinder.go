@@ -1,4 +1,5 @@
-package dataplane
+// Package zonefinder finds out in which zones endpoints are, so that calls can stay in the caller's.
+package zonefinder
 
 import (
 	"context"
@@ -14,9 +15,11 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentlog"
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul"
+	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/metrics"
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/undelivered"
+	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 	"github.com/consulecs/terraform-provider-consulecs/internal/zones"
 )
@@ -34,8 +37,8 @@ const (
 	gather = 50 * time.Millisecond
 )
 
-// finder finds out in which zones endpoints are. It does so beside Envoy's stream, which never waits for it.
-type finder struct {
+// Finder finds out in which zones endpoints are. It does so beside Envoy's stream, which never waits for it.
+type Finder struct {
 	own   zones.Locality
 	atlas *zones.Atlas
 	conn  *consul.Connection // nil: nobody can be asked
@@ -51,18 +54,10 @@ type finder struct {
 	low    map[string]bool // services of which was said that too few instances may be left out
 }
 
-// reachCatalog adds the way to the HTTP API, where somebody has to look at the catalog.
-func (a *agent) reachCatalog(s *consul.Settings) {
-	l := a.file.Locality
-	if l == nil || l.HTTP == nil {
-		return
-	}
-	s.HTTP = agentconfig.Endpoint{Port: l.HTTP.Port, TLS: !l.HTTP.TLSDisabled, ServerName: l.HTTP.ServerName, CACertFile: l.HTTP.CACertsPath}
-}
-
-// preferZone is the finder of a task that prefers its own zone; nil where it does not, or does not know it.
-func (a *agent) preferZone(conn *consul.Connection, proxy *xds.Proxy, params *pbdataplane.GetEnvoyBootstrapParamsResponse, own *metrics.Dataplane) (*finder, error) {
-	l := a.file.Locality
+// Start makes a finder for the proxy of a task that prefers its own zone, and has it look until ctx ends; nil where the task does not, or
+// does not know it.
+func Start(ctx context.Context, l *dataplanefile.Locality, conn *consul.Connection, proxy *xds.Proxy, params *pbdataplane.GetEnvoyBootstrapParamsResponse,
+	own *metrics.Dataplane, log hclog.Logger) (*Finder, error) {
 	if l == nil {
 		return nil, nil
 	}
@@ -70,8 +65,8 @@ func (a *agent) preferZone(conn *consul.Connection, proxy *xds.Proxy, params *pb
 	if err != nil {
 		return nil, fmt.Errorf("locality.zones: %w", err)
 	}
-	f := &finder{
-		own: zones.Locality{Region: l.Region, Zone: l.Zone}, node: params.GetNodeName(), proxy: proxy, log: a.log,
+	f := &Finder{
+		own: zones.Locality{Region: l.Region, Zone: l.Zone}, node: params.GetNodeName(), proxy: proxy, log: log,
 		wake: make(chan struct{}, 1), low: map[string]bool{},
 	}
 	if addr, err := netip.ParseAddr(l.Address); err == nil {
@@ -80,7 +75,7 @@ func (a *agent) preferZone(conn *consul.Connection, proxy *xds.Proxy, params *pb
 		}
 	}
 	if f.own.Zone == "" {
-		a.log.Warn("no zone is preferred: the task's own is not known", "hint", "ECS has not told the task's availability zone; locality.zones can name the zone of the task's network")
+		log.Warn("no zone is preferred: the task's own is not known", "hint", "ECS has not told the task's availability zone; locality.zones can name the zone of the task's network")
 		return nil, nil
 	}
 	if l.HTTP != nil {
@@ -96,11 +91,23 @@ func (a *agent) preferZone(conn *consul.Connection, proxy *xds.Proxy, params *pb
 	})
 	proxy.Revise(zones.TypeEndpoints, f.atlas.Forget)
 	own.WatchZones(f.endpoints)
-	a.log.Info("calls prefer a zone", "zone", f.own.Zone, "spill", l.Spill)
+	go f.run(ctx)
+	log.Info("calls prefer a zone", "zone", f.own.Zone, "spill", l.Spill)
 	return f, nil
 }
 
-func (f *finder) endpoints() map[string]metrics.Endpoints {
+// Own is the task's own zone, the zero value for no finder.
+func (f *Finder) Own() zones.Locality {
+	if f == nil {
+		return zones.Locality{}
+	}
+	return f.own
+}
+
+// Shape splits endpoints by their zones.
+func (f *Finder) Shape(typeURL string) func(*wire.Message) error { return f.atlas.Shape(typeURL) }
+
+func (f *Finder) endpoints() map[string]metrics.Endpoints {
 	all := map[string]metrics.Endpoints{}
 	for service, n := range f.atlas.Counts() {
 		all[service] = metrics.Endpoints{Near: n.Near, Far: n.Far - n.Unknown, Unknown: n.Unknown}
@@ -109,7 +116,7 @@ func (f *finder) endpoints() map[string]metrics.Endpoints {
 }
 
 // tooLow warns, once a service, that Envoy may have to go on calling instances that are gone.
-func (f *finder) tooLow(service string, percent uint64) {
+func (f *Finder) tooLow(service string, percent uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.low[service] {
@@ -120,7 +127,7 @@ func (f *finder) tooLow(service string, percent uint64) {
 		"hint", fmt.Sprintf("set MaxEjectionPercent of the passive health check of this upstream to %d, in the service-defaults or proxy-defaults, or leave the passive health check out", undelivered.EjectAtMost))
 }
 
-func (f *finder) wanted() {
+func (f *Finder) wanted() {
 	select {
 	case f.wake <- struct{}{}:
 	default:
@@ -128,7 +135,7 @@ func (f *finder) wanted() {
 }
 
 // run finds what is wanted until ctx ends.
-func (f *finder) run(ctx context.Context) {
+func (f *Finder) run(ctx context.Context) {
 	if f.conn == nil {
 		return
 	}
@@ -152,7 +159,7 @@ func (f *finder) run(ctx context.Context) {
 }
 
 // find asks Consul where the instances of some services are: for the whole fleet if they are many, then service by service.
-func (f *finder) find(ctx context.Context, services []zones.Service) {
+func (f *Finder) find(ctx context.Context, services []zones.Service) {
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()
 	if len(services) > fewServices && time.Since(f.fleetAt) >= fleetPause {
@@ -174,7 +181,7 @@ func (f *finder) find(ctx context.Context, services []zones.Service) {
 }
 
 // told takes in what Consul has answered. Until it answers, calls go on as without a preference: that is said once.
-func (f *finder) told(ctx context.Context, places []consul.Place, err error) {
+func (f *Finder) told(ctx context.Context, places []consul.Place, err error) {
 	if err == nil {
 		found := map[netip.Addr]zones.Locality{}
 		for _, p := range places {
