@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
@@ -74,6 +75,25 @@ func TestADrainTimeOfZeroIsPassedOnAndReadBack(t *testing.T) {
 			t.Errorf("no drain time became %+v, and %+v when read", spec.Dataplane, read)
 		case want != nil && (read == nil || read.DrainTime == nil || *read.DrainTime != *want):
 			t.Errorf("a drain time of %d became %+v when read", *want, read)
+		}
+	}
+}
+
+func TestALocalityIsPassedOnAndReadBack(t *testing.T) {
+	t.Parallel()
+	yes, no, full := true, false, "full"
+	for name, tc := range map[string]struct {
+		in   *block.Locality
+		want *block.Locality
+	}{
+		"none":      {nil, nil},
+		"off":       {&block.Locality{PreferZone: &no}, nil},
+		"on":        {&block.Locality{PreferZone: &yes}, &block.Locality{PreferZone: &yes}},
+		"all of it": {&block.Locality{PreferZone: &yes, Spill: &full, Zones: map[string]string{"10.0.1.0/24": "a"}}, &block.Locality{PreferZone: &yes, Spill: &full, Zones: map[string]string{"10.0.1.0/24": "a"}}},
+	} {
+		spec := tc.in.Spec()
+		if diff := cmp.Diff(tc.want, block.ReadLocality(agentconfig.Config{Locality: &spec})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
