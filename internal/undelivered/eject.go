@@ -67,10 +67,10 @@ func unreachable(after, atMost uint64) *wire.Message {
 		SetWrapped(outliersEnforceLocalSuccesses, 0)
 }
 
-// Absent has the Envoy of a receiver of protocol tcp refuse connections for a moment after its application has refused one. It
+// refuseWhileAbsent has the Envoy of a receiver of protocol tcp refuse connections for a moment after its application has refused one. It
 // closes them then before it has shaken hands with the caller's Envoy, for which that is a connection that did not come about,
 // to be tried elsewhere. As long as it asks the application each time, it is a matter of luck which comes first.
-func Absent(application *wire.Message) error {
+func refuseWhileAbsent(application *wire.Message) error {
 	outliers, err := application.Message(clusterOutliers)
 	if err != nil || len(outliers.Bytes()) > 0 {
 		return err

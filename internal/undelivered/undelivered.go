@@ -33,7 +33,7 @@ func Shape(service, protocol string) func(typeURL string) (change func(resource 
 	known := &failovers{to: map[string][]string{}}
 	changeCluster := func(cluster *wire.Message) error {
 		if (protocol == protocolTCP || protocol == "") && cluster.Text(clusterName) == application {
-			return Absent(cluster)
+			return refuseWhileAbsent(cluster)
 		}
 		return errors.Join(known.note(cluster), Cluster(cluster))
 	}
@@ -50,7 +50,7 @@ const (
 	protocolTCP = "tcp"       // Consul's default
 )
 
-// What callers do. Retries have to outlast a moment in which nobody is there, such as two seconds without a network.
+// What callers do. Retries have to outlast a moment in which nobody is there, such as five seconds without a network.
 const (
 	retryOn         = "connect-failure,refused-stream,reset-before-request,retriable-headers"
 	retries         = 16
