@@ -55,19 +55,19 @@ func run(ctx context.Context) error {
 	}
 	all := schemas{Actions: map[string]printed{}, Lists: map[string]printed{}}
 	for name, action := range got.ActionSchemas {
-		if all.Actions[name], err = print(action.Schema); err != nil {
+		if all.Actions[name], err = asPrinted(action.Schema); err != nil {
 			return fmt.Errorf("print action %s: %w", name, err)
 		}
 	}
 	for name, schema := range got.ListResourceSchemas {
-		if all.Lists[name], err = print(schema); err != nil {
+		if all.Lists[name], err = asPrinted(schema); err != nil {
 			return fmt.Errorf("print list resource %s: %w", name, err)
 		}
 	}
 	return json.NewEncoder(os.Stdout).Encode(all)
 }
 
-func print(schema *tfprotov6.Schema) (printed, error) {
+func asPrinted(schema *tfprotov6.Schema) (printed, error) {
 	if n := len(schema.Block.BlockTypes); n > 0 {
 		return printed{}, fmt.Errorf("has %d blocks, of which this command knows nothing", n)
 	}
