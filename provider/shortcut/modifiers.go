@@ -17,9 +17,12 @@ import (
 type modify func(ctx context.Context, m *modification, at path.Path, config, state, plan tftypes.Value) (tftypes.Value, error)
 
 // modifier is what modifies an attribute; nil if nothing does. It fails for what the walks here do not know.
-func modifier(a schema.Attribute) (modify, error) {
+func modifier(ctx context.Context, a schema.Attribute) (modify, error) {
 	if a.IsWriteOnly() {
 		return nil, fmt.Errorf("write-only attributes are not known")
+	}
+	if err := plainly(ctx, a); err != nil {
+		return nil, err
 	}
 	row := reflect.ValueOf(a)
 	if otherwise := row.FieldByName("Default"); otherwise.IsValid() && !otherwise.IsNil() {
@@ -41,6 +44,25 @@ func modifier(a schema.Attribute) (modify, error) {
 		return one(a.GetType(), a.PlanModifiers, modifySet), nil
 	default:
 		return nil, fmt.Errorf("modifiers of %T are not known", a)
+	}
+}
+
+// plainly fails for attributes with attributes of their own, and for those whose values have a say in what is valid or the same.
+func plainly(ctx context.Context, a schema.Attribute) error {
+	switch a.(type) {
+	case schema.StringAttribute, schema.BoolAttribute, schema.Int32Attribute, schema.Int64Attribute, schema.Float64Attribute, schema.ListAttribute, schema.SetAttribute, schema.MapAttribute:
+	default:
+		return fmt.Errorf("%T is not known", a)
+	}
+	for typ := a.GetType(); ; {
+		if v := reflect.TypeOf(typ.ValueType(ctx)); v.PkgPath() != reflect.TypeFor[types.String]().PkgPath() {
+			return fmt.Errorf("values of %s are not known", v)
+		}
+		of, ok := typ.(attr.TypeWithElementType)
+		if !ok {
+			return nil
+		}
+		typ = of.ElementType()
 	}
 }
 

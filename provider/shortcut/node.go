@@ -27,7 +27,7 @@ func prepare(ctx context.Context, attributes map[string]schema.Attribute, blocks
 	n := &node{}
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		a := attributes[name]
-		does, err := modifier(a)
+		does, err := modifier(ctx, a)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
