@@ -32,7 +32,7 @@ func TestServicesAreCalledByName(t *testing.T) {
 	for _, name := range []string{"db", "cache"} {
 		named(t, c, envoy, name, echo(t, name)).awaitReady(t)
 	}
-	web := caller(t, c, envoy, "web", netip.MustParseAddrPort(resolverAddress), 80, 5432)
+	web := callerByName(t, c, envoy, "web", netip.MustParseAddrPort(resolverAddress), 80, 5432)
 	listed := freeport.Loopback(t)
 	web.register(t, c, freeport.Loopback(t), api.Upstream{DestinationName: "listed", LocalBindAddress: "127.0.0.1", LocalBindPort: int(listed.Port())})
 	web.run(t)
@@ -260,7 +260,7 @@ func (w namesWorld) ports(t *testing.T, envoy string) {
 	}
 	defer held.Close()
 	address := resolve("spare.virtual.consul") // the same in every task
-	k := caller(t, w.c, envoy, "late", freeport.Loopback(t), 8081, 8082)
+	k := callerByName(t, w.c, envoy, "late", freeport.Loopback(t), 8081, 8082)
 	allow(t, w.c, "late", "spare")
 	k.register(t, w.c, freeport.Loopback(t))
 	k.run(t)
@@ -334,7 +334,7 @@ func (w namesWorld) endings(t *testing.T, envoy string) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			privileged(t, e.first)
-			k := caller(t, w.c, envoy, fmt.Sprint("ends", e.port), netip.MustParseAddrPort(e.dns), e.port)
+			k := callerByName(t, w.c, envoy, fmt.Sprint("ends", e.port), netip.MustParseAddrPort(e.dns), e.port)
 			k.register(t, w.c, freeport.Loopback(t))
 			k.run(t)
 			code, _ := k.awaitExit(t, eventually.Soon)

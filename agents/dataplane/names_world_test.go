@@ -151,8 +151,8 @@ func named(t *testing.T, c *testenv.Consul, envoy, name string, app netip.AddrPo
 	return k
 }
 
-// caller is a task that calls by name at the ports.
-func caller(t *testing.T, c *testenv.Consul, envoy, name string, dns netip.AddrPort, ports ...int) *task {
+// callerByName is a task that calls by name at the ports.
+func callerByName(t *testing.T, c *testenv.Consul, envoy, name string, dns netip.AddrPort, ports ...int) *task {
 	t.Helper()
 	k := named(t, c, envoy, name, netip.AddrPort{})
 	k.mode = api.ProxyModeTransparent

@@ -6,6 +6,7 @@ import (
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 	"github.com/consulecs/terraform-provider-consulecs/internal/mesh"
+	"github.com/consulecs/terraform-provider-consulecs/internal/problem"
 	"github.com/consulecs/terraform-provider-consulecs/provider/row"
 )
 
@@ -65,4 +66,13 @@ func ReadLogin(cfg *agentconfig.ConsulLogin, d Defaults) *Login {
 		row.Unset(m, d.Login)
 	}
 	return m
+}
+
+// Check warns of a login that is described, by the provider and the resource together, and never switched on.
+func (m *Login) Check(found *problem.List) {
+	if m == nil || m.Enabled != nil || reflect.DeepEqual(*m, Login{}) {
+		return
+	}
+	at := problem.At("login")
+	found.Warn(nil, at.Child("enabled"), "is missing, so the agents do not log in and the rest of %s does nothing: set it to true where Consul's ACLs are on, else to false", at)
 }
