@@ -42,7 +42,7 @@ func hear(p *Proxy, removed []string, resources ...resource) response {
 	r := response{typeURL: typeTest, nonce: "1", resources: resources, removed: removed}
 	came := append([]resource(nil), resources...)
 	defer p.reviser.hold(typeTest)()
-	p.reshape(r)
+	r, _ = p.reshape(r)
 	p.reviser.keep(r, came)
 	return r
 }
