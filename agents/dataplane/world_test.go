@@ -97,7 +97,7 @@ func newTask(t *testing.T, c *testenv.Consul) *task {
 		},
 	}
 	if c != nil {
-		k.file.Consul.GRPCPort, k.token = c.GRPCPort, newToken(t, c, service)
+		k.file.Consul.Addresses, k.file.Consul.GRPCPort, k.token = c.Address, c.GRPCPort, newToken(t, c, service)
 		k.file.Consul.TLS = dataplanefile.TLS{ServerName: c.ServerName}
 		k.env = []string{mesh.VariableGRPCCACert + "=" + c.CAPEM}
 	}
