@@ -29,6 +29,7 @@ func TestNamesWorkWithVirtualAddressesOfAnyNetwork(t *testing.T) {
 			var called []*task
 			for range 2 { // each has an address of its own
 				k := newTask(t, c)
+				k.callsByName(freeport.Loopback(t), int(freeport.Loopback(t).Port())) // which takes nothing from those who call it
 				k.register(t, c, website(t, k.service))
 				k.run(t)
 				called = append(called, k)
