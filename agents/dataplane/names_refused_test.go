@@ -21,18 +21,20 @@ import (
 const (
 	told     = "configuration refused by envoy"
 	rejected = "listener_manager.lds.update_rejected"
+	nonsense = "nothing that Lua understands"
 )
 
-// refusals has Envoy refuse the listener for names in two tasks, with a router that hangs on it. In one of them the reason stays: it is in
-// what Consul sends. In the other one a program takes a port after it was tried.
+// refusals has Envoy refuse the listener for names in three tasks, with a router that hangs on it. In two of them the reason stays, as it is
+// in what Consul sends: in one from the start. In the third one a program takes a port after it was tried.
 func (w namesWorld) refusals(t *testing.T, envoy string) {
+	never := callerByName(t, w.c, envoy, "never", freeport.Loopback(t), freePort(t))
 	broken := callerByName(t, w.c, envoy, "broken", freeport.Loopback(t), freePort(t))
 	raced := callerByName(t, w.c, envoy, "raced", freeport.Loopback(t), freePort(t), freePort(t))
 	raced.file.XDSServer.BindPort = freePort(t)
-	second := net.JoinHostPort("127.0.0.1", strconv.Itoa(raced.file.Names.Ports[1]))
-	held := listen(t, second)
-	allowAll(t, w.c, []string{"web", "broken", "raced"}, "api", "routed")
-	for _, k := range []*task{broken, raced} {
+	held := listen(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(raced.file.Names.Ports[1])))
+	allowAll(t, w.c, []string{"web", "never", "broken", "raced"}, "api", "routed")
+	never.scripted(t, w, nonsense)
+	for _, k := range []*task{never, broken, raced} {
 		k.register(t, w.c, freeport.Loopback(t))
 		k.run(t)
 	}
@@ -40,21 +42,14 @@ func (w namesWorld) refusals(t *testing.T, envoy string) {
 		k.awaitReady(t)
 		eventually.True(t, k.service+" calls by name", eventually.Soon, k.callsRouted)
 	}
-	broken.scripted(t, w, "nothing that Lua understands")
+	never.awaitReady(t) // whoever calls it can do so
+	never.tells(t, `"configured":true`)
+	broken.scripted(t, w, nonsense)
 	eventually.True(t, "a refusal is told", eventually.Soon, func() bool { return strings.Contains(broken.output.String(), told) })
 	began := time.Now()
 
-	raced.tells(t, fmt.Sprintf(`"ports":[%d],"taken":[%d]`, raced.file.Names.Ports[0], raced.file.Names.Ports[1]))
-	held = raced.race(t, held, second)
+	held = raced.losesTheRace(t, held)
 	defer held.Close()
-	eventually.True(t, "it is taken without the port", eventually.Soon, func() bool {
-		return strings.Contains(raced.output.String(), "configuration taken by envoy that it had refused")
-	})
-	raced.tells(t, fmt.Sprintf(`"ports":[%d],"taken":[%d]`, raced.file.Names.Ports[0], raced.file.Names.Ports[1]))
-	if n := raced.counter(t, rejected); n != 1 || strings.Count(raced.output.String(), told) != 1 || !strings.Contains(raced.output.String(), "choose other names.ports") {
-		t.Errorf("%d refusals, want one, with one warning and the fix", n)
-	}
-
 	eventually.True(t, "it is offered again", eventually.Soon, func() bool { return broken.counter(t, rejected) > 1 })
 	n, most := broken.counter(t, rejected), 1 // a first time, and again after two seconds, four, eight and so on, up to a minute
 	for pause, next := 2*time.Second, 2*time.Second; next < time.Since(began)+time.Second; next += pause {
@@ -71,7 +66,13 @@ func (w namesWorld) refusals(t *testing.T, envoy string) {
 	if strings.Contains(w.c.Output(), refusalHeard) {
 		t.Error("Consul hears of a refusal")
 	}
-	broken.scripted(t, w, "")
+	if n := strings.Count(never.output.String(), told); n != 1 || never.resolve("routed.virtual.consul", dns.TypeA) != "none" {
+		t.Errorf("where no listener was ever taken there are %d warnings, want one, and no name", n)
+	}
+	for _, k := range []*task{never, broken} {
+		k.scripted(t, w, "")
+	}
+	eventually.True(t, "calls by name begin once Envoy takes the listener", eventually.Soon, never.callsRouted)
 	allowAll(t, w.c, []string{"web", "broken"}, "db")
 	eventually.True(t, "a name comes once Envoy takes the listener", eventually.Soon, func() bool { return broken.speaks("db.virtual.consul") == "db" })
 }
@@ -91,8 +92,26 @@ func (k *task) scripted(t *testing.T, w namesWorld, text string) {
 	configure(t, w.c, entry)
 }
 
+// losesTheRace lets the second of the task's ports go and takes it again after it was tried and before Envoy listens there: once Envoy refuses
+// it, the port is left out. What is returned has the port.
+func (k *task) losesTheRace(t *testing.T, held net.Listener) net.Listener {
+	t.Helper()
+	state := fmt.Sprintf(`"ports":[%d],"taken":[%d]`, k.file.Names.Ports[0], k.file.Names.Ports[1])
+	k.tells(t, state)
+	held = k.race(t, held)
+	eventually.True(t, "the listener is taken without the port", eventually.Soon, func() bool {
+		return strings.Contains(k.output.String(), "configuration taken by envoy that it had refused")
+	})
+	k.tells(t, state)
+	log := k.output.String()
+	if n := k.counter(t, rejected); n != 1 || strings.Count(log, told) != 1 || !strings.Contains(log, "choose other names.ports; envoy") {
+		t.Errorf("%d refusals, want one, with one warning and the fix", n)
+	}
+	return held
+}
+
 // race lets a port go, and takes it again as soon as the listener with it is on its way to Envoy, which stands still meanwhile.
-func (k *task) race(t *testing.T, held net.Listener, address string) net.Listener {
+func (k *task) race(t *testing.T, held net.Listener) net.Listener {
 	t.Helper()
 	pid := k.envoyPID()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
@@ -101,7 +120,7 @@ func (k *task) race(t *testing.T, held net.Listener, address string) net.Listene
 	defer syscall.Kill(pid, syscall.SIGCONT)
 	held.Close()
 	eventually.True(t, "Envoy is sent the listener", eventually.Soon, func() bool { return k.unread(t) })
-	return listen(t, address)
+	return listen(t, held.Addr().String())
 }
 
 // unread tells whether a listener lies unread in Envoy's connection to the agent: that is more than what keeps a connection alive.
