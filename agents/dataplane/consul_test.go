@@ -37,8 +37,14 @@ func stopSharedConsul() {
 // startConsul starts a server, which the caller ends. Services speak HTTP by default.
 func startConsul(t *testing.T) *testenv.Consul {
 	t.Helper()
+	return startConsulAs(t, testenv.ConsulConfig{})
+}
+
+// startConsulAs is startConsul for a server that is not as most are.
+func startConsulAs(t *testing.T, cfg testenv.ConsulConfig) *testenv.Consul {
+	t.Helper()
 	tool(t, "consul")
-	c, err := testenv.StartConsul(t.Context(), testenv.ConsulConfig{})
+	c, err := testenv.StartConsul(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,6 +67,7 @@ func TestServicesAreCalledByName(t *testing.T) {
 	t.Run("a connection outlives other names", w.connection)
 	t.Run("Consul is away", w.consulAway)
 	t.Run("a terminating gateway", func(t *testing.T) { w.gateway(t, envoy) })
+	t.Run("Envoy refuses", func(t *testing.T) { w.refusals(t, envoy) })
 	t.Run("ports of others", func(t *testing.T) { w.ports(t, envoy) })
 	t.Run("what ends the agent", func(t *testing.T) { w.endings(t, envoy) })
 	if n := web.counter(t, "listener_manager.lds.update_rejected"); n > 0 {

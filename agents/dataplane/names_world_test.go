@@ -13,12 +13,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/consul/api"
+	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
@@ -152,23 +154,66 @@ func named(t *testing.T, c *testenv.Consul, envoy, name string, app netip.AddrPo
 }
 
 // callerByName is a task that calls by name at the ports.
-func callerByName(t *testing.T, c *testenv.Consul, envoy, name string, dns netip.AddrPort, ports ...int) *task {
+func callerByName(t *testing.T, c *testenv.Consul, envoy, name string, resolver netip.AddrPort, ports ...int) *task {
 	t.Helper()
 	k := named(t, c, envoy, name, netip.AddrPort{})
-	k.mode = api.ProxyModeTransparent
-	k.file.Names = &dataplanefile.Names{Ports: ports}
-	k.file.DNSServer = &dataplanefile.DNSServer{BindAddress: dns.Addr().String(), BindPort: new(int(dns.Port()))}
+	k.callsByName(resolver, ports...)
 	return k
 }
 
-// allow lets web call the services, deny does not any more.
+// callsByName has the task call by name, without upstreams.
+func (k *task) callsByName(resolver netip.AddrPort, ports ...int) {
+	k.mode = api.ProxyModeTransparent
+	k.file.Names = &dataplanefile.Names{Ports: ports}
+	k.file.DNSServer = &dataplanefile.DNSServer{BindAddress: resolver.Addr().String(), BindPort: new(int(resolver.Port()))}
+}
+
+// resolve is the address that the task's own DNS has for a name, or "none".
+func (k *task) resolve(name string, kind uint16) string {
+	at := net.JoinHostPort(k.file.DNSServer.BindAddress, strconv.Itoa(*k.file.DNSServer.BindPort))
+	answer, err := dns.Exchange(new(dns.Msg).SetQuestion(dns.Fqdn(name), kind), at)
+	if err != nil {
+		return err.Error()
+	}
+	for _, record := range answer.Answer {
+		switch record := record.(type) {
+		case *dns.A:
+			return record.A.String()
+		case *dns.AAAA:
+			return record.AAAA.String()
+		}
+	}
+	return "none"
+}
+
+// calls asks by name as the task's application would: its DNS first, then the address, at the first of the ports.
+func (k *task) calls(name, path string) string {
+	address := k.resolve(name, dns.TypeA)
+	if _, err := netip.ParseAddr(address); err != nil {
+		return name + " resolves to " + address
+	}
+	return call(net.JoinHostPort(address, strconv.Itoa(k.file.Names.Ports[0])) + path)
+}
+
+// allow lets a service call others.
 func allow(t *testing.T, c *testenv.Consul, from string, names ...string) {
 	t.Helper()
+	allowAll(t, c, []string{from}, names...)
+}
+
+// allowAll lets services call others.
+func allowAll(t *testing.T, c *testenv.Consul, from []string, names ...string) {
+	t.Helper()
+	var sources []*api.SourceIntention
+	for _, name := range from {
+		sources = append(sources, &api.SourceIntention{Name: name, Action: api.IntentionActionAllow})
+	}
 	for _, name := range names {
-		configure(t, c, &api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: name, Sources: []*api.SourceIntention{{Name: from, Action: api.IntentionActionAllow}}})
+		configure(t, c, &api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: name, Sources: sources})
 	}
 }
 
+// deny lets nobody call the services any more.
 func deny(t *testing.T, c *testenv.Consul, names ...string) {
 	t.Helper()
 	for _, name := range names {

@@ -34,6 +34,9 @@ func (k *task) counter(t *testing.T, name string) int {
 	return n
 }
 
+// refusalHeard is what Consul logs of a refusal that it hears of.
+const refusalHeard = "got error response from envoy proxy"
+
 // Consul sends a refused listener again with each answer of Envoy's, and a route that hangs on it makes Envoy answer at once.
 func TestARefusedListenerComesAgainSeldomAndHoldsNothingUp(t *testing.T) {
 	t.Parallel()
@@ -60,6 +63,7 @@ func TestARefusedListenerComesAgainSeldomAndHoldsNothingUp(t *testing.T) {
 	list := []api.Upstream{upstream(apiTask.service, int(first.Port())), upstream("held"+apiTask.service, int(taken.Port()))}
 	web.register(t, c, freeport.Loopback(t), list...)
 	eventually.True(t, "the refusal is told", eventually.Soon, func() bool { return strings.Contains(web.output.String(), "configuration refused by envoy") })
+	eventually.True(t, "Consul hears of it", eventually.Soon, func() bool { return strings.Contains(c.Output(), refusalHeard) })
 
 	const lds = "listener_manager.lds.update_rejected"
 	before := web.counter(t, lds)

@@ -30,9 +30,9 @@ func startGateway(t *testing.T, c *testenv.Consul) {
 	k.awaitReady(t)
 }
 
-// TestAPeersServiceIsTriedElsewhereByItsMark calls a service of another Consul, through a mesh gateway there. The application of
-// one of its two instances is gone. The gateway passes the mark on, and the caller asks it again.
-func TestAPeersServiceIsTriedElsewhereByItsMark(t *testing.T) {
+// TestAPeersServiceHasANameAndIsTriedElsewhereByItsMark calls a service of another Consul, through a mesh gateway there: by name, and
+// at a port. Then the application of one of its two instances is gone. The gateway passes the mark on, and the caller asks it again.
+func TestAPeersServiceHasANameAndIsTriedElsewhereByItsMark(t *testing.T) {
 	t.Parallel()
 	near, far := sharedConsul(t), startConsul(t)
 	t.Cleanup(func() { _ = far.Stop() })
@@ -47,9 +47,13 @@ func TestAPeersServiceIsTriedElsewhereByItsMark(t *testing.T) {
 	apis := startInstances(t, far, 2, seen, unchanged)
 	startGateway(t, far)
 	k, at := newTask(t, near), freeport.Loopback(t)
+	byName := newTask(t, near) // calls it by name
+	byName.callsByName(freeport.Loopback(t), int(freeport.Loopback(t).Port()))
 	for _, entry := range []api.ConfigEntry{
 		&api.ExportedServicesConfigEntry{Name: "default", Services: []api.ExportedService{{Name: apis[0].service, Consumers: []api.ServiceConsumer{{Peer: "near"}}}}},
-		&api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: apis[0].service, Sources: []*api.SourceIntention{{Name: k.service, Peer: "near", Action: api.IntentionActionAllow}}},
+		&api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: apis[0].service, Sources: []*api.SourceIntention{
+			{Name: k.service, Peer: "near", Action: api.IntentionActionAllow}, {Name: byName.service, Peer: "near", Action: api.IntentionActionAllow},
+		}},
 	} {
 		if _, _, err := far.API.ConfigEntries().Set(entry, nil); err != nil {
 			t.Fatal(err)
@@ -57,8 +61,14 @@ func TestAPeersServiceIsTriedElsewhereByItsMark(t *testing.T) {
 	}
 	k.register(t, near, freeport.Loopback(t), api.Upstream{DestinationName: apis[0].service, DestinationPeer: "far", LocalBindAddress: "127.0.0.1", LocalBindPort: int(at.Port())})
 	k.run(t)
+	byName.register(t, near, freeport.Loopback(t))
+	byName.run(t)
 	k.awaitReady(t)
+	byName.awaitReady(t)
 	eventually.True(t, k.service+" reaches its peer's service", 2*eventually.Soon, func() bool { return get(at) == "200 from api" })
+	for _, form := range []string{".virtual.far.consul", ".virtual.far.peer.consul"} {
+		eventually.True(t, byName.service+" reaches it as "+form, eventually.Soon, func() bool { return byName.calls(apis[0].service+form, "/") == "200 from api" })
+	}
 	apis[0].leave()
 	client := &http.Client{Timeout: eventually.Soon}
 	for i := range 20 {

@@ -12,8 +12,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -32,6 +30,7 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/freeport"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/logbuffer"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/required"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 )
@@ -97,7 +96,7 @@ func newTask(t *testing.T, c *testenv.Consul) *task {
 		},
 	}
 	if c != nil {
-		k.file.Consul.GRPCPort, k.token = c.GRPCPort, newToken(t, c, service)
+		k.file.Consul.Addresses, k.file.Consul.GRPCPort, k.token = c.Address, c.GRPCPort, newToken(t, c, service)
 		k.file.Consul.TLS = dataplanefile.TLS{ServerName: c.ServerName}
 		k.env = []string{mesh.VariableGRPCCACert + "=" + c.CAPEM}
 	}
@@ -214,16 +213,7 @@ func (k *task) envoyPID() int {
 
 // envoys are the IDs of the agent's children.
 func (k *task) envoys() []int {
-	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", k.cmd.Process.Pid))
-	var all []int
-	for _, file := range children {
-		data, _ := os.ReadFile(file)
-		for text := range strings.FieldsSeq(string(data)) {
-			if pid, err := strconv.Atoi(text); err == nil {
-				all = append(all, pid)
-			}
-		}
-	}
+	all, _ := procs.Children(k.cmd.Process.Pid)
 	return all
 }
 

@@ -21,22 +21,26 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/consul/link"
 	"github.com/consulecs/terraform-provider-consulecs/internal/dataplanefile"
 	"github.com/consulecs/terraform-provider-consulecs/internal/names"
+	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
+	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/procs"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
 
-// The two services with an application: one is called by name, the other one at a port.
+// The two services with an application: one is called by name, the other one at a port, also by a caller that calls nobody by name.
 const (
-	byName = "by-name"
-	byPort = "by-port"
+	byName       = "by-name"
+	byPort       = "by-port"
+	listedCaller = "web-listed"
 
 	namesConnections = 16
 )
 
-// names measures calls by name beside calls at a port, with one application and as many other services as a proxy has upstreams.
+// names measures calls by name beside calls at a port, with one application and as many other services as a proxy has upstreams. At first
+// callers may call that application alone, and then every service.
 func (b *bench) names(ctx context.Context) error {
 	return withConsul(ctx, testenv.ConsulConfig{}, func(c *testenv.Consul) (err error) {
 		tools, err := toolcache.Find()
@@ -53,7 +57,7 @@ func (b *bench) names(ctx context.Context) error {
 		defer server.Close()
 		b.say("Consul gets %d services", b.Upstreams)
 		f := configuring{consul: c, envoy: tools.Envoy, upstreams: b.Upstreams}
-		if err := errors.Join(f.services(ctx), permitAll(ctx, c)); err != nil {
+		if err := errors.Join(f.services(ctx), speakHTTP(ctx, c), permit(ctx, c, byName, caller), permit(ctx, c, byPort, caller, listedCaller)); err != nil {
 			return err
 		}
 		for _, service := range []string{byName, byPort} {
@@ -63,28 +67,168 @@ func (b *bench) names(ctx context.Context) error {
 			}
 			defer func() { err = errors.Join(err, d.end()) }()
 		}
-		d, err := b.startDataplane(ctx, c, caller, func(p *api.AgentServiceConnectProxyConfig) {
-			p.Mode = api.ProxyModeTransparent
-			p.Upstreams = []api.Upstream{{DestinationName: byPort, LocalBindPort: int(port.Port())}}
-		}, func(file *dataplanefile.File) { file.Names = &dataplanefile.Names{Ports: []int{int(name.Port())}} })
+		calls := callerByName(name.Port(), port)
+		few, err := b.callersStart(ctx, c, calls, callerAtPort(port))
+		if err != nil {
+			return err
+		}
+		if err := permit(ctx, c, "*", caller); err != nil {
+			return err
+		}
+		d, err := b.startDataplane(ctx, c, calls.service, calls.proxy, calls.file)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, d.end()) }()
 		f.token = d.token
-		return errors.Join(b.rewrite(ctx, f, d), b.answers(ctx, d), b.requests(ctx, d, name.Port(), port))
+		return errors.Join(b.rewrite(ctx, f, d), b.memoryOfNames(ctx, d, few), b.answers(ctx, d), b.requests(ctx, d, name.Port(), port))
 	})
 }
 
-// permitAll lets the caller call every service, all of which speak HTTP.
-func permitAll(ctx context.Context, c *testenv.Consul) error {
-	for _, entry := range []api.ConfigEntry{
-		&api.ProxyConfigEntry{Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http"}},
-		&api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: "*", Sources: []*api.SourceIntention{{Name: caller, Action: api.IntentionActionAllow}}},
-	} {
-		if _, _, err := c.API.ConfigEntries().Set(entry, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
-			return err
+// speakHTTP has all services speak HTTP.
+func speakHTTP(ctx context.Context, c *testenv.Consul) error {
+	_, _, err := c.API.ConfigEntries().Set(&api.ProxyConfigEntry{Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http"}},
+		(&api.WriteOptions{}).WithContext(ctx))
+	return err
+}
+
+// permit lets callers call a service, which may be all, "*".
+func permit(ctx context.Context, c *testenv.Consul, service string, callers ...string) error {
+	entry := &api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: service}
+	for _, name := range callers {
+		entry.Sources = append(entry.Sources, &api.SourceIntention{Name: name, Action: api.IntentionActionAllow})
+	}
+	_, _, err := c.API.ConfigEntries().Set(entry, (&api.WriteOptions{}).WithContext(ctx))
+	return err
+}
+
+// calling is a task that calls a service: what Consul and its agent know of it, and where the service is, by its DNS.
+type calling struct {
+	what, service string
+	proxy         func(*api.AgentServiceConnectProxyConfig)
+	file          func(*dataplanefile.File)
+	at            func(ctx context.Context, resolver netip.AddrPort) (string, error)
+}
+
+// callerByName calls one service by name, and has another one listed.
+func callerByName(namePort uint16, port netip.AddrPort) calling {
+	listed := callerAtPort(port)
+	return calling{"by name", caller,
+		func(p *api.AgentServiceConnectProxyConfig) {
+			listed.proxy(p)
+			p.Mode = api.ProxyModeTransparent
+		},
+		func(file *dataplanefile.File) { file.Names = &dataplanefile.Names{Ports: []int{int(namePort)}} },
+		func(ctx context.Context, resolver netip.AddrPort) (string, error) {
+			address, err := resolve(ctx, resolver)
+			return net.JoinHostPort(address.String(), strconv.Itoa(int(namePort))), err
+		},
+	}
+}
+
+// callerAtPort calls a service that is listed.
+func callerAtPort(port netip.AddrPort) calling {
+	return calling{"by a port", listedCaller,
+		func(p *api.AgentServiceConnectProxyConfig) {
+			p.Upstreams = []api.Upstream{{DestinationName: byPort, LocalBindPort: int(port.Port())}}
+		},
+		func(*dataplanefile.File) {},
+		func(context.Context, netip.AddrPort) (string, error) { return port.String(), nil },
+	}
+}
+
+// callersStart starts each of the callers in turn, and times it from its agent's start until its first request is answered. It returns
+// what those by name take of memory.
+func (b *bench) callersStart(ctx context.Context, c *testenv.Consul, callers ...calling) (byNames []taken, err error) {
+	for i := range b.Samples {
+		for _, k := range callers {
+			var began time.Time
+			answered := make(chan error, 1)
+			d, err := b.startDataplane(ctx, c, k.service, k.proxy, func(file *dataplanefile.File) {
+				k.file(file)
+				resolver := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(*file.DNSServer.BindPort))
+				began = time.Now()
+				go func() { answered <- answer(ctx, func() (string, error) { return k.at(ctx, resolver) }) }()
+			})
+			if err != nil {
+				return nil, err
+			}
+			err = <-answered
+			took := time.Since(began)
+			b.say("%d of %d started, its first request %s answered after %s", i+1, b.Samples, k.what, took.Round(time.Millisecond))
+			b.add(figures.Figure{Name: "dataplane agent's start → first request answered, " + k.what, Unit: "s"}, took.Seconds())
+			if err == nil && k.service == caller {
+				var t taken
+				t, err = b.takes(ctx, d)
+				byNames = append(byNames, t)
+			}
+			if err := errors.Join(err, d.end()); err != nil {
+				return nil, err
+			}
 		}
+		slices.Reverse(callers) // what Consul still knows of the last one helps the next
+	}
+	return byNames, nil
+}
+
+// answer asks at an address, on a connection of its own each time, until it is answered.
+func answer(ctx context.Context, at func() (string, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		err := func() error {
+			address, err := at()
+			if err != nil {
+				return err
+			}
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			return hammer.HTTP(conn, "/")()
+		}()
+		if err == nil {
+			return nil
+		}
+		if !sleep.For(ctx, time.Millisecond) {
+			return fmt.Errorf("no answer within %s: %w", limit, err)
+		}
+	}
+}
+
+// taken is what a dataplane takes of memory, in bytes.
+type taken struct{ agent, envoy int64 }
+
+// takes looks at a dataplane once its agent has given back what its start needed.
+func (b *bench) takes(ctx context.Context, d *dataplane) (t taken, err error) {
+	if !sleep.For(ctx, 3*time.Second) {
+		return t, context.Cause(ctx)
+	}
+	envoys, err := procs.Children(d.child.PID())
+	if err != nil {
+		return t, err
+	}
+	if len(envoys) != 1 {
+		return t, fmt.Errorf("the dataplane has %d children, want Envoy alone", len(envoys))
+	}
+	if t.agent, err = procs.Resident(d.child.PID()); err != nil {
+		return t, err
+	}
+	t.envoy, err = procs.Resident(envoys[0])
+	return t, err
+}
+
+// memoryOfNames compares a dataplane with such that have one name.
+func (b *bench) memoryOfNames(ctx context.Context, d *dataplane, few []taken) error {
+	many, err := b.takes(ctx, d)
+	if err != nil {
+		return err
+	}
+	b.say("with %d names the agent takes %d MiB and Envoy %d MiB", b.Upstreams+1, many.agent/mebibyte, many.envoy/mebibyte)
+	for _, one := range few {
+		b.add(figures.Figure{Name: "memory of a name, Envoy's", Unit: "KiB"}, float64(many.envoy-one.envoy)/kibibyte/float64(b.Upstreams))
+		b.add(figures.Figure{Name: "memory of a name, the agent's", Unit: "KiB"}, float64(many.agent-one.agent)/kibibyte/float64(b.Upstreams))
 	}
 	return nil
 }
@@ -178,16 +322,16 @@ func (b *bench) answers(ctx context.Context, d *dataplane) error {
 
 func (b *bench) awaitName(ctx context.Context, d *dataplane) error {
 	_, err := eventually.Seen(ctx, "the name has an address", limit, func() (string, error) {
-		_, err := d.resolve(ctx)
+		_, err := resolve(ctx, d.dns)
 		return "", err
 	})
 	return err
 }
 
-// resolve is the address of the service that is called by name.
-func (d *dataplane) resolve(ctx context.Context) (netip.Addr, error) {
+// resolve is the address of the service that is called by name, by the DNS of its caller.
+func resolve(ctx context.Context, at netip.AddrPort) (netip.Addr, error) {
 	query := new(dns.Msg).SetQuestion(byName+".virtual.consul.", dns.TypeA)
-	answer, _, err := new(dns.Client).ExchangeContext(ctx, query, d.dns.String())
+	answer, _, err := new(dns.Client).ExchangeContext(ctx, query, at.String())
 	if err != nil {
 		return netip.Addr{}, err
 	}
@@ -201,7 +345,7 @@ func (d *dataplane) resolve(ctx context.Context) (netip.Addr, error) {
 
 // requests asks the same application by name and at a port, in turn.
 func (b *bench) requests(ctx context.Context, d *dataplane, namePort uint16, port netip.AddrPort) error {
-	address, err := d.resolve(ctx)
+	address, err := resolve(ctx, d.dns)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type ConsulConfig struct {
 	MaxConnections int    // of a client's to the HTTP API, beyond which it answers 429; 0 = Consul's own number
 	Fresh          bool   // nobody has bootstrapped its ACLs: it knows no token, and its API has none
 	Expects        int    // how many servers it wants to see before there is a leader; 0 = itself
+	VirtualNetwork string // of IPv4, of which services get virtual addresses; "" = Consul's own, 240.0.0.0/4
 	RaftMultiplier int    // how patient servers are with each other, Consul's own being 5; 0 = 1, with which a new leader is there soonest
 
 	joins *Consul // the server whose cluster this one joins; nil = a cluster of its own
@@ -172,6 +173,9 @@ func (c *Consul) settings(cfg ConsulConfig, dir string) (map[string]any, error) 
 		"connect": map[string]any{"enabled": true}, "ui_config": map[string]any{"enabled": true},
 		"performance": map[string]any{"raft_multiplier": cmp.Or(cfg.RaftMultiplier, 1)}, "ports": ports,
 		"acl": map[string]any{"enabled": !cfg.Open, "default_policy": "deny"}, // no token is in a file: see bootstrap
+	}
+	if cfg.VirtualNetwork != "" {
+		settings["connect"] = map[string]any{"enabled": true, "virtual_ip_cidr_v4": cfg.VirtualNetwork}
 	}
 	if cfg.MaxConnections > 0 {
 		settings["limits"] = map[string]any{"http_max_conns_per_client": cfg.MaxConnections}

@@ -100,13 +100,18 @@ func (d *daemon) PID() int { return d.cmd.Process.Pid }
 
 func (d *daemon) log() string { return filepath.Join(d.dir, "output.log") }
 
-// tail is the end of the daemon's output.
-func (d *daemon) tail(lines int) string {
+// Output is what the daemon has printed so far.
+func (d *daemon) Output() string {
 	raw, err := os.ReadFile(d.log())
 	if err != nil {
 		return err.Error()
 	}
-	all := strings.Split(strings.TrimSpace(string(raw)), "\n")
+	return string(raw)
+}
+
+// tail is the end of the daemon's output.
+func (d *daemon) tail(lines int) string {
+	all := strings.Split(strings.TrimSpace(d.Output()), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 

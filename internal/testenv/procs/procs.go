@@ -76,6 +76,29 @@ func Running(program string) ([]int, error) {
 	return found, nil
 }
 
+// Children are the processes that a process has started and that have not been reaped yet.
+func Children(pid int) ([]int, error) {
+	files, err := filepath.Glob(file(pid, "task/*/children")) // each thread has its own
+	if err != nil {
+		return nil, err
+	}
+	var found []int
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			continue // the thread has ended, and its children are another's
+		}
+		for text := range strings.FieldsSeq(string(data)) {
+			child, err := strconv.Atoi(text)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, child)
+		}
+	}
+	return found, nil
+}
+
 // Resident is a process's resident memory in bytes.
 func Resident(pid int) (int64, error) { return memory(pid, "VmRSS") }
 

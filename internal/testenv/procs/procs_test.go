@@ -2,6 +2,7 @@ package procs
 
 import (
 	"os"
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -62,6 +63,15 @@ func TestTheOwnProcessIsSeen(t *testing.T) {
 	} else if peak, err := Peak(os.Getpid()); peak < now/2 || err != nil {
 		t.Errorf("peak %d of a process of %d, %v", peak, now, err)
 	}
+	child := exec.CommandContext(t.Context(), "sleep", "60")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := Children(os.Getpid()); !slices.Contains(found, child.Process.Pid) || err != nil {
+		t.Errorf("the children are %v, %v, want %d among them", found, err, child.Process.Pid)
+	}
+	_ = child.Process.Kill()
+	_ = child.Wait()
 	if found, err := Running(os.Args[0]); !slices.Contains(found, os.Getpid()) || err != nil {
 		t.Errorf("%s runs as %v, %v", os.Args[0], found, err)
 	}
