@@ -144,7 +144,7 @@ func TestSettingsInConsulWinOverRetries(t *testing.T) {
 		{"retries of gRPC", "dynamic_listeners", names["grpc"], append(inListener(policy...), "retry_on"), []any{ours}},
 		{"retries by a router", "dynamic_route_configs", names["routed"], append(policy[:len(policy):len(policy)], "num_retries"), []any{4.0, 16.0, 16.0}},
 		{"reasons by a router", "dynamic_route_configs", names["routed"], append(policy[:len(policy):len(policy)], "retry_on"), []any{"connect-failure", "gateway-error", "retriable-status-codes", ours, ours}},
-		{"what is kept of a body", "dynamic_route_configs", names["routed"], []string{"virtual_hosts", "routes", "per_request_buffer_limit_bytes"}, []any{65536.0, 65536.0}},
+		{"what is kept of a body", "dynamic_route_configs", names["routed"], []string{"virtual_hosts", "routes", "request_body_buffer_limit"}, []any{"65536", "65536"}},
 		{"attempts to connect", "dynamic_listeners", names["tcp"], []string{"filter_chains", "filters", "typed_config", "max_connect_attempts"}, []any{6.0}},
 		{"timeout", "dynamic_active_clusters", names["plain"], []string{"connect_timeout"}, []any{"2s"}},
 		{"timeout of a user's", "dynamic_active_clusters", names["mine"], []string{"connect_timeout"}, []any{"2.500s"}},

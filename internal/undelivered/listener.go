@@ -39,10 +39,12 @@ const (
 	hostRoutes    wire.Number = 3
 	hostRetries   wire.Number = 16
 	hostRetriesBy wire.Number = 20
-	hostBuffer    wire.Number = 18
+	hostBuffer    wire.Number = 25
+	hostBufferWas wire.Number = 18 // what it was until Envoy 1.36, which warns of it
 
 	routeAction       wire.Number = 2
-	routeBuffer       wire.Number = 16
+	routeBuffer       wire.Number = 20
+	routeBufferWas    wire.Number = 16
 	actionCluster     wire.Number = 1
 	actionWeighted    wire.Number = 3
 	actionRetries     wire.Number = 9
@@ -168,7 +170,8 @@ func changeRoutes(routes *wire.Message, also alsoLeads) error {
 				ours, err = retry(action, also)
 				return err
 			})
-			if ours && !route.Has(routeBuffer) && !host.Has(hostBuffer) {
+			limited := route.Has(routeBuffer) || route.Has(routeBufferWas) || host.Has(hostBuffer) || host.Has(hostBufferWas)
+			if ours && !limited {
 				route.SetWrapped(routeBuffer, keptOfABody)
 			}
 			return true, err
