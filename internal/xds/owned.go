@@ -11,7 +11,7 @@ import (
 type Owner struct {
 	Owns     func(name string) bool     // nil: all of the type
 	Answered func(name, refusal string) // Envoy has taken the resource, or has refused it for a reason; nil: nobody minds
-	Gone     func(name string)          // Consul has no such resource any more, or Envoy wants none
+	Gone     func(name string)          // Consul has no such resource any more, or Envoy wants none, or it has to come anew; nil: nobody minds
 }
 
 // kept is a resource of an owner's over Envoy's streams: Consul sends nothing again of which Envoy says that it has it.

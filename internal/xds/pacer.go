@@ -24,7 +24,7 @@ const ownNonce = "again-"
 type pacer struct {
 	mu     sync.Mutex
 	sent   map[string]response // by nonce: what Envoy has not answered yet
-	last   map[place]string    // nonce of the last of these with the resource
+	last   map[place]latest    // what was sent last of a resource, if that is among it
 	held   map[place]*refusal
 	nonces int
 	wake   chan struct{} // holds one element when something became due
@@ -35,6 +35,9 @@ type pacer struct {
 // place is where a resource is: there is one of a name for each type.
 type place struct{ typeURL, name string }
 
+// latest is where a resource was sent last, and which version of it.
+type latest struct{ nonce, version string }
+
 // refusal is a resource that Envoy has refused.
 type refusal struct {
 	resource
@@ -44,7 +47,7 @@ type refusal struct {
 }
 
 func newPacer(owns func(typeURL, name string) bool) *pacer {
-	return &pacer{sent: map[string]response{}, last: map[place]string{}, held: map[place]*refusal{}, wake: make(chan struct{}, 1), owns: owns}
+	return &pacer{sent: map[string]response{}, last: map[place]latest{}, held: map[place]*refusal{}, wake: make(chan struct{}, 1), owns: owns}
 }
 
 // sends notes a response that Envoy gets. One of ours gets its nonce here.
@@ -55,7 +58,7 @@ func (p *pacer) sends(r response) response {
 	}
 	p.sent[r.nonce] = r
 	for _, one := range r.resources {
-		p.last[place{r.typeURL, one.name}] = r.nonce
+		p.last[place{r.typeURL, one.name}] = latest{r.nonce, one.version}
 	}
 	return r
 }
@@ -139,10 +142,12 @@ func (p *pacer) answered(r request, now time.Time) news {
 		if p.owns(asked.typeURL, one.name) {
 			n.own = append(n.own, one.name)
 		}
-		if p.last[at] != r.nonce {
-			continue // another was sent meanwhile
+		switch last := p.last[at]; {
+		case last.nonce == r.nonce:
+			delete(p.last, at)
+		case last.version != one.version:
+			continue // Consul has sent another meanwhile, or removed it
 		}
-		delete(p.last, at)
 		old := p.held[at]
 		switch {
 		case !r.refused && old != nil:
@@ -188,7 +193,7 @@ func (p *pacer) due(now time.Time) (offers []response, wait time.Duration) {
 	wait = -1
 	for at, f := range p.held {
 		switch left := f.next.Sub(now); {
-		case p.last[at] != "": // Envoy has not answered yet
+		case p.last[at].nonce != "": // Envoy has not answered yet
 		case left <= 0:
 			offers = append(offers, p.sends(response{typeURL: at.typeURL, resources: []resource{f.resource}}))
 		case wait < 0 || left < wait:

@@ -152,6 +152,25 @@ func TestARefusalOfWhatIsSupersededHoldsNothing(t *testing.T) {
 	}
 }
 
+// Were it not held at once, Consul could go on sending it before each refusal arrives.
+func TestARefusalHoldsWhatWasSentTwice(t *testing.T) {
+	t.Parallel()
+	p := newPacer(func(string, string) bool { return false })
+	p.pass(aResponse("1", aResource("a", "v1")))
+	p.pass(aResponse("2", aResource("a", "v1")))
+	p.answered(refuse("1"), time.Now())
+	if _, pass := p.pass(aResponse("3", aResource("a", "v1"))); pass {
+		t.Error("the same passes again")
+	}
+	if offers, _ := p.due(time.Now().Add(time.Hour)); len(offers) > 0 {
+		t.Errorf("%v is offered while Envoy has the same before it", offers)
+	}
+	p.answered(refuse("2"), time.Now())
+	if offers, _ := p.due(time.Now().Add(time.Hour)); len(offers) != 1 {
+		t.Errorf("%d offers", len(offers))
+	}
+}
+
 func TestAResponseIsWrittenAsItWasRead(t *testing.T) {
 	t.Parallel()
 	in := aResponse("n", aResource("a", "v1"), aResource("b", "v2"))
