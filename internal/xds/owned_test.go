@@ -82,7 +82,7 @@ func startTalk(t *testing.T, shape Shape, owner Owner) *talk {
 // open begins a stream, on which Envoy says what it has. The one before it breaks.
 func (k *talk) open(has ...string) {
 	k.t.Helper()
-	ctx, cancel := context.WithTimeout(k.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(k.t.Context(), 30*time.Second)
 	k.t.Cleanup(cancel)
 	if k.breaks != nil {
 		k.breaks()
@@ -168,6 +168,15 @@ func (k *talk) gets() (r response, content string) {
 		content += fmt.Sprintf("%s=%s ", one.name, listener.Text(1))
 	}
 	return r, strings.TrimSpace(content)
+}
+
+// getsAnother has the owner make another shape, which Envoy gets.
+func (k *talk) getsAnother(m *mine, what string) response {
+	k.t.Helper()
+	m.make(what)
+	k.proxy.Reshape(TypeListener)
+	r, _ := k.gets()
+	return r
 }
 
 func listenerNamed(name, version string) resource {
@@ -309,23 +318,12 @@ func TestANewShapeThatWasLostWithItsStreamIsSentOnTheNext(t *testing.T) {
 		change func(k *talk, m *mine)
 		want   string
 	}{
-		"Envoy had not answered": {func(k *talk, m *mine) {
-			m.make("second")
-			k.proxy.Reshape(TypeListener)
-			k.gets()
-		}, "mine=second"},
+		"Envoy had not answered": {func(k *talk, m *mine) { k.getsAnother(m, "second") }, "mine=second"},
 		"Envoy had refused it": {func(k *talk, m *mine) {
-			m.make("second")
-			k.proxy.Reshape(TypeListener)
-			r, _ := k.gets()
-			k.say(r.nonce, "no")
+			k.say(k.getsAnother(m, "second").nonce, "no")
 			eventually.True(k.t, "the owner hears of the refusal", eventually.Soon, func() bool { return len(m.heard()) == 2 })
 		}, "mine=second"},
-		"it was to be left out": {func(k *talk, m *mine) {
-			m.make("")
-			k.proxy.Reshape(TypeListener)
-			k.gets()
-		}, ""},
+		"it was to be left out": {func(k *talk, m *mine) { k.getsAnother(m, "") }, ""},
 		"it is another without a stream": {func(k *talk, m *mine) {
 			k.breaks()
 			m.make("second")
