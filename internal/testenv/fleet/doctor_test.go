@@ -26,12 +26,12 @@ func TestADoctorInTheTaskFindsItWell(t *testing.T) {
 		warned  []string
 	}{
 		"plain": {func(*taskdef.Spec) {}, fmt.Sprint(mesh.UIDHealthSync),
-			[]string{"port-outbound", "port-dns", "port-names", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules", "port-start", "bind-device", "resolv-conf", "zones"}, nil},
-		"transparent": {transparent(""), fmt.Sprintf("0:%d", mesh.UIDMeshInit), []string{"port-names", "port-exposed", "port-start", "bind-device", "zones"}, nil},
+			[]string{"zones", "port-outbound", "port-dns", "port-names", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules", "port-start", "bind-device", "resolv-conf"}, nil},
+		"transparent": {transparent(""), fmt.Sprintf("0:%d", mesh.UIDMeshInit), []string{"zones", "port-names", "port-exposed", "port-start", "bind-device"}, nil},
 		"by name": {byName(""), fmt.Sprint(mesh.UIDHealthSync),
-			[]string{"port-outbound", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules", "zones"}, nil},
+			[]string{"zones", "port-outbound", "port-exposed", "doctor-user", "net-admin", "iptables", "redirect-rules"}, nil},
 		// As ECS Exec enters a container of the mesh: its own calls go through the proxy.
-		"through the proxy": {transparent(""), "0:0", []string{"port-names", "port-exposed", "redirect-rules", "port-start", "bind-device", "zones"}, []string{"doctor-user"}},
+		"through the proxy": {transparent(""), "0:0", []string{"zones", "port-names", "port-exposed", "redirect-rules", "port-start", "bind-device"}, []string{"doctor-user"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
