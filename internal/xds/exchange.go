@@ -63,8 +63,8 @@ func (e *exchange) heard(r request) news {
 		return news{}
 	}
 	n := e.pacer.answered(r, time.Now())
-	if len(n.own) > 0 && !r.refused {
-		e.taken(r, n.own)
+	if len(n.own) > 0 {
+		e.answered(r, n)
 	}
 	e.proxy.saw(r, n)
 	return n

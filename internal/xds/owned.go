@@ -129,13 +129,20 @@ func (e *exchange) sends(r response) {
 	}
 }
 
-// taken notes that Envoy has taken a response with resources of an owner's.
-func (e *exchange) taken(r request, names []string) {
+// answered notes Envoy's answer to a response with resources of an owner's, and tells it, unless something newer is on its way.
+func (e *exchange) answered(r request, n news) {
 	e.proxy.making.Lock()
 	defer e.proxy.making.Unlock()
-	for _, name := range names {
-		if k := e.proxy.kept[place{r.typeURL, name}]; k != nil && k.by == e && k.nonce == r.nonce {
+	for _, name := range n.own {
+		k := e.proxy.kept[place{r.typeURL, name}]
+		if k == nil || k.by != e || k.nonce != r.nonce {
+			continue
+		}
+		if !r.refused {
 			k.nonce = ""
+		}
+		if owner, _ := e.proxy.owner(r.typeURL, name); owner.Answered != nil && !n.among { // else nobody knows yet
+			owner.Answered(name, r.complain)
 		}
 	}
 }

@@ -311,6 +311,23 @@ func TestAnOwnerHasAnotherShapeOfTheSameSent(t *testing.T) {
 	}
 }
 
+// What Envoy says of one shape says nothing of the next, which is on its way.
+func TestAnAnswerToAnOlderShapeIsNoneToTheNewer(t *testing.T) {
+	t.Parallel()
+	m := &mine{made: "first"}
+	k := startTalk(t, m.shape, m.owner())
+	k.send(response{nonce: "1", resources: []resource{listenerNamed("mine", "v1")}})
+	k.gets()
+	second := k.getsAnother(m, "second")
+	k.say("1", "")
+	k.hears("1")
+	if heard := m.heard(); len(heard) > 0 {
+		t.Errorf("the owner hears %q of what is made no more", heard)
+	}
+	k.say(second.nonce, "")
+	eventually.True(t, "the owner hears of the newer one", eventually.Soon, func() bool { return len(m.heard()) == 1 })
+}
+
 // Consul sends nothing again of which Envoy says that it has it, and Envoy says so of a version.
 func TestANewShapeThatWasLostWithItsStreamIsSentOnTheNext(t *testing.T) {
 	t.Parallel()

@@ -221,11 +221,6 @@ func short(typeURL string) string { return typeURL[strings.LastIndexByte(typeURL
 
 // saw notes what Envoy tells about the configuration it has got.
 func (p *Proxy) saw(r request, n news) {
-	for _, name := range n.own {
-		if owner, _ := p.owner(r.typeURL, name); owner.Answered != nil && !n.among { // else nobody knows yet
-			owner.Answered(name, r.complain)
-		}
-	}
 	if r.refused {
 		p.refused(r, n)
 		return

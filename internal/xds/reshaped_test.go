@@ -83,9 +83,9 @@ func TestWhatHasAnotherShapeIsSentAgain(t *testing.T) {
 	if len(most.resources) != 2 || most.nonce == r.nonce {
 		t.Errorf("sent with the same nonce, or not at all: %+v", most)
 	}
-	e.taken(request{typeURL: typeTest, nonce: "1"}, []string{"b"})
-	e.taken(request{typeURL: typeTest, nonce: r.nonce}, []string{"a", "e"}) // which is not the last that it was sent
-	e.taken(request{typeURL: typeTest, nonce: most.nonce}, []string{"a"})
+	e.answered(request{typeURL: typeTest, nonce: "1"}, news{own: []string{"b"}})
+	e.answered(request{typeURL: typeTest, nonce: r.nonce}, news{own: []string{"a", "e"}}) // which is not the last that it was sent
+	e.answered(request{typeURL: typeTest, nonce: most.nonce}, news{own: []string{"a"}})
 	if next := e.proxy.begin(nil, nil).reshaped(typeTest); !slices.Equal(names(next.resources), []string{"e"}) {
 		t.Errorf("on the next stream Envoy is sent %v, want what it had not taken", names(next.resources))
 	}
