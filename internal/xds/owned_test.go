@@ -261,6 +261,7 @@ func TestConsulNeverHearsOfARefusalOfWhatIsOwned(t *testing.T) {
 		t.Errorf("Envoy is offered %s", content)
 	}
 	k.say(r.nonce, "")
+	eventually.True(t, "the owner hears that it is taken", eventually.Soon, func() bool { return len(m.heard()) == 2 })
 	k.send(response{nonce: "2", resources: []resource{listenerNamed("mine", "v2")}})
 	k.gets()
 	k.say("2", "")
