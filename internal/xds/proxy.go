@@ -209,7 +209,7 @@ func hint(reason string, own bool) string {
 	case own && bound:
 		return "another program of the task listens there: let it listen elsewhere, or choose other names.ports; envoy is offered it again, at least once a minute"
 	case own:
-		return "calls by name need Linux 5.7 or newer, and for a port below 1024 the system control net.ipv4.ip_unprivileged_port_start; envoy is offered it again, at least once a minute"
+		return "see what Consul has of this proxy: proxy-defaults, service-defaults, extensions and envoy_ keys; calls by name also need Linux 5.7 or newer, and for a port below 1024 the system control net.ipv4.ip_unprivileged_port_start; envoy is offered it again, at least once a minute"
 	case bound:
 		return "another program of the task listens there: let it listen elsewhere, or change the upstream's localBindPort; envoy is offered it again, at least once a minute"
 	}
