@@ -3,6 +3,7 @@ package provider_test
 import (
 	"cmp"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -136,6 +137,11 @@ func TestTheShortcutAnswersForExistingResourcesAsTheFramework(t *testing.T) {
 		if d := q.refresh(t, p).differs(q.refresh(t, plain)); d != "" {
 			t.Errorf("%s, refreshed: %s", resource, d)
 		}
+		fine := q
+		fine.was.state = dynamic(t, withTenth(t, q.was.state, q.typ))
+		if d := fine.refresh(t, p).differs(fine.refresh(t, plain)); d != "" {
+			t.Errorf("%s with a decimal of no exact double, refreshed: %s", resource, d)
+		}
 		stored, err := asJSON(q.was.state, q.typ)
 		if err != nil {
 			t.Fatal(err)
@@ -171,6 +177,49 @@ func TestTheShortcutAnswersForExistingResourcesAsTheFramework(t *testing.T) {
 		})
 		t.Logf("%s: %d changes were planned", resource, tried)
 	}
+}
+
+// withTenth is a state whose ECS service, if it has one, shifts a tenth of a percent first, as precisely as Terraform reads that.
+func withTenth(t *testing.T, state *tfprotov6.DynamicValue, typ tftypes.Type) tftypes.Value {
+	t.Helper()
+	was, err := state.Unmarshal(typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenth, _, err := big.ParseFloat("0.1", 10, 512, big.ToNearestEven)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := false
+	next, err := tftypes.Transform(was, func(at *tftypes.AttributePath, v tftypes.Value) (tftypes.Value, error) {
+		if at.String() == `AttributeName("ecs_service").AttributeName("deployment")` {
+			object := v.Type().(tftypes.Object)
+			canary := object.AttributeTypes["canary_configuration"].(tftypes.Object)
+			all, inside := map[string]tftypes.Value{}, map[string]tftypes.Value{}
+			if !v.IsNull() {
+				if err := v.As(&all); err != nil {
+					return v, err
+				}
+			}
+			for name, of := range object.AttributeTypes {
+				if _, ok := all[name]; !ok {
+					all[name] = tftypes.NewValue(of, nil)
+				}
+			}
+			for name, of := range canary.AttributeTypes {
+				inside[name] = tftypes.NewValue(of, nil)
+			}
+			inside["canary_percent"] = tftypes.NewValue(tftypes.Number, tenth)
+			all["canary_configuration"], made = tftypes.NewValue(canary, inside), true
+			return tftypes.NewValue(object, all), nil
+		}
+		return v, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a decimal was put in: %t", made)
+	return next
 }
 
 // carried is a configuration with what is computed at its root as a state has it.
