@@ -209,7 +209,8 @@ func (d *draft) matchServices() {
 	}
 }
 
-// nameServices gives virtual services their names in Consul: that of their node, or the first label of their own.
+// nameServices gives virtual services their names in Consul: that of their node, or the first label of their own, or all of it where
+// the label is another's.
 func (m *appMesh) nameServices() {
 	first := map[string]int{}
 	for name := range m.services {

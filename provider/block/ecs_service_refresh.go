@@ -79,8 +79,8 @@ func (m *ECSService) refreshTasks(s ecstypes.Service) {
 	}
 }
 
-// refreshUnshown takes over what a service revision tells alone, each of it where there is some: whoever has none of one should not
-// see it, or lose it, because of the other.
+// refreshUnshown takes over what a service revision tells alone: the metrics where the state has some, the gateways where it has some.
+// Otherwise, what was attached elsewhere would be shown, and removed, only because the other block is there.
 func (m *ECSService) refreshUnshown(is *ecstypes.ServiceRevision) {
 	if is == nil {
 		return
