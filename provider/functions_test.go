@@ -206,6 +206,7 @@ func TestWhatFunctionsMake(t *testing.T) {
 		"a service":               {"service_id", []any{"web", taskNumber}, "web-" + taskNumber},
 		"a service, by the ARN":   {"service_id", []any{"web", taskARN}, "web-" + taskNumber},
 		"a proxy":                 {"proxy_id", []any{"web", taskARN}, "web-" + taskNumber + "-sidecar-proxy"},
+		"tags of a number":        {"task_role_tags", []any{8}, `{"consul.hashicorp.com.namespace":"","consul.hashicorp.com.service-name":"8"}`},
 		"tags of a role":          {"task_role_tags", []any{"web"}, `{"consul.hashicorp.com.namespace":"","consul.hashicorp.com.service-name":"web"}`},
 		"tags, in a namespace":    {"task_role_tags", []any{"web", "shop"}, `{"consul.hashicorp.com.namespace":"shop","consul.hashicorp.com.service-name":"web"}`},
 		"tags, of two services":   {"task_role_tags", []any{[]any{"web", "web-admin"}}, `{"consul.hashicorp.com.namespace":"","consul.hashicorp.com.service-name":"web","consul.hashicorp.com.service-name-2":"web-admin"}`},

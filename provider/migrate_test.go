@@ -106,6 +106,11 @@ func TestFunctionsOfMigrationsSayWhatIsWrong(t *testing.T) {
 		"another document":    {"from_app_mesh", []string{`{"clusters": []}`}, "documents[0]: has none of the keys mesh, virtualNode,"},
 		"a type":              {"from_app_mesh", []string{fmt.Sprintf(node, `"listeners": {"port": 1}`)}, "documents[0].virtualNode.spec.listeners: is an object, want a list"},
 		"a port":              {"from_app_mesh", []string{fmt.Sprintf(node, `"listeners": [{"portMapping": {"port": 80.5}}]`)}, "documents[0].virtualNode.spec.listeners[0].portMapping.port: is 80.5, want a whole number"},
+		"no port":             {"from_app_mesh", []string{fmt.Sprintf(node, `"listeners": [{"portMapping": {}}, {"portMapping": {"port": 80}}]`)}, "documents[0].virtualNode.spec.listeners[0].portMapping.port: is missing, want a port, 1 to 65535"},
+		"port 0":              {"from_app_mesh", []string{fmt.Sprintf(node, `"listeners": [{"portMapping": {"port": 0}}]`)}, "documents[0].virtualNode.spec.listeners[0].portMapping.port: is 0, want a port, 1 to 65535"},
+		"a port twice":        {"from_app_mesh", []string{fmt.Sprintf(node, `"listeners": [{"portMapping": {"port": 80}}, {"portMapping": {"port": 80}}]`)}, "documents[0].virtualNode.spec.listeners[1].portMapping.port: is 80, as another listener of the virtual node has"},
+		"port 0 of ECS":       {"from_service_connect", []string{`{"services": [{"serviceName": "a", "taskDefinition": "arn:a", "serviceConnectConfiguration": {"enabled": true, "services": [{"portName": "p"}]}}]}`, `{"taskDefinition": {"taskDefinitionArn": "arn:a", "containerDefinitions": [{"portMappings": [{"name": "p", "containerPort": 0}]}]}}`}, "documents[1].taskDefinition.containerDefinitions[0].portMappings[0].containerPort: is 0, want a port, 1 to 65535"},
+		"a split of a name":   {"from_app_mesh", split("v-8080"), "documents[4].route.routeName: makes the service v-8080 in Consul"},
 		"a unit":              {"from_app_mesh", []string{fmt.Sprintf(node, `"listeners": [{"outlierDetection": {"interval": {"unit": "h", "value": 1}}}]`)}, `documents[0].virtualNode.spec.listeners[0].outlierDetection.interval.unit: is "h", want s or ms`},
 		"a node twice":        {"from_app_mesh", []string{fmt.Sprintf(node, ""), fmt.Sprintf(node, "")}, "documents[1].virtualNode: is the virtual node a a second time"},
 		"one name of two":     {"from_app_mesh", []string{fmt.Sprintf(node, ""), strings.Replace(fmt.Sprintf(node, ""), `"a"`, `"A"`, 1)}, "becomes the service a in Consul, as the virtual node"},
@@ -118,6 +123,16 @@ func TestFunctionsOfMigrationsSayWhatIsWrong(t *testing.T) {
 		if !strings.Contains(said, c.want) || argument != 0 {
 			t.Errorf("%s: %s (argument %d), want %s", name, said, argument, c.want)
 		}
+	}
+}
+
+// split is a mesh with a virtual service v, one route of which shares the traffic between two virtual nodes. There is a third.
+func split(third string) []string {
+	const node = `{"virtualNode": {"meshName": "m", "virtualNodeName": %q, "spec": {"listeners": [{"portMapping": {"port": 80, "protocol": "http"}}]}}}`
+	return []string{
+		fmt.Sprintf(node, "a"), fmt.Sprintf(node, "b"), fmt.Sprintf(node, third), `{"virtualRouter": {"meshName": "m", "virtualRouterName": "r", "spec": {}}}`,
+		`{"route": {"meshName": "m", "virtualRouterName": "r", "routeName": "8080", "spec": {"httpRoute": {"match": {"prefix": "/x"}, "action": {"weightedTargets": [{"virtualNode": "a", "weight": 1}, {"virtualNode": "b", "weight": 1}]}}}}}`,
+		`{"virtualService": {"meshName": "m", "virtualServiceName": "v.local", "spec": {"provider": {"virtualRouter": {"virtualRouterName": "r"}}}}}`,
 	}
 }
 

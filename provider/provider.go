@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/consulecs/terraform-provider-consulecs/provider/actions"
 	"github.com/consulecs/terraform-provider-consulecs/provider/consultoken"
@@ -35,19 +36,27 @@ import (
 func Server(version string) tfprotov6.ProviderServer {
 	p := &consulECS{version: version}
 	framework := providerserver.NewProtocol6(p)().(served) // which it is
-	return server{framework, p, sync.OnceValue(func() map[string]*shortcut.Kind { return kinds(p) })}
+	var once sync.Once
+	var all map[string]*shortcut.Kind
+	return server{framework, p, func(ctx context.Context) map[string]*shortcut.Kind {
+		once.Do(func() { all = kinds(context.WithoutCancel(ctx), p) })
+		return all
+	}}
 }
 
 // kinds are the provider's resources by name, those that a shortcut can be taken with.
-func kinds(p *consulECS) map[string]*shortcut.Kind {
-	all, ctx := map[string]*shortcut.Kind{}, context.Background()
+func kinds(ctx context.Context, p *consulECS) map[string]*shortcut.Kind {
+	all := map[string]*shortcut.Kind{}
 	for _, make := range p.Resources(ctx) {
 		r := make()
 		var is resource.MetadataResponse
 		r.Metadata(ctx, resource.MetadataRequest{}, &is)
-		if kind, err := shortcut.Of(ctx, make); err == nil { // else the framework takes longer, to the same end
-			all[is.TypeName] = kind
+		kind, err := shortcut.Of(ctx, make)
+		if err != nil { // the framework takes longer, to the same end
+			tflog.Debug(ctx, "no shortcut for a resource", map[string]any{"resource": is.TypeName, "err": err.Error()})
+			continue
 		}
+		all[is.TypeName] = kind
 	}
 	return all
 }
@@ -65,7 +74,7 @@ type served interface {
 type server struct {
 	served
 	provider *consulECS
-	kinds    func() map[string]*shortcut.Kind
+	kinds    func(context.Context) map[string]*shortcut.Kind
 }
 
 // UpgradeResourceState implements tfprotov6.ProviderServer.
@@ -77,7 +86,7 @@ func (s server) UpgradeResourceState(ctx context.Context, req *tfprotov6.Upgrade
 	if client != nil && req.RawState != nil && json.Unmarshal(req.RawState.JSON, &state) == nil { // what is no state is refused below
 		client.HasInState(state.OwnerID)
 	}
-	if kind, ok := s.kinds()[req.TypeName]; ok {
+	if kind, ok := s.kinds(ctx)[req.TypeName]; ok {
 		if upgraded := kind.Upgrade(req); upgraded != nil {
 			return upgraded, nil
 		}
@@ -87,7 +96,7 @@ func (s server) UpgradeResourceState(ctx context.Context, req *tfprotov6.Upgrade
 
 // validated is the framework's verdict on a configuration, or the shortcut's.
 func (s server) validated(ctx context.Context, req *tfprotov6.ValidateResourceConfigRequest) (*tfprotov6.ValidateResourceConfigResponse, error) {
-	if kind, ok := s.kinds()[req.TypeName]; ok {
+	if kind, ok := s.kinds(ctx)[req.TypeName]; ok {
 		return kind.Validate(ctx, req, s.served.ValidateResourceConfig)
 	}
 	return s.served.ValidateResourceConfig(ctx, req)
@@ -95,7 +104,7 @@ func (s server) validated(ctx context.Context, req *tfprotov6.ValidateResourceCo
 
 // PlanResourceChange implements tfprotov6.ProviderServer.
 func (s server) PlanResourceChange(ctx context.Context, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
-	if kind, ok := s.kinds()[req.TypeName]; ok {
+	if kind, ok := s.kinds(ctx)[req.TypeName]; ok {
 		return kind.Plan(ctx, req, s.served.PlanResourceChange)
 	}
 	return s.served.PlanResourceChange(ctx, req)
@@ -103,7 +112,7 @@ func (s server) PlanResourceChange(ctx context.Context, req *tfprotov6.PlanResou
 
 // ReadResource implements tfprotov6.ProviderServer.
 func (s server) ReadResource(ctx context.Context, req *tfprotov6.ReadResourceRequest) (*tfprotov6.ReadResourceResponse, error) {
-	if kind, ok := s.kinds()[req.TypeName]; ok {
+	if kind, ok := s.kinds(ctx)[req.TypeName]; ok {
 		return kind.Read(ctx, req, s.served.ReadResource)
 	}
 	return s.served.ReadResource(ctx, req)

@@ -156,6 +156,19 @@ func TestWhatARevisionTellsOfAServiceIsReadBack(t *testing.T) {
 	if service := attributesOf(t, imported.state, p.block("consulecs_mesh_task"))["ecs_service"]; !strings.Contains(service.String(), `"resolution_seconds":tftypes.Number<"20">`) {
 		t.Errorf("imported is %s", service)
 	}
+	unknown := awsfault.Start(t, c.url) // an endpoint that does not have the call
+	unknown.Inject(awsfault.Rule{Action: "DescribeServiceRevisions", Times: 100, Fault: awsfault.Refuse(400, "UnknownOperationException", "x")})
+	p.configure(t, cloudAt(unknown.URL).ours())
+	q := asked{resource: "consulecs_mesh_task", typ: p.block("consulecs_mesh_task").ValueType(), was: imported}
+	if kept := q.refresh(t, p); kept.isError || !strings.Contains(kept.value.String(), `"resolution_seconds":tftypes.Number<"20">`) {
+		t.Errorf("without the call, refreshed is %s: %s", kept.value, kept.said)
+	}
+	refusing := awsfault.Start(t, c.url)
+	refusing.Inject(awsfault.Rule{Action: "DescribeServiceRevisions", Times: 100, Fault: awsfault.Refuse(400, "InvalidParameterException", "x")})
+	p.configure(t, cloudAt(refusing.URL).ours())
+	if _, said := p.imported(t, "consulecs_mesh_task", around.ecsCluster[strings.LastIndexByte(around.ecsCluster, '/')+1:]+"/revealed", nil); said != "" {
+		t.Errorf("while ECS refuses the call, an import says %s", said)
+	}
 }
 
 // awaitRolledOut waits until all tasks of a service are of one revision.

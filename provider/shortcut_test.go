@@ -3,6 +3,7 @@ package provider_test
 import (
 	"cmp"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -48,7 +49,8 @@ func heard(t *testing.T, typ tftypes.Type, value *tfprotov6.DynamicValue, said [
 	}
 	var all []string
 	for _, d := range said {
-		all = append(all, fmt.Sprintf("%v %v %s: %s", d.Severity, d.Attribute, d.Summary, d.Detail))
+		text := fmt.Sprintf("%v %v %s: %s", d.Severity, d.Attribute, d.Summary, d.Detail)
+		all = append(all, strings.ReplaceAll(text, "service[0]", "service")) // the provider names a block that is alone without its index
 	}
 	slices.Sort(all) // the framework goes through a schema in any order
 	a.said = strings.Join(all, "\n")
@@ -136,6 +138,14 @@ func TestTheShortcutAnswersForExistingResourcesAsTheFramework(t *testing.T) {
 		if d := q.refresh(t, p).differs(q.refresh(t, plain)); d != "" {
 			t.Errorf("%s, refreshed: %s", resource, d)
 		}
+		fine := q
+		state, made := withTenth(t, q.was.state, q.typ)
+		if fine.was.state = dynamic(t, state); !made && resource == meshTaskType {
+			t.Error("the task has no place for a decimal")
+		}
+		if d := fine.refresh(t, p).differs(fine.refresh(t, plain)); d != "" {
+			t.Errorf("%s with a decimal of no exact double, refreshed: %s", resource, d)
+		}
 		stored, err := asJSON(q.was.state, q.typ)
 		if err != nil {
 			t.Fatal(err)
@@ -161,8 +171,11 @@ func TestTheShortcutAnswersForExistingResourcesAsTheFramework(t *testing.T) {
 			if d.oneIn(2) { // what is computed is proposed as it was
 				changed.planned = dynamic(t, carried(t, p.block(resource), varied, q.was.state))
 			}
-			is := changed.plan(t, p)
-			if d := is.differs(changed.plan(t, plain)); d != "" {
+			is, want := changed.plan(t, p), changed.plan(t, plain)
+			if strings.Contains(want.said, "Duplicate Set Element") { // the framework finds it first; Terraform's own sets have none
+				return
+			}
+			if d := is.differs(want); d != "" {
 				t.Errorf("%s, planned: %s", resource, d)
 			}
 			if !is.isError {
@@ -171,6 +184,47 @@ func TestTheShortcutAnswersForExistingResourcesAsTheFramework(t *testing.T) {
 		})
 		t.Logf("%s: %d changes were planned", resource, tried)
 	}
+}
+
+// withTenth is a state whose ECS service, if it has one, shifts a tenth of a percent first, as precisely as Terraform reads that.
+func withTenth(t *testing.T, state *tfprotov6.DynamicValue, typ tftypes.Type) (next tftypes.Value, made bool) {
+	t.Helper()
+	was, err := state.Unmarshal(typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenth, _, err := big.ParseFloat("0.1", 10, 512, big.ToNearestEven)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err = tftypes.Transform(was, func(at *tftypes.AttributePath, v tftypes.Value) (tftypes.Value, error) {
+		if at.String() == `AttributeName("ecs_service").AttributeName("deployment")` {
+			object := v.Type().(tftypes.Object)
+			canary := object.AttributeTypes["canary_configuration"].(tftypes.Object)
+			all, inside := map[string]tftypes.Value{}, map[string]tftypes.Value{}
+			if !v.IsNull() {
+				if err := v.As(&all); err != nil {
+					return v, err
+				}
+			}
+			for name, of := range object.AttributeTypes {
+				if _, ok := all[name]; !ok {
+					all[name] = tftypes.NewValue(of, nil)
+				}
+			}
+			for name, of := range canary.AttributeTypes {
+				inside[name] = tftypes.NewValue(of, nil)
+			}
+			inside["canary_percent"] = tftypes.NewValue(tftypes.Number, tenth)
+			all["canary_configuration"], made = tftypes.NewValue(canary, inside), true
+			return tftypes.NewValue(object, all), nil
+		}
+		return v, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next, made
 }
 
 // carried is a configuration with what is computed at its root as a state has it.

@@ -33,7 +33,7 @@ func (s server) ValidateResourceConfig(ctx context.Context, req *tfprotov6.Valid
 		if d.Attribute == nil {
 			continue
 		}
-		if written, spoken := row.Names(config, d.Attribute); spoken != written {
+		if written, spoken := row.Names(config, d.Attribute); spoken != written { // what is said may name other attributes of the block, too
 			d.Summary, d.Detail = strings.ReplaceAll(d.Summary, written, spoken), strings.ReplaceAll(d.Detail, written, spoken)
 		}
 	}

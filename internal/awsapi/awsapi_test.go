@@ -249,12 +249,12 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 func TestErrorsAreToldApart(t *testing.T) {
 	t.Parallel()
 	predicates := map[string]func(error) bool{
-		"not found": awsapi.IsNotFound, "denied": awsapi.IsAccessDenied, "throttled": awsapi.IsThrottled,
+		"not found": awsapi.IsNotFound, "denied": awsapi.IsAccessDenied, "throttled": awsapi.IsThrottled, "unsupported": awsapi.IsUnsupported,
 	}
 	for code, want := range map[string]string{
 		"NoSuchEntity": "not found", "ClusterNotFoundException": "not found", "QueueDoesNotExist": "not found", "EntityAlreadyExists": "none of them",
 		"AccessDenied": "denied", "AccessDeniedException": "denied", "ThrottlingException": "throttled", "Throttling": "throttled",
-		"ServerException": "none of them",
+		"ServerException": "none of them", "UnknownOperationException": "unsupported", "InvalidAction": "unsupported",
 	} {
 		err := fmt.Errorf("get role web: %w", &smithy.GenericAPIError{Code: code})
 		for kind, is := range predicates {

@@ -38,6 +38,15 @@ func IsRefused(err error) bool {
 	return errors.As(err, &response) && response.HTTPStatusCode()/100 == 4
 }
 
+// IsUnsupported reports whether the endpoint does not know the call: an emulator, a proxy or a region that lacks it.
+func IsUnsupported(err error) bool {
+	if hasCode(err, "UnknownOperationException", "UnknownOperation", "InvalidAction", "UnsupportedOperation", "UnsupportedOperationException", "NotImplemented") {
+		return true
+	}
+	var response *smithyhttp.ResponseError
+	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusNotImplemented
+}
+
 // IsClientException reports whether ECS refused what was asked for a reason that it has no code for. It is how ECS says that a
 // task definition does not exist.
 func IsClientException(err error) bool { return hasCode(err, "ClientException") }

@@ -102,7 +102,7 @@ func (m *appMesh) wantDistinctServices() {
 	for _, v := range m.all("virtualNode") {
 		name := v.textNow("virtualNodeName")
 		for _, service := range m.nodes[name].task.services() {
-			if other, taken := of[service]; taken && other != name {
+			if other, taken := of[service]; taken && other != name { // of its own listeners, each port makes another name
 				m.wrong.Add(v.at, "becomes the service %s in Consul, as the virtual node %s does: rename one of them in the document", service, other)
 			}
 			of[service] = name
@@ -209,7 +209,8 @@ func (d *draft) matchServices() {
 	}
 }
 
-// nameServices gives virtual services their names in Consul: that of their node, or the first label of their own.
+// nameServices gives virtual services their names in Consul: that of their node, or the first label of their own, or all of it where
+// the label is another's.
 func (m *appMesh) nameServices() {
 	first := map[string]int{}
 	for name := range m.services {
@@ -227,16 +228,47 @@ func (m *appMesh) nameServices() {
 			s.name = m.serviceName(s.v, strings.ReplaceAll(name, ".", "-"))
 		}
 	}
+	m.wantDistinctNames()
 }
 
-// isAnothers reports whether a node that the service does not lead to has its name.
-func (m *appMesh) isAnothers(s *meshService) bool {
-	for name, n := range m.nodes {
-		if slices.Contains(n.task.services(), s.name) && !slices.Contains(m.targetNames(s), name) {
+// wantDistinctNames refuses names of Consul's that two virtual services would have, or one and a node that it does not lead to.
+func (m *appMesh) wantDistinctNames() {
+	of := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(m.services)) {
+		s := m.services[name]
+		if m.nodes[s.node] != nil {
+			continue
+		}
+		other, taken := of[s.name]
+		if taken {
+			m.wrong.Add(s.v.at, "becomes the service %s in Consul, as the virtual service %s does: rename one of them in the document", s.name, other)
+		} else if m.isAnothers(s) {
+			m.wrong.Add(s.v.at, "becomes the service %s in Consul, as a listener of a virtual node does: rename one of them in the document", s.name)
+		}
+		of[s.name] = name
+	}
+}
+
+// isTaken reports whether a node, a virtual service or a split has a name in Consul.
+func (m *appMesh) isTaken(service string) bool {
+	if m.nodeOf(service) != nil || m.entries[[2]string{kindSplitter, service}] != nil {
+		return true
+	}
+	for _, s := range m.services {
+		if s.name == service {
 			return true
 		}
 	}
 	return false
+}
+
+// isAnothers reports whether the name is that of a node's service, and not all that is sent to this one gets there: an entry of the
+// name would lead away those who call the node's.
+func (m *appMesh) isAnothers(s *meshService) bool {
+	targets := m.targets(s)
+	return m.nodeOf(s.name) != nil && (len(targets) == 0 || slices.ContainsFunc(targets, func(t meshTarget) bool {
+		return m.nodes[t.node] == nil || m.service(t) != s.name
+	}))
 }
 
 // convertNode makes a task of a virtual node.

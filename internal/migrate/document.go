@@ -163,6 +163,20 @@ func (v *value) number(d *draft, key string) (n int64, ok bool) {
 	return n, true
 }
 
+// port is the port at a key, which has to be there.
+func (v *value) port(d *draft, key string) int64 {
+	before := len(d.wrong)
+	n, ok := v.number(d, key)
+	switch {
+	case len(d.wrong) > before: // it is no number
+	case !ok:
+		d.wrong.Add(v.at.Child(key), "is missing, want a port, 1 to 65535")
+	case n < 1 || n > 65535:
+		d.wrong.Add(v.at.Child(key), "is %d, want a port, 1 to 65535", n)
+	}
+	return n
+}
+
 // flag is the truth at a key.
 func (v *value) flag(d *draft, key string) bool {
 	child := v.object[key]

@@ -34,7 +34,12 @@ func (n *meshNode) at(port int64) meshListener {
 // readListener makes a service of a listener: the node's, of the first one, and one of its own of each further one.
 func (m *appMesh) readListener(n *meshNode, l *value) {
 	mapping := l.in(m.draft, "portMapping")
-	port, _ := mapping.number(m.draft, "port")
+	port := mapping.port(m.draft, "port")
+	for _, other := range n.listeners {
+		if other.port == port {
+			m.wrong.Add(mapping.at.Child("port"), "is %d, as another listener of the virtual node has: give each a port of its own", port)
+		}
+	}
 	is := meshListener{service: n.task.service, port: port, protocol: cmp.Or(mapping.text(m.draft, "protocol"), "tcp")}
 	if len(n.listeners) > 0 {
 		is.service = m.serviceName(l, fmt.Sprintf("%s-%d", n.task.service, port))

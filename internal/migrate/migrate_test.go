@@ -186,6 +186,31 @@ func TestATaskBecomesFiveServicesAtMost(t *testing.T) {
 	}
 }
 
+// TestANodesOwnServiceIsNotLedAway has a virtual service of a node's name lead to another listener of the node.
+func TestANodesOwnServiceIsNotLedAway(t *testing.T) {
+	t.Parallel()
+	for port, want := range map[int]string{80: "plain", 9443: "plain-local"} {
+		result, err := migrate.AppMesh([]string{
+			`{"virtualNode": {"meshName": "m", "virtualNodeName": "plain", "spec": {"listeners": [{"portMapping": {"port": 80}}, {"portMapping": {"port": 9443}}]}}}`,
+			`{"virtualNode": {"meshName": "m", "virtualNodeName": "caller", "spec": {"backends": [{"virtualService": {"virtualServiceName": "plain.local"}}]}}}`,
+			`{"virtualRouter": {"meshName": "m", "virtualRouterName": "r", "spec": {}}}`,
+			fmt.Sprintf(`{"route": {"meshName": "m", "virtualRouterName": "r", "routeName": "all", "spec": {"tcpRoute": {"action": {"weightedTargets": [{"virtualNode": "plain", "port": %d, "weight": 1}]}}}}}`, port),
+			`{"virtualService": {"meshName": "m", "virtualServiceName": "plain.local", "spec": {"provider": {"virtualRouter": {"virtualRouterName": "r"}}}}}`,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`destination_name *= "` + want + `"`).MatchString(result.HCL) {
+			t.Errorf("at port %d, the caller does not call %s:\n%s", port, want, result.HCL)
+		}
+		for _, e := range result.Entries {
+			if e.Kind == "service-resolver" && (e.Name != "plain-local" || port != 9443) {
+				t.Errorf("at port %d, there is the resolver %v", port, e)
+			}
+		}
+	}
+}
+
 // meaningless is a key that nobody knows.
 const meaningless = "keyOfNoMeaning"
 

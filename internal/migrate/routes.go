@@ -262,6 +262,9 @@ func (m *appMesh) convertRoute(s *meshService, route *value, protocol string) ma
 		destination["Service"] = m.service(targets[0].meshTarget)
 	case len(targets) > 1:
 		split := m.serviceName(route, s.name+"-"+name)
+		if m.isTaken(split) {
+			m.wrong.Add(route.at.Child("routeName"), "makes the service %s in Consul, by which its targets share the traffic, and another part of the mesh has that name: rename the route in the document", split)
+		}
 		m.entry(kindDefaults, split)["Protocol"] = protocol
 		m.lead(route, split, targets, protocol)
 		destination["Service"] = split

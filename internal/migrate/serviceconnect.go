@@ -159,9 +159,7 @@ func (d *draft) portOf(t *task, s *value, portName string) (port int64, protocol
 	for _, c := range t.definition.each(d, "containerDefinitions") {
 		for _, m := range c.each(d, "portMappings") {
 			if m.textNow("name") == portName {
-				if port, ok := m.number(d, "containerPort"); ok {
-					return port, cmp.Or(m.text(d, "appProtocol"), "tcp")
-				}
+				return m.port(d, "containerPort"), cmp.Or(m.text(d, "appProtocol"), "tcp")
 			}
 		}
 	}

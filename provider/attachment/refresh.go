@@ -23,6 +23,18 @@ func RefreshedGateways(was []Gateway, is []ecstypes.GatewayConnector) []Gateway 
 	return next
 }
 
+// ImportedGateways are the gateways of a service that nothing was known of. ECS shows the ways in though all of them are let in, which is
+// the default. A health check is taken over whole: which of it are the gateway's defaults cannot be told.
+func ImportedGateways(is []ecstypes.GatewayConnector) []Gateway {
+	all := RefreshedGateways(nil, is)
+	for i := range all {
+		if f := all[i].Filters; f != nil && len(f.AccessTypes) == len(ecstypes.AccessType("").Values()) {
+			all[i].Filters = nil
+		}
+	}
+	return all
+}
+
 func (g *Gateway) keepUnsaid(was Gateway) {
 	unsaid(&g.Filters, was.Filters)
 	unsaid(&g.HealthCheck, was.HealthCheck)

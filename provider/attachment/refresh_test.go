@@ -70,3 +70,22 @@ func TestGatewaysAreReadAsFarAsTheyWereSaid(t *testing.T) {
 		}
 	}
 }
+
+func TestAnImportedGatewayDoesNotSayThatAllWaysInCount(t *testing.T) {
+	t.Parallel()
+	shown := func(access ...ecstypes.AccessType) []ecstypes.GatewayConnector {
+		return []ecstypes.GatewayConnector{{PortName: aws.String("http"), Filters: &ecstypes.GatewayConnectorFilters{AccessTypes: access}}}
+	}
+	for name, c := range map[string]struct {
+		is   []ecstypes.GatewayConnector
+		want []Gateway
+	}{
+		"all":  {shown("PRIVATE", "PUBLIC"), []Gateway{{PortName: aws.String("http")}}},
+		"one":  {shown("PRIVATE"), []Gateway{{PortName: aws.String("http"), Filters: &GatewayFilters{[]string{"PRIVATE"}}}}},
+		"none": {nil, nil},
+	} {
+		if diff := cmp.Diff(c.want, ImportedGateways(c.is)); diff != "" {
+			t.Errorf("%s: want -, got +:\n%s", name, diff)
+		}
+	}
+}

@@ -79,12 +79,27 @@ func (m *ECSService) refreshTasks(s ecstypes.Service) {
 	}
 }
 
-// refreshUnshown takes over what a service revision tells alone.
+// refreshUnshown takes over what a service revision tells alone: the metrics where the state has some, the gateways where it has some.
+// Otherwise, what was attached elsewhere would be shown, and removed, only because the other block is there.
 func (m *ECSService) refreshUnshown(is *ecstypes.ServiceRevision) {
 	if is == nil {
 		return
 	}
-	m.GatewayConnectors = attachment.RefreshedGateways(m.GatewayConnectors, is.GatewayConnectors)
+	if len(m.GatewayConnectors) > 0 {
+		m.GatewayConnectors = attachment.RefreshedGateways(m.GatewayConnectors, is.GatewayConnectors)
+	}
+	if m.Monitoring != nil {
+		m.Monitoring = m.Monitoring.Refreshed(is.Monitoring)
+	}
+}
+
+// ImportUnshown takes over all that a service revision tells alone of a service that nothing was known of. With CodeDeploy it is not the
+// resource's, and there is no revision to ask while a deployment goes on.
+func (m *ECSService) ImportUnshown(is *ecstypes.ServiceRevision) {
+	if is == nil || m.ByCodeDeploy() {
+		return
+	}
+	m.GatewayConnectors = attachment.ImportedGateways(is.GatewayConnectors)
 	m.Monitoring = m.Monitoring.Refreshed(is.Monitoring)
 }
 

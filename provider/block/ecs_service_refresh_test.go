@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/consulecs/terraform-provider-consulecs/provider/attachment"
 )
 
 // What ECS spells in its own way stays as the user spelt it; what is something else shows.
@@ -39,6 +41,40 @@ func TestPlacementStrategiesAreReadAsTheyWereSpelt(t *testing.T) {
 				t.Errorf("want -, got +:\n%s", diff)
 			}
 		})
+	}
+}
+
+// A service revision shows both: what was never said is not the resource's because the other is. An import takes over both.
+func TestMetricsAndGatewaysAreReadEachForItself(t *testing.T) {
+	t.Parallel()
+	seconds := int32(20)
+	metrics := &attachment.Monitoring{MetricConfigurations: []attachment.Metric{{MetricNames: []string{"CPUUtilization"}, ResolutionSeconds: &seconds}}}
+	gateways := []attachment.Gateway{{PortName: aws.String("http")}}
+	shown := &ecstypes.ServiceRevision{
+		GatewayConnectors: []ecstypes.GatewayConnector{{PortName: aws.String("http")}},
+		Monitoring:        &ecstypes.MonitoringConfiguration{MetricConfigurations: []ecstypes.MetricConfiguration{{MetricNames: []string{"CPUUtilization"}, ResolutionSeconds: &seconds}}},
+	}
+	for name, was := range map[string]ECSService{"metrics": {Monitoring: metrics}, "gateways": {GatewayConnectors: gateways}, "neither": {}} {
+		next := was
+		next.Refresh(Seen{Revision: shown})
+		if diff := cmp.Diff(was, next); diff != "" {
+			t.Errorf("%s: want -, got +:\n%s", name, diff)
+		}
+	}
+	gone := ECSService{Monitoring: metrics, GatewayConnectors: gateways}
+	gone.Refresh(Seen{Revision: &ecstypes.ServiceRevision{}})
+	if gone.Monitoring != nil || gone.GatewayConnectors != nil {
+		t.Errorf("what is gone is still there: %+v, %+v", gone.Monitoring, gone.GatewayConnectors)
+	}
+	var imported, deployed ECSService
+	imported.ImportUnshown(shown)
+	if diff := cmp.Diff(ECSService{Monitoring: metrics, GatewayConnectors: gateways}, imported); diff != "" {
+		t.Errorf("imported: want -, got +:\n%s", diff)
+	}
+	deployed.DeploymentController = aws.String(string(ecstypes.DeploymentControllerTypeCodeDeploy))
+	deployed.ImportUnshown(shown)
+	if deployed.Monitoring != nil || deployed.GatewayConnectors != nil {
+		t.Errorf("what CodeDeploy deploys is imported with %+v, %+v", deployed.Monitoring, deployed.GatewayConnectors)
 	}
 }
 

@@ -304,11 +304,17 @@ func (c *Client) ReadService(ctx context.Context, id ImportID) (*block.ECSServic
 	if found.LaunchType != "" {
 		m.LaunchType = aws.String(string(found.LaunchType))
 	}
-	revision, err := c.serviceRevision(ctx, *found)
-	if err != nil {
-		return nil, nil, err
+	m.Refresh(block.Seen{Service: *found})
+	if !m.ByCodeDeploy() {
+		revision, err := c.serviceRevision(ctx, *found)
+		if err != nil && !isSettledRefusal(err) {
+			return nil, nil, err
+		}
+		if err != nil { // an import does not hang on what few services have
+			warnOfUnread(ctx, *found, err)
+		}
+		m.ImportUnshown(revision)
 	}
-	m.Refresh(block.Seen{Service: *found, Revision: revision})
 	m.SpellDefaults(aws.ToString(found.PlatformVersion) != "")
 	if len(m.CapacityProviderStrategy) == 0 {
 		m.CapacityProviderStrategy = nil

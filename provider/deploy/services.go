@@ -182,8 +182,8 @@ func (c *Client) EachService(ctx context.Context, ecsCluster string, enough func
 }
 
 // serviceRevision is the service revision that all tasks of a service are of, which tells more than the service. While a deployment goes
-// on there are several, and what is wanted is not there yet: then it is nil. It is nil, too, for whoever may not ask: the state keeps
-// what it has.
+// on there are several, and what is wanted is not there yet: then it is nil. It is nil, too, for whoever may not ask, and where the
+// endpoint does not know the question: the state keeps what it has.
 func (c *Client) serviceRevision(ctx context.Context, service ecstypes.Service) (*ecstypes.ServiceRevision, error) {
 	if len(service.CurrentServiceRevisions) != 1 || len(service.Deployments) != 1 || service.Deployments[0].RolloutState != ecstypes.DeploymentRolloutStateCompleted {
 		return nil, nil
@@ -191,8 +191,8 @@ func (c *Client) serviceRevision(ctx context.Context, service ecstypes.Service) 
 	arn := aws.ToString(service.CurrentServiceRevisions[0].Arn)
 	described, err := c.ecs.DescribeServiceRevisions(ctx, &ecs.DescribeServiceRevisionsInput{ServiceRevisionArns: []string{arn}})
 	switch {
-	case awsapi.IsAccessDenied(err):
-		tflog.Warn(ctx, "settings of an ecs service not read", map[string]any{"service": aws.ToString(service.ServiceName), "settings": "monitoring, gateway_connector", "err": err.Error()})
+	case awsapi.IsAccessDenied(err), awsapi.IsUnsupported(err):
+		warnOfUnread(ctx, service, err)
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("describe service revision %s: %w", arn, err)
@@ -201,6 +201,13 @@ func (c *Client) serviceRevision(ctx context.Context, service ecstypes.Service) 
 	}
 	return &described.ServiceRevisions[0], nil
 }
+
+func warnOfUnread(ctx context.Context, service ecstypes.Service, err error) {
+	tflog.Warn(ctx, "settings of an ecs service not read", map[string]any{"service": aws.ToString(service.ServiceName), "settings": "monitoring, gateway_connector", "err": err.Error()})
+}
+
+// isSettledRefusal reports whether AWS refuses a call for good: not because there were too many.
+func isSettledRefusal(err error) bool { return awsapi.IsRefused(err) && !awsapi.IsThrottled(err) }
 
 // IsActive reports whether a service that was found is there to stay.
 func IsActive(service *ecstypes.Service) bool {

@@ -189,8 +189,18 @@ func readNumber(into reflect.Value, from tftypes.Value) error {
 		}
 		into.SetInt(whole)
 		return nil
+	case into.CanUint():
+		whole, exact := n.Uint64()
+		if exact != big.Exact || into.OverflowUint(whole) {
+			return fmt.Errorf("%s has no place in %s", n.String(), into.Type())
+		}
+		into.SetUint(whole)
+		return nil
 	case into.Kind() == reflect.Float64:
 		decimal, _ := n.Float64()
+		if near := big.NewFloat(decimal); n.Text('f', -1) != near.Text('f', -1) { // too great, too small, or of too many digits
+			return fmt.Errorf("%s has no place in %s", n.String(), into.Type())
+		}
 		into.SetFloat(decimal)
 		return nil
 	default:

@@ -31,6 +31,7 @@ type model struct {
 	Yes     *bool             `tfsdk:"yes"`
 	Many    *int64            `tfsdk:"many"`
 	Share   *float64          `tfsdk:"share"`
+	Small   *uint16           `tfsdk:"small"`
 	Texts   []string          `tfsdk:"texts"`
 	Set     []string          `tfsdk:"set"`
 	Tags    map[string]string `tfsdk:"tags"`
@@ -47,7 +48,7 @@ var inside = map[string]schema.Attribute{
 var of = schema.Schema{
 	Attributes: map[string]schema.Attribute{
 		"name": schema.StringAttribute{Optional: true}, "yes": schema.BoolAttribute{Optional: true}, "many": schema.Int64Attribute{Optional: true},
-		"share": schema.Float64Attribute{Optional: true}, "value": schema.StringAttribute{Optional: true},
+		"share": schema.Float64Attribute{Optional: true}, "small": schema.Int64Attribute{Optional: true}, "value": schema.StringAttribute{Optional: true},
 		"texts": schema.ListAttribute{Optional: true, ElementType: types.StringType}, "set": schema.SetAttribute{Optional: true, ElementType: types.StringType},
 		"tags": schema.MapAttribute{Optional: true, ElementType: types.StringType},
 	},
@@ -71,6 +72,16 @@ func whole(t *testing.T, fields map[string]tftypes.Value) tftypes.Value {
 	return filled(of.Type().TerraformType(t.Context()), fields)
 }
 
+// digits is a number as Terraform reads it.
+func digits(t *testing.T, text string) *big.Float {
+	t.Helper()
+	n, _, err := big.ParseFloat(text, 10, 512, big.ToNearestEven)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func filled(typ tftypes.Type, fields map[string]tftypes.Value) tftypes.Value {
 	all := map[string]tftypes.Value{}
 	for name, field := range typ.(tftypes.Object).AttributeTypes {
@@ -92,13 +103,15 @@ func TestModelsAreReadAndWrittenAsByTheFramework(t *testing.T) {
 	})
 	for name, fields := range map[string]map[string]tftypes.Value{
 		"nothing":              {},
-		"everything":           {"name": text("a"), "yes": tftypes.NewValue(tftypes.Bool, true), "many": number(1 << 40), "share": number(0.25), "value": text("v"), "texts": texts(list, text("b"), text("a")), "set": texts(set, text("a")), "tags": tftypes.NewValue(stringMap, map[string]tftypes.Value{"k": text("v")}), "one": full, "several": tftypes.NewValue(tftypes.List{ElementType: block}, []tftypes.Value{full, full})},
+		"everything":           {"name": text("a"), "yes": tftypes.NewValue(tftypes.Bool, true), "many": number(1 << 40), "share": number(0.25), "small": number(65535), "value": text("v"), "texts": texts(list, text("b"), text("a")), "set": texts(set, text("a")), "tags": tftypes.NewValue(stringMap, map[string]tftypes.Value{"k": text("v")}), "one": full, "several": tftypes.NewValue(tftypes.List{ElementType: block}, []tftypes.Value{full, full})},
 		"what is empty":        {"name": text(""), "many": number(0), "texts": texts(list), "set": texts(set), "tags": tftypes.NewValue(stringMap, map[string]tftypes.Value{}), "several": tftypes.NewValue(tftypes.List{ElementType: block}, []tftypes.Value{})},
 		"the framework's null": {"value": text(nil)}, "the framework's unknown": {"value": text(tftypes.UnknownValue)},
 		"an unknown text": {"name": text(tftypes.UnknownValue)}, "an unknown block": {"one": tftypes.NewValue(block, tftypes.UnknownValue)},
 		"a null among texts": {"texts": texts(list, text(nil))}, "a null where a model has no place for it": {"one": filled(block, nil)},
 		"a fraction where a model has no place for it": {"many": number(1.5)}, "a number out of reach": {"many": number(new(big.Float).SetMantExp(big.NewFloat(1), 80))},
-		"a decimal with no exact double": {"share": number(big.NewFloat(0.1))},
+		"a decimal with no exact double": {"share": number(digits(t, "0.1"))}, "a decimal of too many digits": {"share": number(digits(t, "0.1234567890123456789"))},
+		"a decimal too great": {"share": number(digits(t, "1e400"))}, "a decimal too small": {"share": number(digits(t, "1e-400"))},
+		"a number too great for a small one": {"small": number(65536)}, "a number below nothing": {"small": number(-1)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

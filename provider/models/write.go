@@ -45,8 +45,10 @@ func write(ctx context.Context, from reflect.Value, typ tftypes.Type) (tftypes.V
 		return plain(typ, tftypes.String, from.String())
 	case reflect.Bool:
 		return plain(typ, tftypes.Bool, from.Bool())
-	case reflect.Int, reflect.Int32, reflect.Int64:
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return plain(typ, tftypes.Number, from.Int())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return plain(typ, tftypes.Number, from.Uint())
 	case reflect.Float64:
 		return plain(typ, tftypes.Number, from.Float())
 	default:

@@ -193,10 +193,12 @@ func OftenAlone(at problem.Path) bool {
 	return len(at) == 1 && slices.Contains(oftenAlone, at.String())
 }
 
-// Names are how a configuration's place is written, and how people say it: see Spoken.
+// Names are how the block of a configuration's place is written, and how people say it: see Spoken. Of a place in no such block, both
+// are the same.
 func Names(raw tftypes.Value, at *tftypes.AttributePath) (written, spoken string) {
 	place := placeOf(at)
-	return place.String(), Spoken(raw, place).String()
+	block := place[:min(2, len(place))]
+	return block.String(), Spoken(raw, block).String()
 }
 
 // Spoken is a place as people say it of a configuration: of a block that most often is written once, and is here, nobody says that it

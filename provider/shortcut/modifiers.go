@@ -13,7 +13,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// modify makes of an attribute's planned value what its modifiers say.
+// modify makes of an attribute's planned value what its modifiers say. They get no private data: it stays with the framework, of which
+// the calls here know nothing. A modifier that keeps some needs the framework's own way.
 type modify func(ctx context.Context, m *modification, at path.Path, config, state, plan tftypes.Value) (tftypes.Value, error)
 
 // modifier is what modifies an attribute; nil if nothing does. It fails for what the walks here do not know.
@@ -62,7 +63,9 @@ func plainly(ctx context.Context, a schema.Attribute) error {
 		if !ok {
 			return nil
 		}
-		typ = of.ElementType()
+		if typ = of.ElementType(); typ.Equal(types.Float64Type) || typ.Equal(types.Float32Type) {
+			return fmt.Errorf("collections of decimals are not known")
+		}
 	}
 }
 

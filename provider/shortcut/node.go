@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -16,10 +17,12 @@ type node struct {
 	typ      tftypes.Type
 	list     bool // a block that may be written many times
 	computed bool
+	decimal  bool
 	modify   modify // nil: nothing modifies it
 
-	below      []*node // attributes and blocks in it that a plan has to do with
-	listsBelow []*node // blocks in it that are lists, or have lists in them
+	below         []*node // attributes and blocks in it that a plan has to do with
+	listsBelow    []*node // blocks in it that are lists, or have lists in them
+	decimalsBelow []*node // decimals in it, and blocks that have decimals in them
 }
 
 // prepare prepares what is in a block, or in the root.
@@ -31,8 +34,13 @@ func prepare(ctx context.Context, attributes map[string]schema.Attribute, blocks
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		if a.IsComputed() || does != nil {
-			n.below = append(n.below, &node{name: name, typ: a.GetType().TerraformType(ctx), computed: a.IsComputed(), modify: does})
+		_, decimal := a.(schema.Float64Attribute)
+		b := &node{name: name, typ: a.GetType().TerraformType(ctx), computed: a.IsComputed(), decimal: decimal, modify: does}
+		if b.computed || b.modify != nil {
+			n.below = append(n.below, b)
+		}
+		if b.decimal {
+			n.decimalsBelow = append(n.decimalsBelow, b)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(blocks)) {
@@ -46,6 +54,9 @@ func prepare(ctx context.Context, attributes map[string]schema.Attribute, blocks
 		}
 		if b.list || len(b.listsBelow) > 0 {
 			n.listsBelow = append(n.listsBelow, b)
+		}
+		if len(b.decimalsBelow) > 0 {
+			n.decimalsBelow = append(n.decimalsBelow, b)
 		}
 	}
 	return n, nil
@@ -87,6 +98,40 @@ func (n *node) noBlocks(v tftypes.Value, is any) (_ tftypes.Value, same bool) {
 		}
 		return eachElement(in, blocks, func(_ int, block tftypes.Value) (tftypes.Value, bool) { return b.noBlocks(block, is) })
 	})
+}
+
+// keepDecimals keeps each decimal as a state had it while it is the same float64. A configuration's 0.1 has more digits than a model
+// has room for: of the model's, the next plan would find that it is another number, as the framework's semantic equality prevents.
+func (n *node) keepDecimals(was, v tftypes.Value) (_ tftypes.Value, same bool) {
+	had := fields(was)
+	return each(n.decimalsBelow, v, func(b *node, in tftypes.Value) (tftypes.Value, bool) {
+		switch stored := b.of(had, was); {
+		case b.decimal:
+			is, ok := double(in)
+			before, beforeOK := double(stored)
+			if !ok || !beforeOK || is != before {
+				return in, true
+			}
+			return stored, false
+		case b.list:
+			blocks := elements(stored)
+			return eachElement(in, elements(in), func(i int, block tftypes.Value) (tftypes.Value, bool) {
+				return b.keepDecimals(element(blocks, i, block.Type()), block)
+			})
+		default:
+			return b.keepDecimals(stored, in)
+		}
+	})
+}
+
+// double is the nearest float64 to a number; there is none of one that is null or not known.
+func double(v tftypes.Value) (n float64, ok bool) {
+	var number big.Float
+	if v.IsNull() || !v.IsKnown() || v.As(&number) != nil {
+		return 0, false
+	}
+	n, _ = number.Float64()
+	return n, true
 }
 
 // each replaces what is in an object, if there is one: by do, which says whether a value is the same.

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -103,14 +104,22 @@ func (k *Kind) Plan(ctx context.Context, req *tfprotov6.PlanResourceChangeReques
 		return through(ctx, req)
 	}
 	c := k.planned(ctx, config, state, proposed)
+	if c.diags.HasError() { // at which the framework stops
+		return through(ctx, req)
+	}
 	beside := *req
 	beside.Config, beside.PriorState, beside.ProposedNewState = null(), null(), null()
 	resp, err := through(context.WithValue(ctx, key{}, c), &beside)
-	if err != nil || !c.answered {
+	switch {
+	case err != nil || !c.answered && slices.ContainsFunc(resp.Diagnostics, isError):
 		return resp, err
+	case !c.answered: // the resource was not asked, as where the plan is put off: what was said is about a resource that is null
+		return through(ctx, req)
 	}
-	resp.PlannedState, err = k.encode(c.answer)
-	return resp, err
+	if resp.PlannedState, err = k.encode(c.answer); err != nil {
+		resp.Diagnostics = append(resp.Diagnostics, unencoded(err))
+	}
+	return resp, nil
 }
 
 // Read refreshes a state, by a framework that is called by through.
@@ -122,11 +131,27 @@ func (k *Kind) Read(ctx context.Context, req *tfprotov6.ReadResourceRequest, thr
 	c, beside := &call{state: state}, *req
 	beside.CurrentState = null()
 	resp, err := through(context.WithValue(ctx, key{}, c), &beside)
-	if err != nil || !c.answered {
+	switch {
+	case err != nil || !c.answered && slices.ContainsFunc(resp.Diagnostics, isError):
 		return resp, err
+	case !c.answered: // the resource was not asked: a null state would be lost
+		return through(ctx, req)
 	}
-	resp.NewState, err = k.encode(c.answer)
-	return resp, err
+	next, _ := k.root.keepDecimals(state, c.answer)
+	if resp.NewState, err = k.encode(next); err != nil {
+		resp.NewState, resp.Diagnostics = req.CurrentState, append(resp.Diagnostics, unencoded(err))
+	}
+	return resp, nil
+}
+
+func isError(d *tfprotov6.Diagnostic) bool { return d.Severity == tfprotov6.DiagnosticSeverityError }
+
+// unencoded says that a resource's answer does not fit its schema, beside what the resource said.
+func unencoded(err error) *tfprotov6.Diagnostic {
+	return &tfprotov6.Diagnostic{
+		Severity: tfprotov6.DiagnosticSeverityError, Summary: "Answer not to be encoded",
+		Detail: fmt.Sprintf("The resource's values do not fit its schema: %v.\n\nThis is always a problem with the provider, and should be reported to its developers.", err),
+	}
 }
 
 // Upgrade is a stored state as the protocol has it, if it is of the schema's own version; nil if the framework has to see to it.
@@ -162,5 +187,8 @@ func (k *Kind) decode(from *tfprotov6.DynamicValue) (tftypes.Value, bool) {
 func (k *Kind) encode(v tftypes.Value) (*tfprotov6.DynamicValue, error) {
 	v, _ = k.root.noBlocks(v, []tftypes.Value{})
 	d, err := tfprotov6.NewDynamicValue(k.typ, v)
-	return &d, err
+	if err != nil {
+		return nil, err
+	}
+	return &d, nil
 }

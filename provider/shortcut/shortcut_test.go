@@ -12,18 +12,16 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/consulecs/terraform-provider-consulecs/provider/controller"
-	"github.com/consulecs/terraform-provider-consulecs/provider/devserver"
-	"github.com/consulecs/terraform-provider-consulecs/provider/meshtask"
+	"github.com/consulecs/terraform-provider-consulecs/provider"
 	"github.com/consulecs/terraform-provider-consulecs/provider/shortcut"
 )
 
 // A resource that cannot take it would be planned all the same, and slowly, without a word.
 func TestEveryResourceTakesTheShortcut(t *testing.T) {
 	t.Parallel()
-	for name, make := range map[string]func() resource.Resource{"mesh task": meshtask.New, "controller": controller.New, "dev server": devserver.New} {
+	for _, make := range provider.New("test")().Resources(t.Context()) {
 		if _, err := shortcut.Of(t.Context(), make); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%T: %v", make(), err)
 		}
 	}
 }
@@ -57,6 +55,7 @@ func TestASchemaWithSomethingElseIsLeftToTheFramework(t *testing.T) {
 		"a default":            {inBlock(schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString("x")}), false},
 		"what is write-only":   {inBlock(schema.StringAttribute{Optional: true, WriteOnly: true}), false},
 		"what is deprecated":   {inBlock(schema.StringAttribute{Optional: true, DeprecationMessage: "x"}), false},
+		"a list of decimals":   {inBlock(schema.ListAttribute{Optional: true, ElementType: types.Float64Type}), false},
 		"a modifier of maps":   {inBlock(schema.MapAttribute{Optional: true, ElementType: types.StringType, PlanModifiers: []planmodifier.Map{mapplanmodifier.UseStateForUnknown()}}), false},
 		"a modifier of blocks": {block(schema.ListNestedBlock{PlanModifiers: []planmodifier.List{listplanmodifier.RequiresReplace()}}), false},
 		"a nested attribute":   {inBlock(schema.SingleNestedAttribute{Optional: true, Attributes: map[string]schema.Attribute{"d": schema.StringAttribute{Computed: true}}}), false},

@@ -142,8 +142,10 @@ func (v validation) object(in *checked, at path.Path, value tftypes.Value) bool 
 
 func (v validation) field(c *checked, at path.Path, value tftypes.Value) bool {
 	switch isNull := value.IsNull(); {
-	case isNull:
-		return !c.required
+	case isNull && c.required:
+		return false
+	case isNull: // of which a validator, too, may have something to say
+		return c.check == nil || c.check(v, at.AtName(c.name), value)
 	case c.computedOnly:
 		return false
 	case c.list:
