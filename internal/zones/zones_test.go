@@ -274,8 +274,10 @@ func TestNetworksAreRead(t *testing.T) {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
-	if _, err := ParseNetworks(map[string]string{"10.0.1.0/24": " "}); err == nil {
-		t.Error("a zone without a name is taken")
+	for _, zone := range []string{"", " ", " a", "a\n"} {
+		if _, err := ParseNetworks(map[string]string{"10.0.1.0/24": zone}); err == nil {
+			t.Errorf("a zone of the name %q is taken", zone)
+		}
 	}
 	nested, err := ParseNetworks(map[string]string{"10.0.0.0/8": "wide", "10.0.1.0/24": "narrow", "10.0.1.7/32": "one"})
 	if err != nil {
