@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -140,9 +141,9 @@ func (f *Finder) run(ctx context.Context) {
 		return
 	}
 	for ctx.Err() == nil {
-		services, wait := f.atlas.Due(time.Now())
-		if len(services) > 0 {
-			f.find(ctx, services)
+		services, apart, wait := f.atlas.Due(time.Now())
+		if len(services)+len(apart) > 0 {
+			f.find(ctx, services, apart)
 			continue
 		}
 		var timer <-chan time.Time // never
@@ -158,8 +159,9 @@ func (f *Finder) run(ctx context.Context) {
 	}
 }
 
-// find asks Consul where the instances of some services are: for the whole fleet if they are many, then service by service.
-func (f *Finder) find(ctx context.Context, services []zones.Service) {
+// find asks Consul where the instances of some services are: for the whole fleet if they are many, then service by service, as for
+// those apart.
+func (f *Finder) find(ctx context.Context, services, apart []zones.Service) {
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()
 	if len(services) > fewServices && time.Since(f.fleetAt) >= fleetPause {
@@ -170,7 +172,7 @@ func (f *Finder) find(ctx context.Context, services []zones.Service) {
 	}
 	var calls errgroup.Group
 	calls.SetLimit(callsAtOnce)
-	for _, s := range services {
+	for _, s := range slices.Concat(services, apart) {
 		calls.Go(func() error {
 			places, err := f.conn.PlacesOf(ctx, s.Namespace, s.Name)
 			f.told(ctx, places, err)
