@@ -64,9 +64,9 @@ type Atlas struct {
 
 // cluster is what was last assigned to one.
 type cluster struct {
-	service      Service
-	count        Count
-	all, unknown []netip.Addr
+	service            Service
+	near, far, unknown []netip.AddrPort
+	nameless           int
 }
 
 // attempt is how often somebody has tried to find an address, and when it is worth another try.
@@ -199,7 +199,7 @@ func (a *Atlas) assignment(m *wire.Message) error {
 	if err := s.split(m); err != nil {
 		return err
 	}
-	a.clusters[name] = cluster{service: service, count: s.count, all: s.all, unknown: s.unknown}
+	a.clusters[name] = cluster{service, s.near, s.far, s.unknown, s.nameless}
 	if len(s.unknown) > 0 && a.settings.Wanted != nil {
 		a.settings.Wanted()
 	}
@@ -230,7 +230,8 @@ func (a *Atlas) Due(now time.Time) (services, apart []Service, wait time.Duratio
 	tries, ask, again := map[netip.Addr]attempt{}, map[Service]bool{}, map[Service]bool{}
 	wait = -1
 	for _, c := range a.clusters {
-		for _, addr := range c.unknown {
+		for _, endpoint := range c.unknown {
+			addr := endpoint.Addr()
 			if _, known := a.of(addr); known {
 				continue
 			}
@@ -266,11 +267,17 @@ func (a *Atlas) Missing(services []Service) []Service {
 	defer a.mu.Unlock()
 	missing := map[Service]bool{}
 	for _, c := range a.clusters {
-		if slices.ContainsFunc(c.unknown, func(addr netip.Addr) bool { _, known := a.of(addr); return !known && !a.tries[addr].placeless }) {
+		if slices.ContainsFunc(c.unknown, func(endpoint netip.AddrPort) bool { return a.mayBeTold(endpoint.Addr()) }) {
 			missing[c.service] = true
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(services), func(s Service) bool { return !missing[s] })
+}
+
+// mayBeTold tells whether the next answer of Consul may say where an address is.
+func (a *Atlas) mayBeTold(addr netip.Addr) bool {
+	_, known := a.of(addr)
+	return !known && !a.tries[addr].placeless
 }
 
 // Learn takes in where instances are, and reports whether any of them was looked for. Of the others nothing is kept.
@@ -278,7 +285,8 @@ func (a *Atlas) Learn(found map[netip.Addr]Locality) (news bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, c := range a.clusters {
-		for _, addr := range c.unknown {
+		for _, endpoint := range c.unknown {
+			addr := endpoint.Addr()
 			at, ok := found[addr]
 			_, known := a.known[addr]
 			try, tried := a.tries[addr]
@@ -303,9 +311,9 @@ func (a *Atlas) Learn(found map[netip.Addr]Locality) (news bool) {
 func (a *Atlas) forgetUnused() {
 	used := map[netip.Addr]Locality{}
 	for _, c := range a.clusters {
-		for _, addr := range c.all {
-			if at, ok := a.known[addr]; ok {
-				used[addr] = at
+		for _, endpoint := range slices.Concat(c.near, c.far, c.unknown) {
+			if at, ok := a.known[endpoint.Addr()]; ok {
+				used[endpoint.Addr()] = at
 			}
 		}
 	}
@@ -316,10 +324,36 @@ func (a *Atlas) forgetUnused() {
 func (a *Atlas) Counts() map[string]Count {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	counts := map[string]Count{}
-	for _, c := range a.clusters {
-		sum := counts[c.service.Name]
-		counts[c.service.Name] = Count{sum.Near + c.count.Near, sum.Far + c.count.Far, sum.Unknown + c.count.Unknown}
+	type instance struct {
+		of Service
+		at netip.AddrPort
+	}
+	counts, seen, nameless := map[string]Count{}, map[instance]bool{}, map[Service]int{}
+	for _, class := range []struct {
+		of  func(cluster) []netip.AddrPort
+		add Count
+	}{
+		{func(c cluster) []netip.AddrPort { return c.near }, Count{Near: 1}},
+		{func(c cluster) []netip.AddrPort { return c.far }, Count{Far: 1}},
+		{func(c cluster) []netip.AddrPort { return c.unknown }, Count{Far: 1, Unknown: 1}},
+	} {
+		for _, c := range a.clusters {
+			sum := counts[c.service.Name]
+			for _, at := range class.of(c) {
+				if one := (instance{c.service, at}); !seen[one] {
+					seen[one] = true
+					sum = sum.plus(class.add)
+				}
+			}
+			counts[c.service.Name], nameless[c.service] = sum, max(nameless[c.service], c.nameless)
+		}
+	}
+	for service, n := range nameless {
+		counts[service.Name] = counts[service.Name].plus(Count{Far: n, Unknown: n})
 	}
 	return counts
+}
+
+func (c Count) plus(other Count) Count {
+	return Count{c.Near + other.Near, c.Far + other.Far, c.Unknown + other.Unknown}
 }

@@ -71,7 +71,7 @@ func show(t *testing.T, m *wire.Message) (groups []shown, factor uint64) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.Addrs = append(s.Addrs, addr.String())
+			s.Addrs = append(s.Addrs, addr.Addr().String())
 		}
 		groups = append(groups, s)
 	}
@@ -421,6 +421,36 @@ func TestAClusterThatLeadsElsewhereNowIsForgotten(t *testing.T) {
 	}
 	if services, _, _ := a.Due(time.Unix(0, 0)); len(services) > 0 || len(a.Counts()) > 0 {
 		t.Errorf("%v are asked for and %v are counted", services, a.Counts())
+	}
+}
+
+func TestAnEndpointOfSeveralClustersCountsOnce(t *testing.T) {
+	t.Parallel()
+	a := atlas(t, nil)
+	nameless := groupOf("10.0.1.1", "10.0.2.1", "11.0.0.1", "a.name")
+	for name, m := range map[string]*wire.Message{
+		apiCluster: nameless, "v1." + apiCluster: nameless.Clone(), "failover-target~0~" + apiCluster: groupOf("10.0.2.1"),
+		strings.Replace(apiCluster, ".default.", ".other.", 1): groupOf("10.0.1.1"), // a service of the same name
+	} {
+		if err := a.assignment(assignment(name, m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(map[string]Count{"api": {Near: 2, Far: 3, Unknown: 2}}, a.Counts()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestEndpointsThatComeByAnotherResourceAreNotCountedByHalf(t *testing.T) {
+	t.Parallel()
+	a := atlas(t, nil)
+	m := assignment(apiCluster, groupOf("10.0.1.1", "10.0.2.1"), new(wire.Message).Set(groupElsewhere, new(wire.Message).SetText(1, "elsewhere")))
+	before := m.Bytes()
+	if err := a.assignment(m); err != nil || !cmp.Equal(before, m.Bytes()) {
+		t.Errorf("changed, or %v", err)
+	}
+	if got := a.Counts()["api"]; got != (Count{}) {
+		t.Errorf("%+v are counted", got)
 	}
 }
 
