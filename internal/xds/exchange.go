@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,9 +18,8 @@ type exchange struct {
 	fromEnvoy grpc.ServerStream
 	toConsul  grpc.ClientStream
 
-	making        sync.Mutex  // held from when something is made for Envoy until it is sent: what is newer comes later
-	envoy, consul sync.Mutex  // held while a message is sent there: we have some of our own to say
-	spoken        atomic.Bool // Envoy has said something of the type that is revised
+	consul sync.Mutex      // held while a message is sent there: we have some of our own to say
+	stale  map[string]bool // types of which Envoy has spoken: whether an owner's may have another shape now; under the proxy's mu
 }
 
 // requests passes Envoy's messages on until Envoy half-closes, and reads what they tell.
@@ -38,7 +35,6 @@ func (e *exchange) requests() error {
 		}
 		data := f.data.Materialize()
 		if r, err := parseRequest(data); err == nil {
-			e.heardOfRevised(r, data)
 			n := e.heard(r)
 			switch {
 			case n.ours:
@@ -62,10 +58,14 @@ func (e *exchange) requests() error {
 
 // heard takes in what Envoy says, and returns what is new in it.
 func (e *exchange) heard(r request) news {
+	e.heardOfOwned(r)
 	if r.nonce == "" {
 		return news{}
 	}
 	n := e.pacer.answered(r, time.Now())
+	if len(n.own) > 0 && !r.refused {
+		e.taken(r, n.own)
+	}
 	e.proxy.saw(r, n)
 	return n
 }
@@ -97,41 +97,42 @@ func (e *exchange) responses() error {
 
 // handOn passes a response of Consul's on, shaped, and without what Envoy has refused just so.
 func (e *exchange) handOn(f *frame) error {
+	e.proxy.making.Lock()
+	defer e.proxy.making.Unlock()
 	r, err := parseResponse(f.data.Materialize())
 	if err != nil {
-		return e.tellEnvoy(f) // whatever it is, it is not ours to judge
+		return e.fromEnvoy.SendMsg(f) // whatever it is, it is not ours to judge
 	}
-	e.making.Lock()
-	defer e.making.Unlock()
-	v := e.proxy.revises()
-	defer v.hold(r.typeURL)()
-	e.proxy.keep(r)
-	came := slices.Clone(r.resources)
-	r, changed := e.proxy.reshape(r)
-	v.keep(r, came)
-	left, pass := e.pacer.pass(r)
-	switch {
-	case !pass:
-		f.data.Free()
-		if err := e.tellConsul(&frame{mem.BufferSlice{mem.SliceBuffer(acceptance(r))}}); err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		return nil
-	case changed || len(left.resources) < len(r.resources):
-		f.data.Free()
-		f = &frame{mem.BufferSlice{mem.SliceBuffer(left.marshal())}}
+	left, same, pass := e.take(r)
+	if same {
+		return e.fromEnvoy.SendMsg(f)
 	}
-	return e.tellEnvoy(f)
+	f.data.Free()
+	if pass {
+		return e.tellEnvoy(left)
+	}
+	if err := e.tellConsul(&frame{mem.BufferSlice{mem.SliceBuffer(acceptance(r))}}); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
-// offerAgain offers Envoy what it has refused, each when its time has come, until ctx ends.
-func (e *exchange) offerAgain(ctx context.Context) {
+// take takes in a response of Consul's. It returns what is left of it for Envoy, whether that is all as it came, and whether it is anything.
+func (e *exchange) take(r response) (left response, same, pass bool) {
+	e.keep(r)
+	shaped, changed := e.proxy.reshape(r)
+	left, pass = e.pacer.pass(shaped)
+	e.sends(left)
+	return left, pass && !changed && len(left.resources) == len(r.resources), pass
+}
+
+// offers has Envoy get what Consul does not send: what an owner's resources are now, at once, and what Envoy has refused, each when
+// its time has come. It does so until ctx ends.
+func (e *exchange) offers(ctx context.Context) {
 	for {
-		offers, wait := e.pacer.due(time.Now())
-		for _, offer := range offers {
-			if e.offer(offer) != nil {
-				return // the stream is over
-			}
+		wait, err := e.offer(time.Now())
+		if err != nil {
+			return // the stream is over
 		}
 		var timer <-chan time.Time // never
 		if wait >= 0 {
@@ -146,16 +147,30 @@ func (e *exchange) offerAgain(ctx context.Context) {
 	}
 }
 
-func (e *exchange) offer(offer response) error {
-	e.making.Lock()
-	defer e.making.Unlock()
-	return e.tellEnvoy(&frame{mem.BufferSlice{mem.SliceBuffer(e.proxy.remade(offer).marshal())}})
+// offer sends what is due now, and returns how long it is until more is; negative for never.
+func (e *exchange) offer(now time.Time) (wait time.Duration, err error) {
+	e.proxy.making.Lock()
+	defer e.proxy.making.Unlock()
+	due, wait := e.pacer.due(now)
+	for i, one := range due {
+		due[i] = e.remade(one)
+	}
+	for _, typeURL := range e.outdated() {
+		if r := e.reshaped(typeURL); len(r.resources)+len(r.removed) > 0 {
+			due = append(due, r)
+		}
+	}
+	for _, one := range due {
+		if err := e.tellEnvoy(one); err != nil {
+			return 0, err
+		}
+	}
+	return wait, nil
 }
 
-func (e *exchange) tellEnvoy(f *frame) error {
-	e.envoy.Lock()
-	defer e.envoy.Unlock()
-	return e.fromEnvoy.SendMsg(f)
+// tellEnvoy is called with the proxy's making held, as all that sends Envoy something.
+func (e *exchange) tellEnvoy(r response) error {
+	return e.fromEnvoy.SendMsg(&frame{mem.BufferSlice{mem.SliceBuffer(r.marshal())}})
 }
 
 func (e *exchange) tellConsul(f *frame) error {

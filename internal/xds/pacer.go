@@ -24,39 +24,69 @@ const ownNonce = "again-"
 type pacer struct {
 	mu     sync.Mutex
 	sent   map[string]response // by nonce: what Envoy has not answered yet
+	last   map[place]latest    // what was sent last of a resource, if that is among it
 	held   map[place]*refusal
 	nonces int
 	wake   chan struct{} // holds one element when something became due
 
-	owns  func(typeURL, name string) bool // those that an owner has: see Owner
-	asked map[place]resource              // offers that were asked for and are due
+	owns func(typeURL, name string) bool // those that an owner has: see Owner
 }
 
 // place is where a resource is: there is one of a name for each type.
 type place struct{ typeURL, name string }
 
+// latest is where a resource was sent last, and which version of it.
+type latest struct{ nonce, version string }
+
 // refusal is a resource that Envoy has refused.
 type refusal struct {
 	resource
-	reason string
-	alone  bool // it was refused by itself, not only among others
-	tries  int
-	next   time.Time // to offer it
-	asked  string    // nonce of the offer that Envoy has not answered; "" for none
+	alone bool // it was refused by itself, not only among others
+	tries int
+	next  time.Time // to offer it
 }
 
 func newPacer(owns func(typeURL, name string) bool) *pacer {
-	return &pacer{sent: map[string]response{}, held: map[place]*refusal{}, wake: make(chan struct{}, 1), owns: owns, asked: map[place]resource{}}
+	return &pacer{sent: map[string]response{}, last: map[place]latest{}, held: map[place]*refusal{}, wake: make(chan struct{}, 1), owns: owns}
 }
 
-// offer has a resource offered at once, whether or not it was refused.
-func (p *pacer) offer(typeURL string, one resource) {
+// sends notes a response that Envoy gets. One of ours gets its nonce here.
+func (p *pacer) sends(r response) response {
+	if r.nonce == "" {
+		p.nonces++
+		r.nonce = fmt.Sprintf("%s%d", ownNonce, p.nonces)
+	}
+	p.sent[r.nonce] = r
+	for _, one := range r.resources {
+		p.last[place{r.typeURL, one.name}] = latest{r.nonce, one.version}
+	}
+	return r
+}
+
+// offer notes a response of ours, with what Envoy has not refused.
+func (p *pacer) offer(r response) response {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held[place{typeURL, one.name}] == nil { // else its time comes
-		p.asked[place{typeURL, one.name}] = one
-		p.awake()
-	}
+	return p.sends(r)
+}
+
+// holds tells whether Envoy has refused the resource: its time comes.
+func (p *pacer) holds(at place) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held[at] != nil
+}
+
+// forget drops what Envoy has no more.
+func (p *pacer) forget(at place) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop(at)
+}
+
+func (p *pacer) drop(at place) {
+	delete(p.held, at)
+	delete(p.last, at)
 }
 
 func (p *pacer) awake() {
@@ -82,13 +112,12 @@ func (p *pacer) pass(r response) (left response, pass bool) {
 		left.resources = append(left.resources, one)
 	}
 	for _, name := range r.removed {
-		delete(p.held, place{r.typeURL, name})
+		p.drop(place{r.typeURL, name})
 	}
 	if len(left.resources) == 0 && len(r.resources) > 0 && len(r.removed) == 0 {
 		return left, false
 	}
-	p.sent[left.nonce] = left
-	return left, true
+	return p.sends(left), true
 }
 
 // news is what an answer of Envoy's tells.
@@ -113,21 +142,25 @@ func (p *pacer) answered(r request, now time.Time) news {
 		if p.owns(asked.typeURL, one.name) {
 			n.own = append(n.own, one.name)
 		}
+		switch last := p.last[at]; {
+		case last.nonce == r.nonce:
+			delete(p.last, at)
+		case last.version != one.version:
+			continue // Consul has sent another meanwhile, or removed it
+		}
 		old := p.held[at]
-		current := old != nil && old.version == one.version
 		switch {
-		case n.ours && !asked.wanted && (!current || old.asked != r.nonce): // Consul has sent another meanwhile
-		case !r.refused && current:
+		case !r.refused && old != nil:
 			delete(p.held, at)
 			if old.alone {
 				n.taken = append(n.taken, one.name)
 			}
 		case r.refused:
-			if !current {
+			if old == nil {
 				old = &refusal{resource: one}
 				p.held[at] = old
 			}
-			if p.refused(old, r.complain, len(asked.resources) == 1, now) {
+			if p.refused(old, len(asked.resources) == 1, now) {
 				n.first = append(n.first, one.name)
 			}
 		}
@@ -141,8 +174,7 @@ func (p *pacer) answered(r request, now time.Time) news {
 
 // refused notes one more refusal, and reports whether the resource was refused by itself for the first time. Among others
 // nobody knows which is to blame: it is offered by itself at once.
-func (p *pacer) refused(f *refusal, reason string, alone bool, now time.Time) (first bool) {
-	f.reason, f.asked = reason, ""
+func (p *pacer) refused(f *refusal, alone bool, now time.Time) (first bool) {
 	if !alone {
 		f.next = now
 		return false
@@ -159,22 +191,11 @@ func (p *pacer) due(now time.Time) (offers []response, wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wait = -1
-	offer := func(at place, one resource, wanted bool) (nonce string) {
-		p.nonces++
-		nonce = fmt.Sprintf("%s%d", ownNonce, p.nonces)
-		p.sent[nonce] = response{typeURL: at.typeURL, nonce: nonce, resources: []resource{one}, wanted: wanted}
-		offers = append(offers, p.sent[nonce])
-		return nonce
-	}
-	for at, one := range p.asked {
-		offer(at, one, true)
-	}
-	clear(p.asked)
 	for at, f := range p.held {
 		switch left := f.next.Sub(now); {
-		case f.asked != "":
+		case p.last[at].nonce != "": // Envoy has not answered yet
 		case left <= 0:
-			f.asked = offer(at, f.resource, false)
+			offers = append(offers, p.sends(response{typeURL: at.typeURL, resources: []resource{f.resource}}))
 		case wait < 0 || left < wait:
 			wait = left
 		}

@@ -125,6 +125,52 @@ func TestOfSeveralThatAreRefusedEachIsOfferedByItselfAtOnce(t *testing.T) {
 	}
 }
 
+// Envoy answers in the order in which it got what it answers.
+func TestARefusalOfWhatIsSupersededHoldsNothing(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	p := newPacer(func(string, string) bool { return false })
+	p.pass(aResponse("1", aResource("a", "v1")))
+	p.pass(aResponse("2", aResource("a", "v2")))
+	p.answered(refuse("1"), now)
+	if offers, _ := p.due(now.Add(time.Hour)); len(offers) > 0 {
+		t.Errorf("an older version is offered after a newer one: %v", offers)
+	}
+	if n := p.answered(refuse("2"), now); !cmp.Equal(n.first, []string{"a"}) {
+		t.Errorf("the refusal of the newer one is %+v", n)
+	}
+	offers, _ := p.due(now.Add(time.Hour))
+	if len(offers) != 1 || offers[0].resources[0].version != "v2" {
+		t.Fatalf("offered is %v, want the newer one", offers)
+	}
+	p.pass(aResponse("3", aResource("a", "v3"))) // before Envoy has answered the offer
+	if p.answered(refuse(offers[0].nonce), now); len(p.held) > 0 {
+		t.Error("an offer's refusal holds what Consul has sent after it")
+	}
+	if again, wait := p.due(now.Add(time.Hour)); len(again) > 0 || wait >= 0 {
+		t.Errorf("offered is %v", again)
+	}
+}
+
+// Were it not held at once, Consul could go on sending it before each refusal arrives.
+func TestARefusalHoldsWhatWasSentTwice(t *testing.T) {
+	t.Parallel()
+	p := newPacer(func(string, string) bool { return false })
+	p.pass(aResponse("1", aResource("a", "v1")))
+	p.pass(aResponse("2", aResource("a", "v1")))
+	p.answered(refuse("1"), time.Now())
+	if _, pass := p.pass(aResponse("3", aResource("a", "v1"))); pass {
+		t.Error("the same passes again")
+	}
+	if offers, _ := p.due(time.Now().Add(time.Hour)); len(offers) > 0 {
+		t.Errorf("%v is offered while Envoy has the same before it", offers)
+	}
+	p.answered(refuse("2"), time.Now())
+	if offers, _ := p.due(time.Now().Add(time.Hour)); len(offers) != 1 {
+		t.Errorf("%d offers", len(offers))
+	}
+}
+
 func TestAResponseIsWrittenAsItWasRead(t *testing.T) {
 	t.Parallel()
 	in := aResponse("n", aResource("a", "v1"), aResource("b", "v2"))

@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -40,18 +39,19 @@ type Proxy struct {
 	listener net.Listener
 	server   *grpc.Server
 	done     chan struct{}
-	err      error // written before done is closed
-	owner    atomic.Pointer[Owner]
+	err      error    // written before done is closed
+	owners   sync.Map // by the type of their resources
 
 	mu         sync.Mutex
 	waiting    map[string]bool // types whose first response Envoy has not applied yet
 	configured chan struct{}
 	unbound    error // Envoy cannot listen where it should
 	status     Status
-	pacer      *pacer // of the last stream; nil before the first
-	shape      Shape  // nil: all is passed on as it comes
-	kept       map[place]resource
-	reviser    *reviser
+	stream     *exchange // the last one; nil before the first
+	shape      Shape     // nil: all is passed on as it comes
+
+	making sync.Mutex // held from when something is made for Envoy until it is sent, so that nothing older is sent after it
+	kept   map[place]*kept
 }
 
 // Status is how Envoy's streams to Consul fare.
@@ -75,7 +75,7 @@ func Start(addr netip.AddrPort, consul link.Link, log hclog.Logger) (*Proxy, err
 	p := &Proxy{
 		consul: consul, log: log, listener: listener, done: make(chan struct{}),
 		waiting: map[string]bool{TypeCluster: true, TypeListener: true}, configured: make(chan struct{}),
-		kept:   map[place]resource{},
+		kept:   map[place]*kept{},
 		status: Status{Ended: map[codes.Code]int{}, Refusals: map[string]int{}},
 	}
 	p.server = grpc.NewServer(
@@ -112,8 +112,8 @@ func (p *Proxy) Status() Status {
 	defer p.mu.Unlock()
 	s := p.status
 	s.Ended, s.Refusals = maps.Clone(s.Ended), maps.Clone(s.Refusals)
-	if p.pacer != nil {
-		s.Refusing = p.pacer.refusing()
+	if p.stream != nil {
+		s.Refusing = p.stream.pacer.refusing()
 	}
 	return s
 }
@@ -184,7 +184,7 @@ func (p *Proxy) renew(ctx context.Context, cause error, stale string) {
 func (p *Proxy) refused(r request, n news) {
 	switch {
 	case len(n.first) > 0:
-		p.log.Warn("configuration refused by envoy", "type", short(r.typeURL), "names", n.first, "reason", r.complain, "hint", hint(r.complain, len(n.own) > 0))
+		p.log.Warn("configuration refused by envoy", "type", short(r.typeURL), "names", n.first, "reason", r.complain, "hint", hint(r.complain, len(n.own) > 0 && r.typeURL == TypeListener))
 	case !n.ours && !n.among:
 		p.log.Warn("configuration refused by envoy", "type", short(r.typeURL), "reason", r.complain)
 	default:
@@ -221,9 +221,9 @@ func short(typeURL string) string { return typeURL[strings.LastIndexByte(typeURL
 
 // saw notes what Envoy tells about the configuration it has got.
 func (p *Proxy) saw(r request, n news) {
-	if !n.among { // else nobody knows yet
-		for _, name := range n.own {
-			p.owner.Load().Answered(name, r.complain)
+	for _, name := range n.own {
+		if owner, _ := p.owner(r.typeURL, name); owner.Answered != nil && !n.among { // else nobody knows yet
+			owner.Answered(name, r.complain)
 		}
 	}
 	if r.refused {
@@ -245,9 +245,11 @@ func (p *Proxy) saw(r request, n news) {
 	}
 }
 
-// paces makes the pacer the one of the stream that there is.
-func (p *Proxy) paces(pacer *pacer) {
+// begin makes the exchange of a stream: from now on it is the one that there is.
+func (p *Proxy) begin(fromEnvoy grpc.ServerStream, toConsul grpc.ClientStream) *exchange {
+	e := &exchange{proxy: p, pacer: newPacer(p.owns), fromEnvoy: fromEnvoy, toConsul: toConsul, stale: map[string]bool{}}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pacer = pacer
+	p.stream = e
+	return e
 }

@@ -30,14 +30,12 @@ func (p *Proxy) relay(fromEnvoy grpc.ServerStream, token string) error {
 	}
 	p.note(func(s *Status) { s.Streams++ })
 	defer p.note(func(s *Status) { s.Streams-- })
-	e := &exchange{proxy: p, pacer: newPacer(p.owns), fromEnvoy: fromEnvoy, toConsul: toConsul}
-	p.paces(e.pacer)
+	e := p.begin(fromEnvoy, toConsul)
 	up := make(chan error, 1)
 	go func() { up <- e.requests() }()
 	down := make(chan error, 1)
 	go func() { down <- e.responses() }()
-	go e.offerAgain(ctx)
-	go e.reviseWhenTold(ctx)
+	go e.offers(ctx)
 	replaced := p.consul.Replaced(token)
 	for {
 		select {

@@ -11,6 +11,8 @@ const (
 // Field numbers of envoy.service.discovery.v3.DeltaDiscoveryRequest and google.rpc.Status.
 const (
 	fieldTypeURL       = 2
+	fieldHas           = 5
+	fieldHasName       = 1
 	fieldNonce         = 6
 	fieldErrorDetail   = 7
 	fieldStatusMessage = 2
@@ -22,6 +24,9 @@ type request struct {
 	nonce    string // of the response that it answers; "" for none
 	refused  bool   // that response was refused
 	complain string // why
+
+	unsubscribed []string        // names of which Envoy wants to hear no more
+	has          map[string]bool // names of what it has from an earlier stream, in the first request about a type
 }
 
 func parseRequest(data []byte) (request, error) {
@@ -33,7 +38,16 @@ func parseRequest(data []byte) (request, error) {
 	if err != nil {
 		return request{}, err
 	}
-	return request{
+	versions, err := m.Messages(fieldHas)
+	if err != nil {
+		return request{}, err
+	}
+	r := request{
 		typeURL: m.Text(fieldTypeURL), nonce: m.Text(fieldNonce), refused: m.Has(fieldErrorDetail), complain: detail.Text(fieldStatusMessage),
-	}, nil
+		unsubscribed: m.Texts(fieldUnsubscribe), has: map[string]bool{},
+	}
+	for _, one := range versions {
+		r.has[one.Text(fieldHasName)] = true
+	}
+	return r, nil
 }

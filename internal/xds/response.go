@@ -30,7 +30,6 @@ type response struct {
 	typeURL, nonce string
 	resources      []resource
 	removed        []string
-	wanted         bool   // it is an offer that the owner of its resource asked for
 	rest           []byte // the fields that are passed on as they came, with their tags
 }
 

@@ -3,7 +3,6 @@ package xds
 import (
 	"bytes"
 	"errors"
-	"slices"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
 )
@@ -12,8 +11,7 @@ import (
 const fieldResource wire.Number = 2
 
 // Shape tells how resources of a type are changed on their way from Consul to Envoy; nil for a type that is passed on as it comes,
-// and is not read then. Their names and versions stay Consul's, so the same resource has to come out the same, unless an Owner has it
-// or the type is revised.
+// and is not read then. Their names and versions stay Consul's, so the same resource has to come out the same, unless an Owner has it.
 type Shape func(typeURL string) (change func(resource *wire.Message) error)
 
 // ErrLeftOut is the error of a change after which Envoy shall not have the resource.
@@ -47,68 +45,6 @@ func (p *Proxy) Shape(shape Shape) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shape = shape
-}
-
-// Owner makes resources its own: what its Shape makes of them depends on more than what Consul sends, so it is for the owner to see that
-// Envoy takes them. Consul is told that they were taken, whatever Envoy says, or it would send them again.
-type Owner struct {
-	Owns     func(typeURL, name string) bool
-	Answered func(name, refusal string) // Envoy has taken the resource, or has refused it for a reason
-	Gone     func(name string)          // Consul has no such resource any more
-}
-
-// Own sets the owner. It is set before Envoy starts.
-func (p *Proxy) Own(owner Owner) { p.owner.Store(&owner) }
-
-// Offer makes Envoy an offer of what the shape makes now of a resource of the owner's. Without a stream, or without such a resource,
-// nothing happens.
-func (p *Proxy) Offer(typeURL, name string) {
-	p.mu.Lock()
-	pacer, kept := p.pacer, p.kept[place{typeURL, name}]
-	p.mu.Unlock()
-	if pacer != nil && kept.data != nil {
-		pacer.offer(typeURL, kept)
-	}
-}
-
-func (p *Proxy) owns(typeURL, name string) bool {
-	owner := p.owner.Load()
-	return owner != nil && owner.Owns(typeURL, name)
-}
-
-// keep remembers what Consul says of resources of the owner's, as it came.
-func (p *Proxy) keep(r response) {
-	for _, one := range r.resources {
-		if p.owns(r.typeURL, one.name) {
-			p.mu.Lock()
-			p.kept[place{r.typeURL, one.name}] = resource{one.name, one.version, slices.Clone(one.data)}
-			p.mu.Unlock()
-		}
-	}
-	for _, name := range r.removed {
-		if p.owns(r.typeURL, name) {
-			p.mu.Lock()
-			delete(p.kept, place{r.typeURL, name})
-			p.mu.Unlock()
-			p.owner.Load().Gone(name)
-		}
-	}
-}
-
-// remade is an offer with what the shape makes now of the resources of the owner's.
-func (p *Proxy) remade(offer response) response {
-	for i, one := range offer.resources {
-		p.mu.Lock()
-		kept, ok := p.kept[place{offer.typeURL, one.name}]
-		p.mu.Unlock()
-		if !ok {
-			return offer // of resources of all kinds there is one in an offer
-		}
-		offer.resources = slices.Clone(offer.resources)
-		offer.resources[i] = resource{kept.name, kept.version, slices.Clone(kept.data)}
-	}
-	offer, _ = p.reshape(offer)
-	return offer
 }
 
 // reshape changes the resources of a response, and reports whether any is another now. One that cannot be read stays as it came:

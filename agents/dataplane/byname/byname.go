@@ -88,8 +88,8 @@ func checkResolver(file dataplanefile.File, path string) error {
 // Start has Envoy's proxy give it the listener, and tries taken ports again until ctx ends.
 func (n *Listener) Start(ctx context.Context, proxy *xds.Proxy, own *metrics.Dataplane) {
 	own.WatchNames(n.State)
-	proxy.Own(n.owner())
-	go n.keep(ctx, proxy.Offer)
+	proxy.Own(xds.TypeListener, xds.Owner{Owns: names.IsOutbound, Answered: n.answered, Gone: n.gone})
+	go n.keep(ctx, proxy)
 }
 
 // Table is what Envoy has taken; nil: nothing.
@@ -189,15 +189,6 @@ func (n *Listener) change(listener *wire.Message) error {
 	return nil
 }
 
-// owner is who sees to the listener.
-func (n *Listener) owner() xds.Owner {
-	return xds.Owner{
-		Owns:     func(typeURL, name string) bool { return typeURL == xds.TypeListener && names.IsOutbound(name) },
-		Answered: n.answered,
-		Gone:     n.gone,
-	}
-}
-
 func (n *Listener) answered(name, refusal string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -223,11 +214,11 @@ func (n *Listener) gone(name string) {
 }
 
 // keep tries ports again that another program has, until ctx ends, and has Envoy listen there as soon as one is free.
-func (n *Listener) keep(ctx context.Context, offer func(typeURL, name string)) {
+func (n *Listener) keep(ctx context.Context, proxy *xds.Proxy) {
 	for {
-		listener, waiting := n.lacking()
-		if listener != "" {
-			offer(xds.TypeListener, listener)
+		lacks, waiting := n.lacking()
+		if lacks {
+			proxy.Reshape(xds.TypeListener)
 		}
 		var again <-chan time.Time // never
 		if waiting {
@@ -242,19 +233,19 @@ func (n *Listener) keep(ctx context.Context, offer func(typeURL, name string)) {
 	}
 }
 
-// lacking is the listener that was made without a port that is free now, "" for none, and whether to look again.
-func (n *Listener) lacking() (listener string, waiting bool) {
+// lacking tells whether there is a listener that was made without a port that is free now, and whether to look again.
+func (n *Listener) lacking() (lacks, waiting bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.taken) == 0 && len(n.at) == len(n.ports) {
-		return "", false
+		return false, false
 	}
 	for _, port := range n.usable() {
 		if !slices.Contains(n.at, port) {
-			listener = n.listener
+			lacks = n.listener != ""
 		}
 	}
-	return listener, len(n.taken) > 0 || listener != ""
+	return lacks, len(n.taken) > 0 || lacks
 }
 
 // State is for metrics and the health page.

@@ -90,7 +90,7 @@ func Start(ctx context.Context, l *dataplanefile.Locality, conn *consul.Connecti
 		Own: f.own, Full: l.Spill == agentconfig.SpillFull, Networks: networks, Datacenter: params.GetDatacenter(), Partition: partition,
 		Low: f.tooLow, Wanted: f.wanted,
 	})
-	proxy.Revise(zones.TypeEndpoints, f.atlas.Forget)
+	proxy.Own(zones.TypeEndpoints, xds.Owner{Gone: f.atlas.Forget})
 	own.WatchZones(f.endpoints)
 	go f.run(ctx)
 	log.Info("calls prefer a zone", "zone", f.own.Zone, "spill", l.Spill)
@@ -190,7 +190,7 @@ func (f *Finder) told(ctx context.Context, places []consul.Place, err error) {
 			found[p.Address] = zones.Locality{Region: p.Region, Zone: p.Zone}
 		}
 		if f.atlas.Learn(found) {
-			f.proxy.Reshape()
+			f.proxy.Reshape(zones.TypeEndpoints)
 		}
 	}
 	f.mu.Lock()

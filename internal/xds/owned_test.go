@@ -26,9 +26,12 @@ import (
 type talk struct {
 	t      *testing.T
 	proxy  *Proxy
+	dialed *grpc.ClientConn // to the proxy
+	opened chan grpc.ServerStream
 	envoy  grpc.ClientStream
 	consul grpc.ServerStream
-	asked  chan request // what the server has got
+	breaks context.CancelFunc // the stream
+	asked  chan request       // what the server has got
 }
 
 func startTalk(t *testing.T, shape Shape, owner Owner) *talk {
@@ -37,10 +40,9 @@ func startTalk(t *testing.T, shape Shape, owner Owner) *talk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &talk{t: t, asked: make(chan request, 100)}
-	opened := make(chan grpc.ServerStream, 1)
+	k := &talk{t: t, asked: make(chan request, 100), opened: make(chan grpc.ServerStream, 1)}
 	server := grpc.NewServer(grpc.ForceServerCodecV2(rawCodec{}), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
-		opened <- stream
+		k.opened <- stream
 		for {
 			var f frame
 			if err := stream.RecvMsg(&f); err != nil {
@@ -71,17 +73,40 @@ func startTalk(t *testing.T, shape Shape, owner Owner) *talk {
 	}
 	t.Cleanup(k.proxy.Close)
 	k.proxy.Shape(shape)
-	k.proxy.Own(owner)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	t.Cleanup(cancel)
-	k.envoy, err = dial(k.proxy.Addr().String()).NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method, grpc.ForceCodecV2(rawCodec{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	k.say("", "")
-	k.hears("")
-	k.consul = <-opened
+	k.proxy.Own(TypeListener, owner)
+	k.dialed = dial(k.proxy.Addr().String())
+	k.open()
 	return k
+}
+
+// open begins a stream, on which Envoy says what it has. The one before it breaks.
+func (k *talk) open(has ...string) {
+	k.t.Helper()
+	ctx, cancel := context.WithTimeout(k.t.Context(), 30*time.Second)
+	k.t.Cleanup(cancel)
+	if k.breaks != nil {
+		k.breaks()
+	}
+	k.breaks = cancel
+	var err error
+	k.envoy, err = k.dialed.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method, grpc.ForceCodecV2(rawCodec{}))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	first := acceptance(response{typeURL: TypeListener})
+	for _, name := range has {
+		first = appendBytes(first, fieldHas, appendBytes(nil, fieldHasName, []byte(name)))
+	}
+	k.write(first)
+	k.hears("")
+	k.consul = <-k.opened
+}
+
+func (k *talk) write(request []byte) {
+	k.t.Helper()
+	if err := k.envoy.SendMsg(&frame{mem.BufferSlice{mem.SliceBuffer(request)}}); err != nil {
+		k.t.Fatal(err)
+	}
 }
 
 // say is what Envoy says about listeners.
@@ -91,9 +116,7 @@ func (k *talk) say(nonce, refusal string) {
 	if refusal != "" {
 		data = appendBytes(data, fieldErrorDetail, appendBytes(nil, fieldStatusMessage, []byte(refusal)))
 	}
-	if err := k.envoy.SendMsg(&frame{mem.BufferSlice{mem.SliceBuffer(data)}}); err != nil {
-		k.t.Fatal(err)
-	}
+	k.write(data)
 }
 
 // hears wants the server to get an acceptance of the nonce next.
@@ -138,9 +161,22 @@ func (k *talk) gets() (r response, content string) {
 		if err != nil {
 			k.t.Fatal(err)
 		}
-		content += fmt.Sprintf("%s=%s ", one.name, value.Texts(2))
+		listener, err := wire.Parse([]byte(value.Text(2)))
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		content += fmt.Sprintf("%s=%s ", one.name, listener.Text(1))
 	}
 	return r, strings.TrimSpace(content)
+}
+
+// getsAnother has the owner make another shape, which Envoy gets.
+func (k *talk) getsAnother(m *mine, what string) response {
+	k.t.Helper()
+	m.make(what)
+	k.proxy.Reshape(TypeListener)
+	r, _ := k.gets()
+	return r
 }
 
 func listenerNamed(name, version string) resource {
@@ -190,7 +226,7 @@ func (m *mine) owner() Owner {
 		m.answers = append(m.answers, name+": "+what)
 	}
 	return Owner{
-		Owns:     func(_, name string) bool { return name == "mine" },
+		Owns:     func(name string) bool { return name == "mine" },
 		Answered: func(name, refusal string) { note(name, refusal) },
 		Gone:     func(name string) { note(name, "gone") },
 	}
@@ -241,11 +277,11 @@ func TestConsulNeverHearsOfARefusalOfWhatIsOwned(t *testing.T) {
 	}
 }
 
-func TestAnOwnerOffersAnotherFormOfTheSame(t *testing.T) {
+func TestAnOwnerHasAnotherShapeOfTheSameSent(t *testing.T) {
 	t.Parallel()
 	m := &mine{}
 	k := startTalk(t, m.shape, m.owner())
-	k.proxy.Offer(TypeListener, "mine") // of which there is none yet
+	k.proxy.Reshape(TypeListener) // of which there is none yet
 	k.send(response{nonce: "1", resources: []resource{listenerNamed("mine", "v1"), listenerNamed("public", "v1")}})
 	r, content := k.gets()
 	if diff := cmp.Diff([]string{"mine"}, r.removed); diff != "" || strings.Contains(content, "mine") {
@@ -254,7 +290,7 @@ func TestAnOwnerOffersAnotherFormOfTheSame(t *testing.T) {
 	k.say("1", "")
 	k.hears("1")
 	m.make("first")
-	k.proxy.Offer(TypeListener, "mine")
+	k.proxy.Reshape(TypeListener)
 	r, content = k.gets()
 	if !strings.Contains(content, "first") || r.resources[0].version != "v1" {
 		t.Errorf("Envoy gets %s", content)
@@ -269,9 +305,67 @@ func TestAnOwnerOffersAnotherFormOfTheSame(t *testing.T) {
 	k.gets()
 	k.say("2", "")
 	k.hears("2")
-	k.proxy.Offer(TypeListener, "mine") // of which there is none any more
+	k.proxy.Reshape(TypeListener) // of which there is none any more
 	if diff := cmp.Diff([]string{"mine: no", "mine: ", "mine: gone"}, m.heard()); diff != "" {
 		t.Errorf("the owner hears (-want +got):\n%s", diff)
+	}
+}
+
+// Consul sends nothing again of which Envoy says that it has it, and Envoy says so of a version.
+func TestANewShapeThatWasLostWithItsStreamIsSentOnTheNext(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(k *talk, m *mine)
+		want   string
+	}{
+		"Envoy had not answered": {func(k *talk, m *mine) { k.getsAnother(m, "second") }, "mine=second"},
+		"Envoy had refused it": {func(k *talk, m *mine) {
+			k.say(k.getsAnother(m, "second").nonce, "no")
+			eventually.True(k.t, "the owner hears of the refusal", eventually.Soon, func() bool { return len(m.heard()) == 2 })
+		}, "mine=second"},
+		"it was to be left out": {func(k *talk, m *mine) { k.getsAnother(m, "") }, ""},
+		"it is another without a stream": {func(k *talk, m *mine) {
+			k.breaks()
+			m.make("second")
+			k.proxy.Reshape(TypeListener)
+		}, "mine=second"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &mine{made: "first"}
+			k := startTalk(t, m.shape, m.owner())
+			k.send(response{nonce: "1", resources: []resource{listenerNamed("mine", "v1"), listenerNamed("public", "v1")}})
+			k.gets()
+			k.say("1", "")
+			k.hears("1")
+			c.change(k, m)
+			k.open("mine", "public")
+			r, content := k.gets()
+			if content != c.want || (c.want == "") != cmp.Equal(r.removed, []string{"mine"}) {
+				t.Errorf("Envoy gets %q without %q, want %q", content, r.removed, c.want)
+			}
+		})
+	}
+}
+
+// What Envoy does not have on a new stream, Consul sends again, unless it is no more.
+func TestWhatEnvoyDoesNotHaveOnANewStreamIsForgotten(t *testing.T) {
+	t.Parallel()
+	m := &mine{}
+	k := startTalk(t, m.shape, m.owner())
+	k.send(response{nonce: "1", resources: []resource{listenerNamed("mine", "v1")}})
+	k.gets()
+	k.say("1", "")
+	k.hears("1")
+	k.open()
+	if diff := cmp.Diff([]string{"mine: gone"}, m.heard()); diff != "" {
+		t.Errorf("the owner hears (-want +got):\n%s", diff)
+	}
+	m.make("first")
+	k.proxy.Reshape(TypeListener)
+	k.send(response{nonce: "1", resources: []resource{listenerNamed("public", "v1")}})
+	if _, content := k.gets(); content != "public=public" {
+		t.Errorf("Envoy gets %q", content)
 	}
 }
 
