@@ -88,7 +88,7 @@ func checkResolver(file dataplanefile.File, path string) error {
 // Start has Envoy's proxy give it the listener, and tries taken ports again until ctx ends.
 func (n *Listener) Start(ctx context.Context, proxy *xds.Proxy, own *metrics.Dataplane) {
 	own.WatchNames(n.State)
-	proxy.Own(xds.TypeListener, xds.Owner{Owns: names.IsOutbound, Answered: n.answered, Gone: n.gone})
+	proxy.Own(xds.TypeListener, xds.Owner{Owns: names.IsOutbound, Answered: n.answered, Gone: n.gone, Closed: true})
 	go n.keep(ctx, proxy)
 }
 
