@@ -267,6 +267,7 @@ func TestZonesAreChecked(t *testing.T) {
 		"bits beyond the mask": {zones(fields{"10.0.1.1/24": "a"}), "locality.zones | 10.0.1.0/24"},
 		"junk":                 {zones(fields{"junk": "a"}), "locality.zones | junk"},
 		"no zone":              {zones(fields{"10.0.1.0/24": ""}), "locality.zones | is empty"},
+		"a zone of a blank":    {zones(fields{"10.0.1.0/24": " "}), "locality.zones | is empty"},
 		"a null zone":          {zones(fields{"10.0.1.0/24": nil}), "locality.zones | null"},
 		"IPv4 as IPv6":         {zones(fields{"::ffff:10.0.1.0/120": "a"}), "locality.zones | IPv6"},
 		"unknown key":          {on(fields{"zone": "a"}), " | No argument or block type is named"},

@@ -242,8 +242,10 @@ func TestRequestsThatNobodyGotAreTriedElsewhere(t *testing.T) {
 		with, without := tried(), plain()
 		t.Logf("%s: with retries %d of %d lost, %d of them sent later; without %d of %d", fault.name,
 			len(with.lost), with.sent, with.lostAfter(happened), len(without.lost), without.sent)
-		// What was under way on a connection that broke may have been delivered: it is lost, and not sent again.
-		if n := with.lostAfter(happened.Add(50 * time.Millisecond)); n > 1 || with.twice > 0 {
+		// What was under way on a connection that broke may have been delivered: it is lost, and not sent again. On a busy machine that goes on
+		// for longer, and then more is lost without retries, too.
+		noticed := happened.Add(50 * time.Millisecond)
+		if n := with.lostAfter(noticed); n > 1+without.lostAfter(noticed)/20 || with.twice > 0 {
 			t.Errorf("%s: %d requests that were sent later are lost, %d were seen twice", fault.name, n, with.twice)
 		}
 		if n := without.lostAfter(happened); n < 20 {

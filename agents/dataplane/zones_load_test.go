@@ -24,6 +24,9 @@ type answers struct {
 	by         map[string]int
 }
 
+// share is the share that is lost of what was sent.
+func (a answers) share() float64 { return float64(a.lost) / float64(max(a.sent, 1)) }
+
 // load sends a caller's requests at a pace until ctx ends.
 func (w *zoneWorld) load(ctx context.Context, caller string, every time.Duration) func() answers {
 	got := answers{by: map[string]int{}}

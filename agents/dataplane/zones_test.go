@@ -168,9 +168,9 @@ func TestAZoneThatDiesCostsNoMoreThanWithoutAPreference(t *testing.T) {
 				t.Errorf("%d lost with a preference, %d without", a, anywhere)
 			}
 			// Whoever prefers nothing and retries nothing loses for as long as Consul does not know. A second of news gathered by Envoy would
-			// cost the other one nearly as much.
-			if a, anywhere := got["no retries"].lost, got["anywhere, no retries"].lost; a > anywhere/2 || anywhere < 20 {
-				t.Errorf("without retries %d lost with a preference, %d without", a, anywhere)
+			// cost the other one nearly as much. Shares are compared, since a busy machine sends less for one than for the other.
+			if a, anywhere := got["no retries"].share(), got["anywhere, no retries"].share(); a > anywhere/2 || anywhere < 0.03 {
+				t.Errorf("without retries %.0f%% lost with a preference, %.0f%% without", 100*a, 100*anywhere)
 			}
 		})
 	}

@@ -260,6 +260,17 @@ func CheckNetwork(cidr string) string {
 	return ""
 }
 
+// CheckZone says why a name cannot be that of a zone; "" means that it can. Blanks around it would make it another zone than Consul's.
+func CheckZone(name string) string {
+	switch trimmed := strings.TrimSpace(name); {
+	case trimmed == "":
+		return "is empty, want the name of a zone, such as eu-west-1a"
+	case trimmed != name:
+		return fmt.Sprintf("is %q, want it without the blanks around it: %q", name, trimmed)
+	}
+	return ""
+}
+
 func (l Locality) check(found *problem.List) {
 	path := problem.At("locality")
 	if !or(l.PreferZone, false) {
@@ -280,11 +291,10 @@ func (l Locality) check(found *problem.List) {
 			continue
 		}
 		prefix := netip.MustParsePrefix(cidr)
-		switch other, twice := first[prefix]; {
-		case twice:
+		if other, twice := first[prefix]; twice {
 			found.AddWith([]problem.Path{path.Child("zones", problem.Key(other))}, at, "is for the network %q, which is there already as %q", cidr, other)
-		case l.Zones[cidr] == "":
-			found.Add(at, "is empty, want the name of a zone, such as eu-west-1a")
+		} else if why := CheckZone(l.Zones[cidr]); why != "" {
+			found.Add(at, "%s", why)
 		}
 		first[prefix] = cidr
 	}

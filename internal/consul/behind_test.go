@@ -2,10 +2,19 @@ package consul
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -182,6 +191,51 @@ func (r *retries) Accept(_ string, _ hclog.Level, message string, _ ...any) {
 	}
 	if r.n++; r.n == 2 {
 		r.atSecond()
+	}
+}
+
+// The server that a task follows answers by HTTP as one that has just started: it refuses some requests, or all. By gRPC it is itself,
+// and stands for the others.
+func TestARefusalOfOneServerIsNoReasonToLogInAgain(t *testing.T) {
+	address, err := url.Parse(fmt.Sprintf("https://%s:%d", stage.Consul.Address, stage.Consul.HTTPPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, refusals := range map[string]int64{"it catches up": 3, "it stays behind": math.MaxInt64} {
+		t.Run(name, func(t *testing.T) {
+			asRole(t, mesh.RolePath, "web")
+			stage.Node(t, clusterName(t))
+			behind := httputil.NewSingleHostReverseProxy(address)
+			behind.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+			var asked atomic.Int64
+			front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if asked.Add(1) <= refusals {
+					http.Error(w, "ACL not found", http.StatusForbidden)
+					return
+				}
+				behind.ServeHTTP(w, r)
+			}))
+			if front.Listener, err = net.Listen("tcp", net.JoinHostPort(stage.Consul.Address, "0")); err != nil {
+				t.Fatal(err)
+			}
+			front.Start()
+			defer front.Close()
+			c := mustConnect(t, settings(t, taskOf(t, strings.ReplaceAll(name, " ", "-")), func(s *Settings) {
+				s.HTTP = agentconfig.Endpoint{Port: front.Listener.Addr().(*net.TCPAddr).Port}
+			}))
+			aged := *c.session.current.Load()
+			aged.since = time.Now().Add(-time.Hour)
+			c.session.current.Store(&aged)
+			if _, _, err := c.Lookup(t.Context(), aRegistration(t)); (err == nil) != (refusals < math.MaxInt64) {
+				t.Errorf("after %d requests: %v", asked.Load(), err)
+			}
+			if c.Token() != aged.secretID {
+				t.Error("it has logged in again")
+			}
+			if n := asked.Load(); n < 4 || n > 20 {
+				t.Errorf("the server is asked %d times", n)
+			}
+		})
 	}
 }
 

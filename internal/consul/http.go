@@ -80,17 +80,17 @@ func (s Settings) scheme() string {
 // serverTransport sends requests to the current server with the current token.
 type serverTransport struct{ c *Connection }
 
-// RoundTrip sends the request, again where Consul does not know the token: after a moment if the token is fresh, since
-// the server may lag behind; else after a new login.
+// RoundTrip sends the request, again where Consul does not know the token: after a moment if the token is fresh or other servers know
+// it, since the server may lag behind; else after a new login.
 func (t serverTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	for {
+	for began := time.Now(); ; {
 		token := t.c.session.current.Load()
 		resp, err := t.once(req, token.secretID)
 		if err != nil || resp.StatusCode != http.StatusForbidden || !tokenUnknown(resp) {
 			return resp, err
 		}
 		again, err := replay(req)
-		if err != nil || t.c.refresh(req.Context(), token) != nil {
+		if err != nil || t.c.refresh(req.Context(), token, began) != nil {
 			return resp, nil
 		}
 		req = again
@@ -159,16 +159,31 @@ func (s Settings) scoped(ctx context.Context, query url.Values) url.Values {
 	return query
 }
 
-// refresh does what may make Consul know the token.
-func (c *Connection) refresh(ctx context.Context, token *aclToken) error {
-	if time.Since(token.since) > freshFor {
-		return c.session.renew(ctx, token.secretID)
+// refresh does what may make Consul know the token of a request that began some time ago. A server that has just started knows none: it
+// does not speak for the others, and is not waited for much longer than one that lags behind.
+func (c *Connection) refresh(ctx context.Context, token *aclToken, began time.Time) error {
+	pause := 50 * time.Millisecond
+	if c.Token() != token.secretID {
+		return nil // somebody has logged in meanwhile
 	}
-	if !sleep.For(ctx, 50*time.Millisecond) {
+	if time.Since(token.since) > freshFor {
+		if c.settings.Login == nil || c.session.unknown(ctx, token.secretID) {
+			return c.session.renew(ctx, token.secretID)
+		}
+		waited := time.Since(began)
+		if waited > freshFor {
+			return errBehind
+		}
+		pause = max(pause, waited)
+	}
+	if !sleep.For(ctx, pause) {
 		return context.Cause(ctx)
 	}
 	return nil
 }
+
+// errBehind says that it is the server that has to change.
+var errBehind = errors.New("other servers know the token")
 
 // tokenUnknown reads a refusal.
 func tokenUnknown(resp *http.Response) bool {

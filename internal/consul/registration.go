@@ -116,8 +116,8 @@ func pairEntries(cfg agentconfig.Config, pair agentconfig.Pair, task taskmeta.Ta
 	f.proxy = f.service
 	f.proxy.Kind, f.proxy.ID, f.proxy.Service, f.proxy.Port = api.ServiceKindConnectProxy, f.ProxyID, f.ProxyName, pair.Proxy.PublicListenerPort
 	f.proxy.Proxy = proxyConfig(pair.Proxy, f, s.Port)
-	// Only the first proxy of a task carries what the task calls. Nothing redirects traffic for the sake of names, so callers that know the
-	// task's address are left to reach its service there, as they reach any service without a transparent proxy.
+	// For the sake of names the mode is that of the first proxy alone, which carries what the task calls. Its service has no tagged address,
+	// as nothing is redirected: callers that know the task's address go on to reach the application there.
 	if cfg.RedirectsTraffic() || cfg.CallsByName() && !pair.Further() {
 		f.proxy.Proxy.Mode = api.ProxyModeTransparent
 	}

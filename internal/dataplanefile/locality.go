@@ -49,8 +49,8 @@ func (f File) checkLocality(p *problems) {
 		if why := agentconfig.CheckNetwork(cidr); why != "" {
 			p.add("locality.zones", "%q %s", cidr, why)
 		}
-		if zone == "" {
-			p.add("locality.zones", "the zone of %q is empty", cidr)
+		if why := agentconfig.CheckZone(zone); why != "" {
+			p.add("locality.zones", "the zone of %q %s", cidr, why)
 		}
 	}
 	if h := l.HTTP; h != nil && (h.Port < 1 || h.Port > 65535) {

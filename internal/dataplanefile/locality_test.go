@@ -15,6 +15,8 @@ func TestALocalityIsChecked(t *testing.T) {
 		"another spill":  {`{"spill":"some"}`, `locality.spill: "some", want gradual or full`},
 		"junk":           {`{"zones":{"junk":"a"}}`, `locality.zones: "junk" want a CIDR block`},
 		"no zone":        {`{"zones":{"10.0.1.0/24":""}}`, `locality.zones: the zone of "10.0.1.0/24" is empty`},
+		"a blank zone":   {`{"zones":{"10.0.1.0/24":"\t "}}`, `locality.zones: the zone of "10.0.1.0/24" is empty`},
+		"blanks around":  {`{"zones":{"10.0.1.0/24":" a"}}`, `locality.zones: the zone of "10.0.1.0/24" is " a", want it without the blanks around it: "a"`},
 		"a port too far": {`{"http":{"port":70000}}`, "locality.http.port: 70000, want 1 to 65535"},
 	} {
 		f, err := dataplanefile.Read(file(t, `{"consul":{"addresses":"consul.internal"},"proxy":{"id":"p"},"furtherProxies":[{"id":"q"}],"locality":`+c.text+`}`))

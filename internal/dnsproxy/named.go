@@ -104,6 +104,14 @@ func (p *Proxy) named(query []byte) []byte {
 	return answer
 }
 
+// outsideConsul reports whether a query is for a name outside of Consul's usual domain. Where a task calls by name, every name that its
+// programs look up comes here first, those of AWS as well, and another name server of the task knows them. Consul's servers may know
+// them, too, as they may have another domain or ask others, so they are asked as long as they answer.
+func outsideConsul(query []byte) bool {
+	q, ok := readQuestion(query)
+	return ok && !names.IsConsuls(q.name)
+}
+
 // consulsVirtual is Consul's usual network of virtual addresses, of which no packet reaches anybody without redirection.
 var consulsVirtual = netip.MustParsePrefix("240.0.0.0/4")
 

@@ -7,7 +7,9 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/consul/proto-public/pbdns"
@@ -90,6 +92,85 @@ func TestNamesAreAnsweredWithoutConsul(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestAConsulThatHangsDoesNotHoldUpOtherNames has a task look up what AWS has, while Consul lets every query wait.
+func TestAConsulThatHangsDoesNotHoldUpOtherNames(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		names Names
+		asked int // for the other name, while Consul hangs
+	}{
+		"with names":    {func() *names.Table { return nil }, 1},
+		"without names": {nil, 2}, // the task's queries come here for Consul's sake
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var mu sync.Mutex
+			asked, hangs := map[string]int{}, true
+			p := startAs(t, func() string { return "" }, tc.names, func(ctx context.Context, req *pbdns.QueryRequest) ([]byte, error) {
+				m := new(dns.Msg)
+				if err := m.Unpack(req.Msg); err != nil {
+					return nil, err
+				}
+				mu.Lock()
+				asked[m.Question[0].Name]++
+				wait := hangs
+				mu.Unlock()
+				if wait {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}
+				return new(dns.Msg).SetReply(m).Pack()
+			})
+			look := func(name string) int {
+				query, err := new(dns.Msg).SetQuestion(name, dns.TypeA).Pack()
+				if err != nil {
+					t.Fatal(err)
+				}
+				m := new(dns.Msg)
+				if err := m.Unpack(p.answer(t.Context(), query, pbdns.Protocol_PROTOCOL_UDP)); err != nil {
+					t.Fatal(err)
+				}
+				return m.Rcode
+			}
+			const other, consuls = "sqs.eu-west-1.amazonaws.com.", "api.service.consul."
+			for range 2 {
+				if code := look(other); code != dns.RcodeServerFailure {
+					t.Errorf("while Consul hangs: %s", dns.RcodeToString[code])
+				}
+			}
+			look(consuls)
+			mu.Lock()
+			if asked[other] != tc.asked || asked[consuls] != 1 {
+				t.Errorf("while Consul hangs it is asked for %v", asked)
+			}
+			hangs = false
+			mu.Unlock()
+			for _, name := range []string{consuls, other} {
+				if code := look(name); code != dns.RcodeSuccess {
+					t.Errorf("%s, when Consul answers again: %s", name, dns.RcodeToString[code])
+				}
+			}
+		})
+	}
+}
+
+// TestOneQueryTriesAConsulThatHung: the others go past it meanwhile.
+func TestOneQueryTriesAConsulThatHung(t *testing.T) {
+	t.Parallel()
+	p, now := &Proxy{}, time.Now()
+	if p.hangs(now) {
+		t.Error("it hangs before anything was asked")
+	}
+	p.hung.Store(now.Add(hangsFor).UnixNano())
+	var got []bool
+	for _, after := range []time.Duration{0, hangsFor - 1, hangsFor, hangsFor, hangsFor + queryTimeout - 1, hangsFor + queryTimeout} {
+		got = append(got, p.hangs(now.Add(after)))
+	}
+	if diff := cmp.Diff([]bool{true, true, false, true, true, false}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/consul/proto-public/pbdns"
@@ -29,6 +30,8 @@ const (
 
 	// queryTimeout is less than the 5 s after which a resolver gives up by itself.
 	queryTimeout = 3 * time.Second
+	// hangsFor is how long Consul counts as hanging after it has let a query wait for as long. Then one query tries again.
+	hangsFor = 5 * time.Second
 	// idleTimeout is how long a TCP connection may be without a query.
 	idleTimeout = 10 * time.Second
 	// writeTimeout is how long a TCP client may take to read an answer.
@@ -57,6 +60,7 @@ type Proxy struct {
 	queries chan struct{} // holds one element for each query that is being answered
 	clients chan struct{} // the same for TCP connections
 	asked   singleflight.Group
+	hung    atomic.Int64 // until when Consul counts as hanging, in nanoseconds of Unix time; 0: it answers
 
 	life context.CancelFunc
 	work sync.WaitGroup
@@ -110,14 +114,22 @@ func (p *Proxy) Close() {
 	p.work.Wait()
 }
 
-// answer is Consul's answer to a query, or one that says why there is none; nil where nobody could make sense of any. Those
-// who ask the same at the same moment get the same answer: programs ask for few names, and often many at once.
+// answer is Consul's answer to a query, or one that says why there is none; nil where nobody could make sense of any.
 func (p *Proxy) answer(ctx context.Context, query []byte, protocol pbdns.Protocol) []byte {
 	if !isQuery(query) {
 		return nil
 	}
 	if answer := p.named(query); answer != nil {
 		return answer
+	}
+	return p.passed(ctx, query, protocol)
+}
+
+// passed is the answer to a query for no name of ours. Those who ask the same at the same moment get the same answer: programs ask for
+// few names, and often many at once.
+func (p *Proxy) passed(ctx context.Context, query []byte, protocol pbdns.Protocol) []byte {
+	if p.names != nil && p.hung.Load() != 0 && outsideConsul(query) && p.hangs(time.Now()) {
+		return failure(query)
 	}
 	question := protocol.String() + string(query[idSize:])
 	found, _, _ := p.asked.Do(question, func() (any, error) { return p.ask(ctx, query, protocol), nil })
@@ -144,13 +156,27 @@ func (p *Proxy) ask(ctx context.Context, query []byte, protocol pbdns.Protocol) 
 	resp, err := pbdns.NewDNSServiceClient(p.consul.Conn).Query(ctx, &pbdns.QueryRequest{Msg: query, Protocol: protocol})
 	switch {
 	case err != nil:
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			p.hung.Store(time.Now().Add(hangsFor).UnixNano())
+		}
 		p.log.Debug("query not answered by consul", "err", err)
 		return failure(query)
 	case len(resp.GetMsg()) < headerSize, len(resp.GetMsg()) > maxMessage:
 		p.log.Debug("answer of consul is no DNS message", "bytes", len(resp.GetMsg()))
 		return failure(query)
 	}
+	p.hung.Store(0)
 	return p.mapped(resp.GetMsg())
+}
+
+// hangs reports whether to go past Consul, which has let a query wait. When the time is over, the first query tries, and the others
+// go past until that has an answer.
+func (p *Proxy) hangs(now time.Time) bool {
+	until := p.hung.Load()
+	if until == 0 || now.UnixNano() < until {
+		return until != 0
+	}
+	return !p.hung.CompareAndSwap(until, now.Add(queryTimeout).UnixNano())
 }
 
 // acquire takes a place, if need be when one is free.

@@ -28,11 +28,12 @@ func (p *Proxy) serveUDP(ctx context.Context) {
 			continue
 		}
 		pause = 0
-		if isQuery(buffer[:n]) {
-			if answer := p.named(buffer[:n]); answer != nil { // with nobody to wait for
-				p.reply(buffer[:n], answer, client)
-				continue
-			}
+		if !isQuery(buffer[:n]) {
+			continue
+		}
+		if answer := p.named(buffer[:n]); answer != nil { // with nobody to wait for
+			p.reply(buffer[:n], answer, client)
+			continue
 		}
 		if !acquire(ctx, p.queries) {
 			return
@@ -40,7 +41,7 @@ func (p *Proxy) serveUDP(ctx context.Context) {
 		query := slices.Clone(buffer[:n])
 		p.work.Go(func() {
 			defer func() { <-p.queries }()
-			p.reply(query, p.answer(ctx, query, pbdns.Protocol_PROTOCOL_UDP), client)
+			p.reply(query, p.passed(ctx, query, pbdns.Protocol_PROTOCOL_UDP), client)
 		})
 	}
 }

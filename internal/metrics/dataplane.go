@@ -77,7 +77,7 @@ func (d *Dataplane) Watch(streams func() Streams, connected func() bool) {
 type Names struct {
 	Services int      `json:"services"` // that can be called
 	Ports    []uint16 `json:"ports"`    // where Envoy listens for names
-	Taken    []uint16 `json:"taken"`    // where another program of the task does
+	Taken    []uint16 `json:"taken"`    // where another program of the task does, or did a moment ago
 }
 
 // WatchNames adds what names tells at each gathering. It is called once.
@@ -87,7 +87,7 @@ func (d *Dataplane) WatchNames(names func() Names) {
 			func() float64 { return float64(names().Services) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "names_ports", Help: "At how many ports Envoy listens for names."},
 			func() float64 { return float64(len(names().Ports)) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "names_ports_taken", Help: "How many ports for names another program of the task has."},
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "names_ports_taken", Help: "How many ports for names another program of the task has, or had less than five minutes ago."},
 			func() float64 { return float64(len(names().Taken)) }),
 	)
 }

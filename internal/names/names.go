@@ -48,19 +48,19 @@ func NewAddresses() *Addresses {
 
 // Loopback is the address on the loopback device. It follows from the low bits of Consul's, so that tasks agree, unless another one has
 // it: Consul's addresses may be of any network, also of IPv6.
-func (a *Addresses) Loopback(consuls netip.Addr) netip.Addr {
-	if known, ok := a.of[consuls]; ok {
+func (a *Addresses) Loopback(address netip.Addr) netip.Addr {
+	if known, ok := a.of[address]; ok {
 		return known
 	}
 	within := uint32(1)<<(32-loopback.Bits()) - 1
-	bytes := consuls.AsSlice()
+	bytes := address.AsSlice()
 	low := bytes[len(bytes)-4:]
 	offset := (uint32(low[0])<<24 | uint32(low[1])<<16 | uint32(low[2])<<8 | uint32(low[3])) & within
 	for {
 		start := loopback.Addr().As4()
 		mapped := netip.AddrFrom4([4]byte{start[0], start[1] | byte(offset>>16), byte(offset >> 8), byte(offset)})
 		if !a.given[mapped] {
-			a.of[consuls], a.given[mapped] = mapped, true
+			a.of[address], a.given[mapped] = mapped, true
 			return mapped
 		}
 		offset = (offset + 1) & within

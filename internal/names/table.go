@@ -12,7 +12,7 @@ type Scope struct{ Datacenter, Partition, Namespace string }
 // Service is a service that a chain of filters leads to. One of a peer has neither datacenter nor partition.
 type Service struct{ Name, Namespace, Partition, Datacenter, Peer string }
 
-// Table has the addresses of the services that may be called, which are on the loopback device. It does not change.
+// Table has the addresses of the services that may be called, which are on the loopback device. Rewrite makes it, and nothing changes it after that.
 type Table struct {
 	own       Scope
 	addresses map[key]netip.Addr
@@ -50,16 +50,13 @@ func (t *Table) Len() int {
 }
 
 // Of is the address on the loopback device for an address of Consul's.
-func (t *Table) Of(consuls netip.Addr) (mapped netip.Addr, known bool) {
+func (t *Table) Of(address netip.Addr) (mapped netip.Addr, known bool) {
 	if t == nil {
 		return netip.Addr{}, false
 	}
-	mapped, known = t.from[consuls]
+	mapped, known = t.from[address]
 	return mapped, known
 }
-
-// Suffix ends the names that the table answers for, with the dot that ends a whole name.
-const Suffix = ".virtual.consul."
 
 const (
 	domain = "consul."
@@ -69,7 +66,7 @@ const (
 // Lookup finds the address of a name as DNS writes it, such as api.virtual.consul. or pay.virtual.east.peer.consul. A name is not ours
 // unless Consul's domain has it and Consul would take it for a virtual one.
 func (t *Table) Lookup(name string) (address netip.Addr, found, ours bool) {
-	rest, isConsuls := strings.CutSuffix(strings.ToLower(name), "."+domain)
+	rest, isConsuls := cutDomain(name)
 	if !isConsuls {
 		return netip.Addr{}, false, false
 	}
@@ -91,6 +88,16 @@ func (t *Table) Lookup(name string) (address netip.Addr, found, ours bool) {
 	}
 	address, found = t.addresses[k]
 	return address, found, true
+}
+
+// IsConsuls tells whether a name, as DNS writes it, is in Consul's usual domain.
+func IsConsuls(name string) bool {
+	_, is := cutDomain(name)
+	return is
+}
+
+func cutDomain(name string) (rest string, isConsuls bool) {
+	return strings.CutSuffix(strings.ToLower(name), "."+domain)
 }
 
 // scoped reads what stands behind the label: pairs of a value and what it is, or a peer alone. The datacenter makes no

@@ -26,20 +26,22 @@ func (s Spec) checkLocality(found *problem.List) {
 	}
 	prefers := problem.At("locality", "preferZone")
 	const why = "calls prefer a zone by %s: if all instances of the zone are gone, no more than that share of all is left out, and calls go on to the others until Consul knows. Set it to %d"
-	if r := s.Service.NetworkResilience; r != nil && r.Enabled {
-		at := problem.At("service", "networkResilienceConfig", "outlierDetection", "maxEjectionPercent")
-		share := agentconfig.OutlierShare
-		if o := r.OutlierDetection; o != nil && o.MaxEjectionPercent != nil {
-			share = *o.MaxEjectionPercent
+	for _, p := range s.pairs() {
+		if r := p.service.NetworkResilience; r != nil && r.Enabled {
+			at := p.serviceAt.Child("networkResilienceConfig", "outlierDetection", "maxEjectionPercent")
+			share := agentconfig.OutlierShare
+			if o := r.OutlierDetection; o != nil && o.MaxEjectionPercent != nil {
+				share = *o.MaxEjectionPercent
+			}
+			if share < undelivered.EjectAtMost {
+				found.Warn([]problem.Path{prefers, at}, at, "is %d, and "+why, share, prefers, undelivered.EjectAtMost)
+			}
 		}
-		if share < undelivered.EjectAtMost {
-			found.Warn([]problem.Path{prefers, at}, at, "is %d, and "+why, share, prefers, undelivered.EjectAtMost)
-		}
-	}
-	for i, u := range s.Proxy.Upstreams {
-		at := problem.At("proxy", "upstreams", i, "config")
-		if share, set := ejectionShare(u.Config); set && share < undelivered.EjectAtMost {
-			found.Warn([]problem.Path{prefers, at}, at, "has a max_ejection_percent of %v in its passive_health_check, and "+why, share, prefers, undelivered.EjectAtMost)
+		for i, u := range p.proxy.Upstreams {
+			at := p.proxyAt.Child("upstreams", i, "config")
+			if share, set := ejectionShare(u.Config); set && share < undelivered.EjectAtMost {
+				found.Warn([]problem.Path{prefers, at}, at, "has a max_ejection_percent of %v in its passive_health_check, and "+why, share, prefers, undelivered.EjectAtMost)
+			}
 		}
 	}
 }

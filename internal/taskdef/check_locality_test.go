@@ -15,6 +15,11 @@ func TestOutlierDetectionThatKeepsCallsInADeadZoneIsWarnedOf(t *testing.T) {
 		return &agentconfig.NetworkResilience{Enabled: true, OutlierDetection: &agentconfig.OutlierDetection{MaxEjectionPercent: share}}
 	}
 	const service, upstream = "service.networkResilienceConfig.outlierDetection.maxEjectionPercent", "proxy.upstreams[0].config"
+	ejecting := agentconfig.Upstream{DestinationName: "api", LocalBindPort: 1234, Config: map[string]any{"passive_health_check": map[string]any{"max_ejection_percent": 50.0}}}
+	furtherResilient := func(s *taskdef.Spec) {
+		further(nil)(s)
+		s.Services[0].Service.NetworkResilience = resilience(aws.Int(98))
+	}
 	for name, tc := range map[string]struct {
 		change func(*taskdef.Spec)
 		at     string // of the warning; "" for none
@@ -26,6 +31,8 @@ func TestOutlierDetectionThatKeepsCallsInADeadZoneIsWarnedOf(t *testing.T) {
 		"enough":              {func(s *taskdef.Spec) { s.Service.NetworkResilience = resilience(aws.Int(99)) }, ""},
 		"off":                 {func(s *taskdef.Spec) { s.Service.NetworkResilience = &agentconfig.NetworkResilience{} }, ""},
 		"of an upstream":      {upstreamWith(map[string]any{"passive_health_check": map[string]any{"max_ejection_percent": 50.0}}), upstream},
+		"of a further one's":  {further(&agentconfig.Proxy{Upstreams: []agentconfig.Upstream{ejecting}}), "services[0].proxy.upstreams[0].config"},
+		"a further service":   {furtherResilient, "services[0].service.networkResilienceConfig.outlierDetection.maxEjectionPercent"},
 		"in another spelling": {upstreamWith(map[string]any{"PassiveHealthCheck": map[string]any{"MaxEjectionPercent": 50.0}}), upstream},
 		"as text":             {upstreamWith(map[string]any{"passive_health_check": map[string]any{"max_ejection_percent": "50"}}), upstream},
 		"enough of it":        {upstreamWith(map[string]any{"passive_health_check": map[string]any{"max_ejection_percent": 100.0}}), ""},

@@ -43,6 +43,17 @@ func exposes(port int) func(*taskdef.Spec) {
 	}
 }
 
+func furtherExposes(port int) func(*taskdef.Spec) {
+	return further(&agentconfig.Proxy{Expose: &agentconfig.Expose{Paths: []agentconfig.ExposePath{{ListenerPort: 21501, Path: "/health", LocalPathPort: port}}}})
+}
+
+// further has the task be a second service.
+func further(proxy *agentconfig.Proxy) func(*taskdef.Spec) {
+	return func(s *taskdef.Spec) {
+		s.Services = []agentconfig.FurtherService{{Service: &agentconfig.Service{Name: "second", Port: 9091}, Proxy: proxy}}
+	}
+}
+
 func probes(port int) func(*taskdef.Spec) {
 	return func(s *taskdef.Spec) {
 		s.ReadinessProbes = []agentconfig.ReadinessProbe{{Container: "app", Type: "tcp", Port: port}}
@@ -65,6 +76,7 @@ func TestWhatStandsInTheWayOfNamesIsRefused(t *testing.T) {
 		"a range around it":         {byName(maps("tcp", 0, "50-60")), byName(maps("tcp", 0, "54-60")), "containers[0].portMappings[0].containerPortRange: has port 53, where with names.enabled the task's name server listens"},
 		"a readiness probe":         {byName(probes(80)), byName(probes(8080)), "readinessProbes[0].port: is 80" + other},
 		"a path of the application": {byName(exposes(80)), byName(exposes(9090)), "proxy.expose.paths[0].localPathPort: is 80" + other},
+		"a path of a further one":   {byName(furtherExposes(80)), byName(furtherExposes(9090)), "services[0].proxy.expose.paths[0].localPathPort: is 80" + other},
 		"a listener of a path":      {byName(exposes(9090), 21500), byName(exposes(9090)), "proxy.expose.paths[0].listenerPort: is 21500, the port of Envoy's listener for names"},
 		"the service":               {byName(func(s *taskdef.Spec) { s.Service.Port = 80 }), byName(func(s *taskdef.Spec) { s.Service.Port = 81 }), "names.ports: is 80, the port of the service"},
 		"the listener of the mesh":  {byName(func(*taskdef.Spec) {}, 20000), byName(func(*taskdef.Spec) {}, 20001), "names.ports[0]: is 20000, the port of the public listener"},

@@ -117,9 +117,11 @@ func (s Spec) checkNames(found *problem.List) {
 	for i, p := range s.ReadinessProbes {
 		s.checkNamesPort(p.Port, problem.At("readinessProbes", i, "port"), found)
 	}
-	if expose := s.Proxy.Expose; expose != nil {
-		for i, p := range expose.Paths {
-			s.checkNamesPort(p.LocalPathPort, problem.At("proxy", "expose", "paths", i, "localPathPort"), found)
+	for _, pair := range s.pairs() {
+		if expose := pair.proxy.Expose; expose != nil {
+			for i, p := range expose.Paths {
+				s.checkNamesPort(p.LocalPathPort, pair.proxyAt.Child("expose", "paths", i, "localPathPort"), found)
+			}
 		}
 	}
 	s.warnOfListed(enabled, found)

@@ -22,17 +22,34 @@ func (s Spec) checkScopes(found *problem.List) {
 		found.AddWith([]problem.Path{namespace}, partition, "is missing, which %s needs", namespace)
 	}
 	own := cmp.Or(service.Partition, defaultPartition)
-	for i, u := range s.Proxy.Upstreams {
-		checkReach(u, own, problem.At("proxy", "upstreams", i), found)
+	for _, p := range s.pairs() {
+		for i, u := range p.proxy.Upstreams {
+			checkReach(u, own, p.proxyAt.Child("upstreams", i), found)
+		}
 	}
+}
+
+// pair is a service of the task and its proxy, as they were asked for, and where.
+type pair struct {
+	service            agentconfig.Service
+	proxy              agentconfig.Proxy
+	serviceAt, proxyAt problem.Path
+}
+
+// pairs are all services of the task.
+func (s Spec) pairs() []pair {
+	all := []pair{{s.Service, s.Proxy, problem.At("service"), problem.At("proxy")}}
 	for n, further := range s.Services {
-		if further.Proxy == nil {
-			continue
+		p := pair{serviceAt: problem.At("services", n, "service"), proxyAt: problem.At("services", n, "proxy")}
+		if further.Service != nil {
+			p.service = *further.Service
 		}
-		for i, u := range further.Proxy.Upstreams {
-			checkReach(u, own, problem.At("services", n, "proxy", "upstreams", i), found)
+		if further.Proxy != nil {
+			p.proxy = *further.Proxy
 		}
+		all = append(all, p)
 	}
+	return all
 }
 
 // checkReach checks where an upstream of a service in the partition leads.

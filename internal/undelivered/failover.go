@@ -1,6 +1,7 @@
 package undelivered
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,11 +24,11 @@ const (
 )
 
 // failovers are the services that a cluster may fail over to, as far as Consul has sent the clusters of its targets. Envoy gets
-// clusters before the routes that lead to them. A target that Consul takes away later is still believed: it was one, and harms
-// nobody but itself.
+// clusters before the routes that lead to them. Where Consul has another target in the same place, that counts alone; one whose place
+// goes is still believed: it was a target, and harms nobody but itself.
 type failovers struct {
 	mu sync.Mutex
-	to map[string][]string // by the cluster's name
+	to map[string]map[string]string // services by the cluster's name and the target's number
 }
 
 // note remembers whom a cluster is the target of, by the server name that it has to prove.
@@ -36,27 +37,34 @@ func (f *failovers) note(cluster *wire.Message) error {
 	if !ok {
 		return nil
 	}
-	_, of, _ := strings.Cut(target, "~")
+	number, of, _ := strings.Cut(target, "~")
 	socket, err := cluster.Message(clusterSocket)
 	if err != nil {
 		return err
 	}
 	return socket.Edit(socketConfig, func(config *wire.Message) error {
 		return config.EditAny(typeTLS, func(tls *wire.Message) error {
-			name, ok := clustername.Parse(tls.Text(tlsServerName))
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			if ok && !slices.Contains(f.to[of], name.Service) {
-				f.to[of] = append(f.to[of], name.Service)
-			}
+			f.set(of, number, tls.Text(tlsServerName))
 			return nil
 		})
 	})
+}
+
+func (f *failovers) set(of, number, serverName string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.to[of] == nil {
+		f.to[of] = map[string]string{}
+	}
+	delete(f.to[of], number)
+	if name, ok := clustername.Parse(serverName); ok {
+		f.to[of][number] = name.Service
+	}
 }
 
 // services are whom a cluster may fail over to.
 func (f *failovers) services(cluster string) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.to[cluster])
+	return slices.Compact(slices.Sorted(maps.Values(f.to[cluster])))
 }

@@ -30,7 +30,7 @@ const (
 // Shape tells how resources of a type are changed for the proxy of a service, whose protocol is what Consul has when the proxy
 // starts; nil for those that stay as they are.
 func Shape(service, protocol string) func(typeURL string) (change func(resource *wire.Message) error) {
-	known := &failovers{to: map[string][]string{}}
+	known := &failovers{to: map[string]map[string]string{}}
 	changeCluster := func(cluster *wire.Message) error {
 		if (protocol == protocolTCP || protocol == "") && cluster.Text(clusterName) == application {
 			return refuseWhileAbsent(cluster)

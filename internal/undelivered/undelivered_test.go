@@ -1,6 +1,7 @@
 package undelivered
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -193,6 +194,26 @@ func TestTheMarkOfAFailoversTargetsIsBelieved(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"api", "spare", "other"}, believed(t, table)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestATargetThatIsReplacedIsNotBelieved: a resolver that is changed has another service in the place of the last one.
+func TestATargetThatIsReplacedIsNotBelieved(t *testing.T) {
+	api := "api.default.dc1.internal" + domain
+	shape := Shape("web", "http")
+	for _, service := range []string{"spare", "other"} {
+		tls := new(wire.Message).SetText(tlsServerName, strings.Replace(api, "api", service, 1))
+		c := cluster("failover-target~1~"+api, discoveryEDS).Set(clusterSocket, new(wire.Message).Set(socketConfig, wire.Any(typeTLS, tls)))
+		if err := shape(typeCluster)(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table := routes(new(wire.Message), route(api))
+	if err := shape(typeRoutes)(table); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"api", "other"}, believed(t, table)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -12,6 +12,7 @@ type Owner struct {
 	Owns     func(name string) bool     // nil: all of the type
 	Answered func(name, refusal string) // Envoy has taken the resource, or has refused it for a reason; nil: nobody minds
 	Gone     func(name string)          // Consul has no such resource any more, or Envoy wants none, or it has to come anew; nil: nobody minds
+	Closed   bool                       // Envoy gets no resource that could not be changed, for any reason: as it came, it does harm
 }
 
 // kept is a resource of an owner's over Envoy's streams: Consul sends nothing again of which Envoy says that it has it.
@@ -48,6 +49,12 @@ func (p *Proxy) owner(typeURL, name string) (owner Owner, owns bool) {
 func (p *Proxy) owns(typeURL, name string) bool {
 	_, owns := p.owner(typeURL, name)
 	return owns
+}
+
+// closed reports whether Envoy gets a resource changed or not at all.
+func (p *Proxy) closed(typeURL, name string) bool {
+	owner, owns := p.owner(typeURL, name)
+	return owns && owner.Closed
 }
 
 // outdated are the types of which something may have another shape now.

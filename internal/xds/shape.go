@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
 )
 
@@ -47,8 +49,8 @@ func (p *Proxy) Shape(shape Shape) {
 	p.shape = shape
 }
 
-// reshape changes the resources of a response, and reports whether any is another now. One that cannot be read stays as it came:
-// it is Envoy that has to understand it.
+// reshape changes the resources of a response, and reports whether any is another now. One that cannot be read stays as it came, unless
+// its owner does not want that: it is Envoy that has to understand it.
 func (p *Proxy) reshape(r response) (_ response, changed bool) {
 	p.mu.Lock()
 	shape := p.shape
@@ -63,9 +65,13 @@ func (p *Proxy) reshape(r response) (_ response, changed bool) {
 	var left []resource
 	for _, one := range r.resources {
 		data, err := changedBy(change, r.typeURL, one.data)
-		if errors.Is(err, ErrLeftOut) {
+		if expected := errors.Is(err, ErrLeftOut); expected || err != nil && p.closed(r.typeURL, one.name) {
 			r.removed, changed = append(r.removed, one.name), true
-			p.log.Debug("configuration left out", "type", short(r.typeURL), "name", one.name, "why", err)
+			level := hclog.Warn
+			if expected {
+				level = hclog.Debug
+			}
+			p.log.Log(level, "configuration left out", "type", short(r.typeURL), "name", one.name, "err", err)
 			continue
 		}
 		if err != nil {

@@ -28,6 +28,7 @@ const (
 	endpointAt    wire.Number = 1
 	addressSocket wire.Number = 1
 	socketAddress wire.Number = 2
+	socketPort    wire.Number = 3
 )
 
 const (
@@ -38,7 +39,7 @@ const (
 	lastPriority = 128 // Envoy's
 )
 
-// Count is how many endpoints of a service are where.
+// Count is how many endpoints of a service are where. One that is in several clusters, as those of subsets and failovers are, counts once.
 type Count struct {
 	Near, Far int
 	Unknown   int // of those far
@@ -50,9 +51,8 @@ type splitter struct {
 	full bool
 	of   func(netip.Addr) (Locality, bool)
 
-	count   Count
-	all     []netip.Addr
-	unknown []netip.Addr
+	near, far, unknown []netip.AddrPort
+	nameless           int // endpoints without an address, of which nobody knows where they are
 }
 
 // group is one of the groups of endpoints that an assignment has.
@@ -70,18 +70,18 @@ func (s *splitter) split(assignment *wire.Message) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(messages, func(m *wire.Message) bool { return m.Has(groupElsewhere) }) {
+		return nil
+	}
 	var groups []group
 	for _, m := range messages {
-		if m.Has(groupElsewhere) {
-			return nil
-		}
 		g, err := s.group(m)
 		if err != nil {
 			return err
 		}
 		groups = append(groups, g)
 	}
-	if s.count.Near == 0 || s.count.Far == 0 {
+	if len(s.near) == 0 || len(s.far)+len(s.unknown)+s.nameless == 0 {
 		return nil
 	}
 	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(a.priority, b.priority) })
@@ -116,22 +116,19 @@ func (s *splitter) group(m *wire.Message) (group, error) {
 		if err != nil {
 			return group{}, err
 		}
-		at, known := s.of(addr)
-		if addr.IsValid() {
-			s.all = append(s.all, addr)
-		}
+		at, known := s.of(addr.Addr())
 		switch {
 		case known && at.near(s.own):
-			s.count.Near++
+			s.near = append(s.near, addr)
 			g.near[s.own] = append(g.near[s.own], content)
 			continue
-		case !known && addr.IsValid():
+		case known:
+			s.far = append(s.far, addr)
+		case addr.IsValid():
 			s.unknown = append(s.unknown, addr)
+		default:
+			s.nameless++
 		}
-		if !known {
-			s.count.Unknown++
-		}
-		s.count.Far++
 		g.far[at] = append(g.far[at], content)
 	}
 	m.Remove(groupEndpoints)
@@ -139,21 +136,21 @@ func (s *splitter) group(m *wire.Message) (group, error) {
 	return g, nil
 }
 
-// addressOf is the IP address of an endpoint; the zero value if it has none.
-func addressOf(endpoint *wire.Message) (netip.Addr, error) {
+// addressOf is the IP address of an endpoint, and its port; the zero value if it has no such address.
+func addressOf(endpoint *wire.Message) (netip.AddrPort, error) {
 	m := endpoint
 	for _, field := range []wire.Number{endpointOf, endpointAt, addressSocket} {
 		next, err := m.Message(field)
 		if err != nil {
-			return netip.Addr{}, err
+			return netip.AddrPort{}, err
 		}
 		m = next
 	}
 	addr, err := netip.ParseAddr(m.Text(socketAddress))
 	if err != nil {
-		return netip.Addr{}, nil // a name, or a socket of another kind: nobody knows where it is
+		return netip.AddrPort{}, nil // a name, or a socket of another kind: nobody knows where it is
 	}
-	return addr.Unmap(), nil
+	return netip.AddrPortFrom(addr.Unmap(), uint16(m.Uint(socketPort))), nil
 }
 
 // prioritize gives the groups their new priorities, without gaps, and tells the last one.

@@ -3,6 +3,7 @@ package zones
 import (
 	"cmp"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -19,10 +20,14 @@ const (
 	typeCluster   = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 )
 
-// A zone that is not known is asked for again after firstAgain, then ever more seldom, until lastAgain.
+// A zone that is not known is asked for again after firstAgain, then ever more seldom, until lastAgain. One of which Consul has answered
+// that it does not know it either will hardly be known soon: what registers the instance does not tell. Each pause is longer by the
+// spread of the atlas, a part of spreadMost, so that the tasks of a fleet do not ask at the same moment.
 const (
-	firstAgain = 2 * time.Second
-	lastAgain  = 5 * time.Minute
+	firstAgain   = 2 * time.Second
+	lastAgain    = 5 * time.Minute
+	placelessFor = time.Hour
+	spreadMost   = 0.25
 )
 
 // maxKnown is how many addresses, and how many targets, are remembered beyond those that are in use.
@@ -54,24 +59,32 @@ type Atlas struct {
 	clusters map[string]cluster
 	targets  map[string]string // what the clusters stand for, by their names
 	tries    map[netip.Addr]attempt
+	spread   float64
 }
 
 // cluster is what was last assigned to one.
 type cluster struct {
-	service      Service
-	count        Count
-	all, unknown []netip.Addr
+	service            Service
+	near, far, unknown []netip.AddrPort
+	nameless           int
 }
 
 // attempt is how often somebody has tried to find an address, and when it is worth another try.
 type attempt struct {
-	n    int
-	next time.Time
+	n         int
+	asked     time.Time
+	pause     time.Duration
+	placeless bool // Consul has answered, and told no zone
 }
+
+func (t attempt) next() time.Time { return t.asked.Add(t.pause) }
 
 // New is an atlas that knows nothing but the networks of the settings.
 func New(s Settings) *Atlas {
-	return &Atlas{settings: s, known: map[netip.Addr]Locality{}, clusters: map[string]cluster{}, targets: map[string]string{}, tries: map[netip.Addr]attempt{}}
+	return &Atlas{
+		settings: s, known: map[netip.Addr]Locality{}, clusters: map[string]cluster{}, targets: map[string]string{}, tries: map[netip.Addr]attempt{},
+		spread: spreadMost * rand.Float64(),
+	}
 }
 
 // Shape tells how resources of a type are changed; nil for those that stay as they are.
@@ -179,13 +192,14 @@ func (a *Atlas) assignment(m *wire.Message) error {
 	defer a.mu.Unlock()
 	service, ok := a.splits(cmp.Or(a.targets[name], name))
 	if !ok {
+		delete(a.clusters, name) // it may have been one before: a failover goes elsewhere now
 		return nil
 	}
 	s := splitter{own: a.settings.Own, full: a.settings.Full, of: a.of}
 	if err := s.split(m); err != nil {
 		return err
 	}
-	a.clusters[name] = cluster{service: service, count: s.count, all: s.all, unknown: s.unknown}
+	a.clusters[name] = cluster{service, s.near, s.far, s.unknown, s.nameless}
 	if len(s.unknown) > 0 && a.settings.Wanted != nil {
 		a.settings.Wanted()
 	}
@@ -209,23 +223,28 @@ func (a *Atlas) Forget(cluster string) {
 }
 
 // Due are the services to be asked for now, since it is not known where some of their endpoints are, and how long it is until the
-// next are; negative for never. They count as asked for.
-func (a *Atlas) Due(now time.Time) (services []Service, wait time.Duration) {
+// next are; negative for never. They count as asked for. Those apart are asked for again although Consul has told no zone before.
+func (a *Atlas) Due(now time.Time) (services, apart []Service, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	tries, ask := map[netip.Addr]attempt{}, map[Service]bool{}
+	tries, ask, again := map[netip.Addr]attempt{}, map[Service]bool{}, map[Service]bool{}
 	wait = -1
 	for _, c := range a.clusters {
-		for _, addr := range c.unknown {
+		for _, endpoint := range c.unknown {
+			addr := endpoint.Addr()
 			if _, known := a.of(addr); known {
 				continue
 			}
 			try := a.tries[addr]
-			if !try.next.After(now) {
-				ask[c.service] = true
-				try = attempt{try.n + 1, now.Add(min(firstAgain<<min(2*try.n, 10), lastAgain))}
+			if !try.next().After(now) {
+				if try.placeless {
+					again[c.service] = true
+				} else {
+					ask[c.service] = true
+				}
+				try = attempt{n: try.n + 1, asked: now, pause: a.spreadOut(min(firstAgain<<min(2*try.n, 10), lastAgain)), placeless: try.placeless}
 			}
-			if left := try.next.Sub(now); wait < 0 || left < wait {
+			if left := try.next().Sub(now); wait < 0 || left < wait {
 				wait = left
 			}
 			if other, twice := tries[addr]; !twice || other.n < try.n {
@@ -234,21 +253,31 @@ func (a *Atlas) Due(now time.Time) (services []Service, wait time.Duration) {
 		}
 	}
 	a.tries = tries
-	services = slices.Collect(maps.Keys(ask))
-	return services, wait
+	maps.DeleteFunc(again, func(s Service, _ bool) bool { return ask[s] })
+	return slices.Collect(maps.Keys(ask)), slices.Collect(maps.Keys(again)), wait
 }
 
-// Missing are those of some services of whose endpoints some are still not known.
+func (a *Atlas) spreadOut(pause time.Duration) time.Duration {
+	return pause + time.Duration(a.spread*float64(pause))
+}
+
+// Missing are those of some services of whose endpoints some are still not known, and may be with the next answer.
 func (a *Atlas) Missing(services []Service) []Service {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	missing := map[Service]bool{}
 	for _, c := range a.clusters {
-		if slices.ContainsFunc(c.unknown, func(addr netip.Addr) bool { _, known := a.of(addr); return !known }) {
+		if slices.ContainsFunc(c.unknown, func(endpoint netip.AddrPort) bool { return a.mayBeTold(endpoint.Addr()) }) {
 			missing[c.service] = true
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(services), func(s Service) bool { return !missing[s] })
+}
+
+// mayBeTold tells whether the next answer of Consul may say where an address is.
+func (a *Atlas) mayBeTold(addr netip.Addr) bool {
+	_, known := a.of(addr)
+	return !known && !a.tries[addr].placeless
 }
 
 // Learn takes in where instances are, and reports whether any of them was looked for. Of the others nothing is kept.
@@ -256,11 +285,19 @@ func (a *Atlas) Learn(found map[netip.Addr]Locality) (news bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, c := range a.clusters {
-		for _, addr := range c.unknown {
+		for _, endpoint := range c.unknown {
+			addr := endpoint.Addr()
 			at, ok := found[addr]
-			if _, known := a.known[addr]; ok && !known && at.Zone != "" {
+			_, known := a.known[addr]
+			try, tried := a.tries[addr]
+			switch {
+			case !ok || known:
+			case at.Zone != "":
 				a.known[addr] = at
 				news = true
+			case tried:
+				try.placeless, try.pause = true, a.spreadOut(placelessFor)
+				a.tries[addr] = try
 			}
 		}
 	}
@@ -274,9 +311,9 @@ func (a *Atlas) Learn(found map[netip.Addr]Locality) (news bool) {
 func (a *Atlas) forgetUnused() {
 	used := map[netip.Addr]Locality{}
 	for _, c := range a.clusters {
-		for _, addr := range c.all {
-			if at, ok := a.known[addr]; ok {
-				used[addr] = at
+		for _, endpoint := range slices.Concat(c.near, c.far, c.unknown) {
+			if at, ok := a.known[endpoint.Addr()]; ok {
+				used[endpoint.Addr()] = at
 			}
 		}
 	}
@@ -287,10 +324,36 @@ func (a *Atlas) forgetUnused() {
 func (a *Atlas) Counts() map[string]Count {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	counts := map[string]Count{}
-	for _, c := range a.clusters {
-		sum := counts[c.service.Name]
-		counts[c.service.Name] = Count{sum.Near + c.count.Near, sum.Far + c.count.Far, sum.Unknown + c.count.Unknown}
+	type instance struct {
+		of Service
+		at netip.AddrPort
+	}
+	counts, seen, nameless := map[string]Count{}, map[instance]bool{}, map[Service]int{}
+	for _, class := range []struct {
+		of  func(cluster) []netip.AddrPort
+		add Count
+	}{
+		{func(c cluster) []netip.AddrPort { return c.near }, Count{Near: 1}},
+		{func(c cluster) []netip.AddrPort { return c.far }, Count{Far: 1}},
+		{func(c cluster) []netip.AddrPort { return c.unknown }, Count{Far: 1, Unknown: 1}},
+	} {
+		for _, c := range a.clusters {
+			sum := counts[c.service.Name]
+			for _, at := range class.of(c) {
+				if one := (instance{c.service, at}); !seen[one] {
+					seen[one] = true
+					sum = sum.plus(class.add)
+				}
+			}
+			counts[c.service.Name], nameless[c.service] = sum, max(nameless[c.service], c.nameless)
+		}
+	}
+	for service, n := range nameless {
+		counts[service.Name] = counts[service.Name].plus(Count{Far: n, Unknown: n})
 	}
 	return counts
+}
+
+func (c Count) plus(other Count) Count {
+	return Count{c.Near + other.Near, c.Far + other.Far, c.Unknown + other.Unknown}
 }

@@ -13,7 +13,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/consulecs/terraform-provider-consulecs/internal/agentconfig"
 )
@@ -45,8 +44,8 @@ func ParseNetworks(zones map[string]string) (Networks, error) {
 			return nil, fmt.Errorf("network %q: %s", text, why)
 		}
 		prefix := netip.MustParsePrefix(text)
-		if strings.TrimSpace(zones[text]) == "" {
-			return nil, fmt.Errorf("network %q: its zone is empty", text)
+		if why := agentconfig.CheckZone(zones[text]); why != "" {
+			return nil, fmt.Errorf("network %q: its zone %s", text, why)
 		}
 		all = append(all, network{prefix, zones[text]})
 	}

@@ -2,6 +2,7 @@ package zones
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func show(t *testing.T, m *wire.Message) (groups []shown, factor uint64) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.Addrs = append(s.Addrs, addr.String())
+			s.Addrs = append(s.Addrs, addr.Addr().String())
 		}
 		groups = append(groups, s)
 	}
@@ -274,8 +275,10 @@ func TestNetworksAreRead(t *testing.T) {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
-	if _, err := ParseNetworks(map[string]string{"10.0.1.0/24": " "}); err == nil {
-		t.Error("a zone without a name is taken")
+	for _, zone := range []string{"", " ", " a", "a\n"} {
+		if _, err := ParseNetworks(map[string]string{"10.0.1.0/24": zone}); err == nil {
+			t.Errorf("a zone of the name %q is taken", zone)
+		}
 	}
 	nested, err := ParseNetworks(map[string]string{"10.0.0.0/8": "wide", "10.0.1.0/24": "narrow", "10.0.1.7/32": "one"})
 	if err != nil {
@@ -292,6 +295,7 @@ func TestWhatNobodyKnowsIsAskedForEverMoreSeldom(t *testing.T) {
 	t.Parallel()
 	wanted := 0
 	a := atlas(t, func(s *Settings) { s.Networks, s.Wanted = nil, func() { wanted++ } })
+	a.spread = 0
 	m := assignment(apiCluster, groupOf("10.0.1.1", "10.0.2.1", "10.0.2.2"))
 	came := m.Bytes()
 	shape := func() *wire.Message {
@@ -311,11 +315,14 @@ func TestWhatNobodyKnowsIsAskedForEverMoreSeldom(t *testing.T) {
 	now := time.Unix(0, 0)
 	var waits []time.Duration
 	for range 6 {
-		services, wait := a.Due(now)
+		services, apart, wait := a.Due(now)
+		if len(apart) > 0 {
+			t.Errorf("%v are asked for apart", apart)
+		}
 		if diff := cmp.Diff([]Service{{Name: "api", Namespace: "default"}}, services); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		if again, _ := a.Due(now.Add(wait - 1)); len(again) > 0 {
+		if again, _, _ := a.Due(now.Add(wait - 1)); len(again) > 0 {
 			t.Error("asked for before its time")
 		}
 		waits = append(waits, wait)
@@ -339,12 +346,111 @@ func TestWhatNobodyKnowsIsAskedForEverMoreSeldom(t *testing.T) {
 	if diff := cmp.Diff(map[string]Count{"api": {Near: 1, Far: 2, Unknown: 1}}, a.Counts()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if missing := a.Missing([]Service{{Name: "api", Namespace: "default"}, {Name: "other"}}); len(missing) != 1 || missing[0].Name != "api" {
-		t.Errorf("missing are %v", missing)
-	}
 	a.Forget(apiCluster)
-	if services, wait := a.Due(now.Add(time.Hour)); len(services) > 0 || wait >= 0 || len(a.Counts()) > 0 {
-		t.Errorf("of a cluster that is gone %v are asked for, next in %s", services, wait)
+	if services, apart, wait := a.Due(now.Add(time.Hour)); len(services)+len(apart) > 0 || wait >= 0 || len(a.Counts()) > 0 {
+		t.Errorf("of a cluster that is gone %v and %v are asked for, next in %s", services, apart, wait)
+	}
+}
+
+// TestWhatConsulDoesNotKnowEitherIsAskedForByTheHour: such as virtual machines, whose registration says nothing of a zone.
+func TestWhatConsulDoesNotKnowEitherIsAskedForByTheHour(t *testing.T) {
+	t.Parallel()
+	a := atlas(t, func(s *Settings) { s.Networks = nil })
+	a.spread = 0
+	other := strings.Replace(apiCluster, "api.", "other.", 1)
+	for name, addr := range map[string]string{apiCluster: "10.0.1.1", other: "10.0.2.1"} {
+		if err := a.assignment(assignment(name, groupOf(addr))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Unix(0, 0)
+	both, _, _ := a.Due(now)
+	a.Learn(map[netip.Addr]Locality{netip.MustParseAddr("10.0.1.1"): {}})
+	if missing := a.Missing(both); len(both) != 2 || len(missing) != 1 || missing[0].Name != "other" {
+		t.Errorf("of %v are missing %v", both, missing)
+	}
+	asked := map[string]int{}
+	for now.Before(time.Unix(0, 0).Add(placelessFor)) {
+		services, apart, wait := a.Due(now)
+		for _, s := range append(services, apart...) {
+			asked[s.Name]++
+		}
+		now = now.Add(wait)
+	}
+	if asked["api"] != 0 || asked["other"] < 10 {
+		t.Errorf("asked for in the first hour: %v", asked)
+	}
+	services, apart, _ := a.Due(now)
+	if len(apart) != 1 || apart[0].Name != "api" {
+		t.Errorf("after an hour %v and apart %v are asked for", services, apart)
+	}
+	a.Learn(map[netip.Addr]Locality{netip.MustParseAddr("10.0.1.1"): {Zone: "a"}})
+	if _, apart, _ := a.Due(now.Add(2 * placelessFor)); len(apart) > 0 {
+		t.Errorf("%v is asked for when it is known", apart)
+	}
+}
+
+func TestTasksDoNotAskAtTheSameMoment(t *testing.T) {
+	t.Parallel()
+	waits := map[time.Duration]bool{}
+	for range 10 {
+		a := atlas(t, func(s *Settings) { s.Networks = nil })
+		if err := a.assignment(assignment(apiCluster, groupOf("10.0.1.1", "10.0.1.2"))); err != nil {
+			t.Fatal(err)
+		}
+		_, _, wait := a.Due(time.Unix(0, 0))
+		if wait < firstAgain || wait > firstAgain+firstAgain/4 {
+			t.Errorf("the first pause is %s", wait)
+		}
+		waits[wait] = true
+	}
+	if len(waits) < 2 {
+		t.Errorf("all of them pause for %v", waits)
+	}
+}
+
+func TestAClusterThatLeadsElsewhereNowIsForgotten(t *testing.T) {
+	t.Parallel()
+	a := atlas(t, nil)
+	const name = "failover-target~0~" + apiCluster
+	for _, target := range []string{apiCluster, "api.default.east.external" + domain} {
+		a.noteTarget(name, target)
+		if err := a.assignment(assignment(name, groupOf("10.0.1.1", "11.0.0.1"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if services, _, _ := a.Due(time.Unix(0, 0)); len(services) > 0 || len(a.Counts()) > 0 {
+		t.Errorf("%v are asked for and %v are counted", services, a.Counts())
+	}
+}
+
+func TestAnEndpointOfSeveralClustersCountsOnce(t *testing.T) {
+	t.Parallel()
+	a := atlas(t, nil)
+	nameless := groupOf("10.0.1.1", "10.0.2.1", "11.0.0.1", "a.name")
+	for name, m := range map[string]*wire.Message{
+		apiCluster: nameless, "v1." + apiCluster: nameless.Clone(), "failover-target~0~" + apiCluster: groupOf("10.0.2.1"),
+		strings.Replace(apiCluster, ".default.", ".other.", 1): groupOf("10.0.1.1"), // a service of the same name
+	} {
+		if err := a.assignment(assignment(name, m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(map[string]Count{"api": {Near: 2, Far: 3, Unknown: 2}}, a.Counts()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestEndpointsThatComeByAnotherResourceAreNotCountedByHalf(t *testing.T) {
+	t.Parallel()
+	a := atlas(t, nil)
+	m := assignment(apiCluster, groupOf("10.0.1.1", "10.0.2.1"), new(wire.Message).Set(groupElsewhere, new(wire.Message).SetText(1, "elsewhere")))
+	before := m.Bytes()
+	if err := a.assignment(m); err != nil || !cmp.Equal(before, m.Bytes()) {
+		t.Errorf("changed, or %v", err)
+	}
+	if got := a.Counts()["api"]; got != (Count{}) {
+		t.Errorf("%+v are counted", got)
 	}
 }
 

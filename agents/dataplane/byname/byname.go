@@ -23,8 +23,13 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/xds"
 )
 
-// tryAgain is how often a port is tried that another program has.
-const tryAgain = 5 * time.Second
+const (
+	// tryAgain is how often a port is tried that another program has.
+	tryAgain = 5 * time.Second
+	// takeBackAfter is how long such a port has to be free at every try. A program that is started again finds it free, or it could
+	// not listen any more.
+	takeBackAfter = 5 * time.Minute
+)
 
 // Listener is what calls by name go to: it keeps Consul's listener for that in the form that works here.
 type Listener struct {
@@ -36,13 +41,13 @@ type Listener struct {
 	mu        sync.Mutex
 	addresses *names.Addresses
 	own       names.Scope
-	listener  string          // name of Consul's; "" until there is one
-	made      *names.Table    // of what Envoy was offered last
-	at        []uint16        // the ports that it was made for
-	bound     []uint16        // ports at which Envoy listens
-	doubt     bool            // Envoy has refused what was made last: whether it listens is tried
-	taken     map[uint16]bool // ports that another program has
-	changed   chan struct{}   // holds one element when a port was found taken
+	listener  string               // name of Consul's; "" until there is one
+	made      *names.Table         // of what Envoy was offered last
+	at        []uint16             // the ports that it was made for
+	bound     []uint16             // ports at which Envoy listens
+	doubt     bool                 // Envoy has refused what was made last: whether it listens is tried
+	taken     map[uint16]time.Time // ports of other programs, and since when each was free at every try; zero: it is not
+	changed   chan struct{}        // holds one element when a port was found taken
 }
 
 // New tries the ports before anything starts: what no later try mends ends the agent.
@@ -50,7 +55,7 @@ func New(file dataplanefile.File, log hclog.Logger) (*Listener, error) {
 	if err := checkResolver(file, resolvconf.Path); err != nil {
 		return nil, err
 	}
-	n := &Listener{log: log.Named("names"), addresses: names.NewAddresses(), taken: map[uint16]bool{}, changed: make(chan struct{}, 1)}
+	n := &Listener{log: log.Named("names"), addresses: names.NewAddresses(), taken: map[uint16]time.Time{}, changed: make(chan struct{}, 1)}
 	for _, port := range file.Names.Ports {
 		n.ports = append(n.ports, uint16(port))
 		if err := tryPort(uint16(port)); err != nil && !errors.Is(err, errTaken) {
@@ -83,7 +88,7 @@ func checkResolver(file dataplanefile.File, path string) error {
 // Start has Envoy's proxy give it the listener, and tries taken ports again until ctx ends.
 func (n *Listener) Start(ctx context.Context, proxy *xds.Proxy, own *metrics.Dataplane) {
 	own.WatchNames(n.State)
-	proxy.Own(xds.TypeListener, xds.Owner{Owns: names.IsOutbound, Answered: n.answered, Gone: n.gone})
+	proxy.Own(xds.TypeListener, xds.Owner{Owns: names.IsOutbound, Answered: n.answered, Gone: n.gone, Closed: true})
 	go n.keep(ctx, proxy)
 }
 
@@ -97,31 +102,57 @@ func (n *Listener) For(params *pbdataplane.GetEnvoyBootstrapParamsResponse) {
 	n.own = names.Scope{Datacenter: params.GetDatacenter(), Partition: params.GetPartition(), Namespace: params.GetNamespace()}
 }
 
-// usable are the ports that Envoy may listen at. One that another program has is told of once.
+// usable are the ports that Envoy may listen at. Where none is left, one that another program had a moment ago is better than no name at all.
 func (n *Listener) usable() []uint16 {
+	now := time.Now()
 	var usable []uint16
 	for _, port := range n.ports {
-		err := error(nil)
-		if n.doubt || !slices.Contains(n.bound, port) {
-			err = tryPort(port) // with what Envoy has itself there is no conflict
-		}
-		switch was := n.taken[port]; {
-		case err == nil && was:
-			delete(n.taken, port)
-			n.log.Info("port for names is free", "port", port)
-		case err != nil && !was:
-			n.taken[port] = true
-			n.log.Warn("port for names is left out", "port", port, "err", err, "hint", "let the other program listen elsewhere, or choose other names.ports; it is tried again")
-			select {
-			case n.changed <- struct{}{}:
-			default:
-			}
-		}
-		if err == nil {
+		if !n.doubt && slices.Contains(n.bound, port) || n.isOurs(port, now) {
 			usable = append(usable, port)
 		}
 	}
-	return usable
+	if len(usable) > 0 {
+		return usable
+	}
+	for _, port := range n.ports {
+		if since, taken := n.taken[port]; taken && !since.IsZero() {
+			n.takeBack(port)
+			return []uint16{port}
+		}
+	}
+	return nil
+}
+
+// isOurs tries a port. One that another program has is told of once, and stays that program's until it was free for a while.
+func (n *Listener) isOurs(port uint16, now time.Time) bool {
+	err := tryPort(port) // with what Envoy has itself there is no conflict
+	since, taken := n.taken[port]
+	switch {
+	case errors.Is(err, errTaken):
+		n.taken[port] = time.Time{}
+		if taken {
+			return false
+		}
+		n.log.Warn("port for names is left out", "port", port, "err", err, "hint", "let the other program listen elsewhere, or choose other names.ports; it is tried again")
+		select {
+		case n.changed <- struct{}{}:
+		default:
+		}
+		return false
+	case err != nil: // it says nothing of other programs
+		n.log.Debug("port for names not tried", "port", port, "err", err)
+	case taken && since.IsZero():
+		n.taken[port] = now
+	case taken && now.Sub(since) >= takeBackAfter:
+		n.takeBack(port)
+		return true
+	}
+	return !taken
+}
+
+func (n *Listener) takeBack(port uint16) {
+	delete(n.taken, port)
+	n.log.Info("port for names is free", "port", port)
 }
 
 // Shape is how listeners are changed.
@@ -223,7 +254,7 @@ func (n *Listener) State() metrics.Names {
 	defer n.mu.Unlock()
 	s := metrics.Names{Services: n.table.Load().Len(), Ports: append([]uint16{}, n.bound...), Taken: []uint16{}} // empty lists, not null
 	for _, port := range n.ports {
-		if n.taken[port] {
+		if _, taken := n.taken[port]; taken {
 			s.Taken = append(s.Taken, port)
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/consul/proto-public/pbdataplane"
@@ -140,9 +142,9 @@ func (f *Finder) run(ctx context.Context) {
 		return
 	}
 	for ctx.Err() == nil {
-		services, wait := f.atlas.Due(time.Now())
-		if len(services) > 0 {
-			f.find(ctx, services)
+		services, apart, wait := f.atlas.Due(time.Now())
+		if len(services)+len(apart) > 0 {
+			f.find(ctx, services, apart)
 			continue
 		}
 		var timer <-chan time.Time // never
@@ -158,37 +160,44 @@ func (f *Finder) run(ctx context.Context) {
 	}
 }
 
-// find asks Consul where the instances of some services are: for the whole fleet if they are many, then service by service.
-func (f *Finder) find(ctx context.Context, services []zones.Service) {
+// find asks Consul where the instances of some services are: for the whole fleet if they are many, then service by service, as for
+// those apart.
+func (f *Finder) find(ctx context.Context, services, apart []zones.Service) {
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()
+	var news atomic.Bool
+	defer func() {
+		if news.Load() { // once for all services: it takes a look at the endpoints of every one
+			f.proxy.Reshape(zones.TypeEndpoints)
+		}
+	}()
 	if len(services) > fewServices && time.Since(f.fleetAt) >= fleetPause {
 		f.fleetAt = time.Now()
 		places, err := f.conn.PlacesOnNode(ctx, f.node)
-		f.told(ctx, places, err)
+		f.told(ctx, places, err, &news)
 		services = f.atlas.Missing(services)
 	}
 	var calls errgroup.Group
 	calls.SetLimit(callsAtOnce)
-	for _, s := range services {
+	for _, s := range slices.Concat(services, apart) {
 		calls.Go(func() error {
 			places, err := f.conn.PlacesOf(ctx, s.Namespace, s.Name)
-			f.told(ctx, places, err)
+			f.told(ctx, places, err, &news)
 			return nil
 		})
 	}
 	_ = calls.Wait()
 }
 
-// told takes in what Consul has answered. Until it answers, calls go on as without a preference: that is said once.
-func (f *Finder) told(ctx context.Context, places []consul.Place, err error) {
+// told takes in what Consul has answered, and whether it is news. Until it answers, calls go on as without a preference: that is said once.
+func (f *Finder) told(ctx context.Context, places []consul.Place, err error, news *atomic.Bool) {
 	if err == nil {
 		found := map[netip.Addr]zones.Locality{}
 		for _, p := range places {
 			found[p.Address] = zones.Locality{Region: p.Region, Zone: p.Zone}
 		}
 		if f.atlas.Learn(found) {
-			f.proxy.Reshape(zones.TypeEndpoints)
+			news.Store(true)
 		}
 	}
 	f.mu.Lock()
