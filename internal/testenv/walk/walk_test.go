@@ -37,6 +37,7 @@ const maxLines = 200
 // unused are the actions of the page's policy that the walk does not need, and what needs them.
 var unused = map[string]string{
 	"ecs:ListClusters":                  "an import by family alone",
+	"ecs:DescribeServiceRevisions":      "monitoring, gateway_connector, or an import",
 	"ecs:UntagResource":                 tagRemoved,
 	"iam:UntagRole":                     tagRemoved,
 	"sqs:UntagQueue":                    tagRemoved,
