@@ -48,7 +48,7 @@ func (w namesWorld) refusals(t *testing.T, envoy string) {
 	eventually.True(t, "a refusal is told", eventually.Soon, func() bool { return strings.Contains(broken.output.String(), told) })
 	began := time.Now()
 
-	held = raced.losesTheRace(t, held)
+	held = raced.losesTheRace(t, w, held)
 	defer held.Close()
 	eventually.True(t, "it is offered again", eventually.Soon, func() bool { return broken.counter(t, rejected) > 1 })
 	n, most := broken.counter(t, rejected), 1 // a first time, and again after two seconds, four, eight and so on, up to a minute
@@ -93,12 +93,26 @@ func (k *task) scripted(t *testing.T, w namesWorld, text string) {
 }
 
 // losesTheRace lets the second of the task's ports go and takes it again after it was tried and before Envoy listens there: once Envoy refuses
-// it, the port is left out. What is returned has the port.
-func (k *task) losesTheRace(t *testing.T, held net.Listener) net.Listener {
+// it, the port is left out. A port that comes free is tried for Envoy at once where no other is left, so the first one is held meanwhile, from
+// a moment in which the task may call nothing. What is returned has the second port.
+func (k *task) losesTheRace(t *testing.T, w namesWorld, held net.Listener) net.Listener {
 	t.Helper()
-	state := fmt.Sprintf(`"ports":[%d],"taken":[%d]`, k.file.Names.Ports[0], k.file.Names.Ports[1])
+	one, other := k.file.Names.Ports[0], k.file.Names.Ports[1]
+	state := fmt.Sprintf(`"ports":[%d],"taken":[%d]`, one, other)
 	k.tells(t, state)
+	allowAll(t, w.c, []string{"web", "never", "broken"}, "api", "routed")
+	k.tells(t, fmt.Sprintf(`"ports":[],"taken":[%d]`, other))
+	var first net.Listener
+	eventually.True(t, "Envoy lets the port go", eventually.Soon, func() (free bool) {
+		var err error
+		first, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(one)))
+		return err == nil
+	})
+	defer first.Close()
+	allowAll(t, w.c, []string{"web", "never", "broken", k.service}, "api", "routed")
+	k.tells(t, fmt.Sprintf(`"ports":[],"taken":[%d,%d]`, one, other))
 	held = k.race(t, held)
+	_ = first.Close()
 	eventually.True(t, "the listener is taken without the port", eventually.Soon, func() bool {
 		return strings.Contains(k.output.String(), "configuration taken by envoy that it had refused")
 	})
