@@ -358,7 +358,7 @@ func interruptedAt(t *testing.T, tf *testenv.Terraform, proxy *awsfault.Proxy, c
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	call.Times = 1
-	call.Fault = awsfault.Do(interrupt)
+	call.Fault = awsfault.DoOnceDone(interrupt)
 	if lost { // the signal goes from Terraform to the provider, which gives the call up
 		call.Fault = awsfault.DoAndHang(interrupt)
 	}

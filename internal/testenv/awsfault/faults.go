@@ -2,8 +2,10 @@ package awsfault
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -72,6 +74,19 @@ func Do(f func()) Fault {
 	return func(w http.ResponseWriter, in *incoming) {
 		f()
 		in.forward(w)
+	}
+}
+
+// DoOnceDone calls f once the emulator has done what it was asked to, before the caller knows. Whatever f leads to, the emulator has heard.
+func DoOnceDone(f func()) Fault {
+	return func(w http.ResponseWriter, in *incoming) {
+		in.r = in.r.WithContext(context.WithoutCancel(in.r.Context()))
+		answer := httptest.NewRecorder()
+		in.forward(answer)
+		f()
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes()) // whoever asked may have gone
 	}
 }
 
