@@ -1,4 +1,4 @@
-# shop calls stock by its name in Consul, on Fargate. No upstream is listed, and nothing is redirected.
+# basket calls catalog by its name in Consul, on Fargate. No upstream is listed, and nothing is redirected.
 
 terraform {
   required_providers {
@@ -22,8 +22,8 @@ provider "consulecs" {
   login { enabled = true } # Consul's ACLs are on
 }
 
-resource "consulecs_mesh_task" "stock" {
-  family = "stock"
+resource "consulecs_mesh_task" "catalog" {
+  family = "catalog"
   service { port = 9090 }
 
   task {
@@ -33,8 +33,8 @@ resource "consulecs_mesh_task" "stock" {
   }
 
   container {
-    name  = "stock"
-    image = var.images.stock
+    name  = "catalog"
+    image = var.images.catalog
   }
 
   ecs_service {
@@ -46,11 +46,11 @@ resource "consulecs_mesh_task" "stock" {
   }
 }
 
-resource "consulecs_mesh_task" "shop" {
-  family = "shop"
+resource "consulecs_mesh_task" "basket" {
+  family = "basket"
   service { port = 8080 }
 
-  names { enabled = true } # stock.virtual.consul is a name in the task
+  names { enabled = true } # catalog.virtual.consul is a name in the task
 
   task {
     cpu          = 256
@@ -59,11 +59,11 @@ resource "consulecs_mesh_task" "shop" {
   }
 
   container {
-    name                     = "shop"
-    image                    = var.images.shop
+    name                     = "basket"
+    image                    = var.images.basket
     user                     = "65534" # it needs no right at all
     readonly_root_filesystem = true
-    environment              = { STOCK = "http://stock.virtual.consul" }
+    environment              = { CATALOG = "http://catalog.virtual.consul" }
   }
 
   ecs_service {

@@ -24,7 +24,7 @@ variable "consul" {
 variable "images" {
   description = "Images of the two applications. They listen at 127.0.0.1:9090 and 127.0.0.1:8080."
   type = object({
-    stock = string
-    shop  = string
+    catalog = string
+    basket  = string
   })
 }
