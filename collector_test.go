@@ -10,7 +10,7 @@ import (
 func TestTheMemoryLimitGrowsWithWhatIsInUse(t *testing.T) {
 	t.Parallel()
 	const mb = 1 << 20
-	for inUse, want := range map[uint64]int64{0: room, 20 * mb: room, 60 * mb: room, 80 * mb: 220 * mb, 400 * mb: 1020 * mb} {
+	for inUse, want := range map[uint64]int64{0: room, 20 * mb: room, 60 * mb: room, 120 * mb: 215 * mb, 400 * mb: 670 * mb} {
 		if got := memoryLimit(inUse); got != want {
 			t.Errorf("%d MB in use: the limit is %d MB, want %d", inUse/mb, got/mb, want/mb)
 		}
