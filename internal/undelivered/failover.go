@@ -10,18 +10,9 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
 )
 
-// Fields of a cluster's TLS.
-const (
-	clusterSocket wire.Number = 24
-	socketConfig  wire.Number = 3
-	tlsServerName wire.Number = 2
-
-	typeTLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
-
-	// failoverTarget begins the names of the clusters that a failover is made of. They go on with a number, a tilde and the name of the
-	// cluster that routes lead to, whoever the target is.
-	failoverTarget = "failover-target~"
-)
+// failoverTarget begins the names of the clusters that a failover is made of. They go on with a number, a tilde and the name of the
+// cluster that routes lead to, whoever the target is.
+const failoverTarget = "failover-target~"
 
 // failovers are the services that a cluster may fail over to, as far as Consul has sent the clusters of its targets. Envoy gets
 // clusters before the routes that lead to them. Where Consul has another target in the same place, that counts alone; one whose place
@@ -38,16 +29,11 @@ func (f *failovers) note(cluster *wire.Message) error {
 		return nil
 	}
 	number, of, _ := strings.Cut(target, "~")
-	socket, err := cluster.Message(clusterSocket)
-	if err != nil {
-		return err
+	serverName, ok, err := clustername.Proved(cluster)
+	if ok {
+		f.set(of, number, serverName)
 	}
-	return socket.Edit(socketConfig, func(config *wire.Message) error {
-		return config.EditAny(typeTLS, func(tls *wire.Message) error {
-			f.set(of, number, tls.Text(tlsServerName))
-			return nil
-		})
-	})
+	return err
 }
 
 func (f *failovers) set(of, number, serverName string) {

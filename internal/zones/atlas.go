@@ -114,11 +114,6 @@ const (
 	clusterDiscovery wire.Number = 2
 	clusterBalancing wire.Number = 27
 	balancingWindow  wire.Number = 4
-	clusterSocket    wire.Number = 24
-	socketConfig     wire.Number = 3
-	tlsSNI           wire.Number = 2
-
-	typeTLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
 	discoveryEDS = 3
 )
@@ -131,10 +126,11 @@ func (a *Atlas) cluster(m *wire.Message) error {
 		return nil
 	}
 	name := m.Text(clusterName)
-	target, err := targetOf(m)
+	proved, _, err := clustername.Proved(m)
 	if err != nil {
 		return err
 	}
+	target := cmp.Or(proved, name)
 	a.noteTarget(name, target)
 	service, ok := a.splits(target)
 	if !ok {
@@ -164,25 +160,6 @@ func (a *Atlas) noteTarget(cluster, target string) {
 		maps.DeleteFunc(a.targets, func(name, _ string) bool { _, used := a.clusters[name]; return !used })
 	}
 	a.targets[cluster] = target
-}
-
-// targetOf is what a cluster stands for: the name that its TLS asks for, else its own. Those differ where a failover goes to another
-// service, another datacenter or a peer, since Consul names a failover's clusters after the first of them.
-func targetOf(cluster *wire.Message) (string, error) {
-	target := cluster.Text(clusterName)
-	socket, err := cluster.Message(clusterSocket)
-	if err != nil {
-		return "", err
-	}
-	config, err := socket.Message(socketConfig)
-	if err != nil {
-		return "", err
-	}
-	err = config.EditAny(typeTLS, func(tls *wire.Message) error {
-		target = cmp.Or(tls.Text(tlsSNI), target)
-		return nil
-	})
-	return target, err
 }
 
 // assignment splits endpoints, and notes those that nobody knows.

@@ -12,6 +12,15 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
 )
 
+// Fields of Envoy's Cluster and of its TLS.
+const (
+	clusterSocket wire.Number = 24
+	socketConfig  wire.Number = 3
+	tlsServerName wire.Number = 2
+
+	typeTLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+)
+
 const (
 	domain     = ".4a8c2ef0-97c1-4a7d-8e0c-6d53bff1d8f3.consul"
 	apiCluster = "api.default.dc1.internal" + domain
@@ -484,7 +493,7 @@ func TestAFailoversTargetIsWhatItsTLSAsksFor(t *testing.T) {
 	} {
 		tls := new(wire.Message)
 		if sni != "" {
-			tls.SetText(tlsSNI, sni)
+			tls.SetText(tlsServerName, sni)
 		}
 		c := new(wire.Message).SetText(clusterName, name).SetUint(clusterDiscovery, discoveryEDS).
 			Set(clusterSocket, new(wire.Message).Set(socketConfig, wire.Any(typeTLS, tls)))
