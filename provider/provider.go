@@ -41,7 +41,9 @@ func Server(version string) tfprotov6.ProviderServer {
 	return server{framework, p, func(ctx context.Context) map[string]*shortcut.Kind {
 		once.Do(func() { all = kinds(context.WithoutCancel(ctx), p) })
 		return all
-	}}
+	}, sync.OnceValues(func() (*tfprotov6.GetProviderSchemaResponse, error) {
+		return framework.GetProviderSchema(context.Background(), &tfprotov6.GetProviderSchemaRequest{})
+	})}
 }
 
 // kinds are the provider's resources by name, those that a shortcut can be taken with.
@@ -75,6 +77,7 @@ type server struct {
 	served
 	provider *consulECS
 	kinds    func(context.Context) map[string]*shortcut.Kind
+	schemas  func() (*tfprotov6.GetProviderSchemaResponse, error) // which are the same for each of hundreds of resources
 }
 
 // UpgradeResourceState implements tfprotov6.ProviderServer.

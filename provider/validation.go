@@ -17,7 +17,7 @@ func (s server) ValidateResourceConfig(ctx context.Context, req *tfprotov6.Valid
 	if err != nil || len(resp.Diagnostics) == 0 {
 		return resp, err
 	}
-	schemas, err := s.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{})
+	schemas, err := s.schemas()
 	if err != nil {
 		return nil, err
 	}
