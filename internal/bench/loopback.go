@@ -52,14 +52,19 @@ func withConsul(ctx context.Context, cfg testenv.ConsulConfig, use func(*testenv
 
 // registerTask puts a task of a service with its proxy into the catalog, as mesh-init does. change adds to the proxy. It returns a token that is the service's.
 func registerTask(ctx context.Context, c *testenv.Consul, service, id string, public netip.AddrPort, change func(*api.AgentServiceConnectProxyConfig)) (token string, err error) {
+	return registerAt(ctx, c, nil, service, id, public, change)
+}
+
+// registerAt is registerTask for a task of which is known where it is.
+func registerAt(ctx context.Context, c *testenv.Consul, at *api.Locality, service, id string, public netip.AddrPort, change func(*api.AgentServiceConnectProxyConfig)) (token string, err error) {
 	serviceID := mesh.ServiceID(service, id)
 	proxy := &api.AgentServiceConnectProxyConfig{DestinationServiceName: service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: 8080}
 	change(proxy)
 	for _, s := range []*api.AgentService{
-		{ID: serviceID, Service: service, Address: public.Addr().String(), Port: proxy.LocalServicePort},
+		{ID: serviceID, Service: service, Address: public.Addr().String(), Port: proxy.LocalServicePort, Locality: at},
 		{
 			ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(service), Kind: api.ServiceKindConnectProxy, Address: public.Addr().String(), Port: int(public.Port()),
-			Proxy: proxy,
+			Locality: at, Proxy: proxy,
 		},
 	} {
 		if err := register(ctx, c, s); err != nil {

@@ -88,8 +88,7 @@ func (b *bench) undelivered(ctx context.Context) error {
 
 // start starts the tasks and the callers, whom the service lets in.
 func (l *losing) start(ctx context.Context) error {
-	write := (&api.WriteOptions{}).WithContext(ctx)
-	intentions := &api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: l.service}
+	var callers []string
 	for _, name := range []string{"tried elsewhere", "not tried"} {
 		at, err := loopbacks(2)
 		if err != nil {
@@ -107,12 +106,14 @@ func (l *losing) start(ctx context.Context) error {
 			return err
 		}
 		l.callers = append(l.callers, losingCaller{name, at[1], child})
-		intentions.Sources = append(intentions.Sources, &api.SourceIntention{Name: service, Action: api.IntentionActionAllow})
+		callers = append(callers, service)
 	}
-	for _, entry := range []api.ConfigEntry{intentions, &api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: l.service, Protocol: "http"}} {
-		if _, _, err := l.consul.API.ConfigEntries().Set(entry, write); err != nil {
-			return err
-		}
+	if err := permit(ctx, l.consul, l.service, callers...); err != nil {
+		return err
+	}
+	protocol := &api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: l.service, Protocol: "http"}
+	if _, _, err := l.consul.API.ConfigEntries().Set(protocol, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
+		return err
 	}
 	return l.whole(ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -23,7 +24,6 @@ import (
 	"github.com/consulecs/terraform-provider-consulecs/internal/sleep"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv"
 	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/eventually"
-	"github.com/consulecs/terraform-provider-consulecs/internal/testenv/toolcache"
 	"github.com/consulecs/terraform-provider-consulecs/internal/wire"
 	"github.com/consulecs/terraform-provider-consulecs/internal/zones"
 )
@@ -43,7 +43,8 @@ func (b *bench) zones(ctx context.Context) error {
 	for i := range b.Samples {
 		if err := withConsul(ctx, testenv.ConsulConfig{}, func(c *testenv.Consul) error {
 			w := &zonesWorld{bench: b, consul: c}
-			return errors.Join(w.play(ctx), w.end())
+			defer w.end()
+			return w.play(ctx)
 		}); err != nil {
 			return err
 		}
@@ -90,19 +91,27 @@ func (b *bench) splitting() error {
 type zonesWorld struct {
 	*bench
 	consul *testenv.Consul
-	ends   []func() error
+	ca     string // file of the CA of the servers' HTTP API
+	ends   []func()
 }
 
 // end ends what was started.
-func (w *zonesWorld) end() error {
-	var errs []error
+func (w *zonesWorld) end() {
 	for _, end := range w.ends {
-		errs = append(errs, end())
+		end()
 	}
-	return errors.Join(errs...)
 }
 
 func (w *zonesWorld) play(ctx context.Context) error {
+	dir, err := os.MkdirTemp(w.Dir, "zones-")
+	if err != nil {
+		return err
+	}
+	w.ends = append(w.ends, func() { _ = os.RemoveAll(dir) })
+	w.ca = filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(w.ca, []byte(w.consul.CAPEM), 0o600); err != nil {
+		return err
+	}
 	instances := map[string]*process.Child{}
 	for i, name := range []string{"a1", "a2", "b1", "b2"} {
 		child, _, err := w.start(ctx, zonesService, name, netip.AddrFrom4([4]byte{127, 9, 0, byte(i + 1)}), false)
@@ -112,17 +121,14 @@ func (w *zonesWorld) play(ctx context.Context) error {
 		instances[name] = child
 	}
 	callers := map[string]netip.AddrPort{}
-	var sources []*api.SourceIntention
 	for i, name := range []string{"with", "without"} {
 		_, at, err := w.start(ctx, name, "a-"+name, netip.AddrFrom4([4]byte{127, 9, 1, byte(i + 1)}), name == "with")
 		if err != nil {
 			return err
 		}
 		callers[name] = at
-		sources = append(sources, &api.SourceIntention{Name: name, Action: api.IntentionActionAllow})
 	}
-	intention := &api.ServiceIntentionsConfigEntry{Kind: api.ServiceIntentions, Name: zonesService, Sources: sources}
-	if _, _, err := w.consul.API.ConfigEntries().Set(intention, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
+	if err := permit(ctx, w.consul, zonesService, "with", "without"); err != nil {
 		return err
 	}
 	for name, at := range callers {
@@ -203,79 +209,31 @@ func (w *zonesWorld) load(ctx context.Context, callers map[string]netip.AddrPort
 // start starts a dataplane for an instance of a service in the zone that its name begins with, and an application that answers with
 // that name. It returns where the instance reaches zonesService.
 func (w *zonesWorld) start(ctx context.Context, service, name string, host netip.Addr, prefer bool) (child *process.Child, upstream netip.AddrPort, err error) {
-	at, err := loopbacks(5)
+	at, err := loopbacks(2)
 	if err != nil {
 		return nil, upstream, err
 	}
-	public, admin, ready, graceful, upstream := netip.AddrPortFrom(host, at[0].Port()), at[1], at[2], at[3], at[4]
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, upstream, err
-	}
-	app := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, name) })}
-	go func() { _ = app.Serve(listener) }()
+	public, upstream := netip.AddrPortFrom(host, at[0].Port()), at[1]
+	app := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, name) }))
 	w.ends = append(w.ends, app.Close)
-	serviceID, place := mesh.ServiceID(service, name), &api.Locality{Region: "r", Zone: name[:1]}
-	proxy := &api.AgentServiceConnectProxyConfig{
-		DestinationServiceName: service, DestinationServiceID: serviceID, LocalServiceAddress: "127.0.0.1", LocalServicePort: listener.Addr().(*net.TCPAddr).Port,
-		Config: map[string]any{"protocol": "http"},
-	}
-	if service != zonesService {
-		proxy.Upstreams = []api.Upstream{{DestinationName: zonesService, LocalBindAddress: "127.0.0.1", LocalBindPort: int(upstream.Port()), Config: map[string]any{"protocol": "http"}}}
-	}
-	for _, s := range []*api.AgentService{
-		{ID: serviceID, Service: service, Address: host.String(), Port: proxy.LocalServicePort, Locality: place},
-		{ID: mesh.ProxyID(serviceID), Service: mesh.ProxyName(service), Kind: api.ServiceKindConnectProxy, Address: host.String(), Port: int(public.Port()), Locality: place, Proxy: proxy},
-	} {
-		if err := register(ctx, w.consul, s); err != nil {
-			return nil, upstream, err
+	speaksHTTP := map[string]any{"protocol": "http"}
+	token, err := registerAt(ctx, w.consul, &api.Locality{Region: "r", Zone: name[:1]}, service, name, public, func(p *api.AgentServiceConnectProxyConfig) {
+		p.LocalServicePort, p.Config = app.Listener.Addr().(*net.TCPAddr).Port, speaksHTTP
+		if service != zonesService {
+			p.Upstreams = []api.Upstream{{DestinationName: zonesService, LocalBindAddress: upstream.Addr().String(), LocalBindPort: int(upstream.Port()), Config: speaksHTTP}}
 		}
-	}
-	token, _, err := w.consul.API.ACL().TokenCreate(&api.ACLToken{ServiceIdentities: []*api.ACLServiceIdentity{{ServiceName: service}}}, (&api.WriteOptions{}).WithContext(ctx))
+	})
 	if err != nil {
 		return nil, upstream, err
 	}
-	file := dataplanefile.File{
-		Proxy: dataplanefile.Proxy{NodeName: node, ID: mesh.ProxyID(serviceID)},
-		Envoy: dataplanefile.Envoy{AdminBindPort: int(admin.Port()), ReadyBindAddress: ready.Addr().String(), ReadyBindPort: int(ready.Port()), GracefulPort: int(graceful.Port()), Concurrency: 1},
-	}
-	child, err = w.run(ctx, file, token.SecretID, prefer)
-	return child, upstream, err
-}
-
-// run starts the agent with the file, which it completes, and waits until its Envoy serves.
-func (w *zonesWorld) run(ctx context.Context, file dataplanefile.File, token string, prefer bool) (*process.Child, error) {
-	tools, err := toolcache.Find()
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(w.Dir, "dataplane-")
-	if err != nil {
-		return nil, err
-	}
-	w.ends = append(w.ends, func() error { return os.RemoveAll(dir) })
-	ca := filepath.Join(dir, "ca.pem")
-	if err := os.WriteFile(ca, []byte(w.consul.CAPEM), 0o600); err != nil {
-		return nil, err
-	}
-	file.Consul = dataplanefile.Consul{Addresses: w.consul.Address, GRPCPort: w.consul.GRPCPort, TLS: dataplanefile.TLS{ServerName: w.consul.ServerName, CACertsPath: ca}}
-	file.Envoy.ExecutablePath = tools.Envoy
-	if prefer {
-		file.Locality = &dataplanefile.Locality{Region: "r", Zone: "a", HTTP: &dataplanefile.HTTP{Port: w.consul.HTTPPort, ServerName: w.consul.ServerName, CACertsPath: ca}}
-	}
-	if err := dataplanefile.Write(dir, file); err != nil {
-		return nil, err
-	}
-	child, err := process.Start(process.Command{
-		Path: w.Agent, Args: []string{mesh.CommandDataplane, "-config-file", filepath.Join(dir, dataplanefile.Name)}, Env: append(os.Environ(), mesh.VariableToken+"="+token),
+	child, err = w.runDataplane(ctx, w.consul, mesh.ServiceID(service, name), token, func(f *dataplanefile.File) {
+		if prefer {
+			f.Locality = &dataplanefile.Locality{Region: "r", Zone: "a", HTTP: &dataplanefile.HTTP{Port: w.consul.HTTPPort, ServerName: w.consul.ServerName, CACertsPath: w.ca}}
+		}
 	})
 	if err != nil {
-		return nil, err
+		return nil, upstream, err
 	}
-	w.ends = append(w.ends, func() error {
-		_ = child.Signal(syscall.SIGKILL) // an error: it has ended
-		<-child.Done()
-		return nil
-	})
-	return child, awaitEnvoy(ctx, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(file.Envoy.ReadyBindPort)), child.Done())
+	w.ends = append(w.ends, func() { killed(child) })
+	return child, upstream, nil
 }
